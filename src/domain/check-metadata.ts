@@ -1,0 +1,32 @@
+import { DomainError } from "./errors.ts";
+
+/** The largest free data that a client may leave, as JSON text: the database's documents end at 16 MB. */
+export const maxStoredBytes = 8 * 1024 * 1024;
+
+/** The database takes documents of 100 levels, and the metadata stands some levels deep in its own. */
+const maxDepth = 64;
+
+/** Throws INVALID_FIELD or INPUT_TOO_LARGE for metadata that cannot be stored, or that could not be read as JSON again. */
+export function checkMetadata(metadata: Readonly<Record<string, unknown>>, field: string): void {
+  checkValue(metadata, field, 1);
+  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  if (bytes > maxStoredBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`);
+}
+
+function checkValue(value: unknown, field: string, depth: number): void {
+  if (typeof value === "number" && !Number.isFinite(value)) throw invalid(field, `${value} is no number of JSON`);
+  if (typeof value !== "object" || value === null) return;
+  if (depth > maxDepth) throw invalid(field, `must not be nested deeper than ${maxDepth} levels`);
+  for (const [name, inner] of Object.entries(value)) {
+    if (name.includes("\0")) throw invalid(field, `the name ${JSON.stringify(name)} must not hold a NUL character`);
+    checkValue(inner, field, depth + 1);
+  }
+}
+
+export const tooLarge = (field: string, sentence: string): DomainError =>
+  new DomainError("INPUT_TOO_LARGE", `${field}: ${sentence}; at most ${maxStoredBytes} are allowed`, {
+    metadata: { field, limit_bytes: String(maxStoredBytes) },
+  });
+
+export const invalid = (field: string, sentence: string): DomainError =>
+  new DomainError("INVALID_FIELD", `${field}: ${sentence}`, { metadata: { field } });

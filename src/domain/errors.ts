@@ -1,0 +1,62 @@
+/**
+ * The errors that the domain throws. The reason is the stable, machine-readable name (google.rpc.ErrorInfo.reason); the
+ * message is one sentence for a person: what is wrong, where, and what is allowed.
+ */
+export type ErrorReason = keyof typeof errorKinds;
+
+/** What kind of failure a reason is; the services and the REST edge map kinds to their own codes. */
+export type ErrorKind =
+  | "invalid"
+  | "not_found"
+  | "exists"
+  | "conflict"
+  | "precondition"
+  | "out_of_range"
+  | "exhausted"
+  | "unavailable";
+
+const errorKinds = {
+  INVALID_FIELD: "invalid",
+  INVALID_PAGE_TOKEN: "invalid",
+  GRAPH_NOT_FOUND: "invalid",
+  GRAPH_UNAVAILABLE: "precondition",
+  THREAD_NOT_FOUND: "not_found",
+  THREAD_EXISTS: "exists",
+  THREAD_BUSY: "conflict",
+  RUN_NOT_FOUND: "not_found",
+  RUN_EXISTS: "exists",
+  RUN_NOT_CANCELLABLE: "precondition",
+  CHECKPOINT_NOT_FOUND: "not_found",
+  SEQUENCE_OUT_OF_RANGE: "out_of_range",
+  INPUT_TOO_LARGE: "exhausted",
+  DATABASE_UNAVAILABLE: "unavailable",
+  SHUTTING_DOWN: "unavailable",
+} as const satisfies Record<string, ErrorKind>;
+
+/** The run that stands in the way, for errors that have one. */
+export interface RunAtFault {
+  readonly runId: string;
+  readonly threadId: string;
+  readonly status: string;
+}
+
+export class DomainError extends Error {
+  override readonly name = "DomainError";
+  readonly kind: ErrorKind;
+  readonly reason: ErrorReason;
+  /** Short facts for machines, for example the field or the id. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly run: RunAtFault | undefined;
+
+  constructor(
+    reason: ErrorReason,
+    message: string,
+    details: { metadata?: Record<string, string>; run?: RunAtFault; cause?: unknown } = {},
+  ) {
+    super(message, { cause: details.cause });
+    this.reason = reason;
+    this.kind = errorKinds[reason];
+    this.metadata = details.metadata ?? {};
+    this.run = details.run;
+  }
+}

@@ -1,0 +1,134 @@
+import type { Run } from "./run.ts";
+import { runName } from "./run.ts";
+import type { RestingThread, RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import { type RememberedState, restingStatus, type Thread } from "./thread.ts";
+
+/** What is removed when a run is rolled back or deleted. Each step is repeatable. */
+export interface RunData {
+  /** Removes the run's checkpoints and pending writes; what other runs' checkpoints build on stays. */
+  removeCheckpoints(thread: Thread, run: Run): Promise<void>;
+  removeEvents(run: Run): Promise<void>;
+}
+
+export type StateAtEnd = Omit<RememberedState, "n">;
+
+export interface FinishRunParts {
+  readonly runs: RunStore;
+  readonly threads: ThreadStore;
+  readonly data: RunData;
+  /** Reads the thread's state with its graph; undefined when that cannot be done. */
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+  readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
+  /** A run got its turn: workers should look. */
+  readonly turnPassed: () => void;
+  /** The run is over for everybody. */
+  readonly announce: (run: Run) => void;
+}
+
+export interface FinishRun {
+  /**
+   * What follows from a run's end: the thread's state and status, the removal of what a rolled back run stored, and the
+   * turn. `state` is what the execution itself reported at its end; without it the state is read from the journal. Derived
+   * from what is stored and repeatable at every step, so that a crash in between loses nothing: the sweep calls it again for
+   * each run whose `cleanupPending` is still set.
+   */
+  finishRun(run: Run, state?: StateAtEnd): Promise<Run>;
+  /** Hands the turn of `holder` to the waiting run with the smallest number, or frees it. Repeatable. */
+  releaseTurn(name: ThreadName, holder: string, change?: TurnChange): Promise<void>;
+  /** Gives a free turn to the run that has waited longest. Repeatable. */
+  promote(name: ThreadName): Promise<void>;
+}
+
+export interface TurnChange {
+  /** The thread's new state; null when it has none any more; unchanged when undefined. */
+  readonly state?: RememberedState | null;
+  /** A run whose record is about to go, and which no longer counts. */
+  readonly leaving?: string;
+  /** The last run that started, when the caller knows it. */
+  readonly lastStarted?: Run;
+}
+
+export function createFinishRun(parts: FinishRunParts): FinishRun {
+  const { runs, threads } = parts;
+
+  async function finishRun(run: Run, state?: StateAtEnd): Promise<Run> {
+    if (run.phase === "rolling_back") return finishRollback(run);
+    if (run.startedAt === undefined) await releaseTurn(run, run.runId);
+    else await releaseTurn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run });
+    await runs.cleanupDone(run);
+    const over: Run = { ...run, cleanupPending: false };
+    parts.announce(over);
+    return over;
+  }
+
+  async function finishRollback(run: Run): Promise<Run> {
+    const thread = await threads.find(run);
+    if (thread) await parts.data.removeCheckpoints(thread, run);
+    await parts.data.removeEvents(run);
+    // A run that never started leaves the thread where whoever has the turn brings it.
+    const endCheckpointId = thread && run.startedAt && (await parts.newestCheckpoint(thread));
+    const last: Run = { ...run, endCheckpointId, status: "interrupted", phase: "over", cleanupPending: false };
+    await runs.entomb(last);
+    await releaseTurn(run, run.runId, { leaving: run.runId });
+    await runs.remove(run);
+    const over = (await runs.tombstone(run)) ?? last;
+    parts.announce(over);
+    return over;
+  }
+
+  async function stateAfter(run: Run, reported?: StateAtEnd): Promise<RememberedState | undefined> {
+    if (reported) return { ...reported, n: run.n };
+    const thread = await threads.find(run);
+    // Without the turn the thread has already been told.
+    if (thread?.turn !== run.runId) return undefined;
+    const read = await parts.readState(thread, run.graph);
+    return read && { ...read, n: run.n };
+  }
+
+  async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {
+    let from = holder;
+    for (;;) {
+      const thread = await threads.find(name);
+      if (thread?.turn !== from) return;
+      const next = await runs.nextWaiting(name);
+      if (next === undefined) {
+        if (await threads.freeTurn(name, from, thread.n, await resting(thread, change))) return;
+      } else if (await threads.passTurn(name, from, next.runId, change.state)) {
+        if (await takesTurn(next)) return;
+        from = next.runId;
+      }
+    }
+  }
+
+  async function resting(thread: Thread, change: TurnChange): Promise<RestingThread> {
+    const last = change.lastStarted ?? (await runs.lastStarted(thread, change.leaving));
+    const state = change.state === undefined ? thread.state : change.state;
+    const status = restingStatus({ lastStarted: last?.status, next: state?.next ?? [] });
+    return { status, error: status === "error" ? last?.error : undefined, state: change.state };
+  }
+
+  async function promote(name: ThreadName): Promise<void> {
+    const next = await runs.nextWaiting(name);
+    if (!next) return;
+    const thread = (await threads.takeTurn(name, next.runId)) ?? (await threads.find(name));
+    if (thread?.turn !== next.runId) return;
+    if (!(await takesTurn(next))) await releaseTurn(name, next.runId);
+  }
+
+  /**
+   * Tells workers of a run that has got the turn. False when it was cancelled in between, so that the turn goes on from it;
+   * one that a worker has taken in between, since somebody else told, keeps it. So does one that has executed before, until
+   * its end is complete: what it stored may still have to be removed.
+   */
+  async function takesTurn(next: Run): Promise<boolean> {
+    if (await runs.markReady(runName(next))) {
+      parts.turnPassed();
+      return true;
+    }
+    const now = await runs.find(next);
+    if (now?.startedAt !== undefined) return now.phase !== "over" || now.cleanupPending;
+    return now !== undefined && now.phase !== "over" && now.phase !== "rolling_back";
+  }
+
+  return { finishRun, releaseTurn, promote };
+}

@@ -1,0 +1,92 @@
+import type { CancelAction, CancelOutcome, Durability, Phase, RunStatus, StreamMode } from "./transitions.ts";
+
+/** JSON text. Payloads stay text on their way through the server: only their ends parse them. */
+export type Json = string;
+
+/** What a run is to do, as it was asked for. */
+export interface RunSpec {
+  readonly assistantId: string;
+  readonly input?: Json;
+  readonly command?: { readonly resume?: Json; readonly update?: Json; readonly goto: readonly string[] };
+  readonly config?: {
+    readonly tags: readonly string[];
+    readonly recursionLimit?: number;
+    readonly configurable?: Json;
+  };
+  readonly context?: Json;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly checkpointId?: string;
+  readonly streamModes: readonly StreamMode[];
+  readonly streamSubgraphs: boolean;
+  readonly interruptBefore: readonly string[];
+  readonly interruptAfter: readonly string[];
+  readonly multitaskStrategy: "enqueue" | "reject";
+  readonly durability: Durability;
+  readonly timeoutMs?: number;
+}
+
+/** The stored wish to stop a run, and what came of it. */
+export interface Cancellation {
+  /** Counts the writes of the request, so that a settle never overlooks an upgrade. */
+  readonly revision: number;
+  readonly action: CancelAction;
+  readonly reason: string;
+  readonly requestedBy: "client" | "disconnect";
+  readonly requestedAt: Date;
+  readonly deliveredAt?: Date;
+  readonly settledAt?: Date;
+  readonly outcome: CancelOutcome;
+}
+
+/** The time-limited right to execute a claimed run. */
+export interface Lease {
+  readonly token: string;
+  readonly server: string;
+  /** By the database's clock. */
+  readonly until: Date;
+  /** Tokens of executions before this lease which may still write until they are fenced. */
+  readonly unfenced: readonly string[];
+}
+
+export interface RunError {
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface Run {
+  readonly owner: string;
+  readonly runId: string;
+  readonly threadId: string;
+  readonly graph: string;
+  /** The order of creation on the thread. */
+  readonly n: number;
+  readonly spec: RunSpec;
+  readonly status: RunStatus;
+  readonly phase: Phase;
+  /** Executions so far. */
+  readonly attempt: number;
+  /** Executions that were lost to crashes; three are too many. */
+  readonly lostAttempts: number;
+  /** Execute it in a process of its own: a process that it ran in has crashed. */
+  readonly suspect: boolean;
+  readonly lease?: Lease;
+  readonly cancellation?: Cancellation;
+  readonly createdAt: Date;
+  readonly startedAt?: Date;
+  readonly endedAt?: Date;
+  readonly error?: RunError;
+  /** The last stored event's number, while nothing of the run executes. */
+  readonly lastSequence?: number;
+  readonly endCheckpointId?: string;
+  /** The run is over but its thread does not know yet. */
+  readonly cleanupPending: boolean;
+}
+
+/** Names a run. Both ids are needed: a run of another thread does not exist. */
+export interface RunName {
+  readonly owner: string;
+  readonly threadId: string;
+  readonly runId: string;
+}
+
+export const runName = (run: RunName): RunName => ({ owner: run.owner, threadId: run.threadId, runId: run.runId });

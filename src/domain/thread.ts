@@ -1,0 +1,50 @@
+import type { Json, RunError } from "./run.ts";
+import type { RunStatus, ThreadStatus } from "./transitions.ts";
+
+export interface ThreadInterrupt {
+  readonly id: string;
+  readonly value: Json;
+}
+
+/** What is remembered of the thread's state at the end of a run, so that reading the thread needs no graph. */
+export interface RememberedState {
+  /** The run that it stands for; a later run's state is never overwritten by an earlier one's. */
+  readonly n: number;
+  readonly checkpointId?: string;
+  /** Absent when it was too large to be kept beside the thread, or could not be computed. */
+  readonly values?: Json;
+  readonly next: readonly string[];
+  readonly interrupts: readonly ThreadInterrupt[];
+}
+
+export interface Thread {
+  readonly owner: string;
+  readonly threadId: string;
+  /** Names the journal of this incarnation: a deleted and recreated thread starts afresh. */
+  readonly journal: string;
+  /** The number of the newest run. */
+  readonly n: number;
+  /** The run that may execute, or none. */
+  readonly turn?: string;
+  readonly status: ThreadStatus;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly state?: RememberedState;
+  readonly error?: RunError;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  /** The thread is being deleted and takes no new runs. */
+  readonly removing: boolean;
+}
+
+/** What the thread's status is computed from when no run is live. */
+export interface RestingFacts {
+  /** The status of the last run that started, of those that are still there. */
+  readonly lastStarted?: RunStatus;
+  readonly next: readonly string[];
+}
+
+/** The status of a thread without a live run. */
+export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"> {
+  if (facts.lastStarted === "error" || facts.lastStarted === "timeout") return "error";
+  return facts.next.length > 0 ? "interrupted" : "idle";
+}

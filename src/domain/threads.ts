@@ -1,0 +1,141 @@
+import type { CancelRuns } from "./cancel-runs.ts";
+import { runNotFound } from "./cancel-runs.ts";
+import { checkMetadata } from "./check-metadata.ts";
+import { DomainError, type ErrorReason } from "./errors.ts";
+import type { FinishRun, RunData, StateAtEnd } from "./finish-run.ts";
+import { newId } from "./ids.ts";
+import type { Run, RunName } from "./run.ts";
+import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import type { Thread } from "./thread.ts";
+
+export interface NewThread extends ThreadName {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly ifExists: "raise" | "do_nothing";
+}
+
+export type CreateThread = (request: NewThread) => Promise<Thread>;
+
+/** Creates a thread; THREAD_EXISTS when the id is taken, unless the one that is there will do. */
+export function createCreateThread(threads: ThreadStore): CreateThread {
+  return async (request) => {
+    checkMetadata(request.metadata, "metadata");
+    const now = new Date();
+    const thread: Thread = {
+      owner: request.owner,
+      threadId: request.threadId,
+      journal: newId(),
+      n: 0,
+      status: "idle",
+      metadata: request.metadata,
+      createdAt: now,
+      updatedAt: now,
+      removing: false,
+    };
+    const there = await threads.find(request);
+    if (!there && (await threads.insert(thread))) return thread;
+    if (request.ifExists === "do_nothing") return there ?? (await threads.find(request)) ?? thread;
+    throw new DomainError("THREAD_EXISTS", `thread_id: there is already a thread ${request.threadId}`, {
+      metadata: { thread_id: request.threadId },
+    });
+  };
+}
+
+export interface RemovalParts {
+  readonly runs: RunStore;
+  readonly threads: ThreadStore;
+  readonly cancels: CancelRuns;
+  readonly finish: FinishRun;
+  readonly data: RunData & { removeThread(thread: Thread): Promise<void> };
+  readonly wait: (name: RunName, signal: AbortSignal) => Promise<Run | undefined>;
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+}
+
+export interface Removal {
+  /** Repeatable until it is done; afterwards the thread is not found. */
+  deleteThread(name: ThreadName, signal: AbortSignal): Promise<void>;
+  /** A run that is live is rolled back: nothing builds on it yet, so the same is left of it. */
+  deleteRun(name: RunName, signal: AbortSignal): Promise<void>;
+}
+
+/** Removing runs and threads. A live run is first stopped for real. */
+export function createRemoval(parts: RemovalParts): Removal {
+  const { runs, threads, cancels, finish, data } = parts;
+
+  async function deleteThread(name: ThreadName, signal: AbortSignal): Promise<void> {
+    const thread = await threads.markRemoving(name);
+    if (!thread) throw threadNotFound(name.threadId);
+    for (;;) {
+      const live = await runs.live({ owner: name.owner, threadId: name.threadId, status: "all" }, 1000);
+      if (live.length === 0) break;
+      await cancels.cancelAll(live, { action: "interrupt", reason: "thread deleted", requestedBy: "client" });
+      for (const run of live) await over(run, signal);
+    }
+    await data.removeThread(thread);
+    await runs.removeAll(name);
+    await threads.remove(name);
+  }
+
+  async function deleteRun(name: RunName, signal: AbortSignal): Promise<void> {
+    let run = await runs.find(name);
+    // Also one whose thread does not know of its end yet: it still has the turn.
+    if (run && (run.phase !== "over" || run.cleanupPending)) {
+      await cancels
+        .cancel(name, { action: "rollback", reason: "run deleted", requestedBy: "client" })
+        .catch(ifMerely("RUN_NOT_CANCELLABLE", "RUN_NOT_FOUND"));
+      await over(name, signal);
+      run = await runs.find(name);
+      if (!run) return;
+    }
+    if (!run) throw runNotFound(name);
+    const holder = `delete ${newId()}`;
+    const thread = await threads.takeTurn(name, holder);
+    if (!thread) throw await busy(name);
+    try {
+      await data.removeCheckpoints(thread, run);
+      await data.removeEvents(run);
+      await runs.entomb(run);
+    } finally {
+      const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;
+      await finish.releaseTurn(name, holder, { state, leaving: run.runId });
+    }
+    await runs.remove(run);
+  }
+
+  async function over(name: RunName, signal: AbortSignal): Promise<void> {
+    await parts.wait(name, signal).catch(ifMerely("RUN_NOT_FOUND"));
+  }
+
+  /** What the journal shows now: null without a checkpoint, undefined when it cannot be read. */
+  async function stateOf(thread: Thread, { graph, n }: Run) {
+    const read = await parts.readState(thread, graph);
+    return read && (read.checkpointId === undefined ? null : { ...read, n });
+  }
+
+  async function busy(name: RunName): Promise<DomainError> {
+    const thread = await threads.find(name);
+    if (!thread) return threadNotFound(name.threadId);
+    const { threadId } = name;
+    const live = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
+    const what = live ? `run ${live.runId}` : "the deletion of a run";
+    return new DomainError(
+      "THREAD_BUSY",
+      `thread ${threadId} is busy with ${what}; its other runs can be deleted when that is over`,
+      { metadata: { thread_id: threadId }, run: live && { runId: live.runId, threadId, status: live.status } },
+    );
+  }
+
+  return { deleteThread, deleteRun };
+}
+
+/** Takes these errors as done: the run ended, or was removed, by itself in between. */
+const ifMerely =
+  (...reasons: ErrorReason[]) =>
+  (error: unknown): void => {
+    if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;
+  };
+
+export function threadNotFound(threadId: string): DomainError {
+  return new DomainError("THREAD_NOT_FOUND", `thread_id: there is no thread ${threadId}`, {
+    metadata: { thread_id: threadId },
+  });
+}

@@ -1,0 +1,222 @@
+import {
+  type Db,
+  MongoClient,
+  MongoClientClosedError,
+  MongoNetworkError,
+  MongoNotConnectedError,
+  MongoOperationTimeoutError,
+  MongoServerClosedError,
+  MongoServerError,
+  MongoServerSelectionError,
+  MongoTopologyClosedError,
+} from "mongodb";
+import type { Logger } from "pino";
+import { DomainError } from "../domain/errors.ts";
+import { isDuplicateKey } from "./keys.ts";
+
+/** The layout of the stored documents; a server refuses a database of any other. */
+export const schemaVersion = 1;
+
+export interface DatabaseOptions {
+  readonly uri: string;
+  readonly maxPoolSize: number;
+  readonly databaseName: string;
+  readonly log: Logger;
+  /** How long the first connection is tried for; by default 10 s. */
+  readonly connectLimitMs?: number;
+}
+
+export type DatabaseHealth = "up" | "down";
+
+export interface Database {
+  /** Writes are durable on a majority when they are answered; reads see only such writes, on the primary. */
+  readonly db: Db;
+  /** The same database over connections of its own: a waiting change stream occupies one. */
+  readonly changeStreamDb: Db;
+  readonly health: DatabaseHealth;
+  /** Calls the listener at each change from now on; returns what ends that. */
+  watchHealth(listener: (health: DatabaseHealth) => void): () => void;
+  close(): Promise<void>;
+}
+
+/** How long a call waits for a database that is away before it fails; short, so that callers are answered. */
+const serverSelectionLimitMs = 2_000;
+/** The driver asks the database how it is so often, over a connection of its own, and waits at most so long. */
+const healthIntervalMs = 1_000;
+const healthLimitMs = 2_000;
+
+/** Connects, or throws a DomainError with one sentence that names the address, never the credentials. */
+export async function connectDatabase(options: DatabaseOptions): Promise<Database> {
+  const { uri, maxPoolSize, databaseName, log } = options;
+  const client = createClient(uri, maxPoolSize);
+  const health = followHealth(client, log);
+  try {
+    await firstConnect(client, options.connectLimitMs ?? 10_000);
+  } catch (error) {
+    await client.close();
+    throw cannotConnect(uri, error);
+  }
+  let changeStreamClient: MongoClient | undefined;
+  return {
+    db: client.db(databaseName),
+    get changeStreamDb() {
+      changeStreamClient ??= createClient(uri, Math.min(maxPoolSize, 4));
+      return changeStreamClient.db(databaseName);
+    },
+    get health() {
+      return health.current();
+    },
+    watchHealth: health.watch,
+    async close() {
+      health.end();
+      await Promise.all([client.close(), changeStreamClient?.close()]);
+    },
+  };
+}
+
+/** Retried writes are left to the URI and the driver, which does not retry on a standalone server. */
+function createClient(uri: string, maxPoolSize: number): MongoClient {
+  try {
+    return new MongoClient(uri, {
+      appName: "reins",
+      maxPoolSize,
+      writeConcern: { w: "majority", journal: true },
+      readConcern: { level: "majority" },
+      readPreference: "primary",
+      serverSelectionTimeoutMS: serverSelectionLimitMs,
+      serverMonitoringMode: "poll",
+      heartbeatFrequencyMS: healthIntervalMs,
+      connectTimeoutMS: healthLimitMs,
+    });
+  } catch (error) {
+    throw cannotConnect(uri, error);
+  }
+}
+
+/** A database that is just starting beside Reins (in a container, say) gets the time to do so. */
+async function firstConnect(client: MongoClient, limitMs: number): Promise<void> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    try {
+      await client.connect();
+      await client.db("admin").command({ ping: 1 });
+      return;
+    } catch (error) {
+      if (!isDatabaseUnavailable(error) || performance.now() >= end) throw error;
+    }
+  }
+}
+
+function cannotConnect(uri: string, error: unknown): DomainError {
+  const why = error instanceof Error ? error.message.replaceAll(uri, hostsOf(uri)) : String(error);
+  return new DomainError("DATABASE_UNAVAILABLE", `Cannot connect to the database at ${hostsOf(uri)}: ${why}`, {
+    cause: error,
+  });
+}
+
+/** Scheme and hosts of a connection string: what may be shown. */
+export function hostsOf(uri: string): string {
+  const match = /^(mongodb(?:\+srv)?:\/\/)(?:.*@)?([^/?]*)/s.exec(uri);
+  return match === null ? "(not a MongoDB connection string)" : `${match[1]}${match[2]}`;
+}
+
+/** Up while the driver's own monitor knows a server that takes writes. */
+function followHealth(client: MongoClient, log: Logger) {
+  const listeners = new Set<(health: DatabaseHealth) => void>();
+  let current: DatabaseHealth | undefined;
+  client.on("topologyDescriptionChanged", ({ newDescription }) => {
+    const writable = [...newDescription.servers.values()].some(({ type }) => writableTypes.has(type));
+    const next: DatabaseHealth = writable ? "up" : "down";
+    // Until the first server has answered there is nothing to tell.
+    if (next === current || (current === undefined && next === "down")) return;
+    if (current !== undefined) log[next === "up" ? "info" : "error"](`The database is ${next}.`);
+    current = next;
+    for (const listener of listeners) listener(next);
+  });
+  return {
+    current: (): DatabaseHealth => current ?? "down",
+    watch(listener: (health: DatabaseHealth) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    end() {
+      client.removeAllListeners("topologyDescriptionChanged");
+      listeners.clear();
+    },
+  };
+}
+
+const writableTypes: ReadonlySet<string> = new Set(["Standalone", "RSPrimary", "Mongos", "LoadBalancer"]);
+
+/** The database's clock, which decides leases; the same clock as `$$NOW`. Read without touching any collection. */
+export async function databaseTime(db: Db): Promise<Date> {
+  const { localTime } = await db.command({ hello: 1 });
+  return localTime as Date;
+}
+
+/**
+ * Stamps an empty database with this server's schema version, accepts its own, and throws a sentence for any other.
+ * Must be the first write to the database.
+ */
+export async function ensureSchemaVersion(db: Db, version: number = schemaVersion): Promise<void> {
+  const meta = db.collection<{ _id: string; version: number }>("meta");
+  const read = () => meta.findOne({ _id: "schema" });
+  let found = await read();
+  if (found === null) {
+    const [foreign] = await db.listCollections({ name: { $ne: "meta" } }, { nameOnly: true }).toArray();
+    // Another server may have stamped it and gone on since the first look.
+    found = await read();
+    if (found === null && foreign !== undefined) {
+      throw refusal(`holds collections that are not of Reins (${foreign.name}): choose another database name`);
+    }
+  }
+  if (found === null) {
+    await meta.insertOne({ _id: "schema", version }).catch((error: unknown) => {
+      if (!isDuplicateKey(error)) throw error;
+    });
+    found = await read();
+  }
+  if (found?.version !== version) {
+    throw refusal(`has schema version ${found?.version}, and this Reins knows version ${version} only`);
+  }
+
+  function refusal(what: string): DomainError {
+    return new DomainError("DATABASE_UNAVAILABLE", `The database ${db.databaseName} ${what}.`);
+  }
+}
+
+/** Server errors that say: not now, not here. (The driver's list of "not primary" and "recovering", and lost hosts.) */
+const unavailableCodes: ReadonlySet<unknown> = new Set([
+  6, 7, 89, 91, 133, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
+]);
+
+const networkCodes: ReadonlySet<unknown> = new Set([
+  ...["ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "EPIPE", "ETIMEDOUT"],
+  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ENOTFOUND", "EAI_AGAIN"],
+]);
+
+/**
+ * Tells whether an error means that the database is away, so that the call may succeed later; whether a write landed
+ * is then unknown. Errors about the call itself are none of these.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (
+    error instanceof MongoNetworkError || // its subclasses too: timeouts, a cleared connection pool
+    error instanceof MongoServerSelectionError ||
+    error instanceof MongoServerClosedError ||
+    error instanceof MongoTopologyClosedError ||
+    error instanceof MongoClientClosedError || // this and the next: closed by ourselves, at the end
+    error instanceof MongoNotConnectedError ||
+    error instanceof MongoOperationTimeoutError
+  ) {
+    return true;
+  }
+  if (!(error instanceof Error)) return false;
+  // A socket's own error, which the driver hands on as it is when a write meets a reset connection.
+  if ("code" in error && networkCodes.has(error.code)) return true;
+  // A bulk write wraps whatever stopped it.
+  return (
+    error instanceof MongoServerError &&
+    (unavailableCodes.has(error.code) || isDatabaseUnavailable(error.errorResponse))
+  );
+}

@@ -1,0 +1,72 @@
+import type { PortPlaceholder } from "./guardian-protocol.ts";
+
+/** The embedded engines, best first. */
+export const engineNames = ["mongod", "secantusd-rs", "secantusd-py"] as const;
+export type EngineName = (typeof engineNames)[number];
+
+export const engineTitles: Readonly<Record<EngineName, string>> = {
+  mongod: "MongoDB (mongod)",
+  "secantusd-rs": "SecantusDB's Rust server (secantusd-rs)",
+  "secantusd-py": "SecantusDB for Python (secantusd-py)",
+};
+
+/**
+ * Connections that pay. Measured on two cores with a mix of inserts, guarded updates and reads: the Rust server does
+ * 1,440 operations/s over one connection, 2,160 over 2, and stays near 2,400 from 4 to 64; the Python server 480 over
+ * one or two and only 286 over 8. MongoDB serves as many as its cores can use.
+ */
+export const maxPoolSizes: Readonly<Record<EngineName, number>> = {
+  mongod: 50,
+  "secantusd-rs": 8,
+  "secantusd-py": 2,
+};
+
+export const replicaSetName = "reins";
+const host = "127.0.0.1";
+const port: PortPlaceholder = "{port}";
+
+/** How an engine is started on its data. */
+export interface EngineLaunch {
+  readonly args: readonly string[];
+  /** The output line that says that the engine serves; its group, if any, is the port. */
+  readonly readyPattern: string;
+  /** False: the engine needs its port named. */
+  readonly choosesPort: boolean;
+}
+
+/**
+ * Every engine listens on loopback only, keeps a small cache and stores durably: `--sync-on-commit` for SecantusDB,
+ * which otherwise loses acknowledged writes when it is killed; mongod honours `j: true`. `configFile` is an empty file:
+ * SecantusDB else reads one from the working or the home directory.
+ */
+export function engineLaunch(engine: EngineName, files: { dataPath: string; configFile: string }): EngineLaunch {
+  if (engine === "mongod") {
+    const replication = ["--replSet", replicaSetName, "--oplogSize", "256"];
+    const storage = ["--dbpath", files.dataPath, "--wiredTigerCacheSizeGB", "0.25"];
+    return {
+      args: ["--bind_ip", host, "--port", port, ...replication, ...storage, "--nounixsocket", "--quiet"],
+      readyPattern: "[Ww]aiting for connections",
+      choosesPort: false,
+    };
+  }
+  const storage = ["--storage-path", files.dataPath, "--sync-on-commit", "--cache-size", "256M"];
+  // The Rust server allocates a log file in full: 128 MB each by default.
+  const logSize = engine === "secantusd-rs" ? ["--log-file-max", "16MB"] : [];
+  return {
+    args: ["--config", files.configFile, "--host", host, "--port", port, ...storage, ...logSize],
+    readyPattern: "listening on [^\\s:]+:(\\d+)",
+    choosesPort: true,
+  };
+}
+
+/**
+ * SecantusDB remembers retried writes in memory only: a retry that meets the restarted engine is applied a second time
+ * (tried with a SIGKILL), so the driver must not retry there. MongoDB remembers them durably.
+ */
+export function engineUri(engine: EngineName, enginePort: number): string {
+  const retries = engine === "mongod" ? "" : "&retryWrites=false";
+  return `mongodb://${host}:${enginePort}/?directConnection=true${retries}`;
+}
+
+/** What the log of an engine says that found its data locked by another process. */
+export const dataLockedPattern = /already being managed by another process|resource busy|DBPathInUse/i;

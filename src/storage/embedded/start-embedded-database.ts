@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { homedir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { DomainError } from "../../domain/errors.ts";
+import { chooseEngine } from "./choose-engine.ts";
+import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
+import { type DirectoryHold, holdDirectory, inUse } from "./directory-hold.ts";
+import { dataLockedPattern, type EngineName, engineLaunch, engineTitles, engineUri, maxPoolSizes } from "./engines.ts";
+import { lastLines } from "./executables.ts";
+import { EngineFailure, endProcess, type GuardedEngine, startGuardedEngine } from "./guarded-engine.ts";
+import { ensureReplicaSet } from "./replica-set.ts";
+
+export interface EmbeddedDatabaseOptions {
+  /** Holds the data, the log and the marks of the engine; created when missing. One Reins at a time. */
+  readonly dataDir: string;
+  /** Where the Python engine is installed when it comes to that; shared by any number of data directories. */
+  readonly venvDir: string;
+  readonly engine?: EngineName | "auto";
+  /** A mongod to use (REINS_MONGOD) and a secantusd-rs (REINS_SECANTUSD), instead of those on the PATH. */
+  readonly mongodPath?: string;
+  readonly secantusdPath?: string;
+  readonly pathVariable: string;
+  /** What pip is run with beside the PATH: the user's index, proxy and certificate settings. */
+  readonly installEnvironment?: Readonly<Record<string, string | undefined>>;
+  /** Receives a sentence for the user whenever the start takes long or passes over something. */
+  readonly progress: (sentence: string) => void;
+  readonly log: Logger;
+}
+
+export interface EmbeddedDatabase {
+  /** Stays valid over crashes of the engine, which comes back on the same port. */
+  readonly uri: string;
+  readonly engine: EngineName;
+  /** The number of connections that this engine serves best. */
+  readonly maxPoolSize: number;
+  /** Ends the engine; resolves when it is gone and the directory is free. */
+  stop(): Promise<void>;
+  /** The listener is called once, if the engine fails again and again and is given up. */
+  onExit(listener: (error: Error) => void): void;
+}
+
+/** How long a start waits for the engine of a Reins that was killed to let go of the data. */
+const leftoverPatienceMs = 10_000;
+
+/**
+ * Starts the database that Reins brings along, and resolves when it takes writes. Throws a DomainError whose message
+ * tells the user what is missing, which process has the directory, or what the engine's log ends with.
+ */
+export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
+  const directory = openDataDirectory(options.dataDir);
+  const hold = holdDirectory(directory.path);
+  let guarded: GuardedEngine | undefined;
+  try {
+    const base = baseEnvironment(options.pathVariable);
+    const chosen = await chooseEngine({
+      ...options,
+      engine: options.engine ?? "auto",
+      environment: { ...definedOnly(options.installEnvironment ?? {}), ...base },
+      dataDir: directory.path,
+      writtenBy: directory.writtenBy,
+    });
+    const { engine } = chosen;
+    if (hold.leftover !== undefined) await endProcess(hold.leftover, leftoverPatienceMs);
+
+    const launch = engineLaunch(engine, directory);
+    const port = launch.choosesPort ? 0 : await freePort(directory.lastPort);
+    directory.mark(engine, port);
+    guarded = await startWhenUnlocked(directory, hold, () =>
+      startGuardedEngine({
+        command: chosen.command,
+        args: [...chosen.leadingArgs, ...launch.args],
+        environment: base,
+        port,
+        readyPattern: launch.readyPattern,
+        logFile: directory.logFile,
+        log: options.log,
+        onEngineProcess: (pid) => hold.recordEngine(pid),
+      }),
+    );
+    directory.mark(engine, guarded.port);
+    const uri = engineUri(engine, guarded.port);
+    if (engine === "mongod") await ensureReplicaSet(uri, guarded.port);
+    return embeddedDatabase(engine, uri, guarded, hold);
+  } catch (error) {
+    await guarded?.stop();
+    hold.release();
+    throw error instanceof EngineFailure ? startFailure(error, directory) : error;
+  }
+}
+
+function embeddedDatabase(
+  engine: EngineName,
+  uri: string,
+  guarded: GuardedEngine,
+  hold: DirectoryHold,
+): EmbeddedDatabase {
+  return {
+    uri,
+    engine,
+    maxPoolSize: maxPoolSizes[engine],
+    onExit: (listener) => guarded.onExit((error) => listener(new Error(`${engineTitles[engine]} ${error.message}`))),
+    async stop() {
+      await guarded.stop();
+      hold.release();
+    },
+  };
+}
+
+/** A killed Reins leaves an engine that its guardian is just ending: the start is repeated until the data is free. */
+async function startWhenUnlocked(
+  directory: DataDirectory,
+  hold: DirectoryHold,
+  start: () => Promise<GuardedEngine>,
+): Promise<GuardedEngine> {
+  const end = performance.now() + (hold.takenOver ? leftoverPatienceMs : 0);
+  for (;;) {
+    const logStart = readLog(directory).length;
+    try {
+      return await start();
+    } catch (error) {
+      if (!dataLockedPattern.test(readLog(directory).slice(logStart))) throw error;
+      if (performance.now() >= end) throw inUse(directory.path, undefined);
+    }
+    await sleep(100);
+  }
+}
+
+function startFailure(failure: EngineFailure, directory: DataDirectory): DomainError {
+  const tail = lastLines(readLog(directory), 10).map((line) => `  ${line}`);
+  return new DomainError(
+    "DATABASE_UNAVAILABLE",
+    [`The embedded database ${failure.message}. Its log ${directory.logFile} ends with:`, ...tail].join("\n"),
+    { cause: failure },
+  );
+}
+
+function readLog(directory: DataDirectory): string {
+  try {
+    return readFileSync(directory.logFile, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Engines see nothing of Reins' own environment: settings of theirs in it could make them less durable. */
+function baseEnvironment(pathVariable: string): Record<string, string> {
+  return { PATH: pathVariable, HOME: homedir(), LC_ALL: "C.UTF-8", PYTHONUNBUFFERED: "1" };
+}
+
+function definedOnly(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const entries = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(entries);
+}
+
+/** The preferred port when nobody has it, else any free one, on loopback. */
+async function freePort(preferred: number | undefined): Promise<number> {
+  const tryPort = (port: number) =>
+    new Promise<number>((resolve, reject) => {
+      const server = createServer();
+      server.once("error", reject);
+      server.listen(port, "127.0.0.1", () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+      });
+    });
+  return tryPort(preferred ?? 0).catch(() => tryPort(0));
+}

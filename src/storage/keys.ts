@@ -1,0 +1,9 @@
+/**
+ * A client chooses the ids of its threads and runs, so each key carries the owner: two owners never meet. An owner is ''
+ * until access control is on; ids are UUIDs and hold no slash.
+ */
+export const key = (owner: string, id: string): string => (owner === "" ? id : `${owner}/${id}`);
+
+/** An insert of an `_id` that is taken. */
+export const isDuplicateKey = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === 11000;

@@ -1,0 +1,117 @@
+import type { Cancellation, Lease, Run, RunName } from "../domain/run.ts";
+import type { Phase, RunStatus } from "../domain/transitions.ts";
+import { key } from "./keys.ts";
+
+/** A run as it lies in `runs`, and for an hour after a rollback or a deletion in `tombstones`. */
+export interface RunDocument {
+  _id: string;
+  owner: string;
+  /** The thread's key: what the collection is sharded by. */
+  thread_id: string;
+  n: number;
+  graph: string;
+  spec: Run["spec"];
+  status: RunStatus;
+  phase: Phase;
+  attempt: number;
+  lost_attempts: number;
+  suspect: boolean;
+  /** Set while the run has its thread's turn and waits for a worker. */
+  ready: boolean;
+  lease: { token: string; server: string; until: Date; unfenced: string[] } | null;
+  cancel: CancelDocument | null;
+  created_at: Date;
+  started_at: Date | null;
+  ended_at: Date | null;
+  error: { name: string; message: string } | null;
+  last_sequence: number | null;
+  end_checkpoint_id: string | null;
+  cleanup: "pending" | null;
+}
+
+export interface CancelDocument {
+  revision: number;
+  action: Cancellation["action"];
+  reason: string;
+  requested_by: Cancellation["requestedBy"];
+  requested_at: Date;
+  delivered_at: Date | null;
+  settled_at: Date | null;
+  outcome: Cancellation["outcome"];
+}
+
+export const runKey = (name: RunName): string => key(name.owner, name.runId);
+export const threadKey = (name: { owner: string; threadId: string }): string => key(name.owner, name.threadId);
+
+/** The part after the owner. */
+const idOf = (documentKey: string): string => documentKey.slice(documentKey.lastIndexOf("/") + 1);
+
+export function toRun(doc: RunDocument): Run {
+  return {
+    owner: doc.owner,
+    runId: idOf(doc._id),
+    threadId: idOf(doc.thread_id),
+    graph: doc.graph,
+    n: doc.n,
+    spec: doc.spec,
+    status: doc.status,
+    phase: doc.phase,
+    attempt: doc.attempt,
+    lostAttempts: doc.lost_attempts,
+    suspect: doc.suspect,
+    lease: doc.lease ?? undefined,
+    cancellation: doc.cancel ? toCancellation(doc.cancel) : undefined,
+    createdAt: doc.created_at,
+    startedAt: doc.started_at ?? undefined,
+    endedAt: doc.ended_at ?? undefined,
+    error: doc.error ?? undefined,
+    lastSequence: doc.last_sequence ?? undefined,
+    endCheckpointId: doc.end_checkpoint_id ?? undefined,
+    cleanupPending: doc.cleanup === "pending",
+  };
+}
+
+function toCancellation(cancel: CancelDocument): Cancellation {
+  return {
+    revision: cancel.revision,
+    action: cancel.action,
+    reason: cancel.reason,
+    requestedBy: cancel.requested_by,
+    requestedAt: cancel.requested_at,
+    deliveredAt: cancel.delivered_at ?? undefined,
+    settledAt: cancel.settled_at ?? undefined,
+    outcome: cancel.outcome,
+  };
+}
+
+export const toLeaseDocument = (lease: Lease): NonNullable<RunDocument["lease"]> => ({
+  ...lease,
+  unfenced: [...lease.unfenced],
+});
+
+/** A new run's document; only a waiting or a freshly claimed run is ever inserted. */
+export function newRunDocument(run: Run, ready: boolean): RunDocument {
+  return {
+    _id: runKey(run),
+    owner: run.owner,
+    thread_id: threadKey(run),
+    n: run.n,
+    graph: run.graph,
+    spec: run.spec,
+    status: run.status,
+    phase: run.phase,
+    attempt: run.attempt,
+    lost_attempts: 0,
+    suspect: false,
+    ready,
+    lease: run.lease ? toLeaseDocument(run.lease) : null,
+    cancel: null,
+    created_at: run.createdAt,
+    started_at: run.startedAt ?? null,
+    ended_at: null,
+    error: null,
+    last_sequence: null,
+    end_checkpoint_id: null,
+    cleanup: null,
+  };
+}
