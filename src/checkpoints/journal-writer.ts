@@ -1,0 +1,142 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { JournalCollection } from "../storage/journal.ts";
+import { anyToken, type JournalDocument, slotKey } from "../storage/journal-documents.ts";
+import { key } from "../storage/keys.ts";
+import { flushDocuments } from "./flush-documents.ts";
+import { FencedError, type JournalFlush, type JournalPort } from "./journal-port.ts";
+import { createJournalReader } from "./journal-reader.ts";
+
+export interface WriterOptions {
+  /** The server-made id of the thread's incarnation. */
+  readonly journal: string;
+  readonly threadId: string;
+  readonly owner: string;
+  /** Absent for an update from outside a run. */
+  readonly runId?: string;
+  readonly token: string;
+  /** Whether the token is still the lease token of its run. Asked when a gate for another token is met. */
+  stillMine(): Promise<boolean>;
+  /** Gives up what is in flight: its fate is then unknown. */
+  readonly signal?: AbortSignal;
+}
+
+export interface JournalWriter extends JournalPort {
+  /** The highest slot that this writer knows to be taken. */
+  readonly headSlot: number;
+  /**
+   * Accepts nothing more and resolves when what is in flight has settled. Not clean: an insert's fate is unknown, so the
+   * token must be fenced before anything is made of what the journal shows.
+   */
+  close(): Promise<{ clean: boolean }>;
+}
+
+const retryMinMs = 5;
+const retryMaxMs = 1_000;
+
+/**
+ * Opens a journal for one lease token. Rejects with a {@link FencedError} when the token is fenced already: a writer that
+ * opened late would otherwise start beyond its gates.
+ */
+export async function openJournalWriter(journal: JournalCollection, options: WriterOptions): Promise<JournalWriter> {
+  // The head first: a gate that lands after this read lies ahead of it.
+  const head = await journal.head(options.journal);
+  if ((await journal.firstGate(options.journal, options.token)) !== undefined) throw fenced();
+
+  let headSlot = head;
+  let lastFlushId: string | undefined;
+  let closed = false;
+  let clean = true;
+  let queue: Promise<unknown> = Promise.resolve();
+  const givenUp = new AbortController();
+  const signal = options.signal ? AbortSignal.any([givenUp.signal, options.signal]) : givenUp.signal;
+
+  async function land(content: Partial<JournalDocument>, flushId: string): Promise<void> {
+    let retryMs = retryMinMs;
+    for (let slot = headSlot + 1; ; ) {
+      const outcome = await journal.insert({
+        _id: slotKey(options.journal, slot),
+        journal: options.journal,
+        slot,
+        owner: options.owner,
+        thread_id: key(options.owner, options.threadId),
+        ...(options.runId !== undefined && { run_id: options.runId }),
+        token: options.token,
+        flush_id: flushId,
+        ...content,
+      });
+      if (outcome === "inserted") {
+        headSlot = slot;
+        return;
+      }
+      const occupant = outcome === "taken" ? await occupantOf(slot) : undefined;
+      if (occupant !== undefined) {
+        headSlot = slot;
+        if (occupant === "landed") return;
+        slot += 1;
+        continue;
+      }
+      await pause(retryMs);
+      retryMs = Math.min(2 * retryMs, retryMaxMs);
+    }
+
+    /** Undefined: it cannot be told yet. */
+    async function occupantOf(slot: number): Promise<"landed" | "passed" | undefined> {
+      const found = await journal.at(options.journal, slot).catch(() => undefined);
+      if (found === undefined) return undefined;
+      if (found.flush_id === flushId) return "landed";
+      const forAnother = found.fences !== undefined && found.fences !== options.token && found.fences !== anyToken;
+      const mine = forAnother && (await options.stillMine().catch(() => undefined));
+      if (mine === false) throw fenced();
+      return mine && "passed";
+    }
+  }
+
+  /** Between two tries of the same insert. Once the writer is given up, the insert's fate stays unknown. */
+  async function pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal }).catch(() => {});
+    if (!signal.aborted) return;
+    clean = false;
+    throw new Error("The journal's writer was closed before the database had confirmed a write");
+  }
+
+  async function append(flush: JournalFlush): Promise<void> {
+    if (flush.flushId === lastFlushId) return;
+    const contents = flushDocuments(flush);
+    for (const [part, content] of contents.entries()) await land(content, `${flush.flushId}/${part}`);
+    lastFlushId = flush.flushId;
+  }
+
+  return {
+    ...createJournalReader(journal, options.journal),
+    get headSlot() {
+      return headSlot;
+    },
+    append(flush) {
+      if (closed) return Promise.reject(fenced());
+      const done = queue.then(() => append(flush));
+      // After a failure nothing may follow: a later flush builds on the one that is missing.
+      queue = done;
+      done.catch(() => {});
+      return done;
+    },
+    async close() {
+      closed = true;
+      givenUp.abort();
+      const settled = queue.then(
+        () => true,
+        () => true,
+      );
+      const inTime = await Promise.race([settled, aborted(options.signal)]);
+      return { clean: clean && inTime };
+    },
+  };
+}
+
+const fenced = () => new FencedError("The attempt may not write to its thread's journal any more");
+
+function aborted(signal: AbortSignal | undefined): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) resolve(false);
+    else signal?.addEventListener("abort", () => resolve(false), { once: true });
+  });
+}

@@ -1,0 +1,72 @@
+import { JournalCollection, type JournalDatabase } from "../storage/journal.ts";
+import { anyToken } from "../storage/journal-documents.ts";
+import { JournalQueries } from "../storage/journal-queries.ts";
+import { key } from "../storage/keys.ts";
+import { deleteRunFromJournal } from "./journal-deletion.ts";
+import { fenceJournal } from "./journal-fence.ts";
+import type { JournalPort } from "./journal-port.ts";
+import { createJournalReader } from "./journal-reader.ts";
+import { type JournalWriter, openJournalWriter, type WriterOptions } from "./journal-writer.ts";
+
+export type { JournalWriter, WriterOptions } from "./journal-writer.ts";
+
+/**
+ * The journals of all threads: the parent's half of the checkpoints. A journal is named by a server-made id of the thread's
+ * incarnation, so that a thread that was deleted and created again starts afresh.
+ */
+export interface Journal {
+  /** Rejects with a FencedError when the token is fenced already. */
+  writer(options: WriterOptions): Promise<JournalWriter>;
+  reader(journal: string): JournalPort;
+  /** Once it resolves, nothing more is written with this token. Repeatable. */
+  fence(journal: string, token: string, thread?: ThreadOfJournal): Promise<void>;
+  /** Whether a run has put a checkpoint: its retry then goes on with input null. */
+  hasCheckpoints(journal: string, runId: string): Promise<boolean>;
+  /** In the root namespace unless one is named. */
+  checkpointExists(journal: string, checkpointId: string, namespace?: string): Promise<boolean>;
+  /** Where the thread stands: the newest checkpoint of the root namespace. */
+  newest(journal: string): Promise<{ slot: number; checkpointId: string } | undefined>;
+  /** See {@link deleteRunFromJournal}: for rollback and for DeleteRun. Repeatable. */
+  deleteRun(journal: string, runId: string): Promise<void>;
+  /** Of a thread that is deleted. No writer can add to it afterwards. Repeatable. */
+  deleteJournal(journal: string): Promise<void>;
+}
+
+/** Whose journal it is. A journal that holds a slot already knows it. */
+export interface ThreadOfJournal {
+  readonly owner: string;
+  readonly threadId: string;
+}
+
+export function createJournal(db: JournalDatabase): Journal {
+  const collection = new JournalCollection(db);
+  const queries = new JournalQueries(collection);
+
+  async function fence(journal: string, token: string, thread?: ThreadOfJournal): Promise<void> {
+    const { owner, thread_id } = thread
+      ? { owner: thread.owner, thread_id: key(thread.owner, thread.threadId) }
+      : ((await collection.home(journal)) ?? { owner: "", thread_id: "" });
+    await fenceJournal(collection, { journal, owner, thread_id, fences: token });
+  }
+
+  return {
+    writer: (options) => openJournalWriter(collection, options),
+    reader: (journal) => createJournalReader(collection, journal),
+    fence,
+    hasCheckpoints: (journal, runId) => queries.hasCheckpoints(journal, runId),
+    async checkpointExists(journal, checkpointId, namespace = "") {
+      return (await queries.checkpoint(journal, checkpointId, { namespace })) !== undefined;
+    },
+    async newest(journal) {
+      const placed = await queries.newest(journal, "");
+      return placed && { slot: placed.slot, checkpointId: placed.entry.id };
+    },
+    deleteRun: (journal, runId) => deleteRunFromJournal(collection, journal, runId),
+    async deleteJournal(journal) {
+      // The gate comes first and the emptied slots stay for a day, so a writer that has been asleep finds no free slot. One
+      // that sleeps longer writes into a journal whose name nobody knows.
+      await fence(journal, anyToken);
+      await collection.blankJournal(journal);
+    },
+  };
+}
