@@ -1,0 +1,70 @@
+import type { JournalPort } from "../checkpoints/journal-port.ts";
+import type {
+  AttemptEnd,
+  AttemptSpec,
+  ErrorReport,
+  GraphReport,
+  Inspection,
+  OutputTuple,
+  StateReport,
+} from "./protocol.ts";
+
+/** What executes attempts in child processes and really stops them. Implemented by the child pool. */
+export interface AttemptHost {
+  /** Starts the inspector, which loads every graph and reports the broken ones, and the first children. */
+  start(): Promise<readonly GraphReport[]>;
+  /** Attempts that could be placed in shared processes right now. */
+  readonly freeSlots: number;
+  /** Runs whenever a slot may have become free. */
+  onFree(listener: () => void): void;
+  /**
+   * Executes an attempt; undefined when no slot is free. `exclusive` gives it a process of its own, which ends with it.
+   * Cancelling never needs a slot.
+   */
+  place(spec: AttemptSpec, hooks: AttemptHooks, options: { exclusive: boolean }): PlacedAttempt | undefined;
+  /** Reads states with the graph's own code, in the inspector process, never in one that executes runs. */
+  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]>;
+  /** Relays a lease renewal to the children's watchdogs: each kills its process when nothing comes for this long. */
+  renewed(leaseMs: number): void;
+  /** Process ids (group leaders) of all children, the inspector included. */
+  readonly pids: readonly number[];
+  /** Kills every child that is left, with its group. The attempts in them report `displaced`. */
+  stop(): Promise<void>;
+}
+
+export interface PlacedAttempt {
+  /**
+   * Begins the stop: abort, then, when node functions are left at the end of the grace or the process does not answer its
+   * pings, the kill of its process, before which the neighbours are drained where that is quickly possible. Repeating it is
+   * harmless. The outcome comes through {@link AttemptHooks.over}.
+   */
+  stop(action: "interrupt" | "rollback", reason: string): void;
+  /** Asks the attempt to stop at its next step boundary; it then reports kind `drained`. */
+  drain(): void;
+  /** Kills the process at once; this attempt reports `killed`. */
+  kill(): void;
+  readonly pid: number;
+}
+
+export interface AttemptHooks {
+  readonly journal: JournalPort;
+  /** Output in order. The child sends no more than a bounded amount before the promise resolves (the events are stored). */
+  output(events: readonly OutputTuple[]): Promise<void>;
+  /** The abort was sent to the process. */
+  delivered(): void;
+  /** Exactly once: nothing of the attempt runs any more. */
+  over(end: AttemptOver): void;
+}
+
+export type AttemptOver =
+  /** The child said so, after every node function had settled. */
+  | { readonly how: "ended"; readonly end: AttemptEnd }
+  /** It was being stopped (or `kill()` was called) and its process was killed. */
+  | { readonly how: "killed" }
+  /** Its process was killed for another attempt's sake, or with the pool: it lost nothing but its current step. */
+  | { readonly how: "displaced" }
+  /**
+   * Its process died by itself. `blamed`: it is the known culprit (alone in the process, or the error was traced to it);
+   * otherwise each attempt in the process is a suspect.
+   */
+  | { readonly how: "crashed"; readonly blamed: boolean; readonly error?: ErrorReport };

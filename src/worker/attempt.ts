@@ -1,0 +1,220 @@
+import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
+import { FencedError } from "../checkpoints/journal-port.ts";
+import type { StateAtEnd } from "../domain/finish-run.ts";
+import type { Run, RunError } from "../domain/run.ts";
+import type { Thread } from "../domain/thread.ts";
+import type { CancelAction } from "../domain/transitions.ts";
+import type { EventWriter } from "../stream/event-writer.ts";
+import type { AttemptHost, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
+import type { AttemptSpec, OutputTuple, StateReport } from "./protocol.ts";
+import type { AttemptResult } from "./settle.ts";
+
+/** What one execution of a run needs from the server. */
+export interface AttemptParts {
+  readonly host: AttemptHost;
+  readonly journal: Journal;
+  readonly openEvents: (run: Run, token: string) => Promise<EventWriter>;
+  readonly isDedicated: (graph: string) => boolean;
+  readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
+  readonly stillMine: (run: Run, token: string) => Promise<boolean>;
+  readonly delivered: (run: Run, token: string) => void;
+  /** Whether an error means that the database is away for the moment. */
+  readonly isPassing: (error: unknown) => boolean;
+  /** Does it as soon as the database is there. */
+  readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
+}
+
+/** What the attempt left when nothing of it runs or writes any more. */
+export interface AttemptEnded {
+  readonly result: AttemptResult;
+  readonly lastSequence: number;
+  readonly endCheckpointId?: string;
+  readonly state?: StateAtEnd;
+}
+
+/** One execution of a claimed run, from its placement in a child process until nothing of it can run or write. */
+export interface Attempt {
+  readonly run: Run;
+  readonly token: string;
+  /** Stops it for a stored cancel; the strongest action counts. Repeating it is harmless. */
+  cancel(action: CancelAction, reason: string): void;
+  /** Stops it at its next step boundary, to go on elsewhere. */
+  drain(): void;
+  /** Ends it at once: its lease is lost. */
+  kill(): void;
+  /** Resolves when it is in its process, or will never be. */
+  readonly placed: Promise<void>;
+  readonly ended: Promise<AttemptEnded>;
+}
+
+export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Attempt {
+  const token = run.lease!.token;
+  let placed: PlacedAttempt | undefined;
+  let stop: { by: "cancel" | "timeout"; action: CancelAction; reason: string } | undefined;
+  let released: "drain" | "kill" | undefined;
+  let timeout: NodeJS.Timeout | undefined;
+  let noPlace = false;
+  let unstorable: RunError | undefined;
+  let giveUpWriting: (() => void) | undefined;
+  const hasPlace = Promise.withResolvers<void>();
+
+  function request(wanted: NonNullable<typeof stop>): void {
+    if (stop?.by === "cancel" && wanted.by === "timeout") return;
+    stop = wanted;
+    placed?.stop(wanted.action, wanted.reason);
+  }
+
+  async function execute(): Promise<AttemptEnded> {
+    const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
+    const stillMine = () => parts.stillMine(run, token);
+    const events = await parts.whileAway(() => parts.openEvents(run, token));
+    const journal = await parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, stillMine }));
+    giveUpWriting = () => void Promise.all([events.close(), journal.close()]);
+    const over = await place(events, journal).catch((error: unknown): AttemptOver => failed(error));
+    // From here on a stop or kill would hit whoever has the process now.
+    placed = undefined;
+    clearTimeout(timeout);
+    return conclude(over, events, journal);
+  }
+
+  async function place(events: EventWriter, journal: JournalWriter): Promise<AttemptOver> {
+    const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
+    const from =
+      goesOn || !run.spec.checkpointId
+        ? (await parts.journal.newest(thread.journal))?.checkpointId
+        : run.spec.checkpointId;
+    await events.append([{ kind: "attempt", attempt: run.attempt, checkpointId: from }]);
+    const done = Promise.withResolvers<AttemptOver>();
+    if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
+    const hooks = {
+      journal,
+      output: (tuples: readonly OutputTuple[]) => events.append(tuples.map(toStoredEvent)).catch(outputFailed),
+      delivered: () => parts.delivered(run, token),
+      over: done.resolve,
+    };
+    const exclusive = run.suspect || parts.isDedicated(run.graph);
+    placed = parts.host.place(attemptSpec(run, token, goesOn), hooks, { exclusive });
+    // No slot after all: it goes back to the queue.
+    if (!placed) {
+      noPlace = true;
+      return { how: "ended", end: { kind: "drained" } };
+    }
+    hasPlace.resolve();
+    watchTime();
+    return done.promise;
+  }
+
+  /** It could not be begun. Only a database that is away, or a kill, is no fault of the run. */
+  function failed(error: unknown): AttemptOver {
+    if (released || parts.isPassing(error)) return { how: "ended", end: { kind: "drained" } };
+    return { how: "crashed", blamed: false, error: describe(error) };
+  }
+
+  function outputFailed(error: unknown): never {
+    // Somebody else has the run: what goes on here is for nothing.
+    if (error instanceof FencedError) placed?.kill();
+    // Another execution would put out the same.
+    else if (!parts.isPassing(error)) unstorable = describe(error);
+    throw error;
+  }
+
+  function watchTime(): void {
+    if (run.spec.timeoutMs === undefined) return;
+    const left = run.startedAt!.getTime() + run.spec.timeoutMs - Date.now();
+    timeout = setTimeout(
+      () => request({ by: "timeout", action: "interrupt", reason: "the run's time was over" }),
+      Math.max(0, Math.min(left, 2 ** 31 - 1)),
+    );
+  }
+
+  async function conclude(over: AttemptOver, events: EventWriter, journal: JournalWriter): Promise<AttemptEnded> {
+    const [log, writer] = await Promise.all([events.close(), journal.close()]);
+    const clean = log.clean && writer.clean;
+    const lastSequence = clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token));
+    const report = over.how === "ended" && clean ? over.end.state : undefined;
+    const newest = () => parts.whileAway(() => parts.journal.newest(thread.journal));
+    return {
+      result: resultOf(over),
+      lastSequence,
+      endCheckpointId: report ? report.checkpointId : (await newest())?.checkpointId,
+      state: report && toState(report),
+    };
+  }
+
+  function resultOf(over: AttemptOver): AttemptResult {
+    const killed = over.how !== "ended";
+    if (unstorable && !stop) return { kind: "error", error: unstorable };
+    if (over.how === "ended" && over.end.kind === "success") return { kind: "success" };
+    if (over.how === "ended" && over.end.kind === "error" && !stop) return { kind: "error", error: over.end.error! };
+    if (stop) return { kind: "stopped", by: stop.by, killed };
+    if (over.how === "crashed") return { kind: "lost", suspect: true, reachable: true, error: over.error };
+    return { kind: "displaced", killed, noPlace };
+  }
+
+  return {
+    run,
+    token,
+    cancel: (action, reason) => request({ by: "cancel", action, reason }),
+    drain() {
+      released ??= "drain";
+      placed?.drain();
+    },
+    kill() {
+      released = "kill";
+      placed?.kill();
+      // Its end must not wait for a database that is away.
+      giveUpWriting?.();
+    },
+    placed: hasPlace.promise,
+    ended: execute().finally(hasPlace.resolve),
+  };
+}
+
+function describe(error: unknown): RunError {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return { name, message };
+}
+
+function toStoredEvent([mode, name, namespace, json]: OutputTuple) {
+  return { kind: "output", mode, name, namespace, json } as const;
+}
+
+/** Larger values are not kept beside the thread, whose document every run writes; they are read from the journal. */
+const rememberedBytes = 256 * 1024;
+
+export function toState(report: StateReport): StateAtEnd {
+  return {
+    checkpointId: report.checkpointId,
+    values: report.values !== undefined && report.values.length <= rememberedBytes ? report.values : undefined,
+    next: report.next,
+    interrupts: report.interrupts,
+  };
+}
+
+/** What the child gets. An execution that goes on from its own checkpoints takes no input: it was consumed. */
+function attemptSpec(run: Run, token: string, goesOn: boolean): AttemptSpec {
+  const { spec } = run;
+  return {
+    attemptId: token,
+    runId: run.runId,
+    threadId: run.threadId,
+    assistantId: spec.assistantId,
+    graph: run.graph,
+    attempt: run.attempt,
+    input: goesOn ? undefined : spec.input,
+    command: goesOn ? undefined : spec.command,
+    checkpointId: goesOn ? undefined : spec.checkpointId,
+    config: {
+      tags: spec.config?.tags ?? [],
+      recursionLimit: spec.config?.recursionLimit,
+      configurable: spec.config?.configurable,
+    },
+    context: spec.context,
+    metadata: JSON.stringify(spec.metadata),
+    streamModes: spec.streamModes,
+    streamSubgraphs: spec.streamSubgraphs,
+    interruptBefore: spec.interruptBefore,
+    interruptAfter: spec.interruptAfter,
+    durability: spec.durability,
+  };
+}

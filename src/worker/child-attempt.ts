@@ -1,0 +1,154 @@
+import type { Logger } from "pino";
+import type { JournalPort } from "../checkpoints/journal-port.ts";
+import {
+  FencedError,
+  type JournalFlush,
+  type JournalListQuery,
+  type JournalReadQuery,
+} from "../checkpoints/journal-port.ts";
+import type { AttemptHooks, AttemptOver } from "./attempt-host.ts";
+import type { AttemptEnd, AttemptSpec, ChildMessage, OutputTuple } from "./protocol.ts";
+
+export type JournalRequest = Extract<ChildMessage, { type: "request" }>;
+
+export interface ChildAttemptOptions {
+  readonly spec: AttemptSpec;
+  readonly hooks: AttemptHooks;
+  readonly log: Logger;
+  /** Output up to this number of events is stored. */
+  readonly stored: (count: number) => void;
+  /** The output could not be stored: the attempt should stop. */
+  readonly failed: () => void;
+}
+
+/**
+ * The server's half of one attempt: hands what the child sends to the hooks, output in order and one call at a time, and
+ * reports the outcome exactly once, after everything that came before it.
+ */
+export class ChildAttempt {
+  readonly spec: AttemptSpec;
+  /** `start` was sent to the process. */
+  started = false;
+  /** The action of the stop under way. */
+  stopping: "interrupt" | "rollback" | undefined;
+  /** The grace is over. */
+  overdue = false;
+  /** What the child said at the end. */
+  end: AttemptEnd | undefined;
+
+  readonly #options: ChildAttemptOptions;
+  readonly #handedOver = new Set<Promise<unknown>>();
+  #journalCalls = 0;
+  #waiting: OutputTuple[] = [];
+  #delivering = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #stored = 0;
+  #outputFailed = false;
+  #finishing: Promise<void> | undefined;
+  #isOver = false;
+
+  constructor(options: ChildAttemptOptions) {
+    this.#options = options;
+    this.spec = options.spec;
+  }
+
+  /** The child has said its last word, or its process is gone: only the outcome is still to be reported. */
+  get done(): boolean {
+    return this.end !== undefined || this.#finishing !== undefined;
+  }
+
+  /** How long ago the server's storage last answered the child; 0 while an answer is awaited, Infinity if none ever was. */
+  get sinceStorageMs(): number {
+    return this.#journalCalls > 0 || this.#delivering ? 0 : performance.now() - this.#answeredAt;
+  }
+
+  delivered(): void {
+    if (!this.#isOver) this.#options.hooks.delivered();
+  }
+
+  output(events: readonly OutputTuple[]): void {
+    if (this.done) return;
+    for (const event of events) this.#waiting.push(event);
+    if (!this.#delivering) this.#track(this.#deliver());
+  }
+
+  /** Resolves with the result of a journal call; rejects with a {@link FencedError} once the attempt has ended. */
+  async request(request: JournalRequest): Promise<unknown> {
+    if (this.done) throw new FencedError(`The attempt ${this.spec.attemptId} has ended`);
+    this.#journalCalls += 1;
+    try {
+      return await this.#track(callJournal(this.#options.hooks.journal, request));
+    } finally {
+      this.#journalCalls -= 1;
+      this.#answeredAt = performance.now();
+    }
+  }
+
+  /** Reports the outcome when all that was handed over before is settled. Only the first call counts. */
+  finish(outcome: AttemptOver): Promise<void> {
+    this.#finishing ??= this.#finish(outcome);
+    return this.#finishing;
+  }
+
+  async #finish(outcome: AttemptOver): Promise<void> {
+    while (this.#handedOver.size > 0) await Promise.allSettled(this.#handedOver);
+    this.#isOver = true;
+    try {
+      this.#options.hooks.over(outcome);
+    } catch (error) {
+      this.#options.log.error({ err: error, runId: this.spec.runId }, "The end of an attempt could not be handled");
+    }
+  }
+
+  async #deliver(): Promise<void> {
+    this.#delivering = true;
+    while (this.#waiting.length > 0) {
+      // What gathered during the former call goes with this one.
+      const events = this.#waiting;
+      this.#waiting = [];
+      if (!this.#outputFailed) await this.#store(events);
+      this.#stored += events.length;
+      // Acknowledged also when it is dropped: a child that waits for room cannot come to its end.
+      this.#options.stored(this.#stored);
+    }
+    this.#delivering = false;
+    this.#answeredAt = performance.now();
+  }
+
+  async #store(events: readonly OutputTuple[]): Promise<void> {
+    try {
+      await this.#options.hooks.output(events);
+    } catch (error) {
+      this.#outputFailed = true;
+      this.#options.log.warn(
+        { err: error, runId: this.spec.runId },
+        "Output could not be stored; the attempt is stopped",
+      );
+      this.#options.failed();
+    }
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#handedOver.add(work);
+    const forget = () => this.#handedOver.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+}
+
+/** The journal call that a child asks for. */
+export async function callJournal(
+  journal: JournalPort,
+  { method, args: [argument] }: JournalRequest,
+): Promise<unknown> {
+  switch (method) {
+    case "append":
+      return journal.append(argument as JournalFlush);
+    case "read":
+      return journal.read(argument as JournalReadQuery);
+    case "list":
+      return journal.list(argument as JournalListQuery);
+    default:
+      throw new TypeError(`The journal has no method ${JSON.stringify(method)}`);
+  }
+}

@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
+import { DomainError } from "../domain/errors.ts";
+import { callJournal, type JournalRequest } from "./child-attempt.ts";
+import { errorReport } from "./child-error-report.ts";
+import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
+import type { ChildMessage, GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
+
+export interface InspectionSettings extends ChildProcessSettings {
+  readonly loadTimeoutMs: number;
+  readonly inspectTimeoutMs: number;
+}
+
+/** The process ended before it answered; another question may have been the reason. */
+export class ProcessLostError extends Error {
+  override readonly name = "ProcessLostError";
+}
+
+interface PendingInspection {
+  readonly journal: JournalPort;
+  readonly inspection: Inspection;
+  readonly resolve: (states: readonly StateReport[]) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+  /** The journal's own failure, which says more than what the child makes of it. */
+  journalError?: Error;
+}
+
+/** One process that loads graphs and reads states with them. It executes no run. */
+export class InspectionProcess {
+  readonly #settings: InspectionSettings;
+  readonly #child: RunningChild;
+  readonly #pending = new Map<string, PendingInspection>();
+  readonly #loaded = Promise.withResolvers<readonly GraphReport[]>();
+  #ended = false;
+
+  constructor(settings: InspectionSettings, graphs: readonly GraphSpec[]) {
+    this.#settings = settings;
+    const child = startChildProcess(settings, { message: (message) => this.#receive(message), runIds: () => [] });
+    if (child === undefined) throw new ProcessLostError("the system has no process to give");
+    this.#child = child;
+    const timer = setTimeout(() => {
+      this.#loaded.reject(new ProcessLostError(`it was not loaded within ${settings.loadTimeoutMs / 1000} s`));
+      this.kill();
+    }, settings.loadTimeoutMs);
+    // Who waits for it handles the failure; nobody has to.
+    this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
+    void child.gone.then(({ code, signal }) => {
+      this.#ended = true;
+      const lost = new ProcessLostError(
+        `the process ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`,
+      );
+      this.#loaded.reject(lost);
+      for (const scope of [...this.#pending.keys()]) this.#take(scope)?.reject(lost);
+    });
+    child.send({ type: "load", graphs });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The reports of all graphs; rejects with a {@link ProcessLostError}. */
+  get loaded(): Promise<readonly GraphReport[]> {
+    return this.#loaded.promise;
+  }
+
+  get gone(): Promise<unknown> {
+    return this.#child.gone;
+  }
+
+  renew(leaseMs: number): void {
+    this.#child.renew(leaseMs);
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  /** Rejects with a {@link DomainError} when this question failed, with a {@link ProcessLostError} when the process did. */
+  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]> {
+    if (this.#ended) return Promise.reject(new ProcessLostError("the process has ended"));
+    const scope = randomUUID();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#overdue(scope), this.#settings.inspectTimeoutMs);
+      this.#pending.set(scope, { journal, inspection, resolve, reject, timer });
+      this.#child.send({ type: "inspect", scope, inspection });
+    });
+  }
+
+  #receive(message: ChildMessage): void {
+    switch (message.type) {
+      case "loaded":
+        this.#loaded.resolve(message.graphs);
+        break;
+      case "request":
+        void this.#answer(message);
+        break;
+      case "inspected": {
+        const pending = this.#take(message.scope);
+        if (pending === undefined) break;
+        if (message.error === undefined) pending.resolve(message.states ?? []);
+        else pending.reject(pending.journalError ?? unreadable(pending.inspection, message.error.message));
+        break;
+      }
+      case "fault":
+        this.#settings.log.error(
+          { childPid: this.pid, stack: message.error.stack },
+          `${message.error.name}: ${message.error.message}`,
+        );
+        break;
+    }
+  }
+
+  async #answer(request: JournalRequest): Promise<void> {
+    const { requestId, scope } = request;
+    const pending = this.#pending.get(scope);
+    try {
+      if (pending === undefined) throw new FencedError(`No inspection ${scope} is under way`);
+      if (request.method === "append") throw new FencedError("An inspection writes nothing");
+      this.#child.send({ type: "reply", requestId, result: await callJournal(pending.journal, request) });
+    } catch (error) {
+      if (pending !== undefined && error instanceof Error) pending.journalError = error;
+      this.#child.send({ type: "reply", requestId, error: errorReport(error) });
+    }
+  }
+
+  #overdue(scope: string): void {
+    const pending = this.#take(scope);
+    if (pending === undefined) return;
+    const seconds = this.#settings.inspectTimeoutMs / 1000;
+    pending.reject(unreadable(pending.inspection, `it did not answer within ${seconds} s`));
+    this.#settings.log.warn(
+      { childPid: this.pid, graph: pending.inspection.graph },
+      "The inspector did not answer and is killed",
+    );
+    this.kill();
+  }
+
+  #take(scope: string): PendingInspection | undefined {
+    const pending = this.#pending.get(scope);
+    if (pending !== undefined) clearTimeout(pending.timer);
+    this.#pending.delete(scope);
+    return pending;
+  }
+}
+
+/** The answer to a question that the graph cannot answer. */
+export function unreadable({ graph }: Inspection, why: string): DomainError {
+  return new DomainError("GRAPH_UNAVAILABLE", `The state cannot be read with the graph "${graph}": ${why}`, {
+    metadata: { graph },
+  });
+}

@@ -1,0 +1,145 @@
+import { fork } from "node:child_process";
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { lifelineArgument, lifelineFd, machineNowMs } from "./child/watchdog.ts";
+import { groupGone, killGroup } from "./child-group.ts";
+import { createChildLog } from "./child-log.ts";
+import type { ChildMessage, ParentMessage } from "./protocol.ts";
+
+/** How long messages of a dead child may take to be read. The channel normally closes with the process. */
+const channelCloseMs = 1_000;
+
+/** What every child process is started with. */
+export interface ChildProcessSettings {
+  readonly entry: URL | string;
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** Node's own flags, for example a memory limit. */
+  readonly execArgv?: readonly string[];
+  readonly log: Logger;
+}
+
+export interface ChildListener {
+  readonly message: (message: ChildMessage) => void;
+  /** The runs in the process, for its log lines. */
+  readonly runIds: () => readonly string[];
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The lease that was relayed last was over: its watchdog has killed it. */
+  readonly leaseOver: boolean;
+}
+
+/** A child process: the leader of its own process group, with a message channel and a lifeline. */
+export interface RunningChild {
+  readonly pid: number;
+  /** `sent` is called when the message has gone out to the process, and never when it could not. Throws for what cannot be cloned. */
+  send(message: ParentMessage, sent?: () => void): void;
+  /** Tells the watchdog how long the lease lasts from now. */
+  renew(leaseMs: number): void;
+  /** Whether a lease was ever relayed. */
+  readonly leased: boolean;
+  /** Kills the process and its whole group. */
+  kill(): void;
+  /** Resolves when the process has exited, its group is gone and its last message has been handed over. */
+  readonly gone: Promise<ChildExit>;
+}
+
+/** Starts a child process; undefined when the system has no process to give. */
+export function startChildProcess(settings: ChildProcessSettings, listener: ChildListener): RunningChild | undefined {
+  const child = fork(settings.entry, [lifelineArgument], {
+    env: { ...settings.env },
+    cwd: settings.cwd,
+    execArgv: [...(settings.execArgv ?? [])],
+    serialization: "advanced",
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
+  });
+  const { pid } = child;
+  if (pid === undefined) {
+    child.once("error", (error) => settings.log.error({ err: error }, "A child process could not be started"));
+    return undefined;
+  }
+  const log = settings.log.child({ childPid: pid });
+  // The other end is inherited by the child alone and this end by nobody: it closes with this process and only then.
+  const lifeline = child.stdio[lifelineFd] as Socket;
+  let leaseEndsAt: number | undefined;
+  /** The last renewal came after the end of the lease before: the watchdog has most likely not waited for it. */
+  let lapsed = false;
+  let exited = false;
+
+  for (const stream of ["stdout", "stderr"] as const) {
+    const lines = createChildLog({ log, stream, runIds: listener.runIds });
+    child[stream]?.on("data", lines.write).once("close", lines.end).on("error", ignore);
+  }
+  lifeline.on("error", ignore).resume();
+  child.on("error", (error) => log.debug({ err: error }, "The channel to a child process failed"));
+  child.on("message", (message: unknown) => {
+    // Graph code can send on the channel as well: what is no message of ours must not harm the server.
+    if (typeof message !== "object" || message === null) return;
+    try {
+      listener.message(message as ChildMessage);
+    } catch (error) {
+      log.warn({ err: error }, "A message of a child process could not be understood");
+    }
+  });
+  const disconnected = new Promise<void>((resolve) => {
+    child.once("disconnect", () => {
+      // Graph code may close the channel: a process that cannot be told to stop must not go on.
+      if (!exited) killGroup(pid);
+      resolve();
+    });
+  });
+  const exit = new Promise<ChildExit>((resolve) => {
+    child.once("exit", (code, signal) => {
+      exited = true;
+      resolve({ code, signal, leaseOver: signal === "SIGKILL" && (lapsed || leaseIsOver()) });
+    });
+  });
+
+  function leaseIsOver(): boolean {
+    return leaseEndsAt !== undefined && machineNowMs() >= leaseEndsAt;
+  }
+
+  async function leave(): Promise<ChildExit> {
+    const outcome = await exit;
+    await groupGone(pid as number);
+    // A process that left the group may hold the channel open; what the child itself has sent is read long before.
+    const patience = new AbortController();
+    await Promise.race([disconnected, delay(channelCloseMs, undefined, { signal: patience.signal }).catch(ignore)]);
+    patience.abort();
+    if (child.connected) child.disconnect();
+    lifeline.destroy();
+    // The last lines are still being read; who holds the pipes for longer is not heard.
+    const outputs = [child.stdout, child.stderr];
+    setTimeout(() => outputs.map((stream) => stream?.destroy()), channelCloseMs).unref();
+    return outcome;
+  }
+
+  return {
+    pid,
+    send(message, sent) {
+      child.send(message, (error) => {
+        if (error === null) sent?.();
+      });
+    },
+    renew(leaseMs) {
+      lapsed = leaseIsOver();
+      leaseEndsAt = machineNowMs() + leaseMs;
+      if (lifeline.writable) lifeline.write(`${leaseEndsAt}\n`);
+    },
+    get leased() {
+      return leaseEndsAt !== undefined;
+    },
+    kill() {
+      if (!exited) killGroup(pid);
+    },
+    gone: leave(),
+  };
+}
+
+function ignore(): void {}

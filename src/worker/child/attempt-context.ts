@@ -1,0 +1,11 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Activity } from "./activity.ts";
+
+/** Whose code is running: set around everything that an attempt executes, and inherited by all that this starts. */
+export interface AttemptContext {
+  readonly attemptId: string;
+  readonly runId: string;
+  readonly activity: Activity;
+}
+
+export const attemptContext = new AsyncLocalStorage<AttemptContext>();

@@ -1,0 +1,157 @@
+import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
+import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
+import { AbortError } from "./abort-error.ts";
+import { Activity } from "./activity.ts";
+import { type AttemptContext, attemptContext } from "./attempt-context.ts";
+import { describeError } from "./error-report.ts";
+import type { GraphRegistry, OpenGraph } from "./graph-registry.ts";
+import type { RunControl } from "./graph-types.ts";
+import { OutputWindow } from "./output-window.ts";
+import type { ParentChannel } from "./parent-channel.ts";
+import { runInput, runOptions } from "./run-config.ts";
+import { reportState } from "./state-report.ts";
+import { StreamOutput } from "./stream-output.ts";
+
+/** What an attempt needs of its process. */
+export interface AttemptHome {
+  readonly channel: ParentChannel;
+  readonly registry: GraphRegistry;
+}
+
+/**
+ * One execution of a run. It ends, whatever its graph does, in this order: the stream is over; every node function has settled
+ * and every loop has ended; the saver is quiet and closed; the end is reported. Nothing of the attempt happens after that.
+ */
+export class Attempt {
+  readonly #spec: AttemptSpec;
+  readonly #home: AttemptHome;
+  readonly #controller = new AbortController();
+  readonly #window: OutputWindow;
+  readonly #activity: Activity;
+  #control: RunControl | undefined;
+  #drain = false;
+
+  constructor(spec: AttemptSpec, home: AttemptHome) {
+    this.#spec = spec;
+    this.#home = home;
+    const { attemptId } = spec;
+    this.#window = new OutputWindow(
+      (events) => home.channel.send({ type: "output", attemptId, events }),
+      this.#controller.signal,
+    );
+    // Nodes wait to begin while their run's output is not stored: LangGraph itself runs on whether it is read or not.
+    this.#activity = new Activity(() => this.#window.room());
+  }
+
+  /** Node functions under way. */
+  get running(): number {
+    return this.#activity.functions;
+  }
+
+  abort(action: "interrupt" | "rollback", reason: string): void {
+    this.#controller.abort(new AbortError(action, reason));
+  }
+
+  /** Stops at the next step boundary. */
+  drain(): void {
+    this.#drain = true;
+    this.#control?.requestDrain("drain");
+  }
+
+  stored(count: number): void {
+    this.#window.stored(count);
+  }
+
+  /** Executes the run to its end and reports it. Never rejects. */
+  async execute(): Promise<void> {
+    const { attemptId, runId } = this.#spec;
+    const context: AttemptContext = { attemptId, runId, activity: this.#activity };
+    let open: OpenGraph | undefined;
+    let saver: JournalSaver | undefined;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await attemptContext.run(context, async () => {
+        const options = runOptions(this.#spec, this.#controller.signal);
+        open = await this.#activity.run(() => this.#home.registry.open(this.#spec.graph, options));
+        saver = this.#saver(open);
+        await this.#stream(open, saver, options);
+      });
+    } catch (error) {
+      failure = { error };
+    }
+    await this.#activity.settle();
+    await saver?.quiet();
+    saver?.close();
+    const state = open && (await this.#finalState(open));
+    this.#window.flush();
+    this.#home.channel.send({ type: "end", attemptId, end: { ...this.#outcome(failure), ...(state && { state }) } });
+  }
+
+  async #stream(
+    { graph, instance }: OpenGraph,
+    saver: JournalSaver,
+    options: ReturnType<typeof runOptions>,
+  ): Promise<void> {
+    this.#control = new instance.langgraph.RunControl();
+    if (this.#drain) this.#control.requestDrain("drain");
+    await this.#requireCheckpoint(saver);
+    this.#controller.signal.throwIfAborted();
+    graph.checkpointer = saver;
+    const output = new StreamOutput(this.#spec.streamModes);
+    const input = runInput(this.#spec, instance.langgraph);
+    for await (const chunk of await graph.stream(input, { ...options, control: this.#control })) {
+      for (const event of output.events(chunk)) this.#window.push(event);
+      await this.#window.room();
+    }
+  }
+
+  /** LangGraph starts silently from an empty state when a checkpoint does not exist. */
+  async #requireCheckpoint(saver: JournalSaver): Promise<void> {
+    const { threadId, checkpointId } = this.#spec;
+    if (checkpointId === undefined) return;
+    const configurable = { thread_id: threadId, checkpoint_ns: "", checkpoint_id: checkpointId };
+    if ((await saver.getTuple({ configurable })) === undefined) {
+      throw Object.assign(new Error(`Thread ${threadId} has no checkpoint ${checkpointId}.`), {
+        name: "CheckpointNotFound",
+      });
+    }
+  }
+
+  #saver({ instance }: OpenGraph): JournalSaver {
+    const { attemptId, runId } = this.#spec;
+    const { metadata } = runOptions(this.#spec, this.#controller.signal);
+    return createJournalSaver(instance.checkpoint, this.#home.channel.journal(attemptId), {
+      runId,
+      metadata,
+      signal: this.#controller.signal,
+      // LangGraph notices a failed write only at the end of the run; nothing more is to be started until then.
+      onFenced: (error) => this.#controller.abort(error),
+    });
+  }
+
+  /** Read anew, since the run's own saver is closed. */
+  async #finalState({ graph, instance }: OpenGraph): Promise<StateReport | undefined> {
+    const { attemptId, threadId } = this.#spec;
+    const reader = createJournalSaver(instance.checkpoint, this.#home.channel.journal(attemptId), {
+      onFenced: () => {},
+    });
+    try {
+      const fresh = graph.withConfig({});
+      fresh.checkpointer = reader;
+      return reportState(await fresh.getState({ configurable: { thread_id: threadId, checkpoint_ns: "" } }), false);
+    } catch {
+      return undefined;
+    } finally {
+      reader.close();
+    }
+  }
+
+  #outcome(failure: { readonly error: unknown } | undefined): AttemptEnd {
+    if (failure === undefined) return { kind: "success" };
+    const { aborted, reason } = this.#controller.signal;
+    // What a stream throws after an abort may have any name; the signal knows why.
+    if (aborted && reason instanceof AbortError) return { kind: "stopped" };
+    const error = describeError(aborted ? reason : failure.error);
+    return error.name === "GraphDrained" ? { kind: "drained" } : { kind: "error", error };
+  }
+}

@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { register as registerCommonJs } from "tsx/cjs/api";
+import { register as registerModules } from "tsx/esm/api";
+import type { GraphReport, GraphSpec } from "../protocol.ts";
+import { describeError } from "./error-report.ts";
+import type { CompiledGraph } from "./graph-types.ts";
+import { LangGraphCopy, type LangGraphInstance } from "./langgraph-copy.ts";
+
+/** A graph of its own for one run or one look: a copy on which a saver may be set. */
+export interface OpenGraph {
+  readonly graph: CompiledGraph;
+  readonly instance: LangGraphInstance;
+}
+
+type Factory = (config: object) => unknown;
+
+interface LoadedGraph {
+  readonly spec: GraphSpec;
+  readonly copy: LangGraphCopy;
+  /** Fixed, or made anew for each run by the file's function. */
+  readonly source: OpenGraph | Factory;
+}
+
+/** The graphs that `langgraph.json` names, loaded from their files. */
+export class GraphRegistry {
+  readonly #graphs = new Map<string, LoadedGraph | Error>();
+
+  /** Loads each graph's file; one that cannot be used does not stop the others. */
+  async load(specs: readonly GraphSpec[]): Promise<readonly GraphReport[]> {
+    // TypeScript of every kind (enums, paths without extension) in both module systems.
+    registerModules();
+    registerCommonJs();
+    const reports: GraphReport[] = [];
+    for (const spec of specs) {
+      try {
+        const loaded = await loadGraph(spec);
+        this.#graphs.set(spec.name, loaded);
+        reports.push({ name: spec.name, ...nodesOf(loaded) });
+      } catch (error) {
+        const problem = `Graph "${spec.name}" of ${spec.file} cannot be used: ${describeError(error).message}`;
+        this.#graphs.set(spec.name, new Error(problem));
+        reports.push({ name: spec.name, problem });
+      }
+    }
+    return reports;
+  }
+
+  /** The graph for one use; `config` is what a factory is called with. */
+  async open(name: string, config: object): Promise<OpenGraph> {
+    const loaded = this.#graphs.get(name);
+    if (loaded === undefined) throw new Error(`There is no graph "${name}".`);
+    if (loaded instanceof Error) throw loaded;
+    const { source, copy } = loaded;
+    const { graph, instance } = typeof source === "function" ? await identify(await source(config), copy) : source;
+    // The saver of a run must never be set on the graph that all runs share.
+    return { graph: graph.withConfig({}), instance };
+  }
+}
+
+async function loadGraph(spec: GraphSpec): Promise<LoadedGraph> {
+  if (!existsSync(spec.file)) throw new Error("there is no such file");
+  const copy = new LangGraphCopy(spec.file);
+  const exported = exportOf((await import(pathToFileURL(spec.file).href)) as Module, spec.exportName);
+  if (exported === undefined) throw new Error(`it exports no "${spec.exportName}"`);
+  const source = typeof exported === "function" ? (exported as Factory) : await identify(await exported, copy);
+  return { spec, copy, source };
+}
+
+type Module = Readonly<Record<string, unknown>>;
+
+/** The export, also of a CommonJS file, whose exports arrive as a default of their own. */
+function exportOf(module: Module, name: string): unknown {
+  const commonJs = module["module.exports"] ?? module.default;
+  if (typeof commonJs === "object" && commonJs !== null && name in commonJs) return (commonJs as Module)[name];
+  return module[name];
+}
+
+/** Makes a compiled graph of what a file exports or a factory returns: a builder, a graph, or what `createAgent` returns. */
+async function identify(value: unknown, copy: LangGraphCopy): Promise<OpenGraph> {
+  let graph = value as { compile?: () => unknown; graph?: unknown } | undefined | null;
+  if (typeof graph?.compile === "function") graph = (await graph.compile()) as typeof graph;
+  else if (typeof graph?.graph === "object") graph = graph.graph as typeof graph;
+  if (typeof (graph as { stream?: unknown } | null | undefined)?.stream !== "function") {
+    throw new Error("it is neither a graph nor a graph's builder, nor a function that returns one");
+  }
+  const instance = await copy.instanceOf(graph);
+  if (instance === undefined) {
+    throw new Error("it was built with another copy of @langchain/langgraph than the one that its folder resolves");
+  }
+  if (instance.problem !== undefined) throw new Error(instance.problem);
+  return { graph: graph as unknown as CompiledGraph, instance };
+}
+
+function nodesOf({ source }: LoadedGraph): Pick<GraphReport, "nodes"> {
+  if (typeof source === "function") return {};
+  return { nodes: Object.keys(source.graph.nodes).filter((name) => name !== "__start__") };
+}

@@ -1,0 +1,57 @@
+/**
+ * LangGraph as this process uses it. The classes come at run time from the copy that a graph's own folder resolves, so they are
+ * described by what is called on them, not imported.
+ */
+export interface CompiledGraph {
+  readonly nodes: Readonly<Record<string, { readonly bound?: unknown }>>;
+  checkpointer?: unknown;
+  /** A copy that shares the nodes. */
+  withConfig(config: object): CompiledGraph;
+  stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;
+  getState(config: object): Promise<GraphState>;
+  getStateHistory(config: object, options?: object): AsyncIterable<GraphState>;
+}
+
+/** LangGraph's StateSnapshot. */
+export interface GraphState {
+  readonly values: unknown;
+  readonly next: readonly string[];
+  readonly config: GraphConfig;
+  readonly parentConfig?: GraphConfig;
+  readonly metadata?: Record<string, unknown>;
+  /** Absent when there is no checkpoint. */
+  readonly createdAt?: string;
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly error?: unknown;
+    readonly interrupts: readonly { readonly id?: string; readonly value?: unknown }[];
+    readonly state?: GraphConfig | { readonly config: GraphConfig };
+    readonly result?: unknown;
+  }[];
+}
+
+export interface GraphConfig {
+  readonly configurable?: Readonly<Record<string, unknown>>;
+}
+
+/** What is used of `@langchain/langgraph`. */
+export interface LangGraphModule {
+  readonly Command: new (args: object) => unknown;
+  readonly RunControl: new () => RunControl;
+  readonly StateGraph: new (schema: unknown) => GraphBuilder;
+  readonly Annotation: { Root(fields: object): unknown };
+  readonly START: string;
+  readonly entrypoint: (name: string, run: (input: unknown) => unknown) => CompiledGraph;
+  readonly task: (name: string, run: () => unknown) => () => Promise<unknown>;
+}
+
+export interface RunControl {
+  requestDrain(reason: string): void;
+}
+
+export interface GraphBuilder {
+  addNode(name: string, run: unknown): GraphBuilder;
+  addEdge(from: string, to: string): GraphBuilder;
+  compile(): CompiledGraph;
+}

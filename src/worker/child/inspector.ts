@@ -1,0 +1,35 @@
+import { createJournalSaver } from "../../checkpoints/journal-saver.ts";
+import type { Inspection, StateReport } from "../protocol.ts";
+import type { AttemptHome } from "./attempt.ts";
+import type { GraphState } from "./graph-types.ts";
+import { reportState } from "./state-report.ts";
+
+/** Reads a thread's state or history with the graph's own code. Runs none of its nodes. */
+export async function inspect(scope: string, inspection: Inspection, home: AttemptHome): Promise<StateReport[]> {
+  const { graph, instance } = await home.registry.open(inspection.graph, { configurable: {} });
+  const saver = createJournalSaver(instance.checkpoint, home.channel.journal(scope));
+  graph.checkpointer = saver;
+  // The parent knows which thread the scope is bound to; here the id is a formality, and left out of what is reported.
+  const thread = { thread_id: scope, checkpoint_ns: "" };
+  try {
+    if (inspection.kind === "state") {
+      const { checkpointId, omitValues } = inspection;
+      const configurable = { ...thread, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
+      return [reportState(anonymous(await graph.getState({ configurable })), omitValues)];
+    }
+    const { limit, beforeCheckpointId, omitValues } = inspection;
+    const before = beforeCheckpointId && { configurable: { ...thread, checkpoint_id: beforeCheckpointId } };
+    const states: StateReport[] = [];
+    for await (const state of graph.getStateHistory({ configurable: thread }, { limit, ...(before && { before }) })) {
+      states.push(reportState(anonymous(state), omitValues));
+    }
+    return states;
+  } finally {
+    saver.close();
+  }
+}
+
+function anonymous(state: GraphState): GraphState {
+  const { thread_id: _, ...metadata } = state.metadata ?? {};
+  return { ...state, metadata };
+}

@@ -1,0 +1,63 @@
+import type { InterruptReport, StateReport } from "../protocol.ts";
+import { describeError } from "./error-report.ts";
+import type { GraphConfig, GraphState } from "./graph-types.ts";
+import { toJsonText } from "./json-text.ts";
+
+/** A StateSnapshot as the parent gets it. A thread without a checkpoint has an empty one. */
+export function reportState(state: GraphState, omitValues: boolean): StateReport {
+  if (state.createdAt === undefined) return { checkpointNs: "", next: [], tasks: [], interrupts: [] };
+  const own = checkpointOf(state.config);
+  const parent = state.parentConfig && checkpointOf(state.parentConfig);
+  const tasks = state.tasks.map(reportTask);
+  return {
+    ...own,
+    ...(parent?.checkpointId !== undefined && {
+      parentCheckpointId: parent.checkpointId,
+      parentCheckpointNs: parent.checkpointNs,
+    }),
+    ...(!omitValues && { values: toJsonText(state.values) }),
+    next: [...state.next],
+    tasks,
+    metadata: toJsonText(state.metadata ?? {}),
+    createdAt: state.createdAt,
+    interrupts: tasks.flatMap((task) => task.interrupts),
+  };
+}
+
+function reportTask({
+  id,
+  name,
+  error,
+  interrupts,
+  state,
+  result,
+}: GraphState["tasks"][number]): StateReport["tasks"][number] {
+  return {
+    id,
+    name,
+    ...(error !== undefined && error !== null && { error: errorText(error) }),
+    interrupts: interrupts.map(reportInterrupt),
+    ...(state !== undefined && { checkpoint: subgraphCheckpoint("config" in state ? state.config : state) }),
+    ...(result !== undefined && { result: toJsonText(result) }),
+  };
+}
+
+function reportInterrupt({ id, value }: GraphState["tasks"][number]["interrupts"][number]): InterruptReport {
+  return { id: id ?? "", value: toJsonText(value) };
+}
+
+function errorText(error: unknown): string {
+  const { name, message } = describeError(error);
+  return `${name}: ${message}`;
+}
+
+function checkpointOf({ configurable = {} }: GraphConfig): { checkpointId?: string; checkpointNs: string } {
+  const { checkpoint_id: id, checkpoint_ns: ns } = configurable;
+  return { ...(typeof id === "string" && { checkpointId: id }), checkpointNs: typeof ns === "string" ? ns : "" };
+}
+
+/** LangGraph names the subgraph's namespace; which of its checkpoints is the newest it leaves open. */
+function subgraphCheckpoint(config: GraphConfig): { checkpointId: string; checkpointNs: string } {
+  const { checkpointId = "", checkpointNs } = checkpointOf(config);
+  return { checkpointId, checkpointNs };
+}

@@ -1,0 +1,68 @@
+import type { StreamMode } from "../../domain/transitions.ts";
+import type { OutputTuple } from "../protocol.ts";
+import { cleanCheckpoint, withoutInternals } from "./checkpoint-payload.ts";
+import { toJsonText } from "./json-text.ts";
+import { MessageEvents } from "./message-events.ts";
+
+/** LangGraph's stream modes that a run's modes are made from. */
+export function libraryModes(modes: readonly StreamMode[]): string[] {
+  const wanted = new Set<string>();
+  for (const mode of modes) {
+    if (mode === "messages-tuple") wanted.add("messages");
+    else wanted.add(mode);
+    if (mode === "messages") wanted.add("values");
+  }
+  return [...wanted];
+}
+
+/** Turns the chunks of a graph's stream into a run's output. */
+export class StreamOutput {
+  readonly #modes: ReadonlySet<StreamMode>;
+  readonly #messages: MessageEvents | undefined;
+
+  constructor(modes: readonly StreamMode[]) {
+    this.#modes = new Set(modes);
+    this.#messages = this.#modes.has("messages") ? new MessageEvents() : undefined;
+  }
+
+  /** `chunk` as LangGraph yields it for a list of modes: [mode, data], or [namespace, mode, data] with subgraphs. */
+  events(chunk: unknown): OutputTuple[] {
+    const parts = chunk as [string, unknown] | [readonly string[], string, unknown];
+    const [namespace, mode, data] = parts.length === 3 ? parts : ([[], ...parts] as const);
+    switch (mode) {
+      case "messages":
+        return this.#message(namespace, data as [object, Record<string, unknown>]);
+      case "values": {
+        const complete = this.#messages?.values(namespace, data) ?? [];
+        return [...this.#plain("values", namespace, data), ...complete];
+      }
+      case "checkpoints":
+        return this.#plain("checkpoints", namespace, cleanCheckpoint(data));
+      case "debug": {
+        const { type, payload } = data as { type: string; payload: unknown };
+        const clean = type === "checkpoint" ? cleanCheckpoint(payload) : payload;
+        return this.#plain("debug", namespace, { ...(data as object), payload: clean });
+      }
+      case "updates":
+      case "custom":
+      case "tasks":
+        return this.#plain(mode, namespace, data);
+      default:
+        return [];
+    }
+  }
+
+  #plain(mode: StreamMode, namespace: readonly string[], data: unknown): OutputTuple[] {
+    return this.#modes.has(mode) ? [[mode, mode, namespace, toJsonText(data)]] : [];
+  }
+
+  #message(namespace: readonly string[], [message, metadata]: [object, Record<string, unknown>]): OutputTuple[] {
+    const shown = withoutInternals(metadata);
+    const events: OutputTuple[] = [];
+    if (this.#modes.has("messages-tuple")) {
+      events.push(["messages-tuple", "messages", namespace, toJsonText([message, shown])]);
+    }
+    if (this.#messages !== undefined) events.push(...this.#messages.chunk(namespace, message, shown));
+    return events;
+  }
+}

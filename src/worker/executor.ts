@@ -1,0 +1,107 @@
+import type { Reservation } from "../domain/create-run.ts";
+import { newId } from "../domain/ids.ts";
+import type { Lease, Run } from "../domain/run.ts";
+import type { Thread } from "../domain/thread.ts";
+import type { Attempt, AttemptEnded } from "./attempt.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+
+export interface ExecutorParts {
+  readonly host: Pick<AttemptHost, "freeSlots">;
+  readonly server: string;
+  /** When a lease that begins now ends, by the database's clock. */
+  readonly leaseEnd: () => Date;
+  readonly start: (run: Run, thread: Thread) => Attempt;
+  /** Writes the outcome; keeps trying while the database is away. */
+  readonly settle: (run: Run, token: string, ended: AttemptEnded) => Promise<void>;
+  readonly failed: (run: Run, error: unknown) => void;
+}
+
+/** The attempts of this server. */
+export interface Executor {
+  /** Takes a place for a run that is about to be claimed; undefined when there is none. */
+  reserve(runId: string): Reservation | undefined;
+  /** A cancel is stored: stops the run if it executes here, or as soon as it does. */
+  cancelStored(run: Run): void;
+  /** Whether the run is claimed, executed or settled here. */
+  knows(runId: string): boolean;
+  readonly attempts: Iterable<Attempt>;
+  /** No new attempts; hands those that are under way back at their next step, and kills what is left after the grace. */
+  drain(graceMs: number): Promise<void>;
+}
+
+export function createExecutor(parts: ExecutorParts): Executor {
+  const attempts = new Map<string, Attempt>();
+  /** Runs with a place whose claim is under way, with the cancel that came meanwhile. */
+  const expected = new Map<string, Run | undefined>();
+  const settling = new Set<Promise<void>>();
+  /** Attempts that are not in their process yet. */
+  let starting = 0;
+  let draining = false;
+
+  function cancel(attempt: Attempt, run: Run): void {
+    const { action, reason } = run.cancellation!;
+    attempt.cancel(action, reason);
+  }
+
+  async function follow(attempt: Attempt): Promise<void> {
+    const { run, token } = attempt;
+    try {
+      await parts.settle(run, token, await attempt.ended);
+    } catch (error) {
+      parts.failed(run, error);
+    } finally {
+      if (attempts.get(run.runId) === attempt) attempts.delete(run.runId);
+    }
+  }
+
+  function start(run: Run, thread: Thread): void {
+    const attempt = parts.start(run, thread);
+    attempts.set(run.runId, attempt);
+    starting += 1;
+    void attempt.placed.then(() => {
+      starting -= 1;
+    });
+    const early = expected.get(run.runId);
+    expected.delete(run.runId);
+    if (early) cancel(attempt, early);
+    if (draining) attempt.drain();
+    const done = follow(attempt).finally(() => settling.delete(done));
+    settling.add(done);
+  }
+
+  return {
+    reserve(runId) {
+      if (draining || expected.has(runId) || attempts.has(runId)) return undefined;
+      if (parts.host.freeSlots - expected.size - starting <= 0) return undefined;
+      expected.set(runId, undefined);
+      const lease: Lease = { token: newId(), server: parts.server, until: parts.leaseEnd(), unfenced: [] };
+      return {
+        lease: () => lease,
+        start,
+        release: () => void expected.delete(runId),
+      };
+    },
+
+    cancelStored(run) {
+      const attempt = attempts.get(run.runId);
+      if (attempt) cancel(attempt, run);
+      else if (expected.has(run.runId)) expected.set(run.runId, run);
+    },
+
+    knows: (runId) => attempts.has(runId) || expected.has(runId),
+
+    get attempts() {
+      return attempts.values();
+    },
+
+    async drain(graceMs) {
+      draining = true;
+      for (const attempt of attempts.values()) attempt.drain();
+      const timer = setTimeout(() => {
+        for (const attempt of attempts.values()) attempt.kill();
+      }, graceMs);
+      while (settling.size > 0) await Promise.all(settling);
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import type { JournalPort } from "../checkpoints/journal-port.ts";
+import { DomainError } from "../domain/errors.ts";
+import { InspectionProcess, type InspectionSettings, ProcessLostError, unreadable } from "./child-inspection.ts";
+import type { GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
+
+/** Loads the graphs and reads states with them, in a process that executes no run. */
+export interface Inspector {
+  /** Loads every graph and reports the broken ones. It never rejects for a graph's sake. */
+  load(graphs: readonly GraphSpec[]): Promise<readonly GraphReport[]>;
+  /**
+   * Rejects with a DomainError GRAPH_UNAVAILABLE when the graph does not answer in time; the process is then replaced.
+   * Questions to the same process that are innocent of that are asked again.
+   */
+  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]>;
+  renew(leaseMs: number): void;
+  readonly pids: readonly number[];
+  stop(): Promise<void>;
+}
+
+const shortLifeMs = 5_000;
+
+export function createInspector(settings: InspectionSettings): Inspector {
+  /** Processes that are not gone yet. */
+  const processes = new Set<InspectionProcess>();
+  let current: InspectionProcess | undefined;
+  let usable: readonly GraphSpec[] = [];
+  let reports: readonly GraphReport[] = [];
+  let stopped = false;
+
+  function start(graphs: readonly GraphSpec[]): InspectionProcess {
+    if (stopped) throw shuttingDown();
+    const started = new InspectionProcess(settings, graphs);
+    processes.add(started);
+    void started.gone.then(() => processes.delete(started));
+    return started;
+  }
+
+  /** Makes it the one that is asked, and replaces it when it ends. */
+  function employ(started: InspectionProcess): InspectionProcess {
+    current = started;
+    const since = performance.now();
+    const replace = () => {
+      // One that ends soon, or cannot even start, is replaced when it is next needed: no race of starts and ends.
+      if (stopped || current !== started || performance.now() - since < shortLifeMs) return;
+      try {
+        employ(start(usable));
+      } catch (error) {
+        settings.log.warn({ err: error }, "The inspector could not be replaced yet");
+      }
+    };
+    void started.gone.then(replace);
+    return started;
+  }
+
+  async function loadAlone(graph: GraphSpec): Promise<GraphReport> {
+    let alone: InspectionProcess | undefined;
+    try {
+      alone = start([graph]);
+      const [report] = await alone.loaded;
+      return report ?? { name: graph.name, problem: `The graph "${graph.name}" of ${graph.file} was not reported` };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { name: graph.name, problem: `The graph "${graph.name}" of ${graph.file} cannot be loaded: ${why}` };
+    } finally {
+      alone?.kill();
+    }
+  }
+
+  async function ready(inspection: Inspection): Promise<InspectionProcess> {
+    if (stopped) throw shuttingDown();
+    const problem = reports.find(({ name }) => name === inspection.graph)?.problem;
+    if (problem !== undefined) throw unreadable(inspection, problem);
+    const asked = current === undefined || current.ended ? employ(start(usable)) : current;
+    await asked.loaded;
+    return asked;
+  }
+
+  return {
+    async load(graphs) {
+      try {
+        const first = start(graphs);
+        employ(first);
+        reports = await first.loaded;
+        usable = graphs.filter(({ name }) => reports.find((report) => report.name === name)?.problem === undefined);
+      } catch (error) {
+        if (stopped) throw shuttingDown();
+        // Some graph hangs or ends the process when it is loaded. Alone, each shows whether it is the one.
+        settings.log.warn({ err: error }, "The graphs cannot be loaded together; each is tried alone");
+        const tried: GraphReport[] = [];
+        for (const graph of graphs) tried.push(await loadAlone(graph));
+        reports = tried;
+        usable = graphs.filter(({ name }) => tried.find((report) => report.name === name)?.problem === undefined);
+        if (stopped) throw shuttingDown();
+        if (usable.length > 0) employ(start(usable));
+      }
+      return reports;
+    },
+
+    async inspect(journal, inspection) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          const asked = await ready(inspection);
+          return await asked.inspect(journal, inspection);
+        } catch (error) {
+          if (!(error instanceof ProcessLostError)) throw error;
+          if (stopped) throw shuttingDown();
+          if (attempt === 2) throw unreadable(inspection, error.message);
+        }
+      }
+    },
+
+    renew(ms) {
+      for (const each of processes) each.renew(ms);
+    },
+
+    get pids() {
+      return [...processes].map(({ pid }) => pid);
+    },
+
+    async stop() {
+      stopped = true;
+      for (const each of processes) each.kill();
+      await Promise.all([...processes].map(({ gone }) => gone));
+    },
+  };
+}
+
+function shuttingDown(): DomainError {
+  return new DomainError("SHUTTING_DOWN", "The server is shutting down");
+}

@@ -1,0 +1,158 @@
+/**
+ * The messages between the server (parent) and a child process that executes graphs. Plain data, carried by Node's IPC
+ * channel with 'advanced' serialization. JSON payloads travel as text, so that the parent need not parse them.
+ */
+
+import type { StreamMode } from "../domain/transitions.ts";
+
+/** How a graph is named in `langgraph.json`, resolved. */
+export interface GraphSpec {
+  readonly name: string;
+  /** Absolute path of the file. */
+  readonly file: string;
+  readonly exportName: string;
+  /** `dedicated`: one run a process, which ends with the run. */
+  readonly isolation: "shared" | "dedicated";
+  readonly description?: string;
+}
+
+/** One execution of a run, as the child gets it. */
+export interface AttemptSpec {
+  /** Names the attempt in every later message: the lease token. */
+  readonly attemptId: string;
+  readonly runId: string;
+  readonly threadId: string;
+  readonly assistantId: string;
+  readonly graph: string;
+  readonly attempt: number;
+  /** JSON text of the input; absent means null (go on from where the thread stands). */
+  readonly input?: string;
+  readonly command?: { readonly resume?: string; readonly update?: string; readonly goto?: readonly string[] };
+  readonly config: {
+    readonly tags: readonly string[];
+    readonly recursionLimit?: number;
+    /** JSON text of an object. */
+    readonly configurable?: string;
+  };
+  /** JSON text of an object. */
+  readonly context?: string;
+  /** JSON text of an object; put on the checkpoints together with run_id, thread_id, assistant_id and graph_id. */
+  readonly metadata?: string;
+  readonly checkpointId?: string;
+  readonly streamModes: readonly StreamMode[];
+  readonly streamSubgraphs: boolean;
+  readonly interruptBefore?: readonly string[];
+  readonly interruptAfter?: readonly string[];
+  readonly durability: "sync" | "async" | "exit";
+}
+
+/** One output event: mode, event name, namespace path, JSON text of the data. */
+export type OutputTuple = readonly [mode: StreamMode, name: string, namespace: readonly string[], json: string];
+
+export interface ErrorReport {
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface InterruptReport {
+  readonly id: string;
+  /** JSON text. */
+  readonly value: string;
+}
+
+/** A StateSnapshot; `values`, `result` and `metadata` are JSON text. */
+export interface StateReport {
+  readonly checkpointId?: string;
+  readonly checkpointNs: string;
+  readonly parentCheckpointId?: string;
+  readonly parentCheckpointNs?: string;
+  /** Absent when left out or when there is no checkpoint. */
+  readonly values?: string;
+  readonly next: readonly string[];
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly error?: string;
+    readonly interrupts: readonly InterruptReport[];
+    readonly checkpoint?: { readonly checkpointId: string; readonly checkpointNs: string };
+    readonly result?: string;
+  }[];
+  readonly metadata?: string;
+  /** RFC 3339. */
+  readonly createdAt?: string;
+  readonly interrupts: readonly InterruptReport[];
+}
+
+/**
+ * How an attempt ended. It is sent only when every node function that the attempt started has settled and the saver is quiet
+ * and closed, so that nothing of the attempt happens after it.
+ */
+export interface AttemptEnd {
+  /** `stopped`: the abort was heard; `drained`: it stopped at a step boundary on request and can go on elsewhere. */
+  readonly kind: "success" | "error" | "stopped" | "drained";
+  readonly error?: ErrorReport;
+  /** The thread's state at the end; absent when it could not be computed. */
+  readonly state?: StateReport;
+}
+
+/** Reads that need the graph but run none of its nodes. */
+export type Inspection =
+  | { readonly kind: "state"; readonly graph: string; readonly checkpointId?: string; readonly omitValues: boolean }
+  | {
+      readonly kind: "history";
+      readonly graph: string;
+      readonly limit: number;
+      readonly beforeCheckpointId?: string;
+      readonly omitValues: boolean;
+    };
+
+export interface GraphReport {
+  readonly name: string;
+  /** Why the graph cannot be used: a sentence with the file's path and the error. Absent when it can. */
+  readonly problem?: string;
+  /** The nodes' names, when the graph could be compiled without a run's configuration. */
+  readonly nodes?: readonly string[];
+}
+
+export type ParentMessage =
+  | { readonly type: "load"; readonly graphs: readonly GraphSpec[] }
+  | { readonly type: "start"; readonly attempt: AttemptSpec }
+  /** Stop now: abort the run's signal. Repeating it is harmless. */
+  | {
+      readonly type: "abort";
+      readonly attemptId: string;
+      readonly action: "interrupt" | "rollback";
+      readonly reason: string;
+    }
+  /** Stop at the next step boundary. */
+  | { readonly type: "drain"; readonly attemptId: string }
+  /** The answer to a `request`. */
+  | { readonly type: "reply"; readonly requestId: number; readonly result?: unknown; readonly error?: ErrorReport }
+  /** Output up to and including this number of events of the attempt is stored. */
+  | { readonly type: "stored"; readonly attemptId: string; readonly count: number }
+  /** `scope` binds the journal requests of this inspection to its thread. */
+  | { readonly type: "inspect"; readonly scope: string; readonly inspection: Inspection }
+  | { readonly type: "ping"; readonly sequence: number };
+
+export type ChildMessage =
+  | { readonly type: "loaded"; readonly graphs: readonly GraphReport[] }
+  | { readonly type: "output"; readonly attemptId: string; readonly events: readonly OutputTuple[] }
+  /** A journal call; `scope` is an attempt id or an inspection's scope; `args` go to the JournalPort's method. */
+  | {
+      readonly type: "request";
+      readonly requestId: number;
+      readonly scope: string;
+      readonly method: "append" | "read" | "list";
+      readonly args: readonly unknown[];
+    }
+  | { readonly type: "end"; readonly attemptId: string; readonly end: AttemptEnd }
+  | {
+      readonly type: "inspected";
+      readonly scope: string;
+      readonly states?: readonly StateReport[];
+      readonly error?: ErrorReport;
+    }
+  /** An unhandled rejection or the like that did not end the process. */
+  | { readonly type: "fault"; readonly attemptId?: string; readonly error: ErrorReport & { readonly stack?: string } }
+  /** `running`: node functions under way, by attempt. */
+  | { readonly type: "pong"; readonly sequence: number; readonly running: Readonly<Record<string, number>> };

@@ -1,0 +1,78 @@
+import type { Run } from "../domain/run.ts";
+import type { RunStore, ThreadStore } from "../domain/stores.ts";
+import type { Executor } from "./executor.ts";
+
+export interface SchedulerParts {
+  readonly runs: Pick<RunStore, "ready" | "claim">;
+  readonly threads: Pick<ThreadStore, "find">;
+  readonly executor: Pick<Executor, "reserve">;
+  /** How often to look for runs of which no word came, for example from another server. */
+  readonly pollMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Claims runs that have their thread's turn, oldest first, whenever there is a place. */
+export interface Scheduler {
+  /** There may be something to claim: a turn has passed, a slot is free. */
+  wake(): void;
+  stop(): Promise<void>;
+}
+
+/** Candidates of one look. Another server may take some of them first. */
+const candidates = 32;
+
+export function createScheduler({ runs, threads, executor, pollMs, onError }: SchedulerParts): Scheduler {
+  let stopped = false;
+  let again = false;
+  let looking: Promise<void> | undefined;
+  /** Claims under way. One that hangs holds up no other. */
+  const claims = new Set<Promise<void>>();
+  const timer = setInterval(wake, pollMs);
+
+  function wake(): void {
+    again = true;
+    if (!stopped) looking ??= look().finally(() => (looking = undefined));
+  }
+
+  async function look(): Promise<void> {
+    while (again && !stopped) {
+      again = false;
+      try {
+        for (const run of await runs.ready(candidates)) {
+          const claimed = claim(run).catch(onError);
+          claims.add(claimed);
+          void claimed.then(() => claims.delete(claimed));
+        }
+      } catch (error) {
+        onError(error);
+      }
+    }
+  }
+
+  /** Does nothing when there is no place, or somebody else was faster. */
+  async function claim(run: Run): Promise<void> {
+    const place = executor.reserve(run.runId);
+    if (!place) return;
+    try {
+      const thread = await threads.find(run);
+      const claimed = thread && (await runs.claim(run, place.lease()));
+      if (!claimed) return place.release();
+      place.start(claimed, thread);
+      // There may be more than one look shows.
+      wake();
+    } catch (error) {
+      place.release();
+      throw error;
+    }
+  }
+
+  return {
+    wake,
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      await looking;
+      await Promise.all(claims);
+    },
+  };
+}

@@ -1,0 +1,178 @@
+import type { CancelRuns } from "../domain/cancel-runs.ts";
+import { DomainError } from "../domain/errors.ts";
+import type { FinishRun } from "../domain/finish-run.ts";
+import { newId } from "../domain/ids.ts";
+import type { Run } from "../domain/run.ts";
+import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { RememberedState, Thread } from "../domain/thread.ts";
+import type { ServerDocument, ServerStore } from "../storage/servers.ts";
+import type { Executor } from "./executor.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
+import type { Presence } from "./server-presence.ts";
+import type { AttemptResult } from "./settle.ts";
+
+export interface SweepParts {
+  readonly runs: RunStore;
+  readonly leases: LeaseStore;
+  readonly threads: ThreadStore;
+  readonly servers: ServerStore;
+  readonly finish: FinishRun;
+  readonly cancels: CancelRuns;
+  readonly executor: Pick<Executor, "knows">;
+  readonly keeper: Pick<LeaseKeeper, "now" | "leaseEnd">;
+  readonly server: string;
+  readonly leaseMs: number;
+  readonly presenceOf: (server: ServerDocument) => Presence;
+  /** Ends what a dead server of this machine has left running. */
+  readonly killChildren: (server: ServerDocument) => Promise<void>;
+  /** Makes late writes of the token impossible; answers the run's last sequence number. */
+  readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
+  readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
+  /** Where the thread stands; null when nothing is left of its runs, undefined when it cannot be read. */
+  readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
+  readonly settle: (run: Run, token: string, result: AttemptResult, end: SweptEnd) => Promise<void>;
+  readonly removeThread: (thread: Thread) => Promise<void>;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+interface SweptEnd {
+  readonly lastSequence: number;
+  readonly endCheckpointId?: string;
+}
+
+export interface Sweep {
+  /** One sweep, at once; joins the one that is under way. */
+  sweep(): Promise<void>;
+  /** Takes over a run whose execution nobody follows; `reachable` when its processes are known to be dead. Repeatable. */
+  takeOver(run: Run, reachable: boolean): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Repairs what a crash has left, thrice a lease period and at the start: leases that are over, ends that the thread does not
+ * know, turns that are lost, watchers of dead servers. Every repair is guarded and can be done by several servers at once.
+ */
+export function createSweep(parts: SweepParts): Sweep {
+  const { runs, threads, servers } = parts;
+  let sweeping: Promise<void> | undefined;
+  /** Runs that are being taken over right now. */
+  const taking = new Set<string>();
+  let stopped = false;
+  const timer = setInterval(() => void sweep(), parts.leaseMs / 3);
+
+  const aLeaseAgo = () => new Date(parts.keeper.now().getTime() - parts.leaseMs);
+
+  function sweep(): Promise<void> {
+    sweeping ??= sweepOnce().finally(() => {
+      sweeping = undefined;
+    });
+    return sweeping;
+  }
+
+  async function attempt(what: string, step: () => Promise<void>): Promise<void> {
+    if (stopped) return;
+    await step().catch((error) => parts.onError(error, what));
+  }
+
+  async function sweepOnce(): Promise<void> {
+    await attempt("look after dead servers", async () => {
+      const lost: ServerDocument[] = [];
+      for (const server of await servers.others(parts.server)) {
+        const presence = parts.presenceOf(server);
+        if (presence === "dead") await parts.killChildren(server);
+        if (presence !== "alive") lost.push(server);
+      }
+      const dead = lost.filter((server) => parts.presenceOf(server) === "dead").map((server) => server._id);
+      // Before the runs are taken over: one that is to be cancelled does not start again.
+      for (const server of lost) await cancelWatched(server);
+      await takeOverRuns(dead);
+      for (const server of lost) await servers.leave(server._id);
+    });
+    await attempt("finish ended runs", finishEndedRuns);
+    await attempt("repair lost turns", repairTurns);
+    await attempt("promote waiting runs", promoteWaiting);
+    await attempt("finish deletions", async () => {
+      for (const thread of await threads.removing()) await parts.removeThread(thread);
+    });
+  }
+
+  async function takeOverRuns(deadServers: readonly string[]): Promise<void> {
+    for (const run of await parts.leases.expired(parts.keeper.now(), deadServers)) {
+      if (parts.executor.knows(run.runId)) continue;
+      await attempt(`take over run ${run.runId}`, () => takeOver(run, deadServers.includes(run.lease!.server)));
+    }
+  }
+
+  async function takeOver(run: Run, reachable: boolean): Promise<void> {
+    if (taking.has(run.runId)) return;
+    taking.add(run.runId);
+    await fenceAndSettle(run, reachable).finally(() => taking.delete(run.runId));
+  }
+
+  async function fenceAndSettle(run: Run, reachable: boolean): Promise<void> {
+    const unfenced = [...run.lease!.unfenced, run.lease!.token];
+    const lease = { token: newId(), server: parts.server, until: parts.keeper.leaseEnd(), unfenced };
+    const taken = await parts.leases.takeOver(run, lease);
+    const thread = taken && (await threads.find(run));
+    if (!taken || !thread) return;
+    let lastSequence = 1;
+    for (const token of unfenced) lastSequence = await parts.fence(taken, thread, token);
+    const end: SweptEnd = { lastSequence, endCheckpointId: await parts.newestCheckpoint(thread) };
+    await parts.settle(taken, lease.token, { kind: "lost", suspect: false, reachable }, end);
+  }
+
+  async function cancelWatched(server: ServerDocument): Promise<void> {
+    for (const watch of await servers.watchesOf(server._id)) {
+      try {
+        await parts.cancels.cancel(watch, disconnected);
+      } catch (error) {
+        // The run is over or gone: there is nothing to cancel.
+        if (!(error instanceof DomainError)) throw error;
+      }
+      await servers.unwatch(watch.id);
+    }
+  }
+
+  async function finishEndedRuns(): Promise<void> {
+    for (const run of await runs.unfinished(1000)) {
+      if (!parts.executor.knows(run.runId)) await parts.finish.finishRun(run);
+    }
+  }
+
+  /** Turns whose run is over, was never stored, or was not told of it. */
+  async function repairTurns(): Promise<void> {
+    for (const thread of await threads.heldTurns(aLeaseAgo())) {
+      const holder = { owner: thread.owner, threadId: thread.threadId, runId: thread.turn! };
+      const run = await runs.find(holder);
+      if (run?.phase === "waiting") await runs.markReady(holder);
+      else if (run?.phase === "over" && !run.cleanupPending) await parts.finish.releaseTurn(thread, holder.runId);
+      else if (!run && (await neverStored(holder))) {
+        // It may have been a deletion, which has removed the last checkpoint.
+        await parts.finish.releaseTurn(thread, holder.runId, { state: await parts.readState(thread) });
+      }
+    }
+  }
+
+  /** An insert that is still under way finds its id taken. */
+  const neverStored = (holder: { owner: string; threadId: string; runId: string }) => runs.forbid(holder);
+
+  async function promoteWaiting(): Promise<void> {
+    const before = aLeaseAgo();
+    const waiting = (await runs.waiting(1000)).filter((run) => run.createdAt < before);
+    const byThread = new Map(waiting.map((run) => [`${run.owner}/${run.threadId}`, run]));
+    for (const run of byThread.values()) await parts.finish.promote(run);
+  }
+
+  return {
+    sweep,
+    takeOver,
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      await sweeping;
+    },
+  };
+}
+
+/** What a watcher that leaves asks for. */
+export const disconnected = { action: "interrupt", reason: "client disconnected", requestedBy: "disconnect" } as const;
