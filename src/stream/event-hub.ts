@@ -1,0 +1,93 @@
+import type { RunName } from "../domain/run.ts";
+import type { EventChunk } from "../storage/run-events.ts";
+
+/** How many chunks wait in memory for one reader; a slower one reads the log instead. */
+const bufferedChunks = 256;
+
+/** A reader's window on a run. */
+export interface Feed {
+  /** What came since the last call. `stale`: something happened that the chunks do not show; the log and the run do. */
+  take(): { chunks: EventChunk[]; stale: boolean };
+  /** Resolves when there is something to take, or when the time is over. Rejects with the signal's reason. */
+  ready(signal: AbortSignal, timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+interface Reader {
+  chunks: EventChunk[];
+  stale: boolean;
+  wake: (() => void) | undefined;
+}
+
+/** Live fan-out of stored events to the readers in this server. */
+export function createEventHub() {
+  const readersOf = new Map<string, Set<Reader>>();
+  const id = (run: RunName) => `${run.owner}/${run.runId}`;
+
+  function notify(run: RunName, change: (reader: Reader) => void): void {
+    for (const reader of readersOf.get(id(run)) ?? []) {
+      change(reader);
+      reader.wake?.();
+    }
+  }
+
+  return {
+    open(run: RunName): Feed {
+      const reader: Reader = { chunks: [], stale: false, wake: undefined };
+      const readers = readersOf.get(id(run)) ?? new Set();
+      readersOf.set(id(run), readers.add(reader));
+      return {
+        take() {
+          const taken = { chunks: reader.chunks, stale: reader.stale };
+          reader.chunks = [];
+          reader.stale = false;
+          return taken;
+        },
+        ready(signal, timeoutMs) {
+          return new Promise((resolve, reject) => {
+            const settle = (finish: () => void) => {
+              clearTimeout(timer);
+              signal.removeEventListener("abort", aborted);
+              reader.wake = undefined;
+              finish();
+            };
+            const aborted = () => settle(() => reject(signal.reason));
+            const timer = setTimeout(() => settle(resolve), timeoutMs);
+            reader.wake = () => settle(resolve);
+            signal.addEventListener("abort", aborted, { once: true });
+            if (signal.aborted) aborted();
+            else if (reader.stale || reader.chunks.length > 0) reader.wake();
+          });
+        },
+        close() {
+          readers.delete(reader);
+          if (readers.size === 0 && readersOf.get(id(run)) === readers) readersOf.delete(id(run));
+        },
+      };
+    },
+
+    publish(run: RunName, chunk: EventChunk): void {
+      notify(run, (reader) => {
+        if (reader.chunks.length < bufferedChunks) reader.chunks.push(chunk);
+        else {
+          reader.chunks = [];
+          reader.stale = true;
+        }
+      });
+    },
+
+    /** The run changed: its readers look at it. */
+    poke(run: RunName): void {
+      notify(run, (reader) => {
+        reader.stale = true;
+      });
+    },
+
+    /** Runs that have readers. */
+    get size(): number {
+      return readersOf.size;
+    },
+  };
+}
+
+export type EventHub = ReturnType<typeof createEventHub>;

@@ -1,0 +1,105 @@
+import { FencedError } from "../checkpoints/journal-port.ts";
+import type { RunName } from "../domain/run.ts";
+import type { EventChunk, NewChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
+import { inChunks } from "./event-chunks.ts";
+import type { EventFlusher } from "./event-flusher.ts";
+
+/** Writes the events of one attempt. Gapless: the next chunk goes out only when the one before it is stored. */
+export interface EventWriter {
+  /**
+   * Resolves when the events are stored. Rejects with {@link FencedError} when the attempt may not write any more, and with
+   * another error when they cannot be stored at all; no later append is accepted then.
+   */
+  append(events: readonly StoredEvent[]): Promise<void>;
+  /**
+   * No later append is accepted. Resolves, when what is under way has settled, to the last stored sequence number; `clean`
+   * is false when the fate of a write is unknown, in which case the run's events must be fenced.
+   */
+  close(): Promise<{ last: number; clean: boolean }>;
+}
+
+export interface EventWriterOptions {
+  readonly run: RunName;
+  readonly token: string;
+  readonly store: RunEventStore;
+  readonly flusher: EventFlusher;
+  /** Called with each chunk once it is stored. */
+  readonly published: (chunk: EventChunk) => void;
+  /** Whether the database is away for the moment: the write is tried again. */
+  readonly isPassing: (error: unknown) => boolean;
+  readonly pause: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Rejects with a FencedError when the token is fenced already: a writer that opens late would start beyond its gate. */
+export async function openEventWriter(options: EventWriterOptions): Promise<EventWriter> {
+  const { run, token, store, flusher } = options;
+  // The head first: a gate that lands after this read lies ahead of it.
+  let { chunk, last } = await store.head(run);
+  if (await store.isFenced(run, token)) throw new FencedError("the attempt is fenced");
+  let clean = true;
+  let failure: unknown;
+  let chain: Promise<void> = Promise.resolve();
+  const closing = new AbortController();
+
+  async function write(events: readonly StoredEvent[]): Promise<void> {
+    for (let doubtful = false; ; ) {
+      const next: NewChunk = { run, chunk, token, gate: false, first: last + 1, last: last + events.length, events };
+      try {
+        const landed = await flusher.insert(next);
+        if (!landed && !(await isMine(next, doubtful))) continue;
+        clean = true;
+        last = next.last!;
+        chunk += 1;
+        options.published({ first: next.first!, last, events });
+        return;
+      } catch (error) {
+        if (error instanceof FencedError || !options.isPassing(error)) throw error;
+        clean = false;
+        if (closing.signal.aborted) throw error;
+        doubtful = true;
+        await options.pause(closing.signal);
+      }
+    }
+  }
+
+  /** The number was taken: by this very chunk in an earlier try, by a gate to step over, or by one that stops us. */
+  async function isMine(next: NewChunk, doubtful: boolean): Promise<boolean> {
+    const there = await store.chunk(run, next.chunk);
+    if (doubtful && there && !there.gate && there.token === token && there.first === next.first) return true;
+    if (!there?.gate || there.token === token) throw new FencedError("another attempt writes this run's events");
+    chunk += 1;
+    return false;
+  }
+
+  return {
+    append(events) {
+      if (closing.signal.aborted) return Promise.reject(new FencedError("the attempt is closed"));
+      const written = chain.then(async () => {
+        if (failure !== undefined) throw failure;
+        for (const part of inChunks(events)) await write(part);
+      });
+      chain = written.catch((error) => {
+        failure ??= error;
+      });
+      return written;
+    },
+    async close() {
+      closing.abort();
+      await chain;
+      return { last, clean };
+    },
+  };
+}
+
+/**
+ * Makes it impossible that the holder of the token stores another event of the run. Answers the last sequence number.
+ * Repeatable.
+ */
+export async function fenceEvents(store: RunEventStore, run: RunName, token: string): Promise<number> {
+  for (;;) {
+    const head = await store.head(run);
+    const gate: NewChunk = { run, chunk: head.chunk, token, gate: true, first: null, last: null, events: [] };
+    const taken = await store.insert([gate]);
+    if (taken.size === 0) return (await store.head(run)).last;
+  }
+}

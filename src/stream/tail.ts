@@ -1,0 +1,119 @@
+import { DomainError } from "../domain/errors.ts";
+import type { Run, RunName } from "../domain/run.ts";
+import type { StreamMode } from "../domain/transitions.ts";
+import type { EventChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
+import type { EventHub } from "./event-hub.ts";
+
+/** An event with its number. The first one and the terminal one are derived from the run and not stored. */
+export type NumberedEvent = { readonly sequence: number } & (
+  | StoredEvent
+  | { readonly kind: "created"; readonly run: Run }
+  | { readonly kind: "ended"; readonly run: Run }
+);
+
+export interface TailOptions {
+  readonly run: Run;
+  readonly afterSequence: number;
+  /** Only output of these modes; of all when empty. */
+  readonly modes: readonly StreamMode[];
+  readonly signal: AbortSignal;
+}
+
+export interface TailSources {
+  readonly events: Pick<RunEventStore, "from" | "head">;
+  readonly hub: Pick<EventHub, "open">;
+  /** The run once it is over for everybody (its thread knows), also after a rollback; undefined while it lives. */
+  readonly ended: (run: RunName) => Promise<Run | undefined>;
+  /** Whether the run's events are being removed, or have been, by a rollback or with the run. */
+  readonly isRemoved: (run: RunName) => Promise<boolean>;
+  /** How long to trust the hub before the log is looked at again, in case the run executes in another server. */
+  readonly pollMs: number;
+  /** Does it as soon as the database is there; until the signal aborts. */
+  readonly whileAway: <T>(what: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+}
+
+/**
+ * Replays a run's events after a sequence number, then follows it. Yields batches; ends after the terminal event, and in no
+ * other way without an error: a database that is away only delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when
+ * the sequence is no longer kept or not yet reached.
+ */
+export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
+  const { run, signal, modes } = options;
+  const feed = sources.hub.open(run);
+  let next = options.afterSequence + 1;
+
+  /** What of the chunks is new to this reader. */
+  function advance(chunks: readonly EventChunk[]): NumberedEvent[] {
+    const batch: NumberedEvent[] = [];
+    for (const chunk of chunks) {
+      if (chunk.first > next) break;
+      for (const [offset, event] of chunk.events.entries()) {
+        const sequence = chunk.first + offset;
+        if (sequence < next) continue;
+        if (event.kind !== "output" || modes.length === 0 || modes.includes(event.mode))
+          batch.push({ ...event, sequence });
+        next = sequence + 1;
+      }
+    }
+    return batch;
+  }
+
+  try {
+    await checkReached(sources, run, options.afterSequence);
+    if (next === 1) {
+      yield [{ kind: "created", run, sequence: 1 }];
+      next = 2;
+    }
+    for (let readLog = true; ; readLog = true) {
+      const live = feed.take();
+      if (live.chunks.length > 0 && live.chunks[0]!.first <= next) {
+        const batch = advance(live.chunks);
+        if (batch.length > 0) yield batch;
+        readLog = live.stale || next <= live.chunks.at(-1)!.last;
+      }
+      while (readLog) {
+        signal.throwIfAborted();
+        // Asked before the log is read: what the log holds after that is all there will be.
+        const ended = await sources.whileAway(() => sources.ended(run), signal);
+        const chunks = await sources.whileAway(() => sources.events.from(run, next), signal);
+        const from = next;
+        // Events are stored in order, so what lies between is gone: for good, unless a rollback is just removing them all.
+        if (chunks.length > 0 && chunks[0]!.first > next && !(await sources.isRemoved(run))) throw notKept(run, next);
+        const batch = advance(chunks);
+        if (batch.length > 0) yield batch;
+        if (ended && next === from) {
+          // The terminal event follows the last stored one. With fewer than were stored the others have expired; but those of
+          // a run that was rolled back or deleted went on purpose, and a reader that was still attached gets its end next.
+          if (next <= ended.lastSequence! && !(await sources.isRemoved(run))) throw notKept(ended, next);
+          yield [{ kind: "ended", run: ended, sequence: next }];
+          return;
+        }
+        readLog = next > from;
+      }
+      await feed.ready(signal, sources.pollMs);
+    }
+  } finally {
+    feed.close();
+  }
+}
+
+async function checkReached({ events, ended }: TailSources, run: Run, afterSequence: number): Promise<void> {
+  const over = await ended(run);
+  const last = over ? over.lastSequence! : (await events.head(run)).last;
+  if (afterSequence <= last) return;
+  throw new DomainError(
+    "SEQUENCE_OUT_OF_RANGE",
+    `after_sequence ${afterSequence} is not reached: the last event of run ${run.runId} ${over ? "was" : "is"} ${last}` +
+      `${over ? ", and the terminal event after it" : ""}; use 0 to ${last}`,
+    { metadata: { last_sequence: String(last) } },
+  );
+}
+
+function notKept({ runId, lastSequence }: Run, next: number): DomainError {
+  const kept = lastSequence === undefined ? "" : `; use after_sequence ${lastSequence} to get its terminal event`;
+  return new DomainError(
+    "SEQUENCE_OUT_OF_RANGE",
+    `the events of run ${runId} after ${next - 1} are no longer kept${kept}`,
+    { metadata: lastSequence === undefined ? {} : { last_sequence: String(lastSequence) } },
+  );
+}
