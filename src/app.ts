@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "pino";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
+import { RunService } from "../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
+import { createJournal, type Journal } from "./checkpoints/journal.ts";
+import type { Config } from "./config.ts";
+import { createRuns, type Runs } from "./create-runs.ts";
+import { DomainError } from "./domain/errors.ts";
+import { newId } from "./domain/ids.ts";
+import { abortError, onClientGone } from "./server/client-gone.ts";
+import { requireLoopback } from "./server/listen-on.ts";
+import { createServer } from "./server/server.ts";
+import type { Calls } from "./services/calls.ts";
+import { toConnectError } from "./services/connect-errors.ts";
+import { createRunService } from "./services/run-service.ts";
+import { createThreadService } from "./services/thread-service.ts";
+import { createWatchers, type Watchers } from "./services/watchers.ts";
+import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
+import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
+import { openStores, type Stores } from "./storage/stores.ts";
+import type { AttemptHost } from "./worker/attempt-host.ts";
+import { createChildPool } from "./worker/child-pool.ts";
+import { readLanggraphJson } from "./worker/langgraph-json.ts";
+import type { GraphReport } from "./worker/protocol.ts";
+import { disconnected } from "./worker/sweep.ts";
+
+export interface AppOptions {
+  readonly log: Logger;
+  /** Sentences for the person who starts the server, while it takes its time. */
+  readonly progress: (sentence: string) => void;
+  /** Tests put barriers and failures between the parts here. */
+  readonly decorate?: (parts: AppParts) => AppParts;
+}
+
+export interface AppParts {
+  readonly stores: Stores;
+  readonly journal: Journal;
+  readonly host: AttemptHost;
+}
+
+/** A server that serves. */
+export interface App {
+  readonly url: string;
+  readonly port: number;
+  /** The database's address, without credentials. */
+  readonly database: string;
+  /** What the embedded database is; "yours" for one that MONGODB_URI names. */
+  readonly engine: string;
+  readonly graphs: readonly GraphReport[];
+  /** Orderly shutdown: no new calls and claims, runs are handed back at their next step, then everything ends. */
+  stop(): Promise<void>;
+}
+
+/** Run from source, or built into dist/src: a folder deeper, and with another ending. */
+const isBuilt = import.meta.url.endsWith(".js");
+const examples = fileURLToPath(new URL(`${isBuilt ? "../" : ""}../examples/agents/langgraph.json`, import.meta.url));
+const childEntry = new URL(`./worker/child/main.${isBuilt ? "js" : "ts"}`, import.meta.url);
+
+/** Starts everything, or nothing: what was started is ended again when a later part fails. */
+export async function startApp(config: Config, options: AppOptions): Promise<App> {
+  const { log } = options;
+  requireLoopback(config.host);
+  const { graphs, env } = readLanggraphJson(config.configFile ?? examples);
+  await using started = new AsyncDisposableStack();
+
+  const { uri, engine, maxPoolSize } = await databaseAddress(config, options, started);
+  const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
+  started.defer(() => database.close());
+  await ensureSchemaVersion(database.db);
+  const host = createChildPool({
+    ...{ entry: childEntry, graphs, children: config.children, slotsPerChild: config.slotsPerChild },
+    ...{ env: { ...config.childEnv, ...env }, cwd: process.cwd(), log },
+    ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },
+  });
+  started.defer(() => host.stop());
+  const [stores, reports] = await Promise.all([openStores(database.db), host.start()]);
+  for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
+
+  const own: AppParts = { stores, journal: createJournal(database.db), host };
+  const parts = options.decorate?.(own) ?? own;
+  const isPassing = isDatabaseUnavailable;
+  const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
+  const runs = createRuns({ ...parts, config, graphs, reports, server: newId(), isPassing, pause, log });
+  started.defer(() => runs.close());
+  const { server, watchers, listening } = await serve(config, parts, runs, { isPassing, pause: () => pause(), log });
+  started.defer(async () => watchers?.settled());
+  started.defer(() => server.close());
+  const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
+  started.defer(stopWatching);
+
+  const running = started.move();
+  return {
+    ...listening,
+    database: hostsOf(uri),
+    engine,
+    graphs: reports,
+    async stop() {
+      stopWatching();
+      await Promise.all([server.drain(config.drainMs), runs.drain(config.drainMs)]);
+      await running.disposeAsync();
+    },
+  };
+}
+
+async function databaseAddress(config: Config, { log, progress }: AppOptions, started: AsyncDisposableStack) {
+  if (config.mongodbUri !== undefined) {
+    return { uri: config.mongodbUri, engine: "yours", maxPoolSize: config.databasePoolSize };
+  }
+  const embedded = await startEmbeddedDatabase({ ...config.embedded, progress, log });
+  started.defer(() => embedded.stop());
+  return embedded;
+}
+
+async function serve(
+  config: Config,
+  { stores }: AppParts,
+  runs: Runs,
+  { isPassing, pause, log }: { isPassing: (error: unknown) => boolean; pause: () => Promise<void>; log: Logger },
+) {
+  let watchers: Watchers | undefined;
+  const server = createServer({
+    host: config.host,
+    port: config.port,
+    services: [RunService, ThreadService],
+    detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
+    mapError: (error) => toConnectError(isPassing(error) ? databaseAway(error) : error),
+    log,
+    limits: { readMaxBytes: config.maxRequestBytes },
+    corsOrigins: config.corsOrigins,
+    allowedHosts: config.allowedHosts,
+    routes(router, shutdownSignal) {
+      const calls: Calls = {
+        onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
+        abortError: (context) => abortError(context, shutdownSignal),
+      };
+      watchers = createWatchers({
+        calls,
+        store: (id, run) => stores.servers.watch(id, runs.server, run),
+        forget: (id) => stores.servers.unwatch(id),
+        cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
+        // What cannot be done before the end is left to the server that comes next: it finds the watch.
+        isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
+        ...{ pause, log },
+      });
+      const openWatcher = watchers.open;
+      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls }));
+      router.service(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }));
+    },
+  });
+  const listening = await server.listen();
+  server.health.set(true);
+  return { server, watchers, listening };
+}
+
+const databaseAway = (cause: unknown): DomainError =>
+  new DomainError("DATABASE_UNAVAILABLE", "the database cannot be reached at the moment; try again", { cause });

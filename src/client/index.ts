@@ -1,0 +1,48 @@
+import type { Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { createReinsClientOn, type ReinsClient } from "./reins-client.ts";
+
+export { enumName } from "./enum-name.ts";
+export { errorInfo, errorReason } from "./error-reason.ts";
+export { createGrpcJsClient, type GrpcJsCallOptions, type GrpcJsClient } from "./grpc-js-client.ts";
+export * from "./messages.ts";
+export { fromPayload, toPayload } from "./payload.ts";
+export { createReinsClientOn, type ReinsClient } from "./reins-client.ts";
+export { runEvents } from "./run-events.ts";
+export { until } from "./until.ts";
+
+export interface ReinsClientOptions {
+  /** Where the server is, for example "http://127.0.0.1:2024". */
+  readonly baseUrl: string;
+  /** grpc unless said otherwise. All three are served on the same port. */
+  readonly protocol?: "grpc" | "connect" | "grpc-web";
+  /** 2 unless said otherwise. gRPC needs it; the other two also work over 1.1. */
+  readonly httpVersion?: "1.1" | "2";
+  /** Send JSON instead of binary messages. */
+  readonly useBinaryFormat?: boolean;
+  readonly interceptors?: Interceptor[];
+}
+
+/**
+ * Makes a client for Node. Read streams through `runEvents` (or `until`), so that leaving the loop cancels the call; errors
+ * are ConnectErrors, whose reason `errorReason` reads.
+ */
+export function createReinsClient(options: ReinsClientOptions): ReinsClient {
+  const { baseUrl, protocol = "grpc", httpVersion = "2", useBinaryFormat = true, interceptors } = options;
+  const common = { baseUrl, useBinaryFormat, interceptors };
+  // A server that vanished is noticed while a stream is silent. HTTP/1.1 has no such pings.
+  const pings = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
+  // A message that does not fit in Node's 10 MB a connection would end all calls on it.
+  const nodeOptions = { maxSessionMemory: 1000 };
+  const http2 = { ...common, httpVersion: "2" as const, ...pings, nodeOptions };
+  if (protocol === "grpc") {
+    if (httpVersion !== "2") {
+      throw new Error('The protocol "grpc" needs HTTP/2; use "connect" or "grpc-web" over HTTP/1.1.');
+    }
+    return createReinsClientOn(createGrpcTransport(http2));
+  }
+  const createTransport = protocol === "connect" ? createConnectTransport : createGrpcWebTransport;
+  return createReinsClientOn(
+    httpVersion === "2" ? createTransport(http2) : createTransport({ ...common, httpVersion: "1.1" }),
+  );
+}

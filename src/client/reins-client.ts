@@ -1,0 +1,15 @@
+import type { Client, Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
+import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+
+/** Typed clients of all services over one transport. */
+export interface ReinsClient {
+  readonly runs: Client<typeof RunService>;
+  readonly threads: Client<typeof ThreadService>;
+}
+
+/** Makes the clients over a transport of one's own, for example one that runs in this process for a test. */
+export function createReinsClientOn(transport: Transport): ReinsClient {
+  return { runs: createClient(RunService, transport), threads: createClient(ThreadService, transport) };
+}

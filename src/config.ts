@@ -1,0 +1,192 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+
+/** Everything that a deployment may set. Durations in milliseconds. */
+export interface Config {
+  /** The graphs: a file in the LangGraph CLI's format. The bundled examples when absent. */
+  readonly configFile: string | undefined;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** The user's database; an embedded one is started without it. */
+  readonly mongodbUri: string | undefined;
+  readonly databaseName: string;
+  /** Connections to the database that MONGODB_URI names; an embedded one gets what its engine serves best. */
+  readonly databasePoolSize: number;
+  readonly embedded: {
+    readonly dataDir: string;
+    readonly venvDir: string;
+    readonly engine: "auto" | "mongod" | "secantusd-rs" | "secantusd-py";
+    readonly mongodPath: string | undefined;
+    readonly secantusdPath: string | undefined;
+    readonly pathVariable: string;
+    /** For pip: the user's index, proxy and certificate settings. */
+    readonly installEnvironment: Readonly<Record<string, string | undefined>>;
+  };
+  /** Processes that execute runs side by side, and runs in each. */
+  readonly children: number;
+  readonly slotsPerChild: number;
+  readonly leaseMs: number;
+  /** How long a node may take to stop before its process is killed. */
+  readonly graceMs: number;
+  /** An event loop that is blocked for so long is killed without any cancel; 0: never. */
+  readonly blockedLimitMs: number;
+  /** How long a shutdown waits for calls and runs. */
+  readonly drainMs: number;
+  /** How often to look for what no signal told. */
+  readonly pollMs: number;
+  readonly maxRequestBytes: number;
+  readonly corsOrigins: readonly string[] | undefined;
+  readonly allowedHosts: readonly string[];
+  readonly logLevel: string;
+  /** What children get of the environment: all of it but Reins' own settings and the database's address. */
+  readonly childEnv: Readonly<Record<string, string>>;
+}
+
+/** A sentence for the person who starts the server. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const engines = ["auto", "mongod", "secantusd-rs", "secantusd-py"] as const;
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
+/** Each option: its flag (absent for those that only the environment sets), its variable, and what it is for. */
+export const options = [
+  { flag: "--config", variable: "REINS_CONFIG", is: "langgraph.json with the graphs; the bundled examples without it" },
+  { flag: "--host", variable: "REINS_HOST", is: "loopback address to listen on (127.0.0.1)" },
+  { flag: "--port", variable: "REINS_PORT", is: "port to listen on (2024); 0 takes a free one" },
+  { flag: "--data-dir", variable: "REINS_DATA_DIR", is: "where the embedded database keeps its data (.reins/data)" },
+  { variable: "REINS_VENV_DIR", is: "where the embedded engine's Python environment is kept (.reins/venv)" },
+  { variable: "REINS_ENGINE", is: `embedded engine: ${engines.join(", ")} (auto)` },
+  { variable: "REINS_MONGOD", is: "path of a mongod for the embedded database" },
+  { variable: "REINS_SECANTUSD", is: "path of a secantusd-rs for the embedded database" },
+  { variable: "REINS_DATABASE", is: "name of the database (reins)" },
+  { variable: "REINS_DATABASE_POOL", is: "connections to the database that MONGODB_URI names (50)" },
+  { variable: "REINS_CHILDREN", is: "processes that execute runs (one a core)" },
+  { variable: "REINS_SLOTS", is: "runs in each of these processes at a time (16)" },
+  { variable: "REINS_LEASE_MS", is: "lease of a run; a dead worker is noticed after it (10000)" },
+  { variable: "REINS_GRACE_MS", is: "time that a node may take to stop before its process is killed (2000)" },
+  {
+    variable: "REINS_BLOCKED_LIMIT_MS",
+    is: "kill a process that is blocked so long, without any cancel; 0: never (60000)",
+  },
+  { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
+  { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
+  { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
+  { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
+  { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
+] as const;
+
+/** The configuration of this process: its arguments after the command, and its environment. */
+export const readProcessConfig = (flags: readonly string[]): Config => readConfig(flags, process.env, process.cwd());
+
+/** Reads flags and environment; flags win. Throws a ConfigError with one sentence for anything illegal or unknown. */
+export function readConfig(flags: readonly string[], env: Env, cwd: string): Config {
+  const set = readSettings(flags, env);
+  const path = (variable: string) => (set[variable] === undefined ? undefined : resolve(cwd, set[variable]));
+  return Object.freeze({
+    configFile: path("REINS_CONFIG"),
+    host: set.REINS_HOST ?? "127.0.0.1",
+    port: whole(set, "REINS_PORT", 2024, 0, 65_535),
+    mongodbUri: env.MONGODB_URI || undefined,
+    databaseName: matching(
+      set,
+      "REINS_DATABASE",
+      "reins",
+      /^[A-Za-z0-9_-]{1,60}$/,
+      "letters, digits, _ and - (1 to 60)",
+    ),
+    databasePoolSize: whole(set, "REINS_DATABASE_POOL", 50, 1, 10_000),
+    embedded: {
+      dataDir: path("REINS_DATA_DIR") ?? resolve(cwd, ".reins/data"),
+      venvDir: path("REINS_VENV_DIR") ?? resolve(cwd, ".reins/venv"),
+      engine: oneOf(set, "REINS_ENGINE", "auto", engines),
+      mongodPath: path("REINS_MONGOD"),
+      secantusdPath: path("REINS_SECANTUSD"),
+      pathVariable: env.PATH ?? "",
+      installEnvironment: env,
+    },
+    children: whole(set, "REINS_CHILDREN", availableParallelism(), 1, 256),
+    slotsPerChild: whole(set, "REINS_SLOTS", 16, 1, 1000),
+    leaseMs: whole(set, "REINS_LEASE_MS", 10_000, 500, 3_600_000),
+    graceMs: whole(set, "REINS_GRACE_MS", 2_000, 0, 600_000),
+    blockedLimitMs: whole(set, "REINS_BLOCKED_LIMIT_MS", 60_000, 0, 86_400_000),
+    drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
+    pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
+    maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    corsOrigins: list(set.REINS_CORS_ORIGINS),
+    allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
+    logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),
+    childEnv: childEnvironment(env),
+  });
+}
+
+type Settings = Partial<Record<string, string>>;
+
+function readSettings(flags: readonly string[], env: Env): Settings {
+  const variables = new Set<string>(options.map((option) => option.variable));
+  const settings: Settings = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith("REINS_")) continue;
+    if (!variables.has(name)) {
+      throw new ConfigError(`${name} is no setting of Reins; known are ${[...variables].sort().join(", ")}`);
+    }
+    if (value !== undefined && value !== "") settings[name] = value;
+  }
+  for (let i = 0; i < flags.length; i += 1) {
+    const [flag, inline] = flags[i]!.split(/=(.*)/s, 2) as [string, string | undefined];
+    const option = options.find((one) => "flag" in one && one.flag === flag);
+    const known = options.flatMap((one) => ("flag" in one ? [one.flag] : []));
+    if (!option) throw new ConfigError(`${flag} is no option; known are ${known.join(", ")}`);
+    const value = inline ?? flags[++i];
+    if (value === undefined || value === "") throw new ConfigError(`${flag} needs a value: ${option.is}`);
+    settings[option.variable] = value;
+  }
+  return settings;
+}
+
+/** The names under which a setting can be given, for a sentence. */
+function nameOf(variable: string): string {
+  const option = options.find((one) => one.variable === variable)!;
+  return "flag" in option ? `${option.flag} (${variable})` : variable;
+}
+
+function whole(settings: Settings, variable: string, fallback: number, least: number, most: number): number {
+  const text = settings[variable];
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new ConfigError(`${nameOf(variable)} is "${text}"; it must be a whole number from ${least} to ${most}`);
+}
+
+function oneOf<T extends string>(settings: Settings, variable: string, fallback: T, allowed: readonly T[]): T {
+  const text = settings[variable];
+  if (text === undefined) return fallback;
+  const value = allowed.find((one) => one === text);
+  if (value !== undefined) return value;
+  throw new ConfigError(`${nameOf(variable)} is "${text}"; it must be one of ${allowed.join(", ")}`);
+}
+
+function matching(settings: Settings, variable: string, fallback: string, shape: RegExp, allowed: string): string {
+  const text = settings[variable] ?? fallback;
+  if (shape.test(text)) return text;
+  throw new ConfigError(`${nameOf(variable)} is "${text}"; it may hold ${allowed}`);
+}
+
+const list = (text: string | undefined): string[] | undefined =>
+  text
+    ?.split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "");
+
+function childEnvironment(env: Env): Record<string, string> {
+  const kept = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && entry[0] !== "MONGODB_URI" && !entry[0].startsWith("REINS_"),
+  );
+  return Object.fromEntries(kept);
+}

@@ -1,0 +1,58 @@
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import type { Violation } from "@bufbuild/protovalidate";
+import { ValidationError } from "@bufbuild/protovalidate";
+import type { Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createValidateInterceptor } from "@connectrpc/validate";
+import { createError } from "../error-info.ts";
+import { enumNames } from "../request-errors.ts";
+
+/**
+ * Checks each request against the rules of its proto. A violation is INVALID_ARGUMENT, reason INVALID_FIELD: the message
+ * names each field and what is allowed, and the buf.validate.Violations stay beside the ErrorInfo.
+ */
+export function createValidationInterceptor(): Interceptor {
+  const validate = createValidateInterceptor();
+  return (next) => {
+    const validated = validate(next);
+    return async (request) => {
+      try {
+        return await validated(request);
+      } catch (error) {
+        throw nameFields(error);
+      }
+    };
+  };
+}
+
+function nameFields(error: unknown): unknown {
+  if (!(error instanceof ConnectError && error.cause instanceof ValidationError)) {
+    return error;
+  }
+  const { violations } = error.cause;
+  const named = createError(
+    {
+      code: Code.InvalidArgument,
+      reason: "INVALID_FIELD",
+      message: `${violations.map(describe).join("; ")}.`,
+      metadata: { field: violations.map(fieldOf).join(", ") },
+    },
+    error.cause,
+  );
+  named.details.push(...error.details);
+  return named;
+}
+
+function describe(violation: Violation): string {
+  return `${fieldOf(violation)}: ${allowed(violation) ?? violation.message}`;
+}
+
+function fieldOf(violation: Violation): string {
+  return pathToString(violation.field) || "request";
+}
+
+/** protovalidate says that an enum's value is wrong, but not which ones are right. */
+function allowed(violation: Violation): string | undefined {
+  const field = violation.field.findLast((segment) => segment.kind === "field");
+  return violation.ruleId.startsWith("enum.") && field?.enum ? `must be one of ${enumNames(field.enum)}` : undefined;
+}

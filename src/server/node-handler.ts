@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import type http from "node:http";
+import type http2 from "node:http2";
+import { Code, type ContextValues, createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "pino";
+import { type Call, callKey } from "./call-gate.ts";
+import type { Cors } from "./cors.ts";
+import { createError } from "./error-info.ts";
+import { dropFarDeadline } from "./far-deadline.ts";
+import { withPlainMessage } from "./grpc-message.ts";
+import type { HostCheck } from "./host-check.ts";
+import { refuse } from "./refuse.ts";
+import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
+
+export type NodeServerRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
+export type NodeServerResponse = Parameters<typeof universalResponseToNodeResponse>[1];
+export type NodeHandlerFn = (request: NodeServerRequest, response: NodeServerResponse) => void;
+
+export interface NodeHandlerOptions {
+  /** One for each RPC. */
+  readonly handlers: readonly UniversalHandler[];
+  readonly isAllowedHost: HostCheck;
+  readonly cors: Cors;
+  /** Gets every request that is no RPC. */
+  readonly fallback: NodeHandlerFn | undefined;
+  /** True once HTTP/1.1 connections are to close after their answer. */
+  readonly isDraining: () => boolean;
+  readonly log: Logger;
+}
+
+/** The way of every request: from where, to whom, for which RPC. */
+export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
+  const rpcs = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+  return (request, response) => {
+    const call = describeCall(request);
+    response.setHeader("x-request-id", call.requestId);
+    if (options.isDraining() && request.httpVersionMajor === 1) {
+      response.setHeader("connection", "close");
+    }
+    if (!admit(request, response, options) || answerPreflight(request, response, options.cors)) {
+      return;
+    }
+    const path = request.url?.split("?", 1)[0] ?? "";
+    const rpc = rpcs.get(path);
+    if (rpc) {
+      const values = createContextValues().set(callKey, call);
+      handleRpc(rpc, request, response, values).catch((error) =>
+        options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
+      );
+    } else if (isRpcRequest(request, path)) {
+      refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
+    } else if (options.fallback) {
+      options.fallback(request, response);
+    } else {
+      refuse(request, response, unknownPath(path));
+    }
+  };
+}
+
+function describeCall(request: NodeServerRequest): Call {
+  const given = request.headers["x-request-id"];
+  const requestId = typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
+  const { remoteAddress, remotePort } = request.socket;
+  return { requestId, peer: `${remoteAddress}:${remotePort}` };
+}
+
+/** Checks which name the request was sent to, and which page it comes from; answers those that may not be here. */
+function admit(request: NodeServerRequest, response: NodeServerResponse, options: NodeHandlerOptions): boolean {
+  const authority = authorityOf(request);
+  const { origin } = request.headers;
+  let problem: { reason: string; message: string };
+  if (!options.isAllowedHost(authority)) {
+    problem = {
+      reason: "HOST_NOT_ALLOWED",
+      message: `The host "${authority ?? ""}" is not served here; use localhost, 127.0.0.1 or [::1].`,
+    };
+  } else if (origin !== undefined && !options.cors.allows(origin, authority)) {
+    problem = {
+      reason: "ORIGIN_NOT_ALLOWED",
+      message: `Web pages of ${origin} may not use this server; only those of the configured origins may.`,
+    };
+  } else {
+    for (const [name, value] of Object.entries(origin === undefined ? {} : options.cors.responseHeaders(origin))) {
+      response.setHeader(name, value);
+    }
+    return true;
+  }
+  options.log.warn({ authority, origin, reason: problem.reason }, "a request was refused");
+  refuse(request, response, createError({ code: Code.PermissionDenied, ...problem }));
+  return false;
+}
+
+function authorityOf(request: NodeServerRequest): string | undefined {
+  return (request as http2.Http2ServerRequest).authority ?? (request as http.IncomingMessage).headers.host;
+}
+
+function answerPreflight(request: NodeServerRequest, response: NodeServerResponse, cors: Cors): boolean {
+  if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined) {
+    return false;
+  }
+  response.writeHead(204, cors.preflightHeaders(request.headers["access-control-request-headers"]));
+  response.end();
+  return true;
+}
+
+async function handleRpc(
+  rpc: UniversalHandler,
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  values: ContextValues,
+): Promise<void> {
+  const answer = await rpc(universalRequest(request, response, values));
+  const mismatch = describeMismatch(answer.status, rpc, request);
+  if (mismatch && answer.body === undefined) {
+    refuse(request, response, mismatch.error, mismatch);
+  } else {
+    await universalResponseToNodeResponse(withPlainMessage(answer), response);
+  }
+}
+
+/**
+ * Connect destroys a request of HTTP/1.1 that it refuses before the end of its body. What is left of the body would then block
+ * the connection, and with it the client's next call. Here it is read and dropped once the answer is out.
+ */
+function universalRequest(request: NodeServerRequest, response: NodeServerResponse, values: ContextValues) {
+  const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  dropFarDeadline(universal.header);
+  if (request.httpVersionMajor !== 1) return universal;
+  response.once("finish", () => request.resume());
+  return { ...universal, body: request.iterator({ destroyOnReturn: false }) };
+}

@@ -1,0 +1,34 @@
+import type { ConnectError } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJson } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { plainMessage } from "./grpc-message.ts";
+import type { NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
+
+/**
+ * Answers a request that reaches no handler with an error that its client can read: as a gRPC status, as the end of a Connect
+ * stream, or as Connect's JSON with an HTTP status, which also suits curl and browsers.
+ */
+export function refuse(
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  error: ConnectError,
+  options: { status?: number; headers?: Record<string, string> } = {},
+): void {
+  const contentType = request.headers["content-type"] ?? "";
+  if (contentType.startsWith("application/grpc")) {
+    const trailer = Object.fromEntries(plainMessage(setTrailerStatus(new Headers(), error)));
+    response.writeHead(200, { ...trailer, "content-type": contentType });
+    response.end();
+  } else if (contentType.startsWith("application/connect+")) {
+    const end = new TextEncoder().encode(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
+    response.writeHead(200, { "content-type": contentType });
+    response.end(encodeEnvelope(endStreamFlag, end));
+  } else {
+    response.writeHead(options.status ?? codeToHttpStatus(error.code), {
+      ...options.headers,
+      "content-type": "application/json",
+    });
+    response.end(JSON.stringify(errorToJson(error, undefined)));
+  }
+}

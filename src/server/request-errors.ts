@@ -1,0 +1,121 @@
+import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import type { Complaint } from "./error-info.ts";
+
+/** A request that Connect refuses before a handler sees it, in its words and in ours. */
+type Rule = readonly [pattern: RegExp, complaint: (match: RegExpExecArray, input: DescMessage) => Complaint];
+
+const rules: readonly Rule[] = [
+  [/^message size (?:(\d+) )?is larger than configured readMaxBytes (\d+)/, (match) => tooLarge("request", match)],
+  [/^message size (?:(\d+) )?is larger than configured writeMaxBytes (\d+)/, (match) => tooLarge("response", match)],
+  [/^parse binary: (.*)/s, (match, input) => malformed(`The request is not a binary ${input.typeName}: ${match[1]}.`)],
+  [/^cannot decode enum (\S+) from JSON: (.*)/s, unknownEnumValue],
+  [/^cannot decode message (\S+) from JSON: key "(.*)" is unknown/s, unknownKey],
+  [/^cannot decode field (\S+)\.([^. ]+) from JSON: (.*)/s, wrongField],
+  [/^cannot decode message (\S+) from JSON:? (.*)/s, wrongMessage],
+  [/^(?:protocol error: |received compressed envelope|unexpected end flag)(.*)/s, (match) => malformed(`${match[0]}.`)],
+  [
+    /^unknown compression "(.*?)"/,
+    (match) => ({
+      code: Code.Unimplemented,
+      reason: "UNSUPPORTED_COMPRESSION",
+      message: `The server does not decompress "${match[1]}"; send messages uncompressed (identity).`,
+    }),
+  ],
+];
+
+/**
+ * Says in a sentence, with the field and what it allows, what is wrong with a request that Connect could not read. Undefined
+ * for any other error. Connect has only texts to tell its errors by; one that no rule knows keeps its own text.
+ */
+export function describeRequestError(text: string, input: DescMessage): Complaint | undefined {
+  for (const [pattern, complaint] of rules) {
+    const match = pattern.exec(text);
+    if (match) {
+      return complaint(match, input);
+    }
+  }
+  return undefined;
+}
+
+function tooLarge(what: "request" | "response", [, size, limit]: RegExpExecArray): Complaint {
+  return {
+    code: Code.ResourceExhausted,
+    reason: what === "request" ? "REQUEST_TOO_LARGE" : "RESPONSE_TOO_LARGE",
+    message: `The ${what} has ${size ?? "too many"} bytes; at most ${limit} are allowed.`,
+    metadata: { limit: limit ?? "" },
+  };
+}
+
+function malformed(message: string): Complaint {
+  return { code: Code.InvalidArgument, reason: "MALFORMED_REQUEST", message };
+}
+
+function invalidField(field: string, problem: string): Complaint {
+  return {
+    code: Code.InvalidArgument,
+    reason: "INVALID_FIELD",
+    message: `${field}: ${problem}.`,
+    metadata: { field },
+  };
+}
+
+function unknownEnumValue([, typeName, value]: RegExpExecArray, input: DescMessage): Complaint {
+  const field = findField(input, (candidate) => candidate.enum?.typeName === typeName);
+  const allowed = field?.desc.enum ? `; allowed are ${enumNames(field.desc.enum)}` : "";
+  return invalidField(field?.path ?? typeName ?? "", `${value} is not a ${typeName}${allowed}`);
+}
+
+function unknownKey([, typeName, key]: RegExpExecArray, input: DescMessage): Complaint {
+  const parent = findField(input, (candidate) => candidate.message?.typeName === typeName);
+  const fields = (parent?.desc.message ?? input).fields.map((field) => field.name);
+  const path = parent ? `${parent.path}.${key}` : (key ?? "");
+  return invalidField(path, `there is no such field; there are ${fields.join(", ")}`);
+}
+
+function wrongField([, typeName, name, problem]: RegExpExecArray, input: DescMessage): Complaint {
+  const field = findField(input, (candidate) => candidate.parent.typeName === typeName && candidate.name === name);
+  return invalidField(field?.path ?? name ?? "", problem ?? "");
+}
+
+function wrongMessage([, typeName, problem]: RegExpExecArray, input: DescMessage): Complaint {
+  if (typeName === input.typeName) {
+    return malformed(`The request is not the JSON of a ${typeName}: ${problem}.`);
+  }
+  const field = findField(input, (candidate) => candidate.message?.typeName === typeName);
+  return invalidField(field?.path ?? typeName ?? "", `${problem} is not a ${typeName}`);
+}
+
+/** The values that a client may send, by name. The zero value only says that a field is not set. */
+export function enumNames(desc: DescEnum): string {
+  return desc.values
+    .filter((value) => value.number !== 0)
+    .map((value) => value.name)
+    .join(", ");
+}
+
+/** The first field, nearest to the top, that matches, with its path from the request. */
+function findField(
+  input: DescMessage,
+  matches: (field: DescField) => boolean,
+): { path: string; desc: DescField } | undefined {
+  const seen = new Set<DescMessage>([input]);
+  let level = [{ path: "", message: input }];
+  while (level.length > 0) {
+    const next: typeof level = [];
+    for (const { path, message } of level) {
+      for (const desc of message.fields) {
+        const here = path === "" ? desc.name : `${path}.${desc.name}`;
+        if (matches(desc)) {
+          return { path: here, desc };
+        }
+        if (desc.message && !seen.has(desc.message)) {
+          seen.add(desc.message);
+          next.push({ path: here, message: desc.message });
+        }
+      }
+    }
+    level = next;
+  }
+  return undefined;
+}

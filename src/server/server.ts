@@ -1,0 +1,210 @@
+import type { ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DescFile, DescService } from "@bufbuild/protobuf";
+import type { ConnectError, ConnectRouter } from "@connectrpc/connect";
+import { createConnectRouter } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { shuttingDown } from "./client-gone.ts";
+import { createCors } from "./cors.ts";
+import { createHealth } from "./health.ts";
+import { createHostCheck } from "./host-check.ts";
+import { defaultKeepAlive, type KeepAliveOptions, pingSession, probeSocket } from "./keep-alive.ts";
+import { listenOn } from "./listen-on.ts";
+import { createNodeHandler, type NodeHandlerFn } from "./node-handler.ts";
+import { createOnePort } from "./one-port.ts";
+import { registerReflection } from "./reflection.ts";
+import { createRouterOptions } from "./router-options.ts";
+
+export interface ServerOptions {
+  /** A loopback address or localhost; any other is refused. */
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Registers the services. Their handlers get the signal that is aborted when a drain's grace is over. */
+  readonly routes: (router: ConnectRouter, shutdownSignal: AbortSignal) => void;
+  /** The services that health knows by name and reflection lists. */
+  readonly services: readonly DescService[];
+  /** Files with messages that only travel inside error details; reflection serves them too. */
+  readonly detailFiles?: readonly DescFile[];
+  /** Turns the errors that the services know into Connect errors with their ErrorInfo; undefined for any other. */
+  readonly mapError: (error: unknown) => ConnectError | undefined;
+  readonly log: Logger;
+  readonly limits?: Partial<Limits>;
+  readonly keepAlive?: Partial<KeepAliveOptions>;
+  /** Origins of web pages that may call; any loopback origin when absent. "*" stands for all. */
+  readonly corsOrigins?: readonly string[];
+  /** Host names besides the loopback ones that requests may be addressed to. */
+  readonly allowedHosts?: readonly string[];
+  /** Gets every request that is no RPC, after the checks of host and origin. */
+  readonly fallback?: NodeHandlerFn;
+}
+
+export interface Limits {
+  /** The largest request message. */
+  readonly readMaxBytes: number;
+  /** The largest response message. */
+  readonly writeMaxBytes: number;
+  /** On one HTTP/2 connection. */
+  readonly maxConcurrentStreams: number;
+  /** What one HTTP/2 connection may buffer. Node's 10 MB refuses streams when a few hundred readers are slow. */
+  readonly maxSessionMemoryMb: number;
+  /**
+   * How many streams a client may reset at once, and per second. The defaults of nghttp2 (1000 and 33) end the whole
+   * connection of a client that cancels a thousand calls.
+   */
+  readonly streamResetBurst: number;
+  readonly streamResetRate: number;
+  /** How long a new connection may be silent. */
+  readonly sniffTimeoutMs: number;
+}
+
+export const defaultLimits: Limits = {
+  readMaxBytes: 16 * 1024 * 1024,
+  writeMaxBytes: 64 * 1024 * 1024,
+  maxConcurrentStreams: 10_000,
+  maxSessionMemoryMb: 1000,
+  streamResetBurst: 100_000,
+  streamResetRate: 10_000,
+  sniffTimeoutMs: 10_000,
+};
+
+export interface ReinsServer {
+  /** Rejects with a sentence for the person who starts the server. */
+  listen(): Promise<{ port: number; url: string }>;
+  /**
+   * Shuts down in order: health turns to not serving, connections are told to go, new calls are refused as UNAVAILABLE. What
+   * is still in flight after the grace sees `shutdownSignal`; what is left a second later is cut off. Never rejects.
+   */
+  drain(graceMs: number): Promise<void>;
+  /** Cuts everything off. Calls in flight see `shutdownSignal` first, so that none mistakes it for a client that leaves. */
+  close(): Promise<void>;
+  readonly health: { set(serving: boolean): void };
+  /** Aborted with an UNAVAILABLE ConnectError when calls in flight must end now. */
+  readonly shutdownSignal: AbortSignal;
+}
+
+/** The time that handlers have to end after `shutdownSignal`. */
+const hardLimitMs = 1000;
+
+/** Makes the server; nothing happens before `listen`. */
+export function createServer(options: ServerOptions): ReinsServer {
+  const { log } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const keepAlive = { ...defaultKeepAlive, ...options.keepAlive };
+  const shutdown = new AbortController();
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  let draining = false;
+  const isDraining = () => draining;
+
+  const health = createHealth(options.services);
+  const router = createConnectRouter(
+    createRouterOptions({ ...limits, mapError: options.mapError, shutdownSignal: shutdown.signal, isDraining, log }),
+  );
+  options.routes(router, shutdown.signal);
+  health.routes(router);
+  registerReflection(router, [...options.services, Health], options.detailFiles);
+
+  const onePort = createOnePort({
+    handler: createNodeHandler({
+      handlers: router.handlers,
+      isAllowedHost: createHostCheck(options.allowedHosts),
+      cors: createCors(options.corsOrigins),
+      fallback: options.fallback,
+      isDraining,
+      log,
+    }),
+    http1: { keepAliveTimeout: 60_000 },
+    http2: {
+      settings: { maxConcurrentStreams: limits.maxConcurrentStreams },
+      maxSessionMemory: limits.maxSessionMemoryMb,
+      streamResetBurst: limits.streamResetBurst,
+      streamResetRate: limits.streamResetRate,
+    },
+    sniffTimeoutMs: limits.sniffTimeoutMs,
+    onConnection(socket) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      probeSocket(socket, keepAlive);
+    },
+  });
+  onePort.http2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    pingSession(session, keepAlive, () => log.info("a client no longer answers; its connection is dropped"));
+    if (draining) {
+      session.close();
+    }
+  });
+  // Clients that close carelessly end up here; without a listener their errors would be lost, not harmful.
+  onePort.http2.on("sessionError", (error) => log.debug({ err: error }, "an HTTP/2 connection failed"));
+
+  let closed: Promise<void> | undefined;
+  const stopListening = () => {
+    closed ??= new Promise((resolve) => onePort.http1.close(() => resolve()));
+    return closed;
+  };
+  const endCalls = () => {
+    if (!shutdown.signal.aborted) {
+      shutdown.abort(shuttingDown());
+    }
+  };
+  const close = async () => {
+    draining = true;
+    endCalls();
+    const done = stopListening();
+    for (const session of sessions) {
+      session.destroy();
+    }
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+    await done;
+  };
+
+  return {
+    health,
+    shutdownSignal: shutdown.signal,
+    close,
+    listen: () => listenOn(onePort.http1, options.host, options.port),
+    async drain(graceMs) {
+      draining = true;
+      health.set(false);
+      health.end();
+      const done = stopListening();
+      for (const session of sessions) {
+        session.close();
+      }
+      for (const socket of sockets) {
+        if (socket.bytesRead === 0) {
+          socket.destroy();
+        }
+      }
+      const idle = setInterval(() => onePort.http1.closeIdleConnections(), 100);
+      try {
+        if (!(await settlesWithin(done, graceMs))) {
+          endCalls();
+          await settlesWithin(done, hardLimitMs);
+        }
+      } finally {
+        clearInterval(idle);
+        await close();
+      }
+    },
+  };
+}
+
+/** True when the promise resolves in time. */
+async function settlesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([
+      promise.then(() => true),
+      sleep(ms, false, { signal: timer.signal }).catch(() => false),
+    ]);
+  } finally {
+    timer.abort();
+  }
+}

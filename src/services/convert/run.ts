@@ -1,0 +1,67 @@
+import { create } from "@bufbuild/protobuf";
+import * as pb from "../../../gen/reins/v1/run_pb.ts";
+import type { Cancellation, Run, RunError } from "../../domain/run.ts";
+import type { CancelAction, CancelOutcome, RunStatus } from "../../domain/transitions.ts";
+import type { PayloadWriter } from "./payload.ts";
+import { nameOf, toSpec } from "./spec.ts";
+import { toTime } from "./time.ts";
+
+const statuses: Record<RunStatus, pb.RunStatus> = {
+  pending: pb.RunStatus.PENDING,
+  running: pb.RunStatus.RUNNING,
+  success: pb.RunStatus.SUCCESS,
+  error: pb.RunStatus.ERROR,
+  timeout: pb.RunStatus.TIMEOUT,
+  interrupted: pb.RunStatus.INTERRUPTED,
+};
+const outcomes: Record<CancelOutcome, pb.CancelOutcome> = {
+  requested: pb.CancelOutcome.REQUESTED,
+  never_started: pb.CancelOutcome.NEVER_STARTED,
+  stopped: pb.CancelOutcome.STOPPED,
+  killed: pb.CancelOutcome.KILLED,
+  fenced: pb.CancelOutcome.FENCED,
+};
+const actions: Record<CancelAction, pb.CancelAction> = {
+  interrupt: pb.CancelAction.INTERRUPT,
+  rollback: pb.CancelAction.ROLLBACK,
+};
+
+export const toStatus = (status: RunStatus): pb.RunStatus => statuses[status];
+export const toOutcome = (outcome: CancelOutcome): pb.CancelOutcome => outcomes[outcome];
+export const fromAction = (action: pb.CancelAction): CancelAction => nameOf(actions, action) ?? "interrupt";
+export const fromStatuses = (values: readonly pb.RunStatus[]): RunStatus[] =>
+  values.map((value) => nameOf(statuses, value)).filter((status) => status !== undefined);
+
+export const toRunError = (error: RunError | undefined): pb.RunError | undefined =>
+  error && create(pb.RunErrorSchema, error);
+
+/** Without `write` the spec is left out. */
+export function toRun(run: Run, write?: PayloadWriter): pb.Run {
+  return create(pb.RunSchema, {
+    runId: run.runId,
+    threadId: run.threadId,
+    graphId: run.graph,
+    status: statuses[run.status],
+    spec: write && toSpec(run.spec, write),
+    attempt: run.attempt,
+    createdAt: toTime(run.createdAt),
+    startedAt: toTime(run.startedAt),
+    endedAt: toTime(run.endedAt),
+    error: toRunError(run.error),
+    cancellation: toCancellation(run.cancellation),
+    endCheckpointId: run.endCheckpointId,
+  });
+}
+
+export function toCancellation(cancellation: Cancellation | undefined): pb.Cancellation | undefined {
+  if (!cancellation) return undefined;
+  return create(pb.CancellationSchema, {
+    action: actions[cancellation.action],
+    reason: cancellation.reason,
+    requestedBy: cancellation.requestedBy,
+    requestedAt: toTime(cancellation.requestedAt),
+    deliveredAt: toTime(cancellation.deliveredAt),
+    settledAt: toTime(cancellation.settledAt),
+    outcome: outcomes[cancellation.outcome],
+  });
+}

@@ -1,0 +1,89 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import * as pb from "../../../gen/reins/v1/run_pb.ts";
+import type { RunSpec } from "../../domain/run.ts";
+import type { Durability, StreamMode } from "../../domain/transitions.ts";
+import { type PayloadWriter, payloadText, structOf } from "./payload.ts";
+
+const modes: Record<StreamMode, pb.StreamMode> = {
+  values: pb.StreamMode.VALUES,
+  updates: pb.StreamMode.UPDATES,
+  messages: pb.StreamMode.MESSAGES,
+  "messages-tuple": pb.StreamMode.MESSAGES_TUPLE,
+  custom: pb.StreamMode.CUSTOM,
+  tasks: pb.StreamMode.TASKS,
+  checkpoints: pb.StreamMode.CHECKPOINTS,
+  debug: pb.StreamMode.DEBUG,
+};
+const durabilities: Record<Durability, pb.Durability> = {
+  sync: pb.Durability.SYNC,
+  async: pb.Durability.ASYNC,
+  exit: pb.Durability.EXIT,
+};
+
+/** The name that an enum's number stands for; undefined for none of them, which validation has refused. */
+export const nameOf = <Name extends string>(table: Record<Name, number>, value: number): Name | undefined =>
+  (Object.keys(table) as Name[]).find((name) => table[name] === value);
+
+export const toStreamMode = (mode: StreamMode): pb.StreamMode => modes[mode];
+
+export const fromStreamModes = (values: readonly pb.StreamMode[]): StreamMode[] =>
+  values.map((value) => nameOf(modes, value)).filter((mode) => mode !== undefined);
+
+/** `path` is where the spec stands in the request. */
+export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
+  const { command, config } = spec;
+  return {
+    assistantId: spec.assistantId,
+    input: payloadText(spec.input, `${path}.input`),
+    command: command && {
+      resume: payloadText(command.resume, `${path}.command.resume`),
+      update: payloadText(command.update, `${path}.command.update`),
+      goto: command.goto,
+    },
+    config: config && {
+      tags: config.tags,
+      recursionLimit: config.recursionLimit || undefined,
+      configurable: payloadText(config.configurable, `${path}.config.configurable`),
+    },
+    context: payloadText(spec.context, `${path}.context`),
+    metadata: spec.metadata ?? {},
+    checkpointId: spec.checkpointId.toLowerCase() || undefined,
+    streamModes: spec.streamModes.length > 0 ? fromStreamModes(spec.streamModes) : ["values"],
+    streamSubgraphs: spec.streamSubgraphs,
+    interruptBefore: spec.interruptBefore,
+    interruptAfter: spec.interruptAfter,
+    multitaskStrategy: spec.multitaskStrategy === pb.MultitaskStrategy.REJECT ? "reject" : "enqueue",
+    durability: nameOf(durabilities, spec.durability) ?? "sync",
+    timeoutMs: spec.timeout && durationMs(spec.timeout),
+  };
+}
+
+export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
+  const payload = (text: string | undefined) => (text === undefined ? undefined : write(text));
+  const init: MessageInitShape<typeof pb.RunSpecSchema> = {
+    assistantId: spec.assistantId,
+    input: payload(spec.input),
+    command: spec.command && {
+      resume: payload(spec.command.resume),
+      update: payload(spec.command.update),
+      goto: [...spec.command.goto],
+    },
+    config: spec.config && {
+      tags: [...spec.config.tags],
+      recursionLimit: spec.config.recursionLimit,
+      configurable: payload(spec.config.configurable),
+    },
+    context: payload(spec.context),
+    metadata: structOf(spec.metadata),
+    checkpointId: spec.checkpointId,
+    streamModes: spec.streamModes.map(toStreamMode),
+    streamSubgraphs: spec.streamSubgraphs,
+    interruptBefore: [...spec.interruptBefore],
+    interruptAfter: [...spec.interruptAfter],
+    multitaskStrategy: spec.multitaskStrategy === "reject" ? pb.MultitaskStrategy.REJECT : pb.MultitaskStrategy.ENQUEUE,
+    durability: durabilities[spec.durability],
+    timeout: spec.timeoutMs === undefined ? undefined : durationFromMs(spec.timeoutMs),
+  };
+  return create(pb.RunSpecSchema, init);
+}

@@ -1,0 +1,55 @@
+import { create, type JsonObject } from "@bufbuild/protobuf";
+import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
+import * as pb from "../../../gen/reins/v1/thread_pb.ts";
+import type { Thread, ThreadInterrupt } from "../../domain/thread.ts";
+import type { ThreadStatus } from "../../domain/transitions.ts";
+import type { StateReport } from "../../worker/protocol.ts";
+import { type PayloadWriter, structOf } from "./payload.ts";
+import { toRunError } from "./run.ts";
+import { toTime } from "./time.ts";
+
+const statuses: Record<ThreadStatus, pb.ThreadStatus> = {
+  idle: pb.ThreadStatus.IDLE,
+  busy: pb.ThreadStatus.BUSY,
+  interrupted: pb.ThreadStatus.INTERRUPTED,
+  error: pb.ThreadStatus.ERROR,
+};
+
+export function toThread(thread: Thread, write: PayloadWriter, omitValues: boolean): pb.Thread {
+  const { state } = thread;
+  return create(pb.ThreadSchema, {
+    threadId: thread.threadId,
+    status: statuses[thread.status],
+    metadata: structOf(thread.metadata),
+    createdAt: toTime(thread.createdAt),
+    updatedAt: toTime(thread.updatedAt),
+    values: omitValues || state?.values === undefined ? undefined : write(state.values),
+    interrupts: toInterrupts(state?.interrupts ?? [], write),
+    error: toRunError(thread.error),
+  });
+}
+
+export const toInterrupts = (interrupts: readonly ThreadInterrupt[], write: PayloadWriter): checkpointPb.Interrupt[] =>
+  interrupts.map(({ id, value }) => create(checkpointPb.InterruptSchema, { id, value: write(value) }));
+
+export function toThreadState(state: StateReport, write: PayloadWriter): checkpointPb.ThreadState {
+  const at = (checkpointId: string | undefined, checkpointNs = "") =>
+    checkpointId === undefined ? undefined : create(checkpointPb.CheckpointSchema, { checkpointId, checkpointNs });
+  return create(checkpointPb.ThreadStateSchema, {
+    values: state.values === undefined ? undefined : write(state.values),
+    next: [...state.next],
+    tasks: state.tasks.map((task) => ({
+      id: task.id,
+      name: task.name,
+      error: task.error,
+      interrupts: toInterrupts(task.interrupts, write),
+      checkpoint: at(task.checkpoint?.checkpointId, task.checkpoint?.checkpointNs),
+      result: task.result === undefined ? undefined : write(task.result),
+    })),
+    checkpoint: at(state.checkpointId, state.checkpointNs),
+    parentCheckpoint: at(state.parentCheckpointId, state.parentCheckpointNs),
+    metadata: state.metadata === undefined ? undefined : (JSON.parse(state.metadata) as JsonObject),
+    createdAt: toTime(state.createdAt === undefined ? undefined : new Date(state.createdAt)),
+    interrupts: toInterrupts(state.interrupts, write),
+  });
+}

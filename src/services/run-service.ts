@@ -1,0 +1,191 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
+import type { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
+import * as pb from "../../gen/reins/v1/run_service_pb.ts";
+import type { CancelRuns } from "../domain/cancel-runs.ts";
+import type { CreateRun, NewRun } from "../domain/create-run.ts";
+import { newId } from "../domain/ids.ts";
+import type { ReadRuns } from "../domain/read-runs.ts";
+import type { Run, RunName } from "../domain/run.ts";
+import type { Removal } from "../domain/threads.ts";
+import type { Outcomes } from "../stream/outcomes.ts";
+import type { NumberedEvent, TailOptions } from "../stream/tail.ts";
+import type { Calls } from "./calls.ts";
+import { cancelMany } from "./cancel-many.ts";
+import { toRunEvent } from "./convert/event.ts";
+import { type PayloadWriter, payloadWriter } from "./convert/payload.ts";
+import { fromAction, fromStatuses, toOutcome, toRun } from "./convert/run.ts";
+import { fromSpec, fromStreamModes } from "./convert/spec.ts";
+import { toInterrupts } from "./convert/thread.ts";
+import { msOf } from "./convert/time.ts";
+import { inMessages } from "./event-batches.ts";
+import { owner } from "./owner.ts";
+import type { OpenWatcher } from "./watchers.ts";
+
+export interface RunServiceParts {
+  readonly createRun: CreateRun;
+  readonly read: ReadRuns;
+  readonly cancels: CancelRuns;
+  readonly removal: Removal;
+  readonly outcomes: Outcomes;
+  readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
+  readonly openWatcher: OpenWatcher;
+  readonly calls: Calls;
+}
+
+/** A handler converts, makes one domain call, and converts back. */
+export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.RunService> {
+  const { read, cancels, outcomes } = parts;
+
+  /** Waits in the caller's name: what its going aborts ends with the right error. */
+  async function inCall<T>(context: HandlerContext, wait: () => Promise<T>): Promise<T> {
+    try {
+      return await wait();
+    } catch (error) {
+      throw context.signal.aborted ? parts.calls.abortError(context) : error;
+    }
+  }
+
+  async function ending(run: Run, request: { payloadFormat: PayloadFormat; omitValues: boolean }) {
+    const write = payloadWriter(request.payloadFormat);
+    const state = await read.endState(run);
+    return {
+      run: toRun(run, write),
+      values: request.omitValues || state.values === undefined ? undefined : write(state.values),
+      interrupts: toInterrupts(state.interrupts, write),
+    };
+  }
+
+  async function* events(
+    context: HandlerContext,
+    request: { onDisconnect: OnDisconnect },
+    name: RunName,
+    start: () => Promise<TailOptions>,
+    write: PayloadWriter,
+  ) {
+    const watcher = await parts.openWatcher(context, name, request.onDisconnect);
+    try {
+      const options = await start();
+      watcher.runExists();
+      for await (const batch of parts.tail(options)) {
+        for (const some of inMessages(batch)) yield { events: some.map((event) => toRunEvent(event, write)) };
+      }
+    } catch (error) {
+      throw context.signal.aborted ? parts.calls.abortError(context) : error;
+    } finally {
+      watcher.close();
+    }
+  }
+
+  return {
+    async createRun(request) {
+      const run = await parts.createRun(newRun(request, "spec"));
+      return { run: toRun(run, payloadWriter(formatOf(request.spec!.input))) };
+    },
+
+    async waitRun(request, context) {
+      const wanted = newRun(request.create!, "create.spec");
+      const watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
+      try {
+        const created = await parts.createRun(wanted);
+        watcher.runExists();
+        const run = await inCall(context, () => outcomes.wait(created, context.signal));
+        return create(pb.WaitRunResponseSchema, await ending(run!, request));
+      } finally {
+        watcher.close();
+      }
+    },
+
+    streamRun(request, context) {
+      const wanted = newRun(request.create!, "create.spec");
+      const start = async () => {
+        const run = await parts.createRun(wanted);
+        return { run, afterSequence: 0, modes: [], signal: context.signal };
+      };
+      return events(context, request, wanted, start, payloadWriter(request.payloadFormat));
+    },
+
+    async getRun(request) {
+      return { run: toRun(await read.get(nameOf(request)), payloadWriter(request.payloadFormat)) };
+    },
+
+    async listRuns(request) {
+      const { threadId, statuses, metadata, pageSize: size, pageToken: token } = request;
+      const filter = {
+        owner,
+        threadId: threadId.toLowerCase() || undefined,
+        statuses: fromStatuses(statuses),
+        metadata,
+      };
+      const page = await read.list(filter, { size, token });
+      const write = request.omitSpec ? undefined : payloadWriter(request.payloadFormat);
+      return { runs: page.runs.map((run) => toRun(run, write)), nextPageToken: page.nextPageToken };
+    },
+
+    async deleteRun(request, context) {
+      await inCall(context, () => parts.removal.deleteRun(nameOf(request), context.signal));
+      return {};
+    },
+
+    async joinRun(request, context) {
+      const name = nameOf(request);
+      const found = await read.get(name);
+      const watcher = await parts.openWatcher(context, name, request.onDisconnect);
+      try {
+        watcher.runExists();
+        const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
+        if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
+        return { run: toRun(await read.latest(name), payloadWriter(request.payloadFormat)) };
+      } finally {
+        watcher.close();
+      }
+    },
+
+    joinRunStream(request, context) {
+      const name = nameOf(request);
+      const start = async () => ({
+        run: await read.get(name),
+        afterSequence: Number(request.afterSequence),
+        modes: fromStreamModes(request.streamModes),
+        signal: context.signal,
+      });
+      return events(context, request, name, start, payloadWriter(request.payloadFormat));
+    },
+
+    async cancelRun(request, context) {
+      const name = nameOf(request);
+      const { reason, wait, waitTimeout } = request;
+      const wanted = { action: fromAction(request.action), reason, requestedBy: "client" } as const;
+      let run = await cancels.cancel(name, wanted);
+      if (wait) {
+        const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
+        run = over ?? (await read.latest(name));
+      }
+      return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: toRun(run) };
+    },
+
+    cancelRuns: (request, context) => inCall(context, () => cancelMany(parts, request, context.signal)),
+  };
+}
+
+/** An answer that echoes the request does so in the encoding that the request used. */
+const formatOf = (payload: Payload | undefined): PayloadFormat =>
+  payload?.encoding.case === "json" ? PayloadFormat.JSON : PayloadFormat.VALUE;
+
+function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
+  return {
+    owner,
+    threadId: request.threadId.toLowerCase(),
+    runId: request.runId.toLowerCase() || newId(),
+    isChosenId: request.runId !== "",
+    spec: fromSpec(request.spec!, specPath),
+    createThread: request.ifNotExists === pb.IfNotExists.CREATE,
+  };
+}
+
+const nameOf = (request: { threadId: string; runId: string }): RunName => ({
+  owner,
+  threadId: request.threadId.toLowerCase(),
+  runId: request.runId.toLowerCase(),
+});

@@ -1,0 +1,68 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
+import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
+import { newId } from "../domain/ids.ts";
+import type { ReadThreads } from "../domain/read-threads.ts";
+import type { CreateThread, Removal } from "../domain/threads.ts";
+import type { StateReport } from "../worker/protocol.ts";
+import type { Calls } from "./calls.ts";
+import { payloadWriter } from "./convert/payload.ts";
+import { toThread, toThreadState } from "./convert/thread.ts";
+import { owner } from "./owner.ts";
+
+export interface ThreadServiceParts {
+  readonly createThread: CreateThread;
+  readonly read: ReadThreads<StateReport>;
+  readonly removal: Removal;
+  readonly calls: Calls;
+}
+
+const defaultHistory = 10;
+
+/** A handler converts, makes one domain call, and converts back. */
+export function createThreadService(parts: ThreadServiceParts): ServiceImpl<typeof pb.ThreadService> {
+  const { read } = parts;
+  return {
+    async createThread(request) {
+      const thread = await parts.createThread({
+        ...{ owner, threadId: request.threadId.toLowerCase() || newId() },
+        metadata: request.metadata ?? {},
+        ifExists: request.ifExists === pb.IfExists.DO_NOTHING ? "do_nothing" : "raise",
+      });
+      return { thread: toThread(thread, payloadWriter(0), false) };
+    },
+
+    async getThread(request) {
+      const thread = await read.get(nameOf(request));
+      return { thread: toThread(thread, payloadWriter(request.payloadFormat), request.omitValues) };
+    },
+
+    async deleteThread(request, context) {
+      try {
+        await parts.removal.deleteThread(nameOf(request), context.signal);
+        return {};
+      } catch (error) {
+        throw context.signal.aborted ? parts.calls.abortError(context) : error;
+      }
+    },
+
+    async getThreadState(request) {
+      const checkpointId = request.checkpointId.toLowerCase() || undefined;
+      const state = await read.state(nameOf(request), { checkpointId, omitValues: request.omitValues });
+      return { state: toThreadState(state, writer(request)) };
+    },
+
+    async listThreadHistory(request) {
+      const states = await read.history(nameOf(request), {
+        limit: request.limit || defaultHistory,
+        beforeCheckpointId: request.beforeCheckpointId.toLowerCase() || undefined,
+        omitValues: request.omitValues,
+      });
+      return { states: states.map((state) => toThreadState(state, writer(request))) };
+    },
+  };
+}
+
+const nameOf = (request: { threadId: string }) => ({ owner, threadId: request.threadId.toLowerCase() });
+
+const writer = (request: { payloadFormat: PayloadFormat }) => payloadWriter(request.payloadFormat);
