@@ -1,0 +1,160 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { AttemptHost } from "../../src/worker/attempt-host.ts";
+import { fakePool, gone, graph, isAlive, type LogLine, patience, run } from "../support/fake-child-pool.ts";
+
+let pool: AttemptHost;
+
+async function start(options: Parameters<typeof fakePool>[0] = {}) {
+  const made = fakePool(options);
+  pool = made.pool;
+  await pool.start();
+  return made;
+}
+
+/** The one shared process and the spare have started. */
+async function spareIsReady(lines: readonly LogLine[]): Promise<void> {
+  await vi.waitUntil(() => lines.filter(({ msg }) => msg.endsWith("is ready")).length === 2, patience);
+}
+
+afterEach(async () => {
+  const { pids } = pool;
+  await pool.stop();
+  await gone(pids);
+});
+
+describe("a process that dies by itself", { timeout: 30_000 }, () => {
+  it.each([
+    ["crash", "signal SIGSEGV"],
+    ["exit", "exit code 7"],
+  ] as const)("is blamed on the attempt that was alone in it (%s)", async (act, how) => {
+    await start();
+    const attempt = await run(pool, { act });
+    expect(await attempt.over).toEqual({
+      how: "crashed",
+      blamed: true,
+      error: { name: "ProcessCrashed", message: expect.stringContaining(how) as string },
+    });
+  });
+
+  it("is blamed on nobody when the culprit cannot be told", async () => {
+    await start();
+    const neighbour = await run(pool, { act: "polite" });
+    await neighbour.started();
+    const culprit = await run(pool, { act: "crash" });
+    expect(await culprit.over).toMatchObject({ how: "crashed", blamed: false });
+    expect(await neighbour.over).toMatchObject({ how: "crashed", blamed: false });
+  });
+
+  it("is blamed on the attempt that its last error was traced to; the neighbours are innocent", async () => {
+    await start();
+    const neighbour = await run(pool, { act: "polite" });
+    await neighbour.started();
+    const culprit = await run(pool, { act: "uncaught" });
+    expect(await culprit.over).toEqual({
+      how: "crashed",
+      blamed: true,
+      error: { name: "RangeError", message: "uncaught" },
+    });
+    expect(await neighbour.over).toEqual({ how: "displaced" });
+  });
+
+  it("is not blamed on an error that it survived", async () => {
+    const { lines } = await start();
+    const rejecting = await run(pool, { act: "rejection" });
+    await rejecting.started();
+    await vi.waitUntil(() => lines.some(({ msg }) => msg === "Error: unhandled"), patience);
+    expect(lines.find(({ msg }) => msg === "Error: unhandled")?.runId).toBe(rejecting.spec.runId);
+    const since = performance.now();
+    await vi.waitUntil(() => performance.now() - since > 10 * 50, patience);
+    const culprit = await run(pool, { act: "exit" });
+    expect(await culprit.over).toMatchObject({ how: "crashed", blamed: false });
+    expect(await rejecting.over).toMatchObject({ how: "crashed", blamed: false });
+  });
+
+  it("takes what it started with it", async () => {
+    await start();
+    const attempt = await run(pool, { act: "crash", grandchild: true });
+    await attempt.over;
+    expect(await isAlive(attempt.data[0] as number)).toBe(false);
+  });
+
+  it("is replaced, and the pool goes on", async () => {
+    await start({ children: 2, slotsPerChild: 1 });
+    const first = await run(pool, { act: "crash" });
+    await first.over;
+    const attempts = [await run(pool, { act: "deaf" }), await run(pool, { act: "deaf" })];
+    expect(new Set([first, ...attempts].map(({ placed }) => placed.pid)).size).toBe(3);
+    expect(pool.place(first.spec, {} as never, { exclusive: false })).toBeUndefined();
+  });
+});
+
+describe("a blocked event loop", { timeout: 30_000 }, () => {
+  it("is killed at its limit without any stop", async () => {
+    await start({ blockedLimitMs: 300 });
+    const alone = await run(pool, { act: "busy" });
+    expect(await alone.over).toMatchObject({ how: "crashed", blamed: true, error: { name: "EventLoopBlocked" } });
+    const neighbour = await run(pool, { act: "polite" });
+    await neighbour.started();
+    const busy = await run(pool, { act: "busy" });
+    expect(await busy.over).toMatchObject({ how: "crashed", blamed: false });
+    expect(await neighbour.over).toMatchObject({ how: "crashed", blamed: false });
+  });
+
+  it("is left alone when no limit is set", async () => {
+    await start({ blockedLimitMs: 0 });
+    const busy = await run(pool, { act: "busy" });
+    const since = performance.now();
+    await vi.waitUntil(() => performance.now() - since > 1_000, patience);
+    expect(busy.overs).toEqual([]);
+  });
+});
+
+describe("processes that die while they start", { timeout: 30_000 }, () => {
+  it("are started at growing intervals, with a sentence in the log, until it works", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "child-pool-"));
+    const file = join(folder, "present");
+    const { lines } = await start({ graphs: [graph("dies-while-file-exists", file)] });
+    const attempt = await run(pool, { act: "polite" });
+    await spareIsReady(lines);
+    await writeFile(file, "");
+    // The spare takes its place; new spares cannot start.
+    attempt.placed.kill();
+    const sentence =
+      /ended before it had anything to do \(exit code 9\), (\d) in a row; the next one starts in ([\d.]+) s/;
+    const delays = () => lines.flatMap(({ msg }) => sentence.exec(msg)?.slice(1) ?? []);
+    await vi.waitUntil(() => delays().length >= 6, patience);
+    expect(delays().slice(0, 6)).toEqual(["1", "0.2", "2", "0.4", "3", "0.8"]);
+    const served = await run(pool, { act: "finish" });
+    expect(await served.over).toMatchObject({ how: "ended" });
+
+    await rm(folder, { recursive: true });
+    await vi.waitUntil(() => pool.pids.length === 3, patience);
+    await gone([attempt.placed.pid]);
+  });
+
+  it("cost an attempt that was waiting for its own process, without blame", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "child-pool-"));
+    const file = join(folder, "present");
+    const { lines } = await start({ graphs: [graph("dies-while-file-exists", file)], exclusiveChildren: 2 });
+    await spareIsReady(lines);
+    await writeFile(file, "");
+    await run(pool, { act: "polite" }, { exclusive: true });
+    const waiting = await run(pool, { act: "polite" }, { exclusive: true });
+    expect(await waiting.over).toMatchObject({ how: "crashed", blamed: false });
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe("a process that is blocked although nothing executes in it", { timeout: 30_000 }, () => {
+  it("gets no attempts, and is replaced", async () => {
+    await start({ slotsPerChild: 1, blockedLimitMs: 600_000 });
+    const attempt = await run(pool, { act: "leave-behind" });
+    expect(await attempt.over).toMatchObject({ how: "ended" });
+    await gone([attempt.placed.pid]);
+    const next = await run(pool, { act: "finish" });
+    expect(await next.over).toMatchObject({ how: "ended" });
+  });
+});

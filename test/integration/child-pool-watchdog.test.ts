@@ -1,0 +1,67 @@
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { gone, isAlive, patience } from "../support/fake-child-pool.ts";
+
+let server: ChildProcess;
+let lines: { pids?: number[]; grandchild?: number; attemptId?: string; outcome?: unknown }[];
+
+/** A server process whose two children are in a busy loop. */
+async function startServer(leaseMs: number): Promise<{ pids: number[]; grandchild: number }> {
+  lines = [];
+  const script = new URL("../support/fake-child-parent.ts", import.meta.url).pathname;
+  server = spawn(process.execPath, [script, String(leaseMs)], { stdio: ["ignore", "pipe", "inherit"] });
+  createInterface({ input: server.stdout! }).on("line", (line) => lines.push(JSON.parse(line)));
+  const { pids, grandchild } = await vi.waitUntil(() => lines.find((line) => line.pids), patience);
+  // Two shared processes, the spare and the inspector.
+  expect(pids).toHaveLength(4);
+  for (const pid of [...pids!, grandchild!]) expect(await isAlive(pid)).toBe(true);
+  return { pids: pids!, grandchild: grandchild! };
+}
+
+afterEach(async () => {
+  if (server.exitCode === null && server.signalCode === null) {
+    server.kill("SIGKILL");
+    await new Promise((resolve) => server.once("exit", resolve));
+  }
+});
+
+describe("the watchdog", { timeout: 40_000 }, () => {
+  it("kills every child and what it started when the server is killed, busy loops included", async () => {
+    const { pids, grandchild } = await startServer(600_000);
+    server.kill("SIGKILL");
+    await gone([...pids, grandchild]);
+  });
+
+  it("kills every child whose lease is over because the server stands still", async () => {
+    const { pids, grandchild } = await startServer(2_000);
+    server.kill("SIGSTOP");
+    await gone([...pids, grandchild]);
+    // The server finds out when it goes on: the runs lost nothing but their step.
+    server.kill("SIGCONT");
+    await vi.waitUntil(() => lines.filter((line) => line.attemptId).length === 2, patience);
+    expect(lines.filter((line) => line.attemptId).map(({ outcome }) => outcome)).toEqual([
+      { how: "displaced" },
+      { how: "displaced" },
+    ]);
+  });
+
+  it("lives as long as the lease is renewed", async () => {
+    const { pids } = await startServer(500);
+    const since = performance.now();
+    await vi.waitUntil(() => performance.now() - since > 4 * 500, patience);
+    expect(await Promise.all(pids.map(isAlive))).not.toContain(false);
+  });
+
+  it("does nothing in a process that was started without a lifeline", async () => {
+    const child = fork(new URL("../support/fake-child.ts", import.meta.url), {
+      serialization: "advanced",
+      execArgv: [],
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    server = child;
+    const answer = new Promise((resolve) => child.once("message", resolve));
+    child.send({ type: "ping", sequence: 1 });
+    expect(await answer).toEqual({ type: "pong", sequence: 1, running: {} });
+  });
+});

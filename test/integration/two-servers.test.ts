@@ -1,0 +1,136 @@
+import type { Db } from "mongodb";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { isAlive, until } from "../support/gates.ts";
+import { createRunKit } from "../support/run-kit.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { gatedGraph } from "../support/test-app.ts";
+
+/** Two servers of their own processes on one database: the first is killed or paused, the second takes its runs over. */
+describe("two servers on one database", { timeout: 120_000 }, () => {
+  let database: TestDatabase;
+  let db: Db;
+  let first: ServerProcess;
+  let second: ServerProcess;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    db = database.db;
+    second = await startServer(12_000);
+  });
+  afterEach(async () => {
+    // Also one that is paused.
+    await first.end("SIGKILL");
+  });
+  afterAll(async () => {
+    await second.end("SIGTERM");
+    await database.close();
+  });
+
+  const startServer = (leaseMs = 4_000) =>
+    startServerProcess({
+      MONGODB_URI: database.uri,
+      REINS_DATABASE: database.name,
+      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+      REINS_CONFIG: gatedGraph,
+      REINS_CHILDREN: "1",
+      REINS_SLOTS: "4",
+      REINS_LEASE_MS: String(leaseMs),
+      REINS_GRACE_MS: "60000",
+    });
+
+  interface StoredRun {
+    readonly attempt: number;
+    readonly lost_attempts: number;
+    readonly lease: { token: string; server: string; until: Date };
+  }
+  const stored = async (runId: string) =>
+    (await db.collection<{ _id: string }>("runs").findOne({ _id: runId })) as unknown as StoredRun;
+
+  /** All that was ever stored with a lease token. */
+  async function writtenWith(token: string) {
+    const slots = await db.collection("checkpoints").find({ token }).project({ slot: 1 }).toArray();
+    const chunks = await db.collection("run_events").find({ token, gate: false }).project({ chunk: 1 }).toArray();
+    return { slots: slots.map((one) => one._id), chunks: chunks.map((one) => one._id) };
+  }
+
+  it("a killed server's runs are taken over at once, and only its own", async () => {
+    // Far longer than the test: only the look at its process can tell that it is dead.
+    first = await startServer(600_000);
+    const [left, kept] = [await createRunKit(first), await createRunKit(second)];
+    const [leftRun, keptRun] = [await left.start(), await kept.start()];
+    left.gates.open("a");
+    await Promise.all([left.gates.started("b"), kept.gates.started("a")]);
+    await first.end("SIGKILL");
+    await until(() => left.gates.steps().length === 3);
+    for (const { gates } of [left, kept]) gates.open();
+    const { run } = await second.client.runs.joinRun({ threadId: left.threadId, runId: leftRun.runId });
+    expect(run).toMatchObject({ status: RunStatus.SUCCESS, attempt: 2 });
+    expect(await stored(leftRun.runId)).toMatchObject({ lost_attempts: 1 });
+    expect(left.gates.steps()).toEqual(["a", "b", "b", "c"]);
+    expect(await kept.join(keptRun.runId)).toMatchObject({ status: RunStatus.SUCCESS, attempt: 1 });
+    for (const { gates } of [left, kept]) gates.remove();
+  });
+
+  it("where its process cannot be looked up, its lease is waited for, and a stored cancel ends as fenced", async () => {
+    first = await startServer();
+    const [resumed, cancelled] = [await createRunKit(first), await createRunKit(first)];
+    const [run, toCancel] = [await resumed.start(), await cancelled.start({ manners: { a: "deaf" } })];
+    const pids = await Promise.all([resumed, cancelled].map((kit) => kit.gates.started("a")));
+    await first.client.runs.cancelRun({ threadId: cancelled.threadId, runId: toCancel.runId });
+    const { server } = (await stored(run.runId)).lease;
+
+    // The other one must not look before the record says what it is to say.
+    process.kill(second.pid, "SIGSTOP");
+    await first.end("SIGKILL");
+    await db.collection<{ _id: string }>("servers").updateOne({ _id: server }, { $set: { machine: "elsewhere" } });
+    const leases = await Promise.all([run, toCancel].map(async (one) => (await stored(one.runId)).lease));
+    process.kill(second.pid, "SIGCONT");
+    await until(() => pids.every((pid) => !isAlive(pid)));
+
+    const { run: over } = await second.client.runs.joinRun({ threadId: cancelled.threadId, runId: toCancel.runId });
+    expect(over!.status).toBe(RunStatus.INTERRUPTED);
+    expect(over!.cancellation!.outcome).toBe(CancelOutcome.FENCED);
+    await until(() => resumed.gates.steps().length === 2);
+    const gates = await db
+      .collection("run_events")
+      .find({ gate: true, token: { $in: leases.map((one) => one.token) } });
+    for (const gate of await gates.toArray()) {
+      const { until } = leases.find((one) => one.token === gate.token)!;
+      expect(gate.at.getTime()).toBeGreaterThanOrEqual(until.getTime());
+    }
+    resumed.gates.open();
+    const { run: resumedRun } = await second.client.runs.joinRun({ threadId: resumed.threadId, runId: run.runId });
+    expect(resumedRun).toMatchObject({ status: RunStatus.SUCCESS, attempt: 2 });
+    for (const { gates } of [resumed, cancelled]) gates.remove();
+  });
+
+  it("a paused server whose run was taken over writes nothing when it goes on", async () => {
+    first = await startServer();
+    const kit = await createRunKit(first);
+    const run = await kit.start();
+    const pid = await kit.gates.started("a");
+    const { token, server } = (await stored(run.runId)).lease;
+    process.kill(first.pid, "SIGSTOP");
+    // Its child finishes the step meanwhile, so that a checkpoint and events wait for the server to go on.
+    kit.gates.open("a");
+    await until(() => kit.gates.isDone("a"));
+    kit.gates.close("a");
+    await until(async () => (await stored(run.runId)).lease?.server !== server);
+    await until(() => kit.gates.steps().length === 2);
+    expect(isAlive(pid)).toBe(false);
+
+    const before = await writtenWith(token);
+    process.kill(first.pid, "SIGCONT");
+    await until(() => first.log().includes("a late outcome was dropped"));
+    expect(await writtenWith(token)).toEqual(before);
+    kit.gates.open();
+    const over = await kit.join(run.runId);
+    expect(over).toMatchObject({ status: RunStatus.SUCCESS, attempt: 2 });
+    expect(await stored(run.runId)).toMatchObject({ lost_attempts: 1 });
+    expect((await kit.state()).values).toMatchObject({ log: ["a", "b", "c"] });
+    expect(await writtenWith(token)).toEqual(before);
+    kit.gates.remove();
+  });
+});

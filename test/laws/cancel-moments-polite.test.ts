@@ -1,0 +1,3 @@
+import { testCancels } from "../support/cancel-matrix.ts";
+
+testCancels("polite");

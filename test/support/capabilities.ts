@@ -1,0 +1,39 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+/**
+ * What some tests need of the machine beyond Node. `npm test` runs what there is and says what it skips and why; a run in which
+ * nothing may be skipped is one with REINS_TEST_SKIPS=fail.
+ */
+export const capabilities = {
+  chromium: {
+    needs: "Chromium (Debian: apt-get install chromium)",
+    skips: "the tests in a browser",
+    has: () => chromiumPath() !== undefined,
+  },
+  go: {
+    needs: "Go 1.24 or newer",
+    skips: "the tests with grpcurl",
+    has: () => runs("go", ["version"]),
+  },
+  "second engine": {
+    needs: "secantusd-rs or mongod on the PATH",
+    skips: "the second pass of the database and law tests, on the Python engine",
+    has: () => runs("secantusd-rs", ["--help"]) || runs("mongod", ["--version"]),
+  },
+} as const;
+
+export type Capability = keyof typeof capabilities;
+
+export function chromiumPath(): string | undefined {
+  return ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+}
+
+function runs(command: string, args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: "ignore", timeout: 30_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,70 @@
+import { BSON, type Db, type Document } from "mongodb";
+
+/** Every document of a database, by collection and in the order of their keys, without what may differ (see below). */
+export type Dump = Readonly<Record<string, readonly Document[]>>;
+
+/**
+ * What may differ between two dumps although nothing has happened, or although a run has come and gone without a trace:
+ * - `servers`: heartbeats;
+ * - a thread's `updated_at` and `n`, which counts its runs, also those that are gone;
+ * - a lease's `until`: heartbeats prolong it;
+ * - slots of a journal and chunks of an event log that are gates or blanks: they stay occupied for good, so that no late
+ *   writer finds a free one, and hold nothing; so does the id of a run that was never stored;
+ * - `tombstones`, which expire: see {@link tombstones}.
+ */
+const ignored = {
+  collections: ["servers", "tombstones"],
+  fields: { threads: ["n", "updated_at"] } as Readonly<Record<string, readonly string[]>>,
+  isOccupiedOnly: {
+    checkpoints: (slot: Document) =>
+      holdsOnly(slot, ["_id", "journal", "slot", "owner", "thread_id", "fences", "expire_at"]),
+    runs: (run: Document) => holdsOnly(run, ["_id", "owner", "thread_id"]),
+    run_events: (chunk: Document) => chunk.gate === true && chunk.events.length === 0,
+  } as Readonly<Record<string, (document: Document) => boolean>>,
+};
+
+export interface DumpOptions {
+  /** Only what belongs to this thread. */
+  readonly threadId?: string;
+  /** Leaves out the events of a run that executes: they come when they come. */
+  readonly exceptEventsOf?: string;
+}
+
+export async function dump(db: Db, { threadId, exceptEventsOf }: DumpOptions = {}): Promise<Dump> {
+  const ofThread = threadId === undefined ? {} : { thread_id: threadId };
+  const withoutEvents = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
+  const found: Record<string, Document[]> = {};
+  const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
+  for (const name of names.filter((one) => !ignored.collections.includes(one))) {
+    const filter = name === "run_events" ? { ...ofThread, ...withoutEvents } : ofThread;
+    const documents = await db.collection(name).find(filter).sort({ _id: 1 }).toArray();
+    const kept = documents.filter((document) => !ignored.isOccupiedOnly[name]?.(document));
+    if (kept.length > 0) found[name] = kept.map((document) => comparable(name, document));
+  }
+  return found;
+}
+
+/** The last records of rolled back runs. */
+export const tombstones = (db: Db): Promise<Document[]> => db.collection("tombstones").find({}).toArray();
+
+/** The documents of a dump in which a text (an id, a value) occurs anywhere, bytes of checkpoints included. */
+export function mentions(dumped: Dump, text: string): Document[] {
+  return Object.values(dumped).flatMap((documents) => documents.filter((document) => legible(document).includes(text)));
+}
+
+function comparable(collection: string, document: Document): Document {
+  const plain = BSON.EJSON.serialize(document) as Document;
+  for (const field of ignored.fields[collection] ?? []) delete plain[field];
+  if (plain.lease) delete plain.lease.until;
+  return plain;
+}
+
+/** Bytes as the text that is in them. */
+function legible(document: Document): string {
+  return JSON.stringify(document, (_, value) =>
+    typeof value?.$binary?.base64 === "string" ? Buffer.from(value.$binary.base64, "base64").toString("utf8") : value,
+  );
+}
+
+const holdsOnly = (document: Document, fields: readonly string[]): boolean =>
+  Object.keys(document).every((field) => fields.includes(field));

@@ -1,0 +1,68 @@
+import { fileURLToPath } from "node:url";
+import type { Db } from "mongodb";
+import { inject } from "vitest";
+import { type App, type AppOptions, startApp } from "../../src/app.ts";
+import { createReinsClient, type ReinsClient } from "../../src/client/index.ts";
+import { type Config, readConfig } from "../../src/config.ts";
+import { silentLog, testDatabase } from "./engine.ts";
+
+/** A whole server in the test's process, with real children, on a database of its own. */
+export interface TestApp {
+  readonly app: App;
+  readonly config: Config;
+  /** gRPC over HTTP/2, as internal services use it. */
+  readonly client: ReinsClient;
+  /** To check claims against what is really stored. */
+  readonly db: Db;
+  /** Stops the server and starts another one on the same database; the client's address changes with it. */
+  restart(): Promise<TestApp>;
+  close(): Promise<void>;
+}
+
+export interface TestAppOptions {
+  readonly config?: Partial<Config>;
+  readonly decorate?: AppOptions["decorate"];
+  /** Where the server logs to; nowhere by default. */
+  readonly log?: AppOptions["log"];
+}
+
+export const testGraphs = fileURLToPath(new URL("../agents/langgraph.json", import.meta.url));
+/** One of them alone, for servers that start often. */
+export const gatedGraph = fileURLToPath(new URL("../agents/only-gated.json", import.meta.url));
+
+/** Times that are short enough for tests; the laws are about order, not about times. */
+export function testConfig(database: { uri: string; name: string }, changes: Partial<Config> = {}): Config {
+  const env = { PATH: process.env.PATH, REINS_PORT: "0", REINS_LOG_LEVEL: "silent" };
+  return {
+    ...readConfig([], env, process.cwd()),
+    ...{ mongodbUri: database.uri, databaseName: database.name, databasePoolSize: inject("engine").maxPoolSize },
+    ...{ configFile: testGraphs, children: 1, pollMs: 250, leaseMs: 6_000, drainMs: 500 },
+    ...changes,
+  };
+}
+
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const database = await testDatabase();
+  const config = testConfig(database, options.config);
+
+  async function start(): Promise<TestApp> {
+    const app = await startApp(config, {
+      ...{ log: options.log ?? silentLog, progress: () => {}, decorate: options.decorate },
+    });
+    return {
+      app,
+      config,
+      client: createReinsClient({ baseUrl: app.url }),
+      db: database.db,
+      async restart() {
+        await app.stop();
+        return start();
+      },
+      async close() {
+        await app.stop();
+        await database.close();
+      },
+    };
+  }
+  return start();
+}

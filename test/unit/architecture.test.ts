@@ -1,0 +1,171 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, normalize, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** The house rules that a machine can check: which part may know of which, and what files look like. */
+const root = join(import.meta.dirname, "../..");
+
+interface Import {
+  readonly from: string;
+  /** A path from the root for the project's own files, else the package's name. */
+  readonly to: string;
+  /** Gone when the file runs. */
+  readonly isType: boolean;
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|js|mjs)$/.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((file) => !file.includes("node_modules/"));
+}
+
+const textOf = (file: string): string => readFileSync(join(root, file), "utf8");
+
+function importsOf(file: string): Import[] {
+  const text = textOf(file);
+  const found = [
+    ...text.matchAll(/^\s*(?:import|export)\s+(type\s)?[^;"'`]*?from\s+"([^"]+)"/gm),
+    ...text.matchAll(/^\s*import\s+()"([^"]+)"/gm),
+    ...text.matchAll(/(typeof\s+)?\bimport\("([^"]+)"\)/g),
+  ];
+  return found.map(([, type, name]) => ({ from: file, to: target(file, name!), isType: Boolean(type) }));
+}
+
+function target(file: string, name: string): string {
+  if (name.startsWith(".")) return normalize(join(dirname(file), name));
+  if (name.startsWith("node:")) return name;
+  return name
+    .split("/")
+    .slice(0, name.startsWith("@") ? 2 : 1)
+    .join("/");
+}
+
+const source = filesIn("src");
+const imports = source.flatMap(importsOf);
+const isOwn = ({ to }: Import) => to.startsWith("src/") || to.startsWith("gen/");
+const show = ({ from, to }: Import) => `${from} -> ${to}`;
+
+describe("who may know of whom", () => {
+  it("finds imports at all", () => {
+    expect(imports.length).toBeGreaterThan(300);
+    expect(imports.map(show)).toContain("src/storage/database.ts -> mongodb");
+    expect(imports.map(show)).toContain("src/main.ts -> src/app.ts");
+  });
+
+  /** For each part: the parts whose code it may use, and those of which it may only know the types. */
+  const parts: Record<string, { uses: string[]; types?: string[] }> = {
+    "src/domain/": { uses: [] },
+    "src/storage/": { uses: ["src/domain/"] },
+    "src/checkpoints/": { uses: ["src/storage/"] },
+    "src/stream/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/"] },
+    "src/worker/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/", "src/stream/"] },
+    "src/worker/child/": {
+      uses: ["src/checkpoints/"],
+      types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
+    },
+    "src/services/": { uses: ["src/domain/", "gen/"], types: ["src/stream/", "src/worker/protocol.ts"] },
+    "src/server/": { uses: ["gen/"] },
+    "src/client/": { uses: ["gen/"] },
+  };
+
+  it.each(Object.entries(parts))("%s knows of its own and of what it may", (part, { uses, types = [] }) => {
+    const inner = Object.keys(parts).filter((other) => other !== part && other.startsWith(part));
+    const own = imports.filter(({ from }) => from.startsWith(part) && !inner.some((one) => from.startsWith(one)));
+    expect(own.length).toBeGreaterThan(0);
+    const allowed = (one: Import) =>
+      [part, ...uses].some((other) => one.to.startsWith(other)) ||
+      (one.isType && types.some((other) => one.to.startsWith(other)));
+    expect(own.filter((one) => isOwn(one) && !allowed(one)).map(show)).toEqual([]);
+  });
+
+  it("the domain uses no package", () => {
+    const domain = imports.filter((one) => one.from.startsWith("src/domain/") && !isOwn(one));
+    expect(domain.filter(({ to }) => !to.startsWith("node:")).map(show)).toEqual([]);
+  });
+
+  it.each([
+    ["mongodb", /^src\/storage\//],
+    ["@connectrpc/connect-node", /^src\/(server|client)\//],
+    ["@grpc/grpc-js", /^src\/client\//],
+    ["pino", /^src\/log\.ts$/],
+  ])("%s is used in one place only", (name, place) => {
+    expect(imports.filter((one) => one.to === name && !one.isType && !place.test(one.from)).map(show)).toEqual([]);
+  });
+
+  it("a child process loads no database, no server and no log", () => {
+    const loaded = new Set(["src/worker/child/main.ts"]);
+    for (const file of loaded) {
+      for (const one of imports) if (one.from === file && !one.isType) loaded.add(one.to);
+    }
+    expect(loaded).toContain("src/checkpoints/journal-saver.ts");
+    const foreign = /^(src\/(storage|server|services|stream|client|domain)\/|gen\/|mongodb$|pino$|@connectrpc|@grpc)/;
+    expect([...loaded].filter((name) => foreign.test(name))).toEqual([]);
+  });
+
+  it("nothing that runs imports in a circle", () => {
+    const uses = new Map(source.map((file) => [file, imports.filter((one) => one.from === file && !one.isType)]));
+    const circle = (file: string, way: string[]): string[] | undefined => {
+      if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+      for (const { to } of uses.get(file) ?? []) {
+        const found = circle(to, [...way, file]);
+        if (found) return found;
+      }
+      uses.delete(file);
+      return undefined;
+    };
+    for (const file of source) expect(circle(file, [])).toBeUndefined();
+  });
+
+  it("only config.ts reads the environment", () => {
+    expect(source.filter((file) => textOf(file).includes("process.env"))).toEqual(["src/config.ts"]);
+  });
+});
+
+describe("files", () => {
+  const files = ["src", "test", "scripts", "examples", "bin"].flatMap(filesIn);
+
+  it("have at most 400 lines", () => {
+    expect(files.filter((file) => textOf(file).split("\n").length - 1 > 400)).toEqual([]);
+  });
+
+  it("have names in kebab-case that say what is in them", () => {
+    const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.property)?(\.test)?\.(ts|js|mjs)$/;
+    const empty = /\b(utils?|helpers?|common|managers?|misc|lib)\b/;
+    expect(files.filter((file) => !kebab.test(basename(file)) || empty.test(file))).toEqual([]);
+  });
+});
+
+describe("dependencies", () => {
+  interface Package {
+    readonly scripts: Record<string, string>;
+    readonly bin?: string | Record<string, string>;
+    readonly dependencies: Record<string, string>;
+    readonly devDependencies: Record<string, string>;
+    readonly peerDependencies: Record<string, string>;
+  }
+  const manifest = (path: string) => JSON.parse(textOf(path)) as Package;
+  const own = manifest("package.json");
+  const everywhere = ["src", "test", "scripts", "examples", "gen"].flatMap(filesIn).flatMap(importsOf);
+  const tools = [...Object.values(own.scripts), textOf("buf.gen.yaml"), ...filesIn("scripts").map(textOf)].join("\n");
+
+  it("what runs in production is imported by it, and nothing else is", () => {
+    const allowed = { ...own.dependencies, ...own.peerDependencies };
+    const used = imports.filter((one) => !isOwn(one) && !one.to.startsWith("node:"));
+    expect(used.filter(({ to }) => !(to in allowed)).map(show)).toEqual([]);
+    const names = new Set([...used, ...filesIn("gen").flatMap(importsOf)].map(({ to }) => to));
+    expect(Object.keys(own.dependencies).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it("each is imported somewhere, or is a tool that a script runs", () => {
+    const names = new Set(everywhere.map(({ to }) => to));
+    const isTool = (name: string) => {
+      const { bin = {} } = manifest(`node_modules/${name}/package.json`);
+      const commands = typeof bin === "string" ? [name.split("/").at(-1)!] : Object.keys(bin);
+      return commands.some((command) => new RegExp(`(^|[\\s"])${command}\\b`, "m").test(tools));
+    };
+    const isTypes = (name: string) => name === "@types/node";
+    const all = Object.keys({ ...own.dependencies, ...own.devDependencies, ...own.peerDependencies });
+    expect(all.filter((name) => !names.has(name) && !isTypes(name) && !isTool(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, options, readConfig } from "../../src/config.ts";
+
+const read = (flags: readonly string[] = [], env: Record<string, string | undefined> = {}) =>
+  readConfig(flags, env, "/home/user");
+
+describe("readConfig", () => {
+  it("serves on loopback, with an embedded database, when nothing is set", () => {
+    expect(read()).toMatchObject({
+      configFile: undefined,
+      host: "127.0.0.1",
+      port: 2024,
+      mongodbUri: undefined,
+      databaseName: "reins",
+      embedded: { dataDir: "/home/user/.reins/data", venvDir: "/home/user/.reins/venv", engine: "auto" },
+      leaseMs: 10_000,
+      graceMs: 2_000,
+      drainMs: 5_000,
+      corsOrigins: undefined,
+      allowedHosts: [],
+      logLevel: "info",
+    });
+    expect(read().children).toBeGreaterThan(0);
+    expect(Object.isFrozen(read())).toBe(true);
+  });
+
+  it.each([
+    ["--port", "REINS_PORT", "0", { port: 0 }],
+    ["--host", "REINS_HOST", "localhost", { host: "localhost" }],
+    ["--config", "REINS_CONFIG", "agents/langgraph.json", { configFile: "/home/user/agents/langgraph.json" }],
+    ["--data-dir", "REINS_DATA_DIR", "/srv/data", { embedded: { dataDir: "/srv/data" } }],
+  ] as const)("takes %s from a flag or from %s, the flag first", (flag, variable, value, expected) => {
+    expect(read([flag, value])).toMatchObject(expected);
+    expect(read([`${flag}=${value}`])).toMatchObject(expected);
+    expect(read([], { [variable]: value })).toMatchObject(expected);
+    expect(read([flag, value], { [variable]: flag === "--port" ? "1" : "other" })).toMatchObject(expected);
+  });
+
+  it.each([
+    ["REINS_DATABASE", "my-agents", { databaseName: "my-agents" }],
+    ["REINS_DATABASE_POOL", "7", { databasePoolSize: 7 }],
+    ["REINS_ENGINE", "mongod", { embedded: { engine: "mongod" } }],
+    ["REINS_MONGOD", "bin/mongod", { embedded: { mongodPath: "/home/user/bin/mongod" } }],
+    ["REINS_SECANTUSD", "/opt/secantusd-rs", { embedded: { secantusdPath: "/opt/secantusd-rs" } }],
+    ["REINS_VENV_DIR", "venv", { embedded: { venvDir: "/home/user/venv" } }],
+    ["REINS_CHILDREN", "3", { children: 3 }],
+    ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
+    ["REINS_LEASE_MS", "500", { leaseMs: 500 }],
+    ["REINS_GRACE_MS", "0", { graceMs: 0 }],
+    ["REINS_BLOCKED_LIMIT_MS", "0", { blockedLimitMs: 0 }],
+    ["REINS_DRAIN_MS", "1", { drainMs: 1 }],
+    ["REINS_POLL_MS", "10", { pollMs: 10 }],
+    ["REINS_MAX_REQUEST_BYTES", "1024", { maxRequestBytes: 1024 }],
+    [
+      "REINS_CORS_ORIGINS",
+      "https://a.example, https://b.example,",
+      { corsOrigins: ["https://a.example", "https://b.example"] },
+    ],
+    ["REINS_ALLOWED_HOSTS", "reins.internal", { allowedHosts: ["reins.internal"] }],
+    ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
+    ["MONGODB_URI", "mongodb://db/", { mongodbUri: "mongodb://db/" }],
+    ["REINS_PORT", "", { port: 2024 }],
+    ["MONGODB_URI", "", { mongodbUri: undefined }],
+  ])("reads %s=%s", (variable, value, expected) => {
+    expect(read([], { [variable]: value })).toMatchObject(expected);
+  });
+
+  it("has a test for every variable that there is", async () => {
+    const text = await import("node:fs/promises").then((fs) => fs.readFile(import.meta.filename, "utf8"));
+    for (const { variable } of options) expect(text).toContain(`"${variable}"`);
+  });
+
+  it.each([
+    [[], { REINS_PROT: "1" }, /^REINS_PROT is no setting of Reins; known are .*REINS_PORT/],
+    [["--prot", "1"], {}, /^--prot is no option; known are --config, --host, --port, --data-dir$/],
+    [["2024"], {}, /^2024 is no option/],
+    [["--port"], {}, /^--port needs a value: port to listen on/],
+    [["--port="], {}, /^--port needs a value/],
+    [["--port", "65536"], {}, /^--port \(REINS_PORT\) is "65536"; it must be a whole number from 0 to 65535$/],
+    [["--port", "80a"], {}, /^--port \(REINS_PORT\) is "80a"; it must be a whole number/],
+    [[], { REINS_LEASE_MS: "499" }, /^REINS_LEASE_MS is "499"; it must be a whole number from 500 to 3600000$/],
+    [[], { REINS_LEASE_MS: "1e4" }, /^REINS_LEASE_MS is "1e4"/],
+    [[], { REINS_CHILDREN: "-1" }, /^REINS_CHILDREN is "-1"/],
+    [[], { REINS_ENGINE: "postgres" }, /^REINS_ENGINE is "postgres"; it must be one of auto, mongod, secantusd-rs/],
+    [[], { REINS_LOG_LEVEL: "loud" }, /^REINS_LOG_LEVEL is "loud"; it must be one of fatal, error/],
+    [[], { REINS_DATABASE: "a.b" }, /^REINS_DATABASE is "a\.b"; it may hold letters, digits, _ and -/],
+  ] as const)("refuses %j %j with one sentence", (flags, env, sentence) => {
+    expect(() => read(flags, env)).toThrow(ConfigError);
+    expect(() => read(flags, env)).toThrow(sentence);
+    expect(() => read(flags, env)).not.toThrow(/\n/);
+  });
+
+  it("gives children the environment without what is Reins' own", () => {
+    const env = {
+      PATH: "/bin",
+      API_KEY: "k",
+      REINS_PORT: "1",
+      MONGODB_URI: "mongodb://me:secret@db/",
+      UNSET: undefined,
+    };
+    expect(read([], env).childEnv).toEqual({ PATH: "/bin", API_KEY: "k" });
+  });
+});
