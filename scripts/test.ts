@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { capabilities } from "../test/support/capabilities.ts";
 
 /**
@@ -12,6 +12,21 @@ interface Totals {
   passed: number;
   failed: number;
   skipped: number;
+  /** One line for each failure: the test's file and name, and the first line of its error. */
+  failures: string[];
+}
+
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numFailedTestSuites: number;
+  testResults: {
+    name: string;
+    status: string;
+    message?: string;
+    assertionResults: { fullName: string; status: string; failureMessages?: string[] }[];
+  }[];
 }
 
 /** What a second engine could do otherwise. */
@@ -38,6 +53,7 @@ const failed = sum("failed") + forbidden;
 if (process.env.REINS_TEST_TOTALS) {
   writeFileSync(process.env.REINS_TEST_TOTALS, JSON.stringify({ passed: sum("passed"), failed }));
 }
+for (const line of totals.flatMap((one) => one.failures)) console.log(`failed: ${line}`);
 console.log(`${sum("passed")} passed, ${failed} failed`);
 process.exitCode = failed > 0 || sum("passed") === 0 ? 1 : 0;
 
@@ -49,13 +65,24 @@ function vitest(name: string, args: readonly string[], env: Record<string, strin
     env: { ...process.env, ...env },
   });
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites } = JSON.parse(
-      readFileSync(file, "utf8"),
-    );
+    const report: Report = JSON.parse(readFileSync(file, "utf8"));
     // A file that cannot even be loaded, or an error outside of any test, fails without a failed test.
-    const failed = numFailedTests || (status !== 0 ? Math.max(1, numFailedTestSuites) : 0);
-    return { passed: numPassedTests, failed, skipped: numPendingTests };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    const failed = report.numFailedTests || (status !== 0 ? Math.max(1, report.numFailedTestSuites) : 0);
+    return { passed: report.numPassedTests, failed, skipped: report.numPendingTests, failures: failuresOf(report) };
+  } catch (error) {
+    return { passed: 0, failed: 1, skipped: 0, failures: [`${name}: vitest left no report (${error})`] };
   }
+}
+
+function failuresOf({ testResults }: Report): string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = relative(process.cwd(), name);
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    if (failed.length === 0 && status === "failed") return [`${file}: ${firstLine(message)}`];
+    return failed.map((test) => `${file}: ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`);
+  });
+}
+
+function firstLine(text = ""): string {
+  return text.split("\n", 1)[0] ?? "";
 }
