@@ -46,7 +46,7 @@ rmSync(folder, { recursive: true, force: true });
 
 for (const [name, { needs, skips }] of missing)
   console.log(`skipped: ${skips}; there is no ${name} here. It needs ${needs}.`);
-const sum = (field: keyof Totals) => totals.reduce((all, one) => all + one[field], 0);
+const sum = (field: "passed" | "failed" | "skipped") => totals.reduce((all, one) => all + one[field], 0);
 const forbidden = skipsFail ? missing.length + sum("skipped") : 0;
 if (forbidden > 0) console.log(`${forbidden} skips count as failures here.`);
 const failed = sum("failed") + forbidden;
