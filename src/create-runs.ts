@@ -191,7 +191,7 @@ export function createRuns(options: RunsOptions): Runs {
       const last = await runs.lastStarted(thread);
       const state = last && (await stateAtEnd(thread, last.graph));
       if (last && !state) return undefined;
-      return state?.checkpointId === undefined ? null : { ...state, n: last!.n };
+      return state?.checkpointId === undefined ? null : { ...state, n: last!.n, graph: last!.graph };
     },
     presenceOf: (other) =>
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),

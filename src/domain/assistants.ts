@@ -1,5 +1,6 @@
 import { DomainError } from "./errors.ts";
 import { graphAssistantId } from "./ids.ts";
+import type { AssistantOfRun } from "./run.ts";
 
 /** A graph of `langgraph.json` as it was found at the start. */
 export interface KnownGraph {
@@ -8,11 +9,19 @@ export interface KnownGraph {
   readonly problem?: string;
 }
 
+/** What a run of an assistant executes. */
+export interface ResolvedAssistant {
+  readonly graph: string;
+  readonly assistant: AssistantOfRun;
+}
+
+export type ResolveAssistant = (assistantId: string) => Promise<ResolvedAssistant>;
+
 /** Finds the graph for an assistant: by the graph's name, or by the id of the graph's own assistant. */
-export function createResolveAssistant(graphs: readonly KnownGraph[]): (assistantId: string) => string {
+export function createResolveAssistant(graphs: readonly KnownGraph[]): ResolveAssistant {
   const byName = new Map(graphs.map((graph) => [graph.name, graph]));
   const byId = new Map(graphs.map((graph) => [graphAssistantId(graph.name), graph]));
-  return (assistantId) => {
+  return async (assistantId) => {
     const graph = byName.get(assistantId) ?? byId.get(assistantId.toLowerCase());
     if (!graph) {
       throw new DomainError(
@@ -26,6 +35,6 @@ export function createResolveAssistant(graphs: readonly KnownGraph[]): (assistan
         metadata: { assistant_id: assistantId },
       });
     }
-    return graph.name;
+    return { graph: graph.name, assistant: { assistantId: graphAssistantId(graph.name), version: 1 } };
   };
 }

@@ -1,3 +1,4 @@
+import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
 import { checkSpec } from "./check-spec.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
@@ -22,7 +23,7 @@ export interface CreateRunParts {
   readonly finish: FinishRun;
   readonly createThread: CreateThread;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND or GRAPH_UNAVAILABLE. */
-  readonly resolveAssistant: (assistantId: string) => string;
+  readonly resolveAssistant: ResolveAssistant;
   readonly checkpointExists: (thread: Thread, checkpointId: string) => Promise<boolean>;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
   readonly reserve: (runId: string) => Reservation | undefined;
@@ -47,8 +48,8 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   const { runs, threads } = parts;
 
   /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
-  async function check(request: NewRun): Promise<string> {
-    const graph = parts.resolveAssistant(request.spec.assistantId);
+  async function check(request: NewRun): Promise<ResolvedAssistant> {
+    const resolved = await parts.resolveAssistant(request.spec.assistantId);
     checkSpec(request.spec);
     const { checkpointId } = request.spec;
     if (checkpointId !== undefined) {
@@ -63,7 +64,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       }
     }
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
-    return graph;
+    return resolved;
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {
@@ -118,12 +119,13 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   }
 
   return async (request) => {
-    const graph = await check(request);
+    const { graph, assistant } = await check(request);
     const run: Run = {
       owner: request.owner,
       runId: request.runId,
       threadId: request.threadId,
       graph,
+      assistant,
       n: 0,
       spec: request.spec,
       status: "pending",

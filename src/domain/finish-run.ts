@@ -10,7 +10,8 @@ export interface RunData {
   removeEvents(run: Run): Promise<void>;
 }
 
-export type StateAtEnd = Omit<RememberedState, "n">;
+/** What an execution or a look reports; whose graph and run it is, its user knows. */
+export type StateAtEnd = Omit<RememberedState, "n" | "graph">;
 
 export interface FinishRunParts {
   readonly runs: RunStore;
@@ -77,12 +78,12 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function stateAfter(run: Run, reported?: StateAtEnd): Promise<RememberedState | undefined> {
-    if (reported) return { ...reported, n: run.n };
+    if (reported) return { ...reported, n: run.n, graph: run.graph };
     const thread = await threads.find(run);
     // Without the turn the thread has already been told.
     if (thread?.turn !== run.runId) return undefined;
     const read = await parts.readState(thread, run.graph);
-    return read && { ...read, n: run.n };
+    return read && { ...read, n: run.n, graph: run.graph };
   }
 
   async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {

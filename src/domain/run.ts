@@ -1,4 +1,12 @@
-import type { CancelAction, CancelOutcome, Durability, Phase, RunStatus, StreamMode } from "./transitions.ts";
+import type {
+  CancelAction,
+  CancelOutcome,
+  Durability,
+  MultitaskStrategy,
+  Phase,
+  RunStatus,
+  StreamMode,
+} from "./transitions.ts";
 
 /** JSON text. Payloads stay text on their way through the server: only their ends parse them. */
 export type Json = string;
@@ -16,14 +24,31 @@ export interface RunSpec {
   readonly context?: Json;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly checkpointId?: string;
+  readonly checkpoint?: CheckpointName;
   readonly streamModes: readonly StreamMode[];
   readonly streamSubgraphs: boolean;
   readonly interruptBefore: readonly string[];
   readonly interruptAfter: readonly string[];
-  readonly multitaskStrategy: "enqueue" | "reject";
+  readonly multitaskStrategy: MultitaskStrategy;
   readonly durability: Durability;
   readonly timeoutMs?: number;
+  /** Join the thread's order only after this time. */
+  readonly afterMs?: number;
+  /** Of a stateless run: what becomes of its temporary thread. */
+  readonly onCompletion: "delete" | "keep";
+  readonly webhook?: string;
 }
+
+/** Names a checkpoint, also one of a subgraph. Without `checkpointId` the newest of its namespace. */
+export interface CheckpointName {
+  readonly checkpointId?: string;
+  /** Empty for the graph itself. */
+  readonly checkpointNs: string;
+  /** Of a subgraph's checkpoint: those that it was made under, by namespace. */
+  readonly checkpointMap?: Readonly<Record<string, string>>;
+}
+
+export type Requester = "client" | "disconnect" | "multitask" | "parent";
 
 /** The stored wish to stop a run, and what came of it. */
 export interface Cancellation {
@@ -31,7 +56,9 @@ export interface Cancellation {
   readonly revision: number;
   readonly action: CancelAction;
   readonly reason: string;
-  readonly requestedBy: "client" | "disconnect";
+  readonly requestedBy: Requester;
+  /** The run for whose sake it was asked: the new run of a multitask strategy, or the parent. */
+  readonly causeRunId?: string;
   readonly requestedAt: Date;
   readonly deliveredAt?: Date;
   readonly settledAt?: Date;
@@ -58,6 +85,8 @@ export interface Run {
   readonly runId: string;
   readonly threadId: string;
   readonly graph: string;
+  /** The resolved assistant: a graph's own, or a configured one, as it was when the run was created. */
+  readonly assistant: AssistantOfRun;
   /** The order of creation on the thread. */
   readonly n: number;
   readonly spec: RunSpec;
@@ -78,8 +107,29 @@ export interface Run {
   /** The last stored event's number, while nothing of the run executes. */
   readonly lastSequence?: number;
   readonly endCheckpointId?: string;
+  /** The run is delayed: when it joins its thread's order. */
+  readonly dueAt?: Date;
+  readonly parent?: ParentOfRun;
+  /** The live runs before it are not all cancelled yet, as its multitask strategy demands: it must not start. */
+  readonly clearing?: boolean;
   /** The run is over but its thread does not know yet. */
   readonly cleanupPending: boolean;
+}
+
+export interface AssistantOfRun {
+  readonly assistantId: string;
+  readonly version: number;
+  /** What its configuration puts under the run's own; absent for a graph's own assistant. */
+  readonly config?: RunSpec["config"];
+  readonly context?: Json;
+}
+
+/** The run whose node created a run. */
+export interface ParentOfRun {
+  readonly threadId: string;
+  readonly runId: string;
+  /** It is not cancelled with its parent. */
+  readonly independent: boolean;
 }
 
 /** Names a run. Both ids are needed: a run of another thread does not exist. */

@@ -1,4 +1,4 @@
-import type { Lease, Run, RunError, RunName } from "./run.ts";
+import type { Lease, Requester, Run, RunError, RunName } from "./run.ts";
 import type { RememberedState, Thread } from "./thread.ts";
 import type { CancelAction, CancelOutcome, RunStatus, ThreadStatus } from "./transitions.ts";
 
@@ -107,7 +107,8 @@ export interface ThreadName {
 export interface CancelRequest {
   readonly action: CancelAction;
   readonly reason: string;
-  readonly requestedBy: "client" | "disconnect";
+  readonly requestedBy: Requester;
+  readonly causeRunId?: string;
 }
 
 export interface RunEnd {

@@ -10,6 +10,8 @@ export interface ThreadInterrupt {
 export interface RememberedState {
   /** The run that it stands for; a later run's state is never overwritten by an earlier one's. */
   readonly n: number;
+  /** The graph that the state belongs to. */
+  readonly graph: string;
   readonly checkpointId?: string;
   /** Absent when it was too large to be kept beside the thread, or could not be computed. */
   readonly values?: Json;
@@ -32,6 +34,10 @@ export interface Thread {
   readonly error?: RunError;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** How long it is kept after its last change while no run is live; for ever when absent. */
+  readonly ttlMs?: number;
+  /** The temporary thread of a stateless run, which disappears with it. */
+  readonly temporary: boolean;
   /** The thread is being deleted and takes no new runs. */
   readonly removing: boolean;
 }

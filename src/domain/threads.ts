@@ -11,6 +11,7 @@ import type { Thread } from "./thread.ts";
 export interface NewThread extends ThreadName {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly ifExists: "raise" | "do_nothing";
+  readonly ttlMs?: number;
 }
 
 export type CreateThread = (request: NewThread) => Promise<Thread>;
@@ -29,6 +30,8 @@ export function createCreateThread(threads: ThreadStore): CreateThread {
       metadata: request.metadata,
       createdAt: now,
       updatedAt: now,
+      ttlMs: request.ttlMs,
+      temporary: false,
       removing: false,
     };
     const there = await threads.find(request);
@@ -108,7 +111,7 @@ export function createRemoval(parts: RemovalParts): Removal {
   /** What the journal shows now: null without a checkpoint, undefined when it cannot be read. */
   async function stateOf(thread: Thread, { graph, n }: Run) {
     const read = await parts.readState(thread, graph);
-    return read && (read.checkpointId === undefined ? null : { ...read, n });
+    return read && (read.checkpointId === undefined ? null : { ...read, n, graph });
   }
 
   async function busy(name: RunName): Promise<DomainError> {

@@ -17,6 +17,7 @@ export type Phase = "waiting" | "running" | "stopping" | "rolling_back" | "over"
 export type CancelAction = "interrupt" | "rollback";
 export type CancelOutcome = "requested" | "never_started" | "stopped" | "killed" | "fenced";
 export type Durability = "sync" | "async" | "exit";
+export type MultitaskStrategy = "enqueue" | "reject" | "interrupt" | "rollback";
 export type StreamMode =
   | "values"
   | "updates"

@@ -8,6 +8,7 @@ import type { StateReport } from "../worker/protocol.ts";
 import type { Calls } from "./calls.ts";
 import { payloadWriter } from "./convert/payload.ts";
 import { toThread, toThreadState } from "./convert/thread.ts";
+import { msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
 
 export interface ThreadServiceParts {
@@ -20,7 +21,7 @@ export interface ThreadServiceParts {
 const defaultHistory = 10;
 
 /** A handler converts, makes one domain call, and converts back. */
-export function createThreadService(parts: ThreadServiceParts): ServiceImpl<typeof pb.ThreadService> {
+export function createThreadService(parts: ThreadServiceParts): Partial<ServiceImpl<typeof pb.ThreadService>> {
   const { read } = parts;
   return {
     async createThread(request) {
@@ -28,6 +29,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
         ...{ owner, threadId: request.threadId.toLowerCase() || newId() },
         metadata: request.metadata ?? {},
         ifExists: request.ifExists === pb.IfExists.DO_NOTHING ? "do_nothing" : "raise",
+        ttlMs: msOf(request.ttl),
       });
       return { thread: toThread(thread, payloadWriter(0), false) };
     },

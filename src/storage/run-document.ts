@@ -10,6 +10,7 @@ export interface RunDocument {
   thread_id: string;
   n: number;
   graph: string;
+  assistant: Run["assistant"];
   spec: Run["spec"];
   status: RunStatus;
   phase: Phase;
@@ -26,6 +27,11 @@ export interface RunDocument {
   error: { name: string; message: string } | null;
   last_sequence: number | null;
   end_checkpoint_id: string | null;
+  /** Set while the run is delayed. */
+  due_at: Date | null;
+  parent: NonNullable<Run["parent"]> | null;
+  /** Set until the live runs before it are cancelled. */
+  clearing: boolean;
   cleanup: "pending" | null;
 }
 
@@ -34,6 +40,7 @@ export interface CancelDocument {
   action: Cancellation["action"];
   reason: string;
   requested_by: Cancellation["requestedBy"];
+  cause: string | null;
   requested_at: Date;
   delivered_at: Date | null;
   settled_at: Date | null;
@@ -52,6 +59,7 @@ export function toRun(doc: RunDocument): Run {
     runId: idOf(doc._id),
     threadId: idOf(doc.thread_id),
     graph: doc.graph,
+    assistant: doc.assistant,
     n: doc.n,
     spec: doc.spec,
     status: doc.status,
@@ -67,6 +75,9 @@ export function toRun(doc: RunDocument): Run {
     error: doc.error ?? undefined,
     lastSequence: doc.last_sequence ?? undefined,
     endCheckpointId: doc.end_checkpoint_id ?? undefined,
+    dueAt: doc.due_at ?? undefined,
+    parent: doc.parent ?? undefined,
+    clearing: doc.clearing,
     cleanupPending: doc.cleanup === "pending",
   };
 }
@@ -77,6 +88,7 @@ function toCancellation(cancel: CancelDocument): Cancellation {
     action: cancel.action,
     reason: cancel.reason,
     requestedBy: cancel.requested_by,
+    causeRunId: cancel.cause ?? undefined,
     requestedAt: cancel.requested_at,
     deliveredAt: cancel.delivered_at ?? undefined,
     settledAt: cancel.settled_at ?? undefined,
@@ -97,6 +109,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     thread_id: threadKey(run),
     n: run.n,
     graph: run.graph,
+    assistant: run.assistant,
     spec: run.spec,
     status: run.status,
     phase: run.phase,
@@ -112,6 +125,9 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     error: null,
     last_sequence: null,
     end_checkpoint_id: null,
+    due_at: run.dueAt ?? null,
+    parent: run.parent ?? null,
+    clearing: run.clearing ?? false,
     cleanup: null,
   };
 }

@@ -113,6 +113,7 @@ export function createRunTransitions({ runs }: Pick<Collections, "runs">): RunTr
 
 const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocument => ({
   ...{ revision: 1, action: request.action, reason: request.reason, requested_by: request.requestedBy },
+  cause: request.causeRunId ?? null,
   ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
 });
 

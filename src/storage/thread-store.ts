@@ -21,6 +21,8 @@ export interface ThreadDocument {
   error: { name: string; message: string } | null;
   created_at: Date;
   updated_at: Date;
+  ttl_ms: number | null;
+  temporary: boolean;
   removing: boolean;
 }
 
@@ -37,6 +39,8 @@ function toThread(doc: ThreadDocument): Thread {
     error: doc.error ?? undefined,
     createdAt: doc.created_at,
     updatedAt: doc.updated_at,
+    ttlMs: doc.ttl_ms ?? undefined,
+    temporary: doc.temporary,
     removing: doc.removing,
   };
 }
@@ -70,6 +74,8 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,
+          ttl_ms: thread.ttlMs ?? null,
+          temporary: thread.temporary,
           removing: false,
         });
         return true;

@@ -70,7 +70,7 @@ describe("a server that dies at any write", () => {
         const spec = {
           ...{ assistantId: "gated", input: JSON.stringify({ dir: gates.dir, steps }), metadata: {} },
           ...{ streamModes: ["values" as const], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-          ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const },
+          ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const, onCompletion: "delete" as const },
         };
         const run = await server.runs.createRun({ ...runName(name), isChosenId: true, spec, createThread: false });
         scene.got(name);

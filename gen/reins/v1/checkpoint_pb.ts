@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Payload, PayloadJson } from "./payload_pb.ts";
@@ -14,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file reins/v1/checkpoint.proto.
  */
 export const file_reins_v1_checkpoint: GenFile = /*@__PURE__*/
-  fileDesc("ChlyZWlucy92MS9jaGVja3BvaW50LnByb3RvEghyZWlucy52MSI6CgpDaGVja3BvaW50EhUKDWNoZWNrcG9pbnRfaWQYASABKAkSFQoNY2hlY2twb2ludF9ucxgCIAEoCSLBAgoLVGhyZWFkU3RhdGUSIQoGdmFsdWVzGAEgASgLMhEucmVpbnMudjEuUGF5bG9hZBIMCgRuZXh0GAIgAygJEiIKBXRhc2tzGAMgAygLMhMucmVpbnMudjEuU3RhdGVUYXNrEigKCmNoZWNrcG9pbnQYBCABKAsyFC5yZWlucy52MS5DaGVja3BvaW50Ei8KEXBhcmVudF9jaGVja3BvaW50GAUgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludBIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoKaW50ZXJydXB0cxgIIAMoCzITLnJlaW5zLnYxLkludGVycnVwdCKqAQoJU3RhdGVUYXNrEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZXJyb3IYAyABKAkSJwoKaW50ZXJydXB0cxgEIAMoCzITLnJlaW5zLnYxLkludGVycnVwdBIoCgpjaGVja3BvaW50GAUgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludBIhCgZyZXN1bHQYBiABKAsyES5yZWlucy52MS5QYXlsb2FkIjkKCUludGVycnVwdBIKCgJpZBgBIAEoCRIgCgV2YWx1ZRgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWRiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_payload]);
+  fileDesc("ChlyZWlucy92MS9jaGVja3BvaW50LnByb3RvEghyZWlucy52MSLgAQoKQ2hlY2twb2ludBIiCg1jaGVja3BvaW50X2lkGAEgASgJQgu6SAjYAQFyA7ABARIfCg1jaGVja3BvaW50X25zGAIgASgJQgi6SAVyAxjoBxJXCg5jaGVja3BvaW50X21hcBgDIAMoCzInLnJlaW5zLnYxLkNoZWNrcG9pbnQuQ2hlY2twb2ludE1hcEVudHJ5Qha6SBOaARAQZCIFcgMY6AcqBXIDsAEBGjQKEkNoZWNrcG9pbnRNYXBFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsECCgtUaHJlYWRTdGF0ZRIhCgZ2YWx1ZXMYASABKAsyES5yZWlucy52MS5QYXlsb2FkEgwKBG5leHQYAiADKAkSIgoFdGFza3MYAyADKAsyEy5yZWlucy52MS5TdGF0ZVRhc2sSKAoKY2hlY2twb2ludBgEIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSLwoRcGFyZW50X2NoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgppbnRlcnJ1cHRzGAggAygLMhMucmVpbnMudjEuSW50ZXJydXB0ItABCglTdGF0ZVRhc2sSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlcnJvchgDIAEoCRInCgppbnRlcnJ1cHRzGAQgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EigKCmNoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EiEKBnJlc3VsdBgGIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSJAoFc3RhdGUYByABKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSI5CglJbnRlcnJ1cHQSCgoCaWQYASABKAkSIAoFdmFsdWUYAiABKAsyES5yZWlucy52MS5QYXlsb2FkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_payload]);
 
 /**
  * The name of one saved state of a thread.
@@ -35,6 +36,13 @@ export type Checkpoint = Message<"reins.v1.Checkpoint"> & {
    * @generated from field: string checkpoint_ns = 2;
    */
   checkpointNs: string;
+
+  /**
+   * Of a subgraph's checkpoint: the ids of the checkpoints that it was made under, by their namespaces.
+   *
+   * @generated from field: map<string, string> checkpoint_map = 3;
+   */
+  checkpointMap: { [key: string]: string };
 };
 
 /**
@@ -56,6 +64,13 @@ export type CheckpointJson = {
    * @generated from field: string checkpoint_ns = 2;
    */
   checkpointNs?: string;
+
+  /**
+   * Of a subgraph's checkpoint: the ids of the checkpoints that it was made under, by their namespaces.
+   *
+   * @generated from field: map<string, string> checkpoint_map = 3;
+   */
+  checkpointMap?: { [key: string]: string };
 };
 
 /**
@@ -245,6 +260,13 @@ export type StateTask = Message<"reins.v1.StateTask"> & {
    * @generated from field: reins.v1.Payload result = 6;
    */
   result?: Payload | undefined;
+
+  /**
+   * The state of the subgraph that it runs, when subgraphs were asked for. Absent otherwise.
+   *
+   * @generated from field: reins.v1.ThreadState state = 7;
+   */
+  state?: ThreadState | undefined;
 };
 
 /**
@@ -294,6 +316,13 @@ export type StateTaskJson = {
    * @generated from field: reins.v1.Payload result = 6;
    */
   result?: PayloadJson;
+
+  /**
+   * The state of the subgraph that it runs, when subgraphs were asked for. Absent otherwise.
+   *
+   * @generated from field: reins.v1.ThreadState state = 7;
+   */
+  state?: ThreadStateJson;
 };
 
 /**

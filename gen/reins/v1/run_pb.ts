@@ -7,6 +7,8 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, DurationJson, StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Checkpoint, CheckpointJson } from "./checkpoint_pb.ts";
+import { file_reins_v1_checkpoint } from "./checkpoint_pb.ts";
 import type { Payload, PayloadJson } from "./payload_pb.ts";
 import { file_reins_v1_payload } from "./payload_pb.ts";
 import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/run.proto.
  */
 export const file_reins_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChJyZWlucy92MS9ydW4ucHJvdG8SCHJlaW5zLnYxIosDCgNSdW4SDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIQCghncmFwaF9pZBgDIAEoCRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMSHwoEc3BlYxgFIAEoCzIRLnJlaW5zLnYxLlJ1blNwZWMSDwoHYXR0ZW1wdBgGIAEoBRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoFZXJyb3IYCiABKAsyEi5yZWlucy52MS5SdW5FcnJvchIsCgxjYW5jZWxsYXRpb24YCyABKAsyFi5yZWlucy52MS5DYW5jZWxsYXRpb24SGQoRZW5kX2NoZWNrcG9pbnRfaWQYDCABKAki7wQKB1J1blNwZWMSIAoMYXNzaXN0YW50X2lkGAEgASgJQgq6SAdyBRABGMgBEiAKBWlucHV0GAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBIiCgdjb21tYW5kGAMgASgLMhEucmVpbnMudjEuQ29tbWFuZBIjCgZjb25maWcYBCABKAsyEy5yZWlucy52MS5SdW5Db25maWcSIgoHY29udGV4dBgFIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSKQoIbWV0YWRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiIKDWNoZWNrcG9pbnRfaWQYByABKAlCC7pICNgBAXIDsAEBEj0KDHN0cmVhbV9tb2RlcxgIIAMoDjIULnJlaW5zLnYxLlN0cmVhbU1vZGVCEbpIDpIBCxgBIgeCAQQQASAAEhgKEHN0cmVhbV9zdWJncmFwaHMYCSABKAgSKQoQaW50ZXJydXB0X2JlZm9yZRgKIAMoCUIPukgMkgEJEOgHIgRyAhABEigKD2ludGVycnVwdF9hZnRlchgLIAMoCUIPukgMkgEJEOgHIgRyAhABEkEKEm11bHRpdGFza19zdHJhdGVneRgMIAEoDjIbLnJlaW5zLnYxLk11bHRpdGFza1N0cmF0ZWd5Qgi6SAWCAQIQARIyCgpkdXJhYmlsaXR5GA0gASgOMhQucmVpbnMudjEuRHVyYWJpbGl0eUIIukgFggECEAESPwoHdGltZW91dBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQqgENIgUIgOeEDzIEEMCEPSJoCglSdW5Db25maWcSDAoEdGFncxgBIAMoCRIkCg9yZWN1cnNpb25fbGltaXQYAiABKAVCC7pICBoGGKCNBigAEicKDGNvbmZpZ3VyYWJsZRgDIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQibgoHQ29tbWFuZBIhCgZyZXN1bWUYASABKAsyES5yZWlucy52MS5QYXlsb2FkEiEKBnVwZGF0ZRgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSHQoEZ290bxgDIAMoCUIPukgMkgEJEOgHIgRyAhABIikKCFJ1bkVycm9yEgwKBG5hbWUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSKaAgoMQ2FuY2VsbGF0aW9uEiYKBmFjdGlvbhgBIAEoDjIWLnJlaW5zLnYxLkNhbmNlbEFjdGlvbhIOCgZyZWFzb24YAiABKAkSFAoMcmVxdWVzdGVkX2J5GAMgASgJEjAKDHJlcXVlc3RlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMZGVsaXZlcmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzZXR0bGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgdvdXRjb21lGAcgASgOMhcucmVpbnMudjEuQ2FuY2VsT3V0Y29tZSq5AQoJUnVuU3RhdHVzEhoKFlJVTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJSVU5fU1RBVFVTX1BFTkRJTkcQARIWChJSVU5fU1RBVFVTX1JVTk5JTkcQAhIWChJSVU5fU1RBVFVTX1NVQ0NFU1MQAxIUChBSVU5fU1RBVFVTX0VSUk9SEAQSFgoSUlVOX1NUQVRVU19USU1FT1VUEAUSGgoWUlVOX1NUQVRVU19JTlRFUlJVUFRFRBAGKvcBCgpTdHJlYW1Nb2RlEhsKF1NUUkVBTV9NT0RFX1VOU1BFQ0lGSUVEEAASFgoSU1RSRUFNX01PREVfVkFMVUVTEAESFwoTU1RSRUFNX01PREVfVVBEQVRFUxACEhgKFFNUUkVBTV9NT0RFX01FU1NBR0VTEAMSHgoaU1RSRUFNX01PREVfTUVTU0FHRVNfVFVQTEUQBBIWChJTVFJFQU1fTU9ERV9DVVNUT00QBRIVChFTVFJFQU1fTU9ERV9UQVNLUxAGEhsKF1NUUkVBTV9NT0RFX0NIRUNLUE9JTlRTEAcSFQoRU1RSRUFNX01PREVfREVCVUcQCCp2ChFNdWx0aXRhc2tTdHJhdGVneRIiCh5NVUxUSVRBU0tfU1RSQVRFR1lfVU5TUEVDSUZJRUQQABIeChpNVUxUSVRBU0tfU1RSQVRFR1lfRU5RVUVVRRABEh0KGU1VTFRJVEFTS19TVFJBVEVHWV9SRUpFQ1QQAipoCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABITCg9EVVJBQklMSVRZX1NZTkMQARIUChBEVVJBQklMSVRZX0FTWU5DEAISEwoPRFVSQUJJTElUWV9FWElUEAMqYwoMT25EaXNjb25uZWN0Eh0KGU9OX0RJU0NPTk5FQ1RfVU5TUEVDSUZJRUQQABIaChZPTl9ESVNDT05ORUNUX0NPTlRJTlVFEAESGAoUT05fRElTQ09OTkVDVF9DQU5DRUwQAipmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKoQCCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfUkVRVUVTVEVEEAESIAocQ0FOQ0VMX09VVENPTUVfTkVWRVJfU1RBUlRFRBACEhoKFkNBTkNFTF9PVVRDT01FX1NUT1BQRUQQAxIZChVDQU5DRUxfT1VUQ09NRV9LSUxMRUQQBBIZChVDQU5DRUxfT1VUQ09NRV9GRU5DRUQQBRIcChhDQU5DRUxfT1VUQ09NRV9OT1RfRk9VTkQQBhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAdiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_payload]);
+  fileDesc("ChJyZWlucy92MS9ydW4ucHJvdG8SCHJlaW5zLnYxIo0ECgNSdW4SDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIQCghncmFwaF9pZBgDIAEoCRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMSHwoEc3BlYxgFIAEoCzIRLnJlaW5zLnYxLlJ1blNwZWMSDwoHYXR0ZW1wdBgGIAEoBRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoFZXJyb3IYCiABKAsyEi5yZWlucy52MS5SdW5FcnJvchIsCgxjYW5jZWxsYXRpb24YCyABKAsyFi5yZWlucy52MS5DYW5jZWxsYXRpb24SGQoRZW5kX2NoZWNrcG9pbnRfaWQYDCABKAkSFAoMYXNzaXN0YW50X2lkGA0gASgJEhkKEWFzc2lzdGFudF92ZXJzaW9uGA4gASgFEioKBmR1ZV9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcGFyZW50GBAgASgLMhMucmVpbnMudjEuUGFyZW50UnVuIlcKCVBhcmVudFJ1bhIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESEwoLaW5kZXBlbmRlbnQYAyABKAgiqQYKB1J1blNwZWMSIAoMYXNzaXN0YW50X2lkGAEgASgJQgq6SAdyBRABGMgBEiAKBWlucHV0GAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBIiCgdjb21tYW5kGAMgASgLMhEucmVpbnMudjEuQ29tbWFuZBIjCgZjb25maWcYBCABKAsyEy5yZWlucy52MS5SdW5Db25maWcSIgoHY29udGV4dBgFIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSKQoIbWV0YWRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiIKDWNoZWNrcG9pbnRfaWQYByABKAlCC7pICNgBAXIDsAEBEj0KDHN0cmVhbV9tb2RlcxgIIAMoDjIULnJlaW5zLnYxLlN0cmVhbU1vZGVCEbpIDpIBCxgBIgeCAQQQASAAEhgKEHN0cmVhbV9zdWJncmFwaHMYCSABKAgSKQoQaW50ZXJydXB0X2JlZm9yZRgKIAMoCUIPukgMkgEJEOgHIgRyAhABEigKD2ludGVycnVwdF9hZnRlchgLIAMoCUIPukgMkgEJEOgHIgRyAhABEkEKEm11bHRpdGFza19zdHJhdGVneRgMIAEoDjIbLnJlaW5zLnYxLk11bHRpdGFza1N0cmF0ZWd5Qgi6SAWCAQIQARIyCgpkdXJhYmlsaXR5GA0gASgOMhQucmVpbnMudjEuRHVyYWJpbGl0eUIIukgFggECEAESPwoHdGltZW91dBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQqgENIgUIgOeEDzIEEMCEPRIoCgpjaGVja3BvaW50GA8gASgLMhQucmVpbnMudjEuQ2hlY2twb2ludBI6CgVhZnRlchgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgYIgIawlgEyABI3Cg1vbl9jb21wbGV0aW9uGBEgASgOMhYucmVpbnMudjEuT25Db21wbGV0aW9uQgi6SAWCAQIQARIZCgd3ZWJob29rGBIgASgJQgi6SAVyAxjQDyJoCglSdW5Db25maWcSDAoEdGFncxgBIAMoCRIkCg9yZWN1cnNpb25fbGltaXQYAiABKAVCC7pICBoGGKCNBigAEicKDGNvbmZpZ3VyYWJsZRgDIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQibgoHQ29tbWFuZBIhCgZyZXN1bWUYASABKAsyES5yZWlucy52MS5QYXlsb2FkEiEKBnVwZGF0ZRgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSHQoEZ290bxgDIAMoCUIPukgMkgEJEOgHIgRyAhABIikKCFJ1bkVycm9yEgwKBG5hbWUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSKwAgoMQ2FuY2VsbGF0aW9uEiYKBmFjdGlvbhgBIAEoDjIWLnJlaW5zLnYxLkNhbmNlbEFjdGlvbhIOCgZyZWFzb24YAiABKAkSFAoMcmVxdWVzdGVkX2J5GAMgASgJEjAKDHJlcXVlc3RlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMZGVsaXZlcmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzZXR0bGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgdvdXRjb21lGAcgASgOMhcucmVpbnMudjEuQ2FuY2VsT3V0Y29tZRIUCgxjYXVzZV9ydW5faWQYCCABKAkquQEKCVJ1blN0YXR1cxIaChZSVU5fU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSUlVOX1NUQVRVU19QRU5ESU5HEAESFgoSUlVOX1NUQVRVU19SVU5OSU5HEAISFgoSUlVOX1NUQVRVU19TVUNDRVNTEAMSFAoQUlVOX1NUQVRVU19FUlJPUhAEEhYKElJVTl9TVEFUVVNfVElNRU9VVBAFEhoKFlJVTl9TVEFUVVNfSU5URVJSVVBURUQQBir3AQoKU3RyZWFtTW9kZRIbChdTVFJFQU1fTU9ERV9VTlNQRUNJRklFRBAAEhYKElNUUkVBTV9NT0RFX1ZBTFVFUxABEhcKE1NUUkVBTV9NT0RFX1VQREFURVMQAhIYChRTVFJFQU1fTU9ERV9NRVNTQUdFUxADEh4KGlNUUkVBTV9NT0RFX01FU1NBR0VTX1RVUExFEAQSFgoSU1RSRUFNX01PREVfQ1VTVE9NEAUSFQoRU1RSRUFNX01PREVfVEFTS1MQBhIbChdTVFJFQU1fTU9ERV9DSEVDS1BPSU5UUxAHEhUKEVNUUkVBTV9NT0RFX0RFQlVHEAgquQEKEU11bHRpdGFza1N0cmF0ZWd5EiIKHk1VTFRJVEFTS19TVFJBVEVHWV9VTlNQRUNJRklFRBAAEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAESHQoZTVVMVElUQVNLX1NUUkFURUdZX1JFSkVDVBACEiAKHE1VTFRJVEFTS19TVFJBVEVHWV9JTlRFUlJVUFQQAxIfChtNVUxUSVRBU0tfU1RSQVRFR1lfUk9MTEJBQ0sQBCpfCgxPbkNvbXBsZXRpb24SHQoZT05fQ09NUExFVElPTl9VTlNQRUNJRklFRBAAEhgKFE9OX0NPTVBMRVRJT05fREVMRVRFEAESFgoST05fQ09NUExFVElPTl9LRUVQEAIqaAoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASEwoPRFVSQUJJTElUWV9TWU5DEAESFAoQRFVSQUJJTElUWV9BU1lOQxACEhMKD0RVUkFCSUxJVFlfRVhJVBADKoUBCgxPbkRpc2Nvbm5lY3QSHQoZT05fRElTQ09OTkVDVF9VTlNQRUNJRklFRBAAEhoKFk9OX0RJU0NPTk5FQ1RfQ09OVElOVUUQARIYChRPTl9ESVNDT05ORUNUX0NBTkNFTBACEiAKHE9OX0RJU0NPTk5FQ1RfQ0FOQ0VMX0lGX0xBU1QQAypmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKoQCCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfUkVRVUVTVEVEEAESIAocQ0FOQ0VMX09VVENPTUVfTkVWRVJfU1RBUlRFRBACEhoKFkNBTkNFTF9PVVRDT01FX1NUT1BQRUQQAxIZChVDQU5DRUxfT1VUQ09NRV9LSUxMRUQQBBIZChVDQU5DRUxfT1VUQ09NRV9GRU5DRUQQBRIcChhDQU5DRUxfT1VUQ09NRV9OT1RfRk9VTkQQBhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAdiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload]);
 
 /**
  * One execution of an assistant on a thread.
@@ -107,6 +109,35 @@ export type Run = Message<"reins.v1.Run"> & {
    * @generated from field: string end_checkpoint_id = 12;
    */
   endCheckpointId: string;
+
+  /**
+   * The assistant that the run executes: its UUID, also where the request named a graph.
+   *
+   * @generated from field: string assistant_id = 13;
+   */
+  assistantId: string;
+
+  /**
+   * The number of the assistant's configuration that the run was given, from 1. A later change of the assistant does not
+   * change the run.
+   *
+   * @generated from field: int32 assistant_version = 14;
+   */
+  assistantVersion: number;
+
+  /**
+   * When a delayed run joins its thread's order. Absent for a run without `after`, and once it has joined.
+   *
+   * @generated from field: google.protobuf.Timestamp due_at = 15;
+   */
+  dueAt?: Timestamp | undefined;
+
+  /**
+   * The run whose node created this one. Absent for one that was not created by a run.
+   *
+   * @generated from field: reins.v1.ParentRun parent = 16;
+   */
+  parent?: ParentRun | undefined;
 };
 
 /**
@@ -199,6 +230,35 @@ export type RunJson = {
    * @generated from field: string end_checkpoint_id = 12;
    */
   endCheckpointId?: string;
+
+  /**
+   * The assistant that the run executes: its UUID, also where the request named a graph.
+   *
+   * @generated from field: string assistant_id = 13;
+   */
+  assistantId?: string;
+
+  /**
+   * The number of the assistant's configuration that the run was given, from 1. A later change of the assistant does not
+   * change the run.
+   *
+   * @generated from field: int32 assistant_version = 14;
+   */
+  assistantVersion?: number;
+
+  /**
+   * When a delayed run joins its thread's order. Absent for a run without `after`, and once it has joined.
+   *
+   * @generated from field: google.protobuf.Timestamp due_at = 15;
+   */
+  dueAt?: TimestampJson;
+
+  /**
+   * The run whose node created this one. Absent for one that was not created by a run.
+   *
+   * @generated from field: reins.v1.ParentRun parent = 16;
+   */
+  parent?: ParentRunJson;
 };
 
 /**
@@ -207,6 +267,69 @@ export type RunJson = {
  */
 export const RunSchema: GenMessage<Run, {jsonType: RunJson}> = /*@__PURE__*/
   messageDesc(file_reins_v1_run, 0);
+
+/**
+ * The run whose node created a run.
+ *
+ * @generated from message reins.v1.ParentRun
+ */
+export type ParentRun = Message<"reins.v1.ParentRun"> & {
+  /**
+   * The parent's thread.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId: string;
+
+  /**
+   * The parent.
+   *
+   * @generated from field: string run_id = 2;
+   */
+  runId: string;
+
+  /**
+   * The run lives on when its parent is cancelled.
+   *
+   * @generated from field: bool independent = 3;
+   */
+  independent: boolean;
+};
+
+/**
+ * The run whose node created a run.
+ *
+ * @generated from message reins.v1.ParentRun
+ */
+export type ParentRunJson = {
+  /**
+   * The parent's thread.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId?: string;
+
+  /**
+   * The parent.
+   *
+   * @generated from field: string run_id = 2;
+   */
+  runId?: string;
+
+  /**
+   * The run lives on when its parent is cancelled.
+   *
+   * @generated from field: bool independent = 3;
+   */
+  independent?: boolean;
+};
+
+/**
+ * Describes the message reins.v1.ParentRun.
+ * Use `create(ParentRunSchema)` to create a new message.
+ */
+export const ParentRunSchema: GenMessage<ParentRun, {jsonType: ParentRunJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_run, 1);
 
 /**
  * What a run is to do. The fields are kept with the run.
@@ -257,7 +380,7 @@ export type RunSpec = Message<"reins.v1.RunSpec"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * Start from this checkpoint of the thread instead of its newest one (time travel).
+   * Start from this checkpoint of the thread instead of its newest one (time travel). Not together with `checkpoint`.
    *
    * @generated from field: string checkpoint_id = 7;
    */
@@ -312,6 +435,37 @@ export type RunSpec = Message<"reins.v1.RunSpec"> & {
    * @generated from field: google.protobuf.Duration timeout = 14;
    */
   timeout?: Duration | undefined;
+
+  /**
+   * Start from this checkpoint, which may be a subgraph's: one that a ThreadState has shown. Not together with
+   * `checkpoint_id`.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 15;
+   */
+  checkpoint?: Checkpoint | undefined;
+
+  /**
+   * Join the thread's order only after this time, 0 to 10 years. Until then the run is PENDING and counts as live, but holds
+   * up no other.
+   *
+   * @generated from field: google.protobuf.Duration after = 16;
+   */
+  after?: Duration | undefined;
+
+  /**
+   * Of a stateless run: what becomes of its temporary thread at its end; DELETE when unspecified.
+   *
+   * @generated from field: reins.v1.OnCompletion on_completion = 17;
+   */
+  onCompletion: OnCompletion;
+
+  /**
+   * An http or https URL that gets one POST with the run's outcome as JSON when the run is over, however it ended, a rollback
+   * included. Tried again for some minutes when it is not answered with a 2xx status.
+   *
+   * @generated from field: string webhook = 18;
+   */
+  webhook: string;
 };
 
 /**
@@ -363,7 +517,7 @@ export type RunSpecJson = {
   metadata?: StructJson;
 
   /**
-   * Start from this checkpoint of the thread instead of its newest one (time travel).
+   * Start from this checkpoint of the thread instead of its newest one (time travel). Not together with `checkpoint`.
    *
    * @generated from field: string checkpoint_id = 7;
    */
@@ -418,6 +572,37 @@ export type RunSpecJson = {
    * @generated from field: google.protobuf.Duration timeout = 14;
    */
   timeout?: DurationJson;
+
+  /**
+   * Start from this checkpoint, which may be a subgraph's: one that a ThreadState has shown. Not together with
+   * `checkpoint_id`.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 15;
+   */
+  checkpoint?: CheckpointJson;
+
+  /**
+   * Join the thread's order only after this time, 0 to 10 years. Until then the run is PENDING and counts as live, but holds
+   * up no other.
+   *
+   * @generated from field: google.protobuf.Duration after = 16;
+   */
+  after?: DurationJson;
+
+  /**
+   * Of a stateless run: what becomes of its temporary thread at its end; DELETE when unspecified.
+   *
+   * @generated from field: reins.v1.OnCompletion on_completion = 17;
+   */
+  onCompletion?: OnCompletionJson;
+
+  /**
+   * An http or https URL that gets one POST with the run's outcome as JSON when the run is over, however it ended, a rollback
+   * included. Tried again for some minutes when it is not answered with a 2xx status.
+   *
+   * @generated from field: string webhook = 18;
+   */
+  webhook?: string;
 };
 
 /**
@@ -425,7 +610,7 @@ export type RunSpecJson = {
  * Use `create(RunSpecSchema)` to create a new message.
  */
 export const RunSpecSchema: GenMessage<RunSpec, {jsonType: RunSpecJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 1);
+  messageDesc(file_reins_v1_run, 2);
 
 /**
  * LangGraph's RunnableConfig, as far as a client may set it.
@@ -490,7 +675,7 @@ export type RunConfigJson = {
  * Use `create(RunConfigSchema)` to create a new message.
  */
 export const RunConfigSchema: GenMessage<RunConfig, {jsonType: RunConfigJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 2);
+  messageDesc(file_reins_v1_run, 3);
 
 /**
  * LangGraph's Command: answer an interrupt, edit the state, or go to a node.
@@ -553,7 +738,7 @@ export type CommandJson = {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command, {jsonType: CommandJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 3);
+  messageDesc(file_reins_v1_run, 4);
 
 /**
  * Why a run failed.
@@ -602,7 +787,7 @@ export type RunErrorJson = {
  * Use `create(RunErrorSchema)` to create a new message.
  */
 export const RunErrorSchema: GenMessage<RunError, {jsonType: RunErrorJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 4);
+  messageDesc(file_reins_v1_run, 5);
 
 /**
  * The stored wish to stop a run, and what came of it.
@@ -625,7 +810,8 @@ export type Cancellation = Message<"reins.v1.Cancellation"> & {
   reason: string;
 
   /**
-   * Who asked: "client" for a call of the API, "disconnect" for a watcher that left.
+   * Who asked: "client" for a call of the API, "disconnect" for a watcher that left, "multitask" for a new run on the thread,
+   * "parent" for the cancel of the run that created this one.
    *
    * @generated from field: string requested_by = 3;
    */
@@ -658,6 +844,13 @@ export type Cancellation = Message<"reins.v1.Cancellation"> & {
    * @generated from field: reins.v1.CancelOutcome outcome = 7;
    */
   outcome: CancelOutcome;
+
+  /**
+   * The run for whose sake it was asked: the new run of a multitask strategy, or the parent. Empty otherwise.
+   *
+   * @generated from field: string cause_run_id = 8;
+   */
+  causeRunId: string;
 };
 
 /**
@@ -681,7 +874,8 @@ export type CancellationJson = {
   reason?: string;
 
   /**
-   * Who asked: "client" for a call of the API, "disconnect" for a watcher that left.
+   * Who asked: "client" for a call of the API, "disconnect" for a watcher that left, "multitask" for a new run on the thread,
+   * "parent" for the cancel of the run that created this one.
    *
    * @generated from field: string requested_by = 3;
    */
@@ -714,6 +908,13 @@ export type CancellationJson = {
    * @generated from field: reins.v1.CancelOutcome outcome = 7;
    */
   outcome?: CancelOutcomeJson;
+
+  /**
+   * The run for whose sake it was asked: the new run of a multitask strategy, or the parent. Empty otherwise.
+   *
+   * @generated from field: string cause_run_id = 8;
+   */
+  causeRunId?: string;
 };
 
 /**
@@ -721,7 +922,7 @@ export type CancellationJson = {
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation, {jsonType: CancellationJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 5);
+  messageDesc(file_reins_v1_run, 6);
 
 /**
  * Where a run is in its life.
@@ -915,6 +1116,20 @@ export const MultitaskStrategy = {
    * @generated from enum value: MULTITASK_STRATEGY_REJECT = 2;
    */
   REJECT: 2,
+
+  /**
+   * Cancel all live runs that were created before with INTERRUPT, and start when they are really over, on what they left.
+   *
+   * @generated from enum value: MULTITASK_STRATEGY_INTERRUPT = 3;
+   */
+  INTERRUPT: 3,
+
+  /**
+   * Cancel all live runs that were created before with ROLLBACK, and start when they are gone, on the state before them.
+   *
+   * @generated from enum value: MULTITASK_STRATEGY_ROLLBACK = 4;
+   */
+  ROLLBACK: 4,
 } as const;
 
 /**
@@ -929,13 +1144,61 @@ export type MultitaskStrategy = (typeof MultitaskStrategy)[keyof typeof Multitas
  *
  * @generated from enum reins.v1.MultitaskStrategy
  */
-export type MultitaskStrategyJson = "MULTITASK_STRATEGY_UNSPECIFIED" | "MULTITASK_STRATEGY_ENQUEUE" | "MULTITASK_STRATEGY_REJECT";
+export type MultitaskStrategyJson = "MULTITASK_STRATEGY_UNSPECIFIED" | "MULTITASK_STRATEGY_ENQUEUE" | "MULTITASK_STRATEGY_REJECT" | "MULTITASK_STRATEGY_INTERRUPT" | "MULTITASK_STRATEGY_ROLLBACK";
 
 /**
  * Describes the enum reins.v1.MultitaskStrategy.
  */
 export const MultitaskStrategySchema: GenEnum<MultitaskStrategy, MultitaskStrategyJson> = /*@__PURE__*/
   enumDesc(file_reins_v1_run, 2);
+
+/**
+ * What becomes of a stateless run's temporary thread when the run is over.
+ *
+ * @generated from enum reins.v1.OnCompletion
+ */
+export const OnCompletion = {
+  /**
+   * The same as DELETE.
+   *
+   * @generated from enum value: ON_COMPLETION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is removed with the run, once those who wait for the run have their answer.
+   *
+   * @generated from enum value: ON_COMPLETION_DELETE = 1;
+   */
+  DELETE: 1,
+
+  /**
+   * It stays, as a thread like any other.
+   *
+   * @generated from enum value: ON_COMPLETION_KEEP = 2;
+   */
+  KEEP: 2,
+} as const;
+
+/**
+ * What becomes of a stateless run's temporary thread when the run is over.
+ *
+ * @generated from enum reins.v1.OnCompletion
+ */
+export type OnCompletion = (typeof OnCompletion)[keyof typeof OnCompletion] | UnknownEnum;
+
+/**
+ * What becomes of a stateless run's temporary thread when the run is over.
+ *
+ * @generated from enum reins.v1.OnCompletion
+ */
+export type OnCompletionJson = "ON_COMPLETION_UNSPECIFIED" | "ON_COMPLETION_DELETE" | "ON_COMPLETION_KEEP";
+
+/**
+ * Describes the enum reins.v1.OnCompletion.
+ */
+export const OnCompletionSchema: GenEnum<OnCompletion, OnCompletionJson> = /*@__PURE__*/
+  enumDesc(file_reins_v1_run, 3);
 
 /**
  * When checkpoints are stored.
@@ -990,7 +1253,7 @@ export type DurabilityJson = "DURABILITY_UNSPECIFIED" | "DURABILITY_SYNC" | "DUR
  * Describes the enum reins.v1.Durability.
  */
 export const DurabilitySchema: GenEnum<Durability, DurabilityJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 3);
+  enumDesc(file_reins_v1_run, 4);
 
 /**
  * What to do with the run when the caller of a wait or stream is gone before the run's end. A deadline sent on the wire is
@@ -1019,6 +1282,13 @@ export const OnDisconnect = {
    * @generated from enum value: ON_DISCONNECT_CANCEL = 2;
    */
   CANCEL: 2,
+
+  /**
+   * The same, but only when nobody is left who waits for the run or reads its events.
+   *
+   * @generated from enum value: ON_DISCONNECT_CANCEL_IF_LAST = 3;
+   */
+  CANCEL_IF_LAST: 3,
 } as const;
 
 /**
@@ -1035,13 +1305,13 @@ export type OnDisconnect = (typeof OnDisconnect)[keyof typeof OnDisconnect] | Un
  *
  * @generated from enum reins.v1.OnDisconnect
  */
-export type OnDisconnectJson = "ON_DISCONNECT_UNSPECIFIED" | "ON_DISCONNECT_CONTINUE" | "ON_DISCONNECT_CANCEL";
+export type OnDisconnectJson = "ON_DISCONNECT_UNSPECIFIED" | "ON_DISCONNECT_CONTINUE" | "ON_DISCONNECT_CANCEL" | "ON_DISCONNECT_CANCEL_IF_LAST";
 
 /**
  * Describes the enum reins.v1.OnDisconnect.
  */
 export const OnDisconnectSchema: GenEnum<OnDisconnect, OnDisconnectJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 4);
+  enumDesc(file_reins_v1_run, 5);
 
 /**
  * The two ways to cancel.
@@ -1089,7 +1359,7 @@ export type CancelActionJson = "CANCEL_ACTION_UNSPECIFIED" | "CANCEL_ACTION_INTE
  * Describes the enum reins.v1.CancelAction.
  */
 export const CancelActionSchema: GenEnum<CancelAction, CancelActionJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 5);
+  enumDesc(file_reins_v1_run, 6);
 
 /**
  * What became of a cancel request.
@@ -1172,5 +1442,5 @@ export type CancelOutcomeJson = "CANCEL_OUTCOME_UNSPECIFIED" | "CANCEL_OUTCOME_R
  * Describes the enum reins.v1.CancelOutcome.
  */
 export const CancelOutcomeSchema: GenEnum<CancelOutcome, CancelOutcomeJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 6);
+  enumDesc(file_reins_v1_run, 7);
 

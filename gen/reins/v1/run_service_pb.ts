@@ -5,13 +5,13 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration, DurationJson, StructJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Duration, DurationJson, StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Interrupt, InterruptJson } from "./checkpoint_pb.ts";
 import { file_reins_v1_checkpoint } from "./checkpoint_pb.ts";
 import type { Payload, PayloadFormat, PayloadFormatJson, PayloadJson } from "./payload_pb.ts";
 import { file_reins_v1_payload } from "./payload_pb.ts";
-import type { CancelAction, CancelActionJson, CancelOutcome, CancelOutcomeJson, OnDisconnect, OnDisconnectJson, Run, RunJson, RunSpec, RunSpecJson, RunStatus, RunStatusJson, StreamMode, StreamModeJson } from "./run_pb.ts";
+import type { CancelAction, CancelActionJson, CancelOutcome, CancelOutcomeJson, OnDisconnect, OnDisconnectJson, ParentRun, ParentRunJson, Run, RunJson, RunSpec, RunSpecJson, RunStatus, RunStatusJson, StreamMode, StreamModeJson } from "./run_pb.ts";
 import { file_reins_v1_run } from "./run_pb.ts";
 import type { RunEvent, RunEventJson } from "./run_event_pb.ts";
 import { file_reins_v1_run_event } from "./run_event_pb.ts";
@@ -21,7 +21,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/run_service.proto.
  */
 export const file_reins_v1_run_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpyZWlucy92MS9ydW5fc2VydmljZS5wcm90bxIIcmVpbnMudjEirQEKEENyZWF0ZVJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIbCgZydW5faWQYAiABKAlCC7pICNgBAXIDsAEBEicKBHNwZWMYAyABKAsyES5yZWlucy52MS5SdW5TcGVjQga6SAPIAQESNgoNaWZfbm90X2V4aXN0cxgEIAEoDjIVLnJlaW5zLnYxLklmTm90RXhpc3RzQgi6SAWCAQIQASIvChFDcmVhdGVSdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4izQEKDldhaXRSdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIInkKD1dhaXRSdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0IroBChBTdHJlYW1SdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIjcKEVN0cmVhbVJ1blJlc3BvbnNlEiIKBmV2ZW50cxgBIAMoCzISLnJlaW5zLnYxLlJ1bkV2ZW50IoEBCg1HZXRSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIiwKDkdldFJ1blJlc3BvbnNlEhoKA3J1bhgBIAEoCzINLnJlaW5zLnYxLlJ1biKhAgoPTGlzdFJ1bnNSZXF1ZXN0Eh4KCXRocmVhZF9pZBgBIAEoCUILukgI2AEBcgOwAQESOAoIc3RhdHVzZXMYAiADKA4yEy5yZWlucy52MS5SdW5TdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMY6AcSOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIRCglvbWl0X3NwZWMYByABKAgiSAoQTGlzdFJ1bnNSZXNwb25zZRIbCgRydW5zGAEgAygLMg0ucmVpbnMudjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChBEZWxldGVSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABASITChFEZWxldGVSdW5SZXNwb25zZSKNAgoOSm9pblJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEjcKDW9uX2Rpc2Nvbm5lY3QYAyABKA4yFi5yZWlucy52MS5PbkRpc2Nvbm5lY3RCCLpIBYIBAhABEjsKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABI5Cg5wYXlsb2FkX2Zvcm1hdBgFIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAYgASgIInkKD0pvaW5SdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0IpgCChRKb2luUnVuU3RyZWFtUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAQSPQoMc3RyZWFtX21vZGVzGAQgAygOMhQucmVpbnMudjEuU3RyZWFtTW9kZUIRukgOkgELGAEiB4IBBBABIAASNwoNb25fZGlzY29ubmVjdBgFIAEoDjIWLnJlaW5zLnYxLk9uRGlzY29ubmVjdEIIukgFggECEAESOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQASI7ChVKb2luUnVuU3RyZWFtUmVzcG9uc2USIgoGZXZlbnRzGAEgAygLMhIucmVpbnMudjEuUnVuRXZlbnQi5QEKEENhbmNlbFJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEjAKBmFjdGlvbhgDIAEoDjIWLnJlaW5zLnYxLkNhbmNlbEFjdGlvbkIIukgFggECEAESDAoEd2FpdBgEIAEoCBJACgx3YWl0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABIYCgZyZWFzb24YBiABKAlCCLpIBXIDGOgHIlkKEUNhbmNlbFJ1blJlc3BvbnNlEigKB291dGNvbWUYASABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEhoKA3J1bhgCIAEoCzINLnJlaW5zLnYxLlJ1biKNAgoRQ2FuY2VsUnVuc1JlcXVlc3QSIAoEcnVucxgBIAEoCzIQLnJlaW5zLnYxLlJ1bklkc0gAEikKBmZpbHRlchgCIAEoCzIXLnJlaW5zLnYxLkxpdmVSdW5GaWx0ZXJIABIwCgZhY3Rpb24YAyABKA4yFi5yZWlucy52MS5DYW5jZWxBY3Rpb25CCLpIBYIBAhABEgwKBHdhaXQYBCABKAgSQAoMd2FpdF90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgASGAoGcmVhc29uGAYgASgJQgi6SAVyAxjoB0IPCgZ0YXJnZXQSBbpIAggBIkwKBlJ1bklkcxIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiUKB3J1bl9pZHMYAiADKAlCFLpIEZIBDggBEJBOGAEiBXIDsAEBImQKDUxpdmVSdW5GaWx0ZXISMwoGc3RhdHVzGAEgASgOMhcucmVpbnMudjEuTGl2ZVJ1blN0YXR1c0IKukgHggEEEAEgABIeCgl0aHJlYWRfaWQYAiABKAlCC7pICNgBAXIDsAEBInoKEkNhbmNlbFJ1bnNSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucmVpbnMudjEuQ2FuY2VsUnVuc1Jlc3VsdBIpCgZjb3VudHMYAiADKAsyGS5yZWlucy52MS5DYW5jZWxSdW5zQ291bnQSDAoEbW9yZRgDIAEoCCKEAQoQQ2FuY2VsUnVuc1Jlc3VsdBIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEigKB291dGNvbWUYAyABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEiMKBnN0YXR1cxgEIAEoDjITLnJlaW5zLnYxLlJ1blN0YXR1cyJKCg9DYW5jZWxSdW5zQ291bnQSKAoHb3V0Y29tZRgBIAEoDjIXLnJlaW5zLnYxLkNhbmNlbE91dGNvbWUSDQoFY291bnQYAiABKAUqYAoLSWZOb3RFeGlzdHMSHQoZSUZfTk9UX0VYSVNUU19VTlNQRUNJRklFRBAAEhgKFElGX05PVF9FWElTVFNfUkVKRUNUEAESGAoUSUZfTk9UX0VYSVNUU19DUkVBVEUQAiqDAQoNTGl2ZVJ1blN0YXR1cxIfChtMSVZFX1JVTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIbChdMSVZFX1JVTl9TVEFUVVNfUEVORElORxABEhsKF0xJVkVfUlVOX1NUQVRVU19SVU5OSU5HEAISFwoTTElWRV9SVU5fU1RBVFVTX0FMTBADMsMFCgpSdW5TZXJ2aWNlEkQKCUNyZWF0ZVJ1bhIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5yZWlucy52MS5DcmVhdGVSdW5SZXNwb25zZRI+CgdXYWl0UnVuEhgucmVpbnMudjEuV2FpdFJ1blJlcXVlc3QaGS5yZWlucy52MS5XYWl0UnVuUmVzcG9uc2USRgoJU3RyZWFtUnVuEhoucmVpbnMudjEuU3RyZWFtUnVuUmVxdWVzdBobLnJlaW5zLnYxLlN0cmVhbVJ1blJlc3BvbnNlMAESOwoGR2V0UnVuEhcucmVpbnMudjEuR2V0UnVuUmVxdWVzdBoYLnJlaW5zLnYxLkdldFJ1blJlc3BvbnNlEkEKCExpc3RSdW5zEhkucmVpbnMudjEuTGlzdFJ1bnNSZXF1ZXN0GhoucmVpbnMudjEuTGlzdFJ1bnNSZXNwb25zZRJECglEZWxldGVSdW4SGi5yZWlucy52MS5EZWxldGVSdW5SZXF1ZXN0GhsucmVpbnMudjEuRGVsZXRlUnVuUmVzcG9uc2USPgoHSm9pblJ1bhIYLnJlaW5zLnYxLkpvaW5SdW5SZXF1ZXN0GhkucmVpbnMudjEuSm9pblJ1blJlc3BvbnNlElIKDUpvaW5SdW5TdHJlYW0SHi5yZWlucy52MS5Kb2luUnVuU3RyZWFtUmVxdWVzdBofLnJlaW5zLnYxLkpvaW5SdW5TdHJlYW1SZXNwb25zZTABEkQKCUNhbmNlbFJ1bhIaLnJlaW5zLnYxLkNhbmNlbFJ1blJlcXVlc3QaGy5yZWlucy52MS5DYW5jZWxSdW5SZXNwb25zZRJHCgpDYW5jZWxSdW5zEhsucmVpbnMudjEuQ2FuY2VsUnVuc1JlcXVlc3QaHC5yZWlucy52MS5DYW5jZWxSdW5zUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run, file_reins_v1_run_event]);
+  fileDesc("ChpyZWlucy92MS9ydW5fc2VydmljZS5wcm90bxIIcmVpbnMudjEi8wEKEENyZWF0ZVJ1blJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIbCgZydW5faWQYAiABKAlCC7pICNgBAXIDsAEBEicKBHNwZWMYAyABKAsyES5yZWlucy52MS5SdW5TcGVjQga6SAPIAQESNgoNaWZfbm90X2V4aXN0cxgEIAEoDjIVLnJlaW5zLnYxLklmTm90RXhpc3RzQgi6SAWCAQIQARIcCgpyZXF1ZXN0X2lkGAUgASgJQgi6SAVyAxjIARIjCgZwYXJlbnQYBiABKAsyEy5yZWlucy52MS5QYXJlbnRSdW4iLwoRQ3JlYXRlUnVuUmVzcG9uc2USGgoDcnVuGAEgASgLMg0ucmVpbnMudjEuUnVuImoKFkJhdGNoQ3JlYXRlUnVuc1JlcXVlc3QSMgoEcnVucxgBIAMoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCCLpIBZIBAggBEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGMgBIjYKF0JhdGNoQ3JlYXRlUnVuc1Jlc3BvbnNlEhsKBHJ1bnMYASADKAsyDS5yZWlucy52MS5SdW4izQEKDldhaXRSdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIInkKD1dhaXRSdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0IroBChBTdHJlYW1SdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIjcKEVN0cmVhbVJ1blJlc3BvbnNlEiIKBmV2ZW50cxgBIAMoCzISLnJlaW5zLnYxLlJ1bkV2ZW50IoEBCg1HZXRSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIiwKDkdldFJ1blJlc3BvbnNlEhoKA3J1bhgBIAEoCzINLnJlaW5zLnYxLlJ1biKhAgoPTGlzdFJ1bnNSZXF1ZXN0Eh4KCXRocmVhZF9pZBgBIAEoCUILukgI2AEBcgOwAQESOAoIc3RhdHVzZXMYAiADKA4yEy5yZWlucy52MS5SdW5TdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMY6AcSOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIRCglvbWl0X3NwZWMYByABKAgiSAoQTGlzdFJ1bnNSZXNwb25zZRIbCgRydW5zGAEgAygLMg0ucmVpbnMudjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChBEZWxldGVSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABASITChFEZWxldGVSdW5SZXNwb25zZSKNAgoOSm9pblJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEjcKDW9uX2Rpc2Nvbm5lY3QYAyABKA4yFi5yZWlucy52MS5PbkRpc2Nvbm5lY3RCCLpIBYIBAhABEjsKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABI5Cg5wYXlsb2FkX2Zvcm1hdBgFIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAYgASgIInkKD0pvaW5SdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0IpgCChRKb2luUnVuU3RyZWFtUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAQSPQoMc3RyZWFtX21vZGVzGAQgAygOMhQucmVpbnMudjEuU3RyZWFtTW9kZUIRukgOkgELGAEiB4IBBBABIAASNwoNb25fZGlzY29ubmVjdBgFIAEoDjIWLnJlaW5zLnYxLk9uRGlzY29ubmVjdEIIukgFggECEAESOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQASI7ChVKb2luUnVuU3RyZWFtUmVzcG9uc2USIgoGZXZlbnRzGAEgAygLMhIucmVpbnMudjEuUnVuRXZlbnQigwIKEENhbmNlbFJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEjAKBmFjdGlvbhgDIAEoDjIWLnJlaW5zLnYxLkNhbmNlbEFjdGlvbkIIukgFggECEAESDAoEd2FpdBgEIAEoCBJACgx3YWl0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABIYCgZyZWFzb24YBiABKAlCCLpIBXIDGOgHEhwKCnJlcXVlc3RfaWQYByABKAlCCLpIBXIDGMgBIlkKEUNhbmNlbFJ1blJlc3BvbnNlEigKB291dGNvbWUYASABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEhoKA3J1bhgCIAEoCzINLnJlaW5zLnYxLlJ1biLCAgoRQ2FuY2VsUnVuc1JlcXVlc3QSIAoEcnVucxgBIAEoCzIQLnJlaW5zLnYxLlJ1bklkc0gAEikKBmZpbHRlchgCIAEoCzIXLnJlaW5zLnYxLkxpdmVSdW5GaWx0ZXJIABIwCgZhY3Rpb24YAyABKA4yFi5yZWlucy52MS5DYW5jZWxBY3Rpb25CCLpIBYIBAhABEgwKBHdhaXQYBCABKAgSQAoMd2FpdF90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgASGAoGcmVhc29uGAYgASgJQgi6SAVyAxjoBxIVCg12YWxpZGF0ZV9vbmx5GAcgASgIEhwKCnBhZ2VfdG9rZW4YCCABKAlCCLpIBXIDGOgHQg8KBnRhcmdldBIFukgCCAEiTAoGUnVuSWRzEhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESJQoHcnVuX2lkcxgCIAMoCUIUukgRkgEOCAEQkE4YASIFcgOwAQEiwwEKDUxpdmVSdW5GaWx0ZXISMwoGc3RhdHVzGAEgASgOMhcucmVpbnMudjEuTGl2ZVJ1blN0YXR1c0IKukgHggEEEAEgABIeCgl0aHJlYWRfaWQYAiABKAlCC7pICNgBAXIDsAEBEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIyCg5jcmVhdGVkX2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikwEKEkNhbmNlbFJ1bnNSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucmVpbnMudjEuQ2FuY2VsUnVuc1Jlc3VsdBIpCgZjb3VudHMYAiADKAsyGS5yZWlucy52MS5DYW5jZWxSdW5zQ291bnQSDAoEbW9yZRgDIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAkihAEKEENhbmNlbFJ1bnNSZXN1bHQSDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIoCgdvdXRjb21lGAMgASgOMhcucmVpbnMudjEuQ2FuY2VsT3V0Y29tZRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMiSgoPQ2FuY2VsUnVuc0NvdW50EigKB291dGNvbWUYASABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEg0KBWNvdW50GAIgASgFKmAKC0lmTm90RXhpc3RzEh0KGUlGX05PVF9FWElTVFNfVU5TUEVDSUZJRUQQABIYChRJRl9OT1RfRVhJU1RTX1JFSkVDVBABEhgKFElGX05PVF9FWElTVFNfQ1JFQVRFEAIqgwEKDUxpdmVSdW5TdGF0dXMSHwobTElWRV9SVU5fU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXTElWRV9SVU5fU1RBVFVTX1BFTkRJTkcQARIbChdMSVZFX1JVTl9TVEFUVVNfUlVOTklORxACEhcKE0xJVkVfUlVOX1NUQVRVU19BTEwQAzKbBgoKUnVuU2VydmljZRJECglDcmVhdGVSdW4SGi5yZWlucy52MS5DcmVhdGVSdW5SZXF1ZXN0GhsucmVpbnMudjEuQ3JlYXRlUnVuUmVzcG9uc2USVgoPQmF0Y2hDcmVhdGVSdW5zEiAucmVpbnMudjEuQmF0Y2hDcmVhdGVSdW5zUmVxdWVzdBohLnJlaW5zLnYxLkJhdGNoQ3JlYXRlUnVuc1Jlc3BvbnNlEj4KB1dhaXRSdW4SGC5yZWlucy52MS5XYWl0UnVuUmVxdWVzdBoZLnJlaW5zLnYxLldhaXRSdW5SZXNwb25zZRJGCglTdHJlYW1SdW4SGi5yZWlucy52MS5TdHJlYW1SdW5SZXF1ZXN0GhsucmVpbnMudjEuU3RyZWFtUnVuUmVzcG9uc2UwARI7CgZHZXRSdW4SFy5yZWlucy52MS5HZXRSdW5SZXF1ZXN0GhgucmVpbnMudjEuR2V0UnVuUmVzcG9uc2USQQoITGlzdFJ1bnMSGS5yZWlucy52MS5MaXN0UnVuc1JlcXVlc3QaGi5yZWlucy52MS5MaXN0UnVuc1Jlc3BvbnNlEkQKCURlbGV0ZVJ1bhIaLnJlaW5zLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5yZWlucy52MS5EZWxldGVSdW5SZXNwb25zZRI+CgdKb2luUnVuEhgucmVpbnMudjEuSm9pblJ1blJlcXVlc3QaGS5yZWlucy52MS5Kb2luUnVuUmVzcG9uc2USUgoNSm9pblJ1blN0cmVhbRIeLnJlaW5zLnYxLkpvaW5SdW5TdHJlYW1SZXF1ZXN0Gh8ucmVpbnMudjEuSm9pblJ1blN0cmVhbVJlc3BvbnNlMAESRAoJQ2FuY2VsUnVuEhoucmVpbnMudjEuQ2FuY2VsUnVuUmVxdWVzdBobLnJlaW5zLnYxLkNhbmNlbFJ1blJlc3BvbnNlEkcKCkNhbmNlbFJ1bnMSGy5yZWlucy52MS5DYW5jZWxSdW5zUmVxdWVzdBocLnJlaW5zLnYxLkNhbmNlbFJ1bnNSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run, file_reins_v1_run_event]);
 
 /**
  * Asks for a new run.
@@ -30,7 +30,7 @@ export const file_reins_v1_run_service: GenFile = /*@__PURE__*/
  */
 export type CreateRunRequest = Message<"reins.v1.CreateRunRequest"> & {
   /**
-   * The thread to run on.
+   * The thread to run on. Empty for a stateless run, which gets a temporary thread: `on_completion` says what becomes of it.
    *
    * @generated from field: string thread_id = 1;
    */
@@ -56,6 +56,21 @@ export type CreateRunRequest = Message<"reins.v1.CreateRunRequest"> & {
    * @generated from field: reins.v1.IfNotExists if_not_exists = 4;
    */
   ifNotExists: IfNotExists;
+
+  /**
+   * Chosen by the client to make a retry safe: for a day the same id with the same request answers the same run.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * The run whose node creates this one. It is cancelled with its parent unless it is independent, and does not wait for a
+   * slot that its parent holds.
+   *
+   * @generated from field: reins.v1.ParentRun parent = 6;
+   */
+  parent?: ParentRun | undefined;
 };
 
 /**
@@ -65,7 +80,7 @@ export type CreateRunRequest = Message<"reins.v1.CreateRunRequest"> & {
  */
 export type CreateRunRequestJson = {
   /**
-   * The thread to run on.
+   * The thread to run on. Empty for a stateless run, which gets a temporary thread: `on_completion` says what becomes of it.
    *
    * @generated from field: string thread_id = 1;
    */
@@ -91,6 +106,21 @@ export type CreateRunRequestJson = {
    * @generated from field: reins.v1.IfNotExists if_not_exists = 4;
    */
   ifNotExists?: IfNotExistsJson;
+
+  /**
+   * Chosen by the client to make a retry safe: for a day the same id with the same request answers the same run.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId?: string;
+
+  /**
+   * The run whose node creates this one. It is cancelled with its parent unless it is independent, and does not wait for a
+   * slot that its parent holds.
+   *
+   * @generated from field: reins.v1.ParentRun parent = 6;
+   */
+  parent?: ParentRunJson;
 };
 
 /**
@@ -134,6 +164,90 @@ export type CreateRunResponseJson = {
  */
 export const CreateRunResponseSchema: GenMessage<CreateRunResponse, {jsonType: CreateRunResponseJson}> = /*@__PURE__*/
   messageDesc(file_reins_v1_run_service, 1);
+
+/**
+ * Asks for new stateless runs.
+ *
+ * @generated from message reins.v1.BatchCreateRunsRequest
+ */
+export type BatchCreateRunsRequest = Message<"reins.v1.BatchCreateRunsRequest"> & {
+  /**
+   * 1 to 100 runs, without thread_id, run_id and request_id: the server chooses the ids.
+   *
+   * @generated from field: repeated reins.v1.CreateRunRequest runs = 1;
+   */
+  runs: CreateRunRequest[];
+
+  /**
+   * Chosen by the client to make a retry safe: for a day the same id with the same request answers the same runs.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks for new stateless runs.
+ *
+ * @generated from message reins.v1.BatchCreateRunsRequest
+ */
+export type BatchCreateRunsRequestJson = {
+  /**
+   * 1 to 100 runs, without thread_id, run_id and request_id: the server chooses the ids.
+   *
+   * @generated from field: repeated reins.v1.CreateRunRequest runs = 1;
+   */
+  runs?: CreateRunRequestJson[];
+
+  /**
+   * Chosen by the client to make a retry safe: for a day the same id with the same request answers the same runs.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message reins.v1.BatchCreateRunsRequest.
+ * Use `create(BatchCreateRunsRequestSchema)` to create a new message.
+ */
+export const BatchCreateRunsRequestSchema: GenMessage<BatchCreateRunsRequest, {jsonType: BatchCreateRunsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_run_service, 2);
+
+/**
+ * Answers the stored runs.
+ *
+ * @generated from message reins.v1.BatchCreateRunsResponse
+ */
+export type BatchCreateRunsResponse = Message<"reins.v1.BatchCreateRunsResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated reins.v1.Run runs = 1;
+   */
+  runs: Run[];
+};
+
+/**
+ * Answers the stored runs.
+ *
+ * @generated from message reins.v1.BatchCreateRunsResponse
+ */
+export type BatchCreateRunsResponseJson = {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated reins.v1.Run runs = 1;
+   */
+  runs?: RunJson[];
+};
+
+/**
+ * Describes the message reins.v1.BatchCreateRunsResponse.
+ * Use `create(BatchCreateRunsResponseSchema)` to create a new message.
+ */
+export const BatchCreateRunsResponseSchema: GenMessage<BatchCreateRunsResponse, {jsonType: BatchCreateRunsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_run_service, 3);
 
 /**
  * Asks for a new run and its outcome.
@@ -210,7 +324,7 @@ export type WaitRunRequestJson = {
  * Use `create(WaitRunRequestSchema)` to create a new message.
  */
 export const WaitRunRequestSchema: GenMessage<WaitRunRequest, {jsonType: WaitRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 2);
+  messageDesc(file_reins_v1_run_service, 4);
 
 /**
  * Answers the run at its end.
@@ -273,7 +387,7 @@ export type WaitRunResponseJson = {
  * Use `create(WaitRunResponseSchema)` to create a new message.
  */
 export const WaitRunResponseSchema: GenMessage<WaitRunResponse, {jsonType: WaitRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 3);
+  messageDesc(file_reins_v1_run_service, 5);
 
 /**
  * Asks for a new run and its events.
@@ -336,7 +450,7 @@ export type StreamRunRequestJson = {
  * Use `create(StreamRunRequestSchema)` to create a new message.
  */
 export const StreamRunRequestSchema: GenMessage<StreamRunRequest, {jsonType: StreamRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 4);
+  messageDesc(file_reins_v1_run_service, 6);
 
 /**
  * Some events, in order.
@@ -371,7 +485,7 @@ export type StreamRunResponseJson = {
  * Use `create(StreamRunResponseSchema)` to create a new message.
  */
 export const StreamRunResponseSchema: GenMessage<StreamRunResponse, {jsonType: StreamRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 5);
+  messageDesc(file_reins_v1_run_service, 7);
 
 /**
  * Names a run to read.
@@ -434,7 +548,7 @@ export type GetRunRequestJson = {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest, {jsonType: GetRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 6);
+  messageDesc(file_reins_v1_run_service, 8);
 
 /**
  * Answers the run.
@@ -469,7 +583,7 @@ export type GetRunResponseJson = {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse, {jsonType: GetRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 7);
+  messageDesc(file_reins_v1_run_service, 9);
 
 /**
  * Asks for runs.
@@ -588,7 +702,7 @@ export type ListRunsRequestJson = {
  * Use `create(ListRunsRequestSchema)` to create a new message.
  */
 export const ListRunsRequestSchema: GenMessage<ListRunsRequest, {jsonType: ListRunsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 8);
+  messageDesc(file_reins_v1_run_service, 10);
 
 /**
  * Answers a page of runs.
@@ -637,7 +751,7 @@ export type ListRunsResponseJson = {
  * Use `create(ListRunsResponseSchema)` to create a new message.
  */
 export const ListRunsResponseSchema: GenMessage<ListRunsResponse, {jsonType: ListRunsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 9);
+  messageDesc(file_reins_v1_run_service, 11);
 
 /**
  * Names a run to remove.
@@ -686,7 +800,7 @@ export type DeleteRunRequestJson = {
  * Use `create(DeleteRunRequestSchema)` to create a new message.
  */
 export const DeleteRunRequestSchema: GenMessage<DeleteRunRequest, {jsonType: DeleteRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 10);
+  messageDesc(file_reins_v1_run_service, 12);
 
 /**
  * The run is gone.
@@ -709,7 +823,7 @@ export type DeleteRunResponseJson = {
  * Use `create(DeleteRunResponseSchema)` to create a new message.
  */
 export const DeleteRunResponseSchema: GenMessage<DeleteRunResponse, {jsonType: DeleteRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 11);
+  messageDesc(file_reins_v1_run_service, 13);
 
 /**
  * Asks to wait for a run.
@@ -814,7 +928,7 @@ export type JoinRunRequestJson = {
  * Use `create(JoinRunRequestSchema)` to create a new message.
  */
 export const JoinRunRequestSchema: GenMessage<JoinRunRequest, {jsonType: JoinRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 12);
+  messageDesc(file_reins_v1_run_service, 14);
 
 /**
  * Answers the run.
@@ -877,7 +991,7 @@ export type JoinRunResponseJson = {
  * Use `create(JoinRunResponseSchema)` to create a new message.
  */
 export const JoinRunResponseSchema: GenMessage<JoinRunResponse, {jsonType: JoinRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 13);
+  messageDesc(file_reins_v1_run_service, 15);
 
 /**
  * Asks for the events of a run.
@@ -982,7 +1096,7 @@ export type JoinRunStreamRequestJson = {
  * Use `create(JoinRunStreamRequestSchema)` to create a new message.
  */
 export const JoinRunStreamRequestSchema: GenMessage<JoinRunStreamRequest, {jsonType: JoinRunStreamRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 14);
+  messageDesc(file_reins_v1_run_service, 16);
 
 /**
  * Some events, in order.
@@ -1017,7 +1131,7 @@ export type JoinRunStreamResponseJson = {
  * Use `create(JoinRunStreamResponseSchema)` to create a new message.
  */
 export const JoinRunStreamResponseSchema: GenMessage<JoinRunStreamResponse, {jsonType: JoinRunStreamResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 15);
+  messageDesc(file_reins_v1_run_service, 17);
 
 /**
  * Asks to stop a run.
@@ -1066,6 +1180,13 @@ export type CancelRunRequest = Message<"reins.v1.CancelRunRequest"> & {
    * @generated from field: string reason = 6;
    */
   reason: string;
+
+  /**
+   * Chosen by the client for its retries: for a day the same id with another request is refused.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
 };
 
 /**
@@ -1115,6 +1236,13 @@ export type CancelRunRequestJson = {
    * @generated from field: string reason = 6;
    */
   reason?: string;
+
+  /**
+   * Chosen by the client for its retries: for a day the same id with another request is refused.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId?: string;
 };
 
 /**
@@ -1122,7 +1250,7 @@ export type CancelRunRequestJson = {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest, {jsonType: CancelRunRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 16);
+  messageDesc(file_reins_v1_run_service, 18);
 
 /**
  * Answers what became of the request.
@@ -1171,7 +1299,7 @@ export type CancelRunResponseJson = {
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse, {jsonType: CancelRunResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 17);
+  messageDesc(file_reins_v1_run_service, 19);
 
 /**
  * Asks to stop many runs.
@@ -1229,6 +1357,20 @@ export type CancelRunsRequest = Message<"reins.v1.CancelRunsRequest"> & {
    * @generated from field: string reason = 6;
    */
   reason: string;
+
+  /**
+   * Change nothing: answer what the call would do, with the outcome REQUESTED (NEVER_STARTED for runs that wait).
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly: boolean;
+
+  /**
+   * `next_page_token` of the answer before, with the same filter; only with a filter.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken: string;
 };
 
 /**
@@ -1278,6 +1420,20 @@ export type CancelRunsRequestJson = {
    * @generated from field: string reason = 6;
    */
   reason?: string;
+
+  /**
+   * Change nothing: answer what the call would do, with the outcome REQUESTED (NEVER_STARTED for runs that wait).
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly?: boolean;
+
+  /**
+   * `next_page_token` of the answer before, with the same filter; only with a filter.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -1285,7 +1441,7 @@ export type CancelRunsRequestJson = {
  * Use `create(CancelRunsRequestSchema)` to create a new message.
  */
 export const CancelRunsRequestSchema: GenMessage<CancelRunsRequest, {jsonType: CancelRunsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 18);
+  messageDesc(file_reins_v1_run_service, 20);
 
 /**
  * Runs of one thread.
@@ -1334,7 +1490,7 @@ export type RunIdsJson = {
  * Use `create(RunIdsSchema)` to create a new message.
  */
 export const RunIdsSchema: GenMessage<RunIds, {jsonType: RunIdsJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 19);
+  messageDesc(file_reins_v1_run_service, 21);
 
 /**
  * Live runs by what is known of them.
@@ -1355,6 +1511,20 @@ export type LiveRunFilter = Message<"reins.v1.LiveRunFilter"> & {
    * @generated from field: string thread_id = 2;
    */
   threadId: string;
+
+  /**
+   * Only runs whose metadata has these fields with these values.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 3;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * Only runs that were created before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 4;
+   */
+  createdBefore?: Timestamp | undefined;
 };
 
 /**
@@ -1376,6 +1546,20 @@ export type LiveRunFilterJson = {
    * @generated from field: string thread_id = 2;
    */
   threadId?: string;
+
+  /**
+   * Only runs whose metadata has these fields with these values.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 3;
+   */
+  metadata?: StructJson;
+
+  /**
+   * Only runs that were created before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 4;
+   */
+  createdBefore?: TimestampJson;
 };
 
 /**
@@ -1383,7 +1567,7 @@ export type LiveRunFilterJson = {
  * Use `create(LiveRunFilterSchema)` to create a new message.
  */
 export const LiveRunFilterSchema: GenMessage<LiveRunFilter, {jsonType: LiveRunFilterJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 20);
+  messageDesc(file_reins_v1_run_service, 22);
 
 /**
  * Answers what became of the requests.
@@ -1406,11 +1590,18 @@ export type CancelRunsResponse = Message<"reins.v1.CancelRunsResponse"> & {
   counts: CancelRunsCount[];
 
   /**
-   * True when more than 10,000 runs matched: repeat the call for the rest.
+   * True when more than 10,000 runs matched.
    *
    * @generated from field: bool more = 3;
    */
   more: boolean;
+
+  /**
+   * Cancels the rest, given as `page_token`; empty when there is none.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -1434,11 +1625,18 @@ export type CancelRunsResponseJson = {
   counts?: CancelRunsCountJson[];
 
   /**
-   * True when more than 10,000 runs matched: repeat the call for the rest.
+   * True when more than 10,000 runs matched.
    *
    * @generated from field: bool more = 3;
    */
   more?: boolean;
+
+  /**
+   * Cancels the rest, given as `page_token`; empty when there is none.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -1446,7 +1644,7 @@ export type CancelRunsResponseJson = {
  * Use `create(CancelRunsResponseSchema)` to create a new message.
  */
 export const CancelRunsResponseSchema: GenMessage<CancelRunsResponse, {jsonType: CancelRunsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 21);
+  messageDesc(file_reins_v1_run_service, 23);
 
 /**
  * What became of one run.
@@ -1523,7 +1721,7 @@ export type CancelRunsResultJson = {
  * Use `create(CancelRunsResultSchema)` to create a new message.
  */
 export const CancelRunsResultSchema: GenMessage<CancelRunsResult, {jsonType: CancelRunsResultJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 22);
+  messageDesc(file_reins_v1_run_service, 24);
 
 /**
  * How many runs came out in one way.
@@ -1572,7 +1770,7 @@ export type CancelRunsCountJson = {
  * Use `create(CancelRunsCountSchema)` to create a new message.
  */
 export const CancelRunsCountSchema: GenMessage<CancelRunsCount, {jsonType: CancelRunsCountJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run_service, 23);
+  messageDesc(file_reins_v1_run_service, 25);
 
 /**
  * What to do when the thread does not exist.
@@ -1686,9 +1884,11 @@ export const LiveRunStatusSchema: GenEnum<LiveRunStatus, LiveRunStatusJson> = /*
  */
 export const RunService: GenService<{
   /**
-   * Stores a run, which starts as soon as its thread is free, and answers at once. Repeating it with a chosen `run_id`
-   * answers ALREADY_EXISTS (RUN_EXISTS). Errors: NOT_FOUND (THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND), INVALID_ARGUMENT
-   * (GRAPH_NOT_FOUND), FAILED_PRECONDITION (GRAPH_UNAVAILABLE), ABORTED (THREAD_BUSY with RunErrorDetail).
+   * Stores a run, which starts as soon as its thread is free, and answers at once. Repeating it with the same `request_id`
+   * answers the same run; with a chosen `run_id` only, ALREADY_EXISTS (RUN_EXISTS). Errors: NOT_FOUND (THREAD_NOT_FOUND,
+   * CHECKPOINT_NOT_FOUND, ASSISTANT_NOT_FOUND; RUN_NOT_FOUND for a parent, or for a repeat whose run is gone), INVALID_ARGUMENT
+   * (GRAPH_NOT_FOUND), ALREADY_EXISTS (REQUEST_EXISTS for a `request_id` that came with another body), FAILED_PRECONDITION
+   * (GRAPH_UNAVAILABLE), ABORTED (THREAD_BUSY with RunErrorDetail), RESOURCE_EXHAUSTED (INPUT_TOO_LARGE, TOO_MANY_RUNS).
    *
    * @generated from rpc reins.v1.RunService.CreateRun
    */
@@ -1696,6 +1896,17 @@ export const RunService: GenService<{
     methodKind: "unary";
     input: typeof CreateRunRequestSchema;
     output: typeof CreateRunResponseSchema;
+  },
+  /**
+   * Creates several stateless runs at once: all of them, or none. Repeating it with the same `request_id` answers the same
+   * runs. Errors: as CreateRun; the sentence names the run's place in the batch.
+   *
+   * @generated from rpc reins.v1.RunService.BatchCreateRuns
+   */
+  batchCreateRuns: {
+    methodKind: "unary";
+    input: typeof BatchCreateRunsRequestSchema;
+    output: typeof BatchCreateRunsResponseSchema;
   },
   /**
    * Creates a run and answers when it is over, however it ended. Errors: as CreateRun. A caller that leaves cancels the run
@@ -1779,7 +1990,8 @@ export const RunService: GenService<{
    * when the run is really over. Repeating it is safe: the same action answers OK with the same outcome as long as the run's
    * record, or for an hour its tombstone, lives; ROLLBACK after INTERRUPT upgrades a run that has not ended, INTERRUPT after
    * ROLLBACK leaves it a rollback. Errors: NOT_FOUND (RUN_NOT_FOUND); FAILED_PRECONDITION (RUN_NOT_CANCELLABLE with
-   * RunErrorDetail) when the run ended otherwise.
+   * RunErrorDetail) when the run ended otherwise; ALREADY_EXISTS (REQUEST_EXISTS) for a `request_id` that came with another
+   * body.
    *
    * @generated from rpc reins.v1.RunService.CancelRun
    */
@@ -1791,6 +2003,7 @@ export const RunService: GenService<{
   /**
    * Cancels many runs, by ids or by a filter. All requests are stored before the first run is signalled, newest first, so that
    * stopping one never starts the next. Answers an outcome a run; one bad id never hides the others. Repeating it is safe.
+   * Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
    *
    * @generated from rpc reins.v1.RunService.CancelRuns
    */

@@ -4,8 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, DurationJson, StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Interrupt, InterruptJson } from "./checkpoint_pb.ts";
 import { file_reins_v1_checkpoint } from "./checkpoint_pb.ts";
 import type { Payload, PayloadJson } from "./payload_pb.ts";
@@ -18,7 +18,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/thread.proto.
  */
 export const file_reins_v1_thread: GenFile = /*@__PURE__*/
-  fileDesc("ChVyZWlucy92MS90aHJlYWQucHJvdG8SCHJlaW5zLnYxIr0CCgZUaHJlYWQSEQoJdGhyZWFkX2lkGAEgASgJEiYKBnN0YXR1cxgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFN0YXR1cxIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoGdmFsdWVzGAYgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAcgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EiEKBWVycm9yGAggASgLMhIucmVpbnMudjEuUnVuRXJyb3IqlQEKDFRocmVhZFN0YXR1cxIdChlUSFJFQURfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSVEhSRUFEX1NUQVRVU19JRExFEAESFgoSVEhSRUFEX1NUQVRVU19CVVNZEAISHQoZVEhSRUFEX1NUQVRVU19JTlRFUlJVUFRFRBADEhcKE1RIUkVBRF9TVEFUVVNfRVJST1IQBGIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run]);
+  fileDesc("ChVyZWlucy92MS90aHJlYWQucHJvdG8SCHJlaW5zLnYxIooDCgZUaHJlYWQSEQoJdGhyZWFkX2lkGAEgASgJEiYKBnN0YXR1cxgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFN0YXR1cxIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoGdmFsdWVzGAYgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAcgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EiEKBWVycm9yGAggASgLMhIucmVpbnMudjEuUnVuRXJyb3ISEAoIZ3JhcGhfaWQYCSABKAkSJgoDdHRsGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCXRlbXBvcmFyeRgLIAEoCCqVAQoMVGhyZWFkU3RhdHVzEh0KGVRIUkVBRF9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJUSFJFQURfU1RBVFVTX0lETEUQARIWChJUSFJFQURfU1RBVFVTX0JVU1kQAhIdChlUSFJFQURfU1RBVFVTX0lOVEVSUlVQVEVEEAMSFwoTVEhSRUFEX1NUQVRVU19FUlJPUhAEYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run]);
 
 /**
  * A conversation: an ordered history of checkpoints.
@@ -82,6 +82,27 @@ export type Thread = Message<"reins.v1.Thread"> & {
    * @generated from field: reins.v1.RunError error = 8;
    */
   error?: RunError | undefined;
+
+  /**
+   * The graph that the thread's state belongs to. Empty before the first run or update.
+   *
+   * @generated from field: string graph_id = 9;
+   */
+  graphId: string;
+
+  /**
+   * How long the thread is kept after its last change while no run is live. For ever when absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 10;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * The temporary thread of a stateless run.
+   *
+   * @generated from field: bool temporary = 11;
+   */
+  temporary: boolean;
 };
 
 /**
@@ -146,6 +167,27 @@ export type ThreadJson = {
    * @generated from field: reins.v1.RunError error = 8;
    */
   error?: RunErrorJson;
+
+  /**
+   * The graph that the thread's state belongs to. Empty before the first run or update.
+   *
+   * @generated from field: string graph_id = 9;
+   */
+  graphId?: string;
+
+  /**
+   * How long the thread is kept after its last change while no run is live. For ever when absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 10;
+   */
+  ttl?: DurationJson;
+
+  /**
+   * The temporary thread of a stateless run.
+   *
+   * @generated from field: bool temporary = 11;
+   */
+  temporary?: boolean;
 };
 
 /**

@@ -5,13 +5,13 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { StructJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { ThreadState, ThreadStateJson } from "./checkpoint_pb.ts";
+import type { Duration, DurationJson, StructJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Checkpoint, CheckpointJson, ThreadState, ThreadStateJson } from "./checkpoint_pb.ts";
 import { file_reins_v1_checkpoint } from "./checkpoint_pb.ts";
-import type { PayloadFormat, PayloadFormatJson } from "./payload_pb.ts";
+import type { Payload, PayloadFormat, PayloadFormatJson, PayloadJson } from "./payload_pb.ts";
 import { file_reins_v1_payload } from "./payload_pb.ts";
-import type { Thread, ThreadJson } from "./thread_pb.ts";
+import type { Thread, ThreadJson, ThreadStatus, ThreadStatusJson } from "./thread_pb.ts";
 import { file_reins_v1_thread } from "./thread_pb.ts";
 import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -19,7 +19,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/thread_service.proto.
  */
 export const file_reins_v1_thread_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1yZWlucy92MS90aHJlYWRfc2VydmljZS5wcm90bxIIcmVpbnMudjEikQEKE0NyZWF0ZVRocmVhZFJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJaWZfZXhpc3RzGAMgASgOMhIucmVpbnMudjEuSWZFeGlzdHNCCLpIBYIBAhABIjgKFENyZWF0ZVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ/ChBHZXRUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgDIAEoCCI1ChFHZXRUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQiMgoTRGVsZXRlVGhyZWFkUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBIhYKFERlbGV0ZVRocmVhZFJlc3BvbnNlIqgBChVHZXRUaHJlYWRTdGF0ZVJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIiCg1jaGVja3BvaW50X2lkGAIgASgJQgu6SAjYAQFyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIIj4KFkdldFRocmVhZFN0YXRlUmVzcG9uc2USJAoFc3RhdGUYASABKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSLNAQoYTGlzdFRocmVhZEhpc3RvcnlSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGQoFbGltaXQYAiABKAVCCrpIBxoFGOgHKAASKQoUYmVmb3JlX2NoZWNrcG9pbnRfaWQYAyABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAQgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBSABKAgiQgoZTGlzdFRocmVhZEhpc3RvcnlSZXNwb25zZRIlCgZzdGF0ZXMYASADKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSpUCghJZkV4aXN0cxIZChVJRl9FWElTVFNfVU5TUEVDSUZJRUQQABITCg9JRl9FWElTVFNfUkFJU0UQARIYChRJRl9FWElTVFNfRE9fTk9USElORxACMqYDCg1UaHJlYWRTZXJ2aWNlEk0KDENyZWF0ZVRocmVhZBIdLnJlaW5zLnYxLkNyZWF0ZVRocmVhZFJlcXVlc3QaHi5yZWlucy52MS5DcmVhdGVUaHJlYWRSZXNwb25zZRJECglHZXRUaHJlYWQSGi5yZWlucy52MS5HZXRUaHJlYWRSZXF1ZXN0GhsucmVpbnMudjEuR2V0VGhyZWFkUmVzcG9uc2USTQoMRGVsZXRlVGhyZWFkEh0ucmVpbnMudjEuRGVsZXRlVGhyZWFkUmVxdWVzdBoeLnJlaW5zLnYxLkRlbGV0ZVRocmVhZFJlc3BvbnNlElMKDkdldFRocmVhZFN0YXRlEh8ucmVpbnMudjEuR2V0VGhyZWFkU3RhdGVSZXF1ZXN0GiAucmVpbnMudjEuR2V0VGhyZWFkU3RhdGVSZXNwb25zZRJcChFMaXN0VGhyZWFkSGlzdG9yeRIiLnJlaW5zLnYxLkxpc3RUaHJlYWRIaXN0b3J5UmVxdWVzdBojLnJlaW5zLnYxLkxpc3RUaHJlYWRIaXN0b3J5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_thread]);
+  fileDesc("Ch1yZWlucy92MS90aHJlYWRfc2VydmljZS5wcm90bxIIcmVpbnMudjEizQEKE0NyZWF0ZVRocmVhZFJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJaWZfZXhpc3RzGAMgASgOMhIucmVpbnMudjEuSWZFeGlzdHNCCLpIBYIBAhABEjoKA3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBIjgKFENyZWF0ZVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ/ChBHZXRUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgDIAEoCCI1ChFHZXRUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQikwIKE1VwZGF0ZVRocmVhZFJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKgoPcmVtb3ZlX21ldGFkYXRhGAMgAygJQhG6SA6SAQsQ6AcYASIEcgIQARI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBMgASOQoOcGF5bG9hZF9mb3JtYXQYBSABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgGIAEoCCI4ChRVcGRhdGVUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQixwEKDFRocmVhZEZpbHRlchImCgp0aHJlYWRfaWRzGAEgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQESKQoIbWV0YWRhdGEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnZhbHVlcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSOwoIc3RhdHVzZXMYBCADKA4yFi5yZWlucy52MS5UaHJlYWRTdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAIrECChRTZWFyY2hUaHJlYWRzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5yZWlucy52MS5UaHJlYWRGaWx0ZXISMQoHc29ydF9ieRgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFNvcnRCeUIIukgFggECEAESMQoKc29ydF9vcmRlchgDIAEoDjITLnJlaW5zLnYxLlNvcnRPcmRlckIIukgFggECEAESHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDGOgHEjkKDnBheWxvYWRfZm9ybWF0GAYgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYByABKAgiUwoVU2VhcmNoVGhyZWFkc1Jlc3BvbnNlEiEKB3RocmVhZHMYASADKAsyEC5yZWlucy52MS5UaHJlYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj0KE0NvdW50VGhyZWFkc1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYucmVpbnMudjEuVGhyZWFkRmlsdGVyIiUKFENvdW50VGhyZWFkc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDIqQBChFDb3B5VGhyZWFkUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiIKDW5ld190aHJlYWRfaWQYAiABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAMgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBCABKAgiNgoSQ29weVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ2ChNQcnVuZVRocmVhZHNSZXF1ZXN0EigKCnRocmVhZF9pZHMYASADKAlCFLpIEZIBDggBEOgHGAEiBXIDsAEBEjUKCHN0cmF0ZWd5GAIgASgOMhcucmVpbnMudjEuUHJ1bmVTdHJhdGVneUIKukgHggEEEAEgACJKChRQcnVuZVRocmVhZHNSZXNwb25zZRIZChFwcnVuZWRfdGhyZWFkX2lkcxgBIAMoCRIXCg9idXN5X3RocmVhZF9pZHMYAiADKAkiMgoTRGVsZXRlVGhyZWFkUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBIhYKFERlbGV0ZVRocmVhZFJlc3BvbnNlIuUBChVHZXRUaHJlYWRTdGF0ZVJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIiCg1jaGVja3BvaW50X2lkGAIgASgJQgu6SAjYAQFyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIEhEKCXN1YmdyYXBocxgFIAEoCBIoCgpjaGVja3BvaW50GAYgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludCI+ChZHZXRUaHJlYWRTdGF0ZVJlc3BvbnNlEiQKBXN0YXRlGAEgASgLMhUucmVpbnMudjEuVGhyZWFkU3RhdGUi6gEKGFVwZGF0ZVRocmVhZFN0YXRlUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiEKBnZhbHVlcxgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSGQoHYXNfbm9kZRgDIAEoCUIIukgFcgMY6AcSKAoKY2hlY2twb2ludBgEIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSHgoMYXNzaXN0YW50X2lkGAUgASgJQgi6SAVyAxjIARIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiRQoZVXBkYXRlVGhyZWFkU3RhdGVSZXNwb25zZRIoCgpjaGVja3BvaW50GAEgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludCKZAgoYTGlzdFRocmVhZEhpc3RvcnlSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGQoFbGltaXQYAiABKAVCCrpIBxoFGOgHKAASKQoUYmVmb3JlX2NoZWNrcG9pbnRfaWQYAyABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAQgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBSABKAgSKQoIbWV0YWRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh8KDWNoZWNrcG9pbnRfbnMYByABKAlCCLpIBXIDGOgHIkIKGUxpc3RUaHJlYWRIaXN0b3J5UmVzcG9uc2USJQoGc3RhdGVzGAEgAygLMhUucmVpbnMudjEuVGhyZWFkU3RhdGUqVAoISWZFeGlzdHMSGQoVSUZfRVhJU1RTX1VOU1BFQ0lGSUVEEAASEwoPSUZfRVhJU1RTX1JBSVNFEAESGAoUSUZfRVhJU1RTX0RPX05PVEhJTkcQAiqlAQoMVGhyZWFkU29ydEJ5Eh4KGlRIUkVBRF9TT1JUX0JZX1VOU1BFQ0lGSUVEEAASHQoZVEhSRUFEX1NPUlRfQllfQ1JFQVRFRF9BVBABEh0KGVRIUkVBRF9TT1JUX0JZX1VQREFURURfQVQQAhIcChhUSFJFQURfU09SVF9CWV9USFJFQURfSUQQAxIZChVUSFJFQURfU09SVF9CWV9TVEFUVVMQBCpcCglTb3J0T3JkZXISGgoWU09SVF9PUkRFUl9VTlNQRUNJRklFRBAAEhgKFFNPUlRfT1JERVJfQVNDRU5ESU5HEAESGQoVU09SVF9PUkRFUl9ERVNDRU5ESU5HEAIqagoNUHJ1bmVTdHJhdGVneRIeChpQUlVORV9TVFJBVEVHWV9VTlNQRUNJRklFRBAAEhkKFVBSVU5FX1NUUkFURUdZX0RFTEVURRABEh4KGlBSVU5FX1NUUkFURUdZX0tFRVBfTEFURVNUEAIyjAcKDVRocmVhZFNlcnZpY2USTQoMQ3JlYXRlVGhyZWFkEh0ucmVpbnMudjEuQ3JlYXRlVGhyZWFkUmVxdWVzdBoeLnJlaW5zLnYxLkNyZWF0ZVRocmVhZFJlc3BvbnNlEkQKCUdldFRocmVhZBIaLnJlaW5zLnYxLkdldFRocmVhZFJlcXVlc3QaGy5yZWlucy52MS5HZXRUaHJlYWRSZXNwb25zZRJNCgxVcGRhdGVUaHJlYWQSHS5yZWlucy52MS5VcGRhdGVUaHJlYWRSZXF1ZXN0Gh4ucmVpbnMudjEuVXBkYXRlVGhyZWFkUmVzcG9uc2USUAoNU2VhcmNoVGhyZWFkcxIeLnJlaW5zLnYxLlNlYXJjaFRocmVhZHNSZXF1ZXN0Gh8ucmVpbnMudjEuU2VhcmNoVGhyZWFkc1Jlc3BvbnNlEk0KDENvdW50VGhyZWFkcxIdLnJlaW5zLnYxLkNvdW50VGhyZWFkc1JlcXVlc3QaHi5yZWlucy52MS5Db3VudFRocmVhZHNSZXNwb25zZRJHCgpDb3B5VGhyZWFkEhsucmVpbnMudjEuQ29weVRocmVhZFJlcXVlc3QaHC5yZWlucy52MS5Db3B5VGhyZWFkUmVzcG9uc2USTQoMUHJ1bmVUaHJlYWRzEh0ucmVpbnMudjEuUHJ1bmVUaHJlYWRzUmVxdWVzdBoeLnJlaW5zLnYxLlBydW5lVGhyZWFkc1Jlc3BvbnNlEk0KDERlbGV0ZVRocmVhZBIdLnJlaW5zLnYxLkRlbGV0ZVRocmVhZFJlcXVlc3QaHi5yZWlucy52MS5EZWxldGVUaHJlYWRSZXNwb25zZRJTCg5HZXRUaHJlYWRTdGF0ZRIfLnJlaW5zLnYxLkdldFRocmVhZFN0YXRlUmVxdWVzdBogLnJlaW5zLnYxLkdldFRocmVhZFN0YXRlUmVzcG9uc2USXAoRVXBkYXRlVGhyZWFkU3RhdGUSIi5yZWlucy52MS5VcGRhdGVUaHJlYWRTdGF0ZVJlcXVlc3QaIy5yZWlucy52MS5VcGRhdGVUaHJlYWRTdGF0ZVJlc3BvbnNlElwKEUxpc3RUaHJlYWRIaXN0b3J5EiIucmVpbnMudjEuTGlzdFRocmVhZEhpc3RvcnlSZXF1ZXN0GiMucmVpbnMudjEuTGlzdFRocmVhZEhpc3RvcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_thread]);
 
 /**
  * Asks for a new thread.
@@ -47,6 +47,13 @@ export type CreateThreadRequest = Message<"reins.v1.CreateThreadRequest"> & {
    * @generated from field: reins.v1.IfExists if_exists = 3;
    */
   ifExists: IfExists;
+
+  /**
+   * How long the thread is kept after its last change while no run is live, 1 s to 10 years. For ever when absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 4;
+   */
+  ttl?: Duration | undefined;
 };
 
 /**
@@ -75,6 +82,13 @@ export type CreateThreadRequestJson = {
    * @generated from field: reins.v1.IfExists if_exists = 3;
    */
   ifExists?: IfExistsJson;
+
+  /**
+   * How long the thread is kept after its last change while no run is live, 1 s to 10 years. For ever when absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 4;
+   */
+  ttl?: DurationJson;
 };
 
 /**
@@ -218,6 +232,675 @@ export const GetThreadResponseSchema: GenMessage<GetThreadResponse, {jsonType: G
   messageDesc(file_reins_v1_thread_service, 3);
 
 /**
+ * Asks to change a thread.
+ *
+ * @generated from message reins.v1.UpdateThreadRequest
+ */
+export type UpdateThreadRequest = Message<"reins.v1.UpdateThreadRequest"> & {
+  /**
+   * UUID.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId: string;
+
+  /**
+   * Put over the thread's metadata, field by field at the top; other fields stay.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 2;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * Fields to remove from the metadata.
+   *
+   * @generated from field: repeated string remove_metadata = 3;
+   */
+  removeMetadata: string[];
+
+  /**
+   * How long the thread is kept after its last change while no run is live, 1 s to 10 years; 0 means for ever. Unchanged when
+   * absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 4;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 5;
+   */
+  payloadFormat: PayloadFormat;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 6;
+   */
+  omitValues: boolean;
+};
+
+/**
+ * Asks to change a thread.
+ *
+ * @generated from message reins.v1.UpdateThreadRequest
+ */
+export type UpdateThreadRequestJson = {
+  /**
+   * UUID.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId?: string;
+
+  /**
+   * Put over the thread's metadata, field by field at the top; other fields stay.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 2;
+   */
+  metadata?: StructJson;
+
+  /**
+   * Fields to remove from the metadata.
+   *
+   * @generated from field: repeated string remove_metadata = 3;
+   */
+  removeMetadata?: string[];
+
+  /**
+   * How long the thread is kept after its last change while no run is live, 1 s to 10 years; 0 means for ever. Unchanged when
+   * absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 4;
+   */
+  ttl?: DurationJson;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 5;
+   */
+  payloadFormat?: PayloadFormatJson;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 6;
+   */
+  omitValues?: boolean;
+};
+
+/**
+ * Describes the message reins.v1.UpdateThreadRequest.
+ * Use `create(UpdateThreadRequestSchema)` to create a new message.
+ */
+export const UpdateThreadRequestSchema: GenMessage<UpdateThreadRequest, {jsonType: UpdateThreadRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 4);
+
+/**
+ * Answers the thread.
+ *
+ * @generated from message reins.v1.UpdateThreadResponse
+ */
+export type UpdateThreadResponse = Message<"reins.v1.UpdateThreadResponse"> & {
+  /**
+   * The thread.
+   *
+   * @generated from field: reins.v1.Thread thread = 1;
+   */
+  thread?: Thread | undefined;
+};
+
+/**
+ * Answers the thread.
+ *
+ * @generated from message reins.v1.UpdateThreadResponse
+ */
+export type UpdateThreadResponseJson = {
+  /**
+   * The thread.
+   *
+   * @generated from field: reins.v1.Thread thread = 1;
+   */
+  thread?: ThreadJson;
+};
+
+/**
+ * Describes the message reins.v1.UpdateThreadResponse.
+ * Use `create(UpdateThreadResponseSchema)` to create a new message.
+ */
+export const UpdateThreadResponseSchema: GenMessage<UpdateThreadResponse, {jsonType: UpdateThreadResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 5);
+
+/**
+ * Which threads; all of them when empty. A thread must match every field that is set.
+ *
+ * @generated from message reins.v1.ThreadFilter
+ */
+export type ThreadFilter = Message<"reins.v1.ThreadFilter"> & {
+  /**
+   * Only these threads, at most 1000.
+   *
+   * @generated from field: repeated string thread_ids = 1;
+   */
+  threadIds: string[];
+
+  /**
+   * Only threads whose metadata has these fields with these values; an object matches one that has at least its fields.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 2;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * Only threads whose values (at the end of the last run) have these fields with these values: strings up to 256
+   * characters, numbers, booleans and nulls, in objects as deep as one likes, but not in lists.
+   *
+   * @generated from field: google.protobuf.Struct values = 3;
+   */
+  values?: JsonObject | undefined;
+
+  /**
+   * Only threads in one of these statuses.
+   *
+   * @generated from field: repeated reins.v1.ThreadStatus statuses = 4;
+   */
+  statuses: ThreadStatus[];
+};
+
+/**
+ * Which threads; all of them when empty. A thread must match every field that is set.
+ *
+ * @generated from message reins.v1.ThreadFilter
+ */
+export type ThreadFilterJson = {
+  /**
+   * Only these threads, at most 1000.
+   *
+   * @generated from field: repeated string thread_ids = 1;
+   */
+  threadIds?: string[];
+
+  /**
+   * Only threads whose metadata has these fields with these values; an object matches one that has at least its fields.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 2;
+   */
+  metadata?: StructJson;
+
+  /**
+   * Only threads whose values (at the end of the last run) have these fields with these values: strings up to 256
+   * characters, numbers, booleans and nulls, in objects as deep as one likes, but not in lists.
+   *
+   * @generated from field: google.protobuf.Struct values = 3;
+   */
+  values?: StructJson;
+
+  /**
+   * Only threads in one of these statuses.
+   *
+   * @generated from field: repeated reins.v1.ThreadStatus statuses = 4;
+   */
+  statuses?: ThreadStatusJson[];
+};
+
+/**
+ * Describes the message reins.v1.ThreadFilter.
+ * Use `create(ThreadFilterSchema)` to create a new message.
+ */
+export const ThreadFilterSchema: GenMessage<ThreadFilter, {jsonType: ThreadFilterJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 6);
+
+/**
+ * Asks for threads.
+ *
+ * @generated from message reins.v1.SearchThreadsRequest
+ */
+export type SearchThreadsRequest = Message<"reins.v1.SearchThreadsRequest"> & {
+  /**
+   * Which threads; all when absent.
+   *
+   * @generated from field: reins.v1.ThreadFilter filter = 1;
+   */
+  filter?: ThreadFilter | undefined;
+
+  /**
+   * What they are sorted by; CREATED_AT when unspecified.
+   *
+   * @generated from field: reins.v1.ThreadSortBy sort_by = 2;
+   */
+  sortBy: ThreadSortBy;
+
+  /**
+   * In which direction; DESCENDING when unspecified.
+   *
+   * @generated from field: reins.v1.SortOrder sort_order = 3;
+   */
+  sortOrder: SortOrder;
+
+  /**
+   * The most threads to answer, 1 to 1000; 20 when 0.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the answer before, with the same filter and order.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 6;
+   */
+  payloadFormat: PayloadFormat;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 7;
+   */
+  omitValues: boolean;
+};
+
+/**
+ * Asks for threads.
+ *
+ * @generated from message reins.v1.SearchThreadsRequest
+ */
+export type SearchThreadsRequestJson = {
+  /**
+   * Which threads; all when absent.
+   *
+   * @generated from field: reins.v1.ThreadFilter filter = 1;
+   */
+  filter?: ThreadFilterJson;
+
+  /**
+   * What they are sorted by; CREATED_AT when unspecified.
+   *
+   * @generated from field: reins.v1.ThreadSortBy sort_by = 2;
+   */
+  sortBy?: ThreadSortByJson;
+
+  /**
+   * In which direction; DESCENDING when unspecified.
+   *
+   * @generated from field: reins.v1.SortOrder sort_order = 3;
+   */
+  sortOrder?: SortOrderJson;
+
+  /**
+   * The most threads to answer, 1 to 1000; 20 when 0.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the answer before, with the same filter and order.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken?: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 6;
+   */
+  payloadFormat?: PayloadFormatJson;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 7;
+   */
+  omitValues?: boolean;
+};
+
+/**
+ * Describes the message reins.v1.SearchThreadsRequest.
+ * Use `create(SearchThreadsRequestSchema)` to create a new message.
+ */
+export const SearchThreadsRequestSchema: GenMessage<SearchThreadsRequest, {jsonType: SearchThreadsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 7);
+
+/**
+ * Answers a page of threads.
+ *
+ * @generated from message reins.v1.SearchThreadsResponse
+ */
+export type SearchThreadsResponse = Message<"reins.v1.SearchThreadsResponse"> & {
+  /**
+   * In the order that was asked for.
+   *
+   * @generated from field: repeated reins.v1.Thread threads = 1;
+   */
+  threads: Thread[];
+
+  /**
+   * Asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Answers a page of threads.
+ *
+ * @generated from message reins.v1.SearchThreadsResponse
+ */
+export type SearchThreadsResponseJson = {
+  /**
+   * In the order that was asked for.
+   *
+   * @generated from field: repeated reins.v1.Thread threads = 1;
+   */
+  threads?: ThreadJson[];
+
+  /**
+   * Asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message reins.v1.SearchThreadsResponse.
+ * Use `create(SearchThreadsResponseSchema)` to create a new message.
+ */
+export const SearchThreadsResponseSchema: GenMessage<SearchThreadsResponse, {jsonType: SearchThreadsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 8);
+
+/**
+ * Asks how many threads there are.
+ *
+ * @generated from message reins.v1.CountThreadsRequest
+ */
+export type CountThreadsRequest = Message<"reins.v1.CountThreadsRequest"> & {
+  /**
+   * Which threads; all when absent.
+   *
+   * @generated from field: reins.v1.ThreadFilter filter = 1;
+   */
+  filter?: ThreadFilter | undefined;
+};
+
+/**
+ * Asks how many threads there are.
+ *
+ * @generated from message reins.v1.CountThreadsRequest
+ */
+export type CountThreadsRequestJson = {
+  /**
+   * Which threads; all when absent.
+   *
+   * @generated from field: reins.v1.ThreadFilter filter = 1;
+   */
+  filter?: ThreadFilterJson;
+};
+
+/**
+ * Describes the message reins.v1.CountThreadsRequest.
+ * Use `create(CountThreadsRequestSchema)` to create a new message.
+ */
+export const CountThreadsRequestSchema: GenMessage<CountThreadsRequest, {jsonType: CountThreadsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 9);
+
+/**
+ * Answers a number.
+ *
+ * @generated from message reins.v1.CountThreadsResponse
+ */
+export type CountThreadsResponse = Message<"reins.v1.CountThreadsResponse"> & {
+  /**
+   * How many threads match.
+   *
+   * @generated from field: int64 count = 1;
+   */
+  count: bigint;
+};
+
+/**
+ * Answers a number.
+ *
+ * @generated from message reins.v1.CountThreadsResponse
+ */
+export type CountThreadsResponseJson = {
+  /**
+   * How many threads match.
+   *
+   * @generated from field: int64 count = 1;
+   */
+  count?: string;
+};
+
+/**
+ * Describes the message reins.v1.CountThreadsResponse.
+ * Use `create(CountThreadsResponseSchema)` to create a new message.
+ */
+export const CountThreadsResponseSchema: GenMessage<CountThreadsResponse, {jsonType: CountThreadsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 10);
+
+/**
+ * Asks for a copy of a thread.
+ *
+ * @generated from message reins.v1.CopyThreadRequest
+ */
+export type CopyThreadRequest = Message<"reins.v1.CopyThreadRequest"> & {
+  /**
+   * The thread to copy.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId: string;
+
+  /**
+   * UUID of the copy; the server makes one when empty.
+   *
+   * @generated from field: string new_thread_id = 2;
+   */
+  newThreadId: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 3;
+   */
+  payloadFormat: PayloadFormat;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 4;
+   */
+  omitValues: boolean;
+};
+
+/**
+ * Asks for a copy of a thread.
+ *
+ * @generated from message reins.v1.CopyThreadRequest
+ */
+export type CopyThreadRequestJson = {
+  /**
+   * The thread to copy.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId?: string;
+
+  /**
+   * UUID of the copy; the server makes one when empty.
+   *
+   * @generated from field: string new_thread_id = 2;
+   */
+  newThreadId?: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 3;
+   */
+  payloadFormat?: PayloadFormatJson;
+
+  /**
+   * Leave `values` out.
+   *
+   * @generated from field: bool omit_values = 4;
+   */
+  omitValues?: boolean;
+};
+
+/**
+ * Describes the message reins.v1.CopyThreadRequest.
+ * Use `create(CopyThreadRequestSchema)` to create a new message.
+ */
+export const CopyThreadRequestSchema: GenMessage<CopyThreadRequest, {jsonType: CopyThreadRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 11);
+
+/**
+ * Answers the copy.
+ *
+ * @generated from message reins.v1.CopyThreadResponse
+ */
+export type CopyThreadResponse = Message<"reins.v1.CopyThreadResponse"> & {
+  /**
+   * The copy.
+   *
+   * @generated from field: reins.v1.Thread thread = 1;
+   */
+  thread?: Thread | undefined;
+};
+
+/**
+ * Answers the copy.
+ *
+ * @generated from message reins.v1.CopyThreadResponse
+ */
+export type CopyThreadResponseJson = {
+  /**
+   * The copy.
+   *
+   * @generated from field: reins.v1.Thread thread = 1;
+   */
+  thread?: ThreadJson;
+};
+
+/**
+ * Describes the message reins.v1.CopyThreadResponse.
+ * Use `create(CopyThreadResponseSchema)` to create a new message.
+ */
+export const CopyThreadResponseSchema: GenMessage<CopyThreadResponse, {jsonType: CopyThreadResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 12);
+
+/**
+ * Asks to prune threads.
+ *
+ * @generated from message reins.v1.PruneThreadsRequest
+ */
+export type PruneThreadsRequest = Message<"reins.v1.PruneThreadsRequest"> & {
+  /**
+   * 1 to 1000 threads.
+   *
+   * @generated from field: repeated string thread_ids = 1;
+   */
+  threadIds: string[];
+
+  /**
+   * What to remove; must be given.
+   *
+   * @generated from field: reins.v1.PruneStrategy strategy = 2;
+   */
+  strategy: PruneStrategy;
+};
+
+/**
+ * Asks to prune threads.
+ *
+ * @generated from message reins.v1.PruneThreadsRequest
+ */
+export type PruneThreadsRequestJson = {
+  /**
+   * 1 to 1000 threads.
+   *
+   * @generated from field: repeated string thread_ids = 1;
+   */
+  threadIds?: string[];
+
+  /**
+   * What to remove; must be given.
+   *
+   * @generated from field: reins.v1.PruneStrategy strategy = 2;
+   */
+  strategy?: PruneStrategyJson;
+};
+
+/**
+ * Describes the message reins.v1.PruneThreadsRequest.
+ * Use `create(PruneThreadsRequestSchema)` to create a new message.
+ */
+export const PruneThreadsRequestSchema: GenMessage<PruneThreadsRequest, {jsonType: PruneThreadsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 13);
+
+/**
+ * Answers what became of the threads.
+ *
+ * @generated from message reins.v1.PruneThreadsResponse
+ */
+export type PruneThreadsResponse = Message<"reins.v1.PruneThreadsResponse"> & {
+  /**
+   * The threads that were pruned.
+   *
+   * @generated from field: repeated string pruned_thread_ids = 1;
+   */
+  prunedThreadIds: string[];
+
+  /**
+   * Threads that were passed over since a run of theirs is live.
+   *
+   * @generated from field: repeated string busy_thread_ids = 2;
+   */
+  busyThreadIds: string[];
+};
+
+/**
+ * Answers what became of the threads.
+ *
+ * @generated from message reins.v1.PruneThreadsResponse
+ */
+export type PruneThreadsResponseJson = {
+  /**
+   * The threads that were pruned.
+   *
+   * @generated from field: repeated string pruned_thread_ids = 1;
+   */
+  prunedThreadIds?: string[];
+
+  /**
+   * Threads that were passed over since a run of theirs is live.
+   *
+   * @generated from field: repeated string busy_thread_ids = 2;
+   */
+  busyThreadIds?: string[];
+};
+
+/**
+ * Describes the message reins.v1.PruneThreadsResponse.
+ * Use `create(PruneThreadsResponseSchema)` to create a new message.
+ */
+export const PruneThreadsResponseSchema: GenMessage<PruneThreadsResponse, {jsonType: PruneThreadsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 14);
+
+/**
  * Names a thread to remove.
  *
  * @generated from message reins.v1.DeleteThreadRequest
@@ -250,7 +933,7 @@ export type DeleteThreadRequestJson = {
  * Use `create(DeleteThreadRequestSchema)` to create a new message.
  */
 export const DeleteThreadRequestSchema: GenMessage<DeleteThreadRequest, {jsonType: DeleteThreadRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 4);
+  messageDesc(file_reins_v1_thread_service, 15);
 
 /**
  * The thread is gone.
@@ -273,7 +956,7 @@ export type DeleteThreadResponseJson = {
  * Use `create(DeleteThreadResponseSchema)` to create a new message.
  */
 export const DeleteThreadResponseSchema: GenMessage<DeleteThreadResponse, {jsonType: DeleteThreadResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 5);
+  messageDesc(file_reins_v1_thread_service, 16);
 
 /**
  * Names a state to read.
@@ -289,7 +972,7 @@ export type GetThreadStateRequest = Message<"reins.v1.GetThreadStateRequest"> & 
   threadId: string;
 
   /**
-   * The checkpoint; the newest when empty.
+   * The checkpoint of the graph itself; the newest when empty. Not together with `checkpoint`.
    *
    * @generated from field: string checkpoint_id = 2;
    */
@@ -308,6 +991,20 @@ export type GetThreadStateRequest = Message<"reins.v1.GetThreadStateRequest"> & 
    * @generated from field: bool omit_values = 4;
    */
   omitValues: boolean;
+
+  /**
+   * Also the states of the subgraphs that the next tasks run, as `StateTask.state`.
+   *
+   * @generated from field: bool subgraphs = 5;
+   */
+  subgraphs: boolean;
+
+  /**
+   * The checkpoint, which may be a subgraph's; without its id the newest of that subgraph. Not together with `checkpoint_id`.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 6;
+   */
+  checkpoint?: Checkpoint | undefined;
 };
 
 /**
@@ -324,7 +1021,7 @@ export type GetThreadStateRequestJson = {
   threadId?: string;
 
   /**
-   * The checkpoint; the newest when empty.
+   * The checkpoint of the graph itself; the newest when empty. Not together with `checkpoint`.
    *
    * @generated from field: string checkpoint_id = 2;
    */
@@ -343,6 +1040,20 @@ export type GetThreadStateRequestJson = {
    * @generated from field: bool omit_values = 4;
    */
   omitValues?: boolean;
+
+  /**
+   * Also the states of the subgraphs that the next tasks run, as `StateTask.state`.
+   *
+   * @generated from field: bool subgraphs = 5;
+   */
+  subgraphs?: boolean;
+
+  /**
+   * The checkpoint, which may be a subgraph's; without its id the newest of that subgraph. Not together with `checkpoint_id`.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 6;
+   */
+  checkpoint?: CheckpointJson;
 };
 
 /**
@@ -350,7 +1061,7 @@ export type GetThreadStateRequestJson = {
  * Use `create(GetThreadStateRequestSchema)` to create a new message.
  */
 export const GetThreadStateRequestSchema: GenMessage<GetThreadStateRequest, {jsonType: GetThreadStateRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 6);
+  messageDesc(file_reins_v1_thread_service, 17);
 
 /**
  * Answers the state.
@@ -385,7 +1096,151 @@ export type GetThreadStateResponseJson = {
  * Use `create(GetThreadStateResponseSchema)` to create a new message.
  */
 export const GetThreadStateResponseSchema: GenMessage<GetThreadStateResponse, {jsonType: GetThreadStateResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 7);
+  messageDesc(file_reins_v1_thread_service, 18);
+
+/**
+ * Asks to edit a thread's state.
+ *
+ * @generated from message reins.v1.UpdateThreadStateRequest
+ */
+export type UpdateThreadStateRequest = Message<"reins.v1.UpdateThreadStateRequest"> & {
+  /**
+   * UUID.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId: string;
+
+  /**
+   * What the node would have returned: a JSON object as a rule. Absent or null only with `as_node`: the node is then taken for
+   * done without having returned anything.
+   *
+   * @generated from field: reins.v1.Payload values = 2;
+   */
+  values?: Payload | undefined;
+
+  /**
+   * The node that the values count as coming from: its successors run next. The last one that ran when empty.
+   *
+   * @generated from field: string as_node = 3;
+   */
+  asNode: string;
+
+  /**
+   * Edit the state at this checkpoint, which may be a subgraph's; at the newest when absent.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 4;
+   */
+  checkpoint?: Checkpoint | undefined;
+
+  /**
+   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on, refused for
+   * another graph than the thread's.
+   *
+   * @generated from field: string assistant_id = 5;
+   */
+  assistantId: string;
+
+  /**
+   * Free data, put on the new checkpoint.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 6;
+   */
+  metadata?: JsonObject | undefined;
+};
+
+/**
+ * Asks to edit a thread's state.
+ *
+ * @generated from message reins.v1.UpdateThreadStateRequest
+ */
+export type UpdateThreadStateRequestJson = {
+  /**
+   * UUID.
+   *
+   * @generated from field: string thread_id = 1;
+   */
+  threadId?: string;
+
+  /**
+   * What the node would have returned: a JSON object as a rule. Absent or null only with `as_node`: the node is then taken for
+   * done without having returned anything.
+   *
+   * @generated from field: reins.v1.Payload values = 2;
+   */
+  values?: PayloadJson;
+
+  /**
+   * The node that the values count as coming from: its successors run next. The last one that ran when empty.
+   *
+   * @generated from field: string as_node = 3;
+   */
+  asNode?: string;
+
+  /**
+   * Edit the state at this checkpoint, which may be a subgraph's; at the newest when absent.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 4;
+   */
+  checkpoint?: CheckpointJson;
+
+  /**
+   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on, refused for
+   * another graph than the thread's.
+   *
+   * @generated from field: string assistant_id = 5;
+   */
+  assistantId?: string;
+
+  /**
+   * Free data, put on the new checkpoint.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 6;
+   */
+  metadata?: StructJson;
+};
+
+/**
+ * Describes the message reins.v1.UpdateThreadStateRequest.
+ * Use `create(UpdateThreadStateRequestSchema)` to create a new message.
+ */
+export const UpdateThreadStateRequestSchema: GenMessage<UpdateThreadStateRequest, {jsonType: UpdateThreadStateRequestJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 19);
+
+/**
+ * Answers where the edit went.
+ *
+ * @generated from message reins.v1.UpdateThreadStateResponse
+ */
+export type UpdateThreadStateResponse = Message<"reins.v1.UpdateThreadStateResponse"> & {
+  /**
+   * The new checkpoint.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 1;
+   */
+  checkpoint?: Checkpoint | undefined;
+};
+
+/**
+ * Answers where the edit went.
+ *
+ * @generated from message reins.v1.UpdateThreadStateResponse
+ */
+export type UpdateThreadStateResponseJson = {
+  /**
+   * The new checkpoint.
+   *
+   * @generated from field: reins.v1.Checkpoint checkpoint = 1;
+   */
+  checkpoint?: CheckpointJson;
+};
+
+/**
+ * Describes the message reins.v1.UpdateThreadStateResponse.
+ * Use `create(UpdateThreadStateResponseSchema)` to create a new message.
+ */
+export const UpdateThreadStateResponseSchema: GenMessage<UpdateThreadStateResponse, {jsonType: UpdateThreadStateResponseJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 20);
 
 /**
  * Asks for a thread's states.
@@ -427,6 +1282,20 @@ export type ListThreadHistoryRequest = Message<"reins.v1.ListThreadHistoryReques
    * @generated from field: bool omit_values = 5;
    */
   omitValues: boolean;
+
+  /**
+   * Only states whose metadata has these fields at the top with these values.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 6;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * The subgraph whose states to list; the graph itself when empty.
+   *
+   * @generated from field: string checkpoint_ns = 7;
+   */
+  checkpointNs: string;
 };
 
 /**
@@ -469,6 +1338,20 @@ export type ListThreadHistoryRequestJson = {
    * @generated from field: bool omit_values = 5;
    */
   omitValues?: boolean;
+
+  /**
+   * Only states whose metadata has these fields at the top with these values.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 6;
+   */
+  metadata?: StructJson;
+
+  /**
+   * The subgraph whose states to list; the graph itself when empty.
+   *
+   * @generated from field: string checkpoint_ns = 7;
+   */
+  checkpointNs?: string;
 };
 
 /**
@@ -476,7 +1359,7 @@ export type ListThreadHistoryRequestJson = {
  * Use `create(ListThreadHistoryRequestSchema)` to create a new message.
  */
 export const ListThreadHistoryRequestSchema: GenMessage<ListThreadHistoryRequest, {jsonType: ListThreadHistoryRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 8);
+  messageDesc(file_reins_v1_thread_service, 21);
 
 /**
  * Answers the states.
@@ -511,7 +1394,7 @@ export type ListThreadHistoryResponseJson = {
  * Use `create(ListThreadHistoryResponseSchema)` to create a new message.
  */
 export const ListThreadHistoryResponseSchema: GenMessage<ListThreadHistoryResponse, {jsonType: ListThreadHistoryResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 9);
+  messageDesc(file_reins_v1_thread_service, 22);
 
 /**
  * What to do when the id is taken.
@@ -562,6 +1445,164 @@ export const IfExistsSchema: GenEnum<IfExists, IfExistsJson> = /*@__PURE__*/
   enumDesc(file_reins_v1_thread_service, 0);
 
 /**
+ * What threads are sorted by. Equal ones are sorted by their ids.
+ *
+ * @generated from enum reins.v1.ThreadSortBy
+ */
+export const ThreadSortBy = {
+  /**
+   * The same as CREATED_AT.
+   *
+   * @generated from enum value: THREAD_SORT_BY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * When they were created: the order stays as it is while pages are read.
+   *
+   * @generated from enum value: THREAD_SORT_BY_CREATED_AT = 1;
+   */
+  CREATED_AT: 1,
+
+  /**
+   * When they last changed. A thread that changes while pages are read may come twice or not at all.
+   *
+   * @generated from enum value: THREAD_SORT_BY_UPDATED_AT = 2;
+   */
+  UPDATED_AT: 2,
+
+  /**
+   * Their ids.
+   *
+   * @generated from enum value: THREAD_SORT_BY_THREAD_ID = 3;
+   */
+  THREAD_ID: 3,
+
+  /**
+   * Their statuses, in alphabetical order. A thread that changes while pages are read may come twice or not at all.
+   *
+   * @generated from enum value: THREAD_SORT_BY_STATUS = 4;
+   */
+  STATUS: 4,
+} as const;
+
+/**
+ * What threads are sorted by. Equal ones are sorted by their ids.
+ *
+ * @generated from enum reins.v1.ThreadSortBy
+ */
+export type ThreadSortBy = (typeof ThreadSortBy)[keyof typeof ThreadSortBy] | UnknownEnum;
+
+/**
+ * What threads are sorted by. Equal ones are sorted by their ids.
+ *
+ * @generated from enum reins.v1.ThreadSortBy
+ */
+export type ThreadSortByJson = "THREAD_SORT_BY_UNSPECIFIED" | "THREAD_SORT_BY_CREATED_AT" | "THREAD_SORT_BY_UPDATED_AT" | "THREAD_SORT_BY_THREAD_ID" | "THREAD_SORT_BY_STATUS";
+
+/**
+ * Describes the enum reins.v1.ThreadSortBy.
+ */
+export const ThreadSortBySchema: GenEnum<ThreadSortBy, ThreadSortByJson> = /*@__PURE__*/
+  enumDesc(file_reins_v1_thread_service, 1);
+
+/**
+ * The direction of an order.
+ *
+ * @generated from enum reins.v1.SortOrder
+ */
+export const SortOrder = {
+  /**
+   * The same as DESCENDING.
+   *
+   * @generated from enum value: SORT_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Smallest or oldest first.
+   *
+   * @generated from enum value: SORT_ORDER_ASCENDING = 1;
+   */
+  ASCENDING: 1,
+
+  /**
+   * Greatest or newest first.
+   *
+   * @generated from enum value: SORT_ORDER_DESCENDING = 2;
+   */
+  DESCENDING: 2,
+} as const;
+
+/**
+ * The direction of an order.
+ *
+ * @generated from enum reins.v1.SortOrder
+ */
+export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder] | UnknownEnum;
+
+/**
+ * The direction of an order.
+ *
+ * @generated from enum reins.v1.SortOrder
+ */
+export type SortOrderJson = "SORT_ORDER_UNSPECIFIED" | "SORT_ORDER_ASCENDING" | "SORT_ORDER_DESCENDING";
+
+/**
+ * Describes the enum reins.v1.SortOrder.
+ */
+export const SortOrderSchema: GenEnum<SortOrder, SortOrderJson> = /*@__PURE__*/
+  enumDesc(file_reins_v1_thread_service, 2);
+
+/**
+ * What to remove of threads.
+ *
+ * @generated from enum reins.v1.PruneStrategy
+ */
+export const PruneStrategy = {
+  /**
+   * Not allowed.
+   *
+   * @generated from enum value: PRUNE_STRATEGY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The threads with all that belongs to them.
+   *
+   * @generated from enum value: PRUNE_STRATEGY_DELETE = 1;
+   */
+  DELETE: 1,
+
+  /**
+   * Every checkpoint but the newest of the graph and of each subgraph. The runs stay.
+   *
+   * @generated from enum value: PRUNE_STRATEGY_KEEP_LATEST = 2;
+   */
+  KEEP_LATEST: 2,
+} as const;
+
+/**
+ * What to remove of threads.
+ *
+ * @generated from enum reins.v1.PruneStrategy
+ */
+export type PruneStrategy = (typeof PruneStrategy)[keyof typeof PruneStrategy] | UnknownEnum;
+
+/**
+ * What to remove of threads.
+ *
+ * @generated from enum reins.v1.PruneStrategy
+ */
+export type PruneStrategyJson = "PRUNE_STRATEGY_UNSPECIFIED" | "PRUNE_STRATEGY_DELETE" | "PRUNE_STRATEGY_KEEP_LATEST";
+
+/**
+ * Describes the enum reins.v1.PruneStrategy.
+ */
+export const PruneStrategySchema: GenEnum<PruneStrategy, PruneStrategyJson> = /*@__PURE__*/
+  enumDesc(file_reins_v1_thread_service, 3);
+
+/**
  * Threads and their state. Every error carries one google.rpc.ErrorInfo with domain "reins"; every RPC can answer
  * INVALID_ARGUMENT (INVALID_FIELD) and, while the database is away, UNAVAILABLE (DATABASE_UNAVAILABLE).
  *
@@ -590,6 +1631,59 @@ export const ThreadService: GenService<{
     output: typeof GetThreadResponseSchema;
   },
   /**
+   * Changes a thread's metadata or the time that it is kept. Repeating it is safe. Errors: NOT_FOUND (THREAD_NOT_FOUND).
+   *
+   * @generated from rpc reins.v1.ThreadService.UpdateThread
+   */
+  updateThread: {
+    methodKind: "unary";
+    input: typeof UpdateThreadRequestSchema;
+    output: typeof UpdateThreadResponseSchema;
+  },
+  /**
+   * Finds threads by what is known of them, in a stable order. Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN).
+   *
+   * @generated from rpc reins.v1.ThreadService.SearchThreads
+   */
+  searchThreads: {
+    methodKind: "unary";
+    input: typeof SearchThreadsRequestSchema;
+    output: typeof SearchThreadsResponseSchema;
+  },
+  /**
+   * Counts what SearchThreads would find.
+   *
+   * @generated from rpc reins.v1.ThreadService.CountThreads
+   */
+  countThreads: {
+    methodKind: "unary";
+    input: typeof CountThreadsRequestSchema;
+    output: typeof CountThreadsResponseSchema;
+  },
+  /**
+   * Makes a new thread with the metadata and all checkpoints of another one, without its runs. Repeating it makes another
+   * copy, or answers ALREADY_EXISTS (THREAD_EXISTS) for a chosen id. Errors: NOT_FOUND (THREAD_NOT_FOUND), ABORTED
+   * (THREAD_BUSY) while a run of the thread is live.
+   *
+   * @generated from rpc reins.v1.ThreadService.CopyThread
+   */
+  copyThread: {
+    methodKind: "unary";
+    input: typeof CopyThreadRequestSchema;
+    output: typeof CopyThreadResponseSchema;
+  },
+  /**
+   * Removes threads, or all but their newest state. Threads that do not exist, or are busy, are passed over. Repeating it is
+   * safe.
+   *
+   * @generated from rpc reins.v1.ThreadService.PruneThreads
+   */
+  pruneThreads: {
+    methodKind: "unary";
+    input: typeof PruneThreadsRequestSchema;
+    output: typeof PruneThreadsResponseSchema;
+  },
+  /**
    * Stops the thread's live runs for real, then removes it with its runs, checkpoints and events. Repeating it answers
    * NOT_FOUND (THREAD_NOT_FOUND); after an error in between it can be repeated until it is done.
    *
@@ -611,6 +1705,19 @@ export const ThreadService: GenService<{
     methodKind: "unary";
     input: typeof GetThreadStateRequestSchema;
     output: typeof GetThreadStateResponseSchema;
+  },
+  /**
+   * Edits the state as if a node had returned the values: at the newest checkpoint, or at the one that is named, which forks
+   * the thread there. Repeating it edits again. Errors: NOT_FOUND (THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND), INVALID_ARGUMENT
+   * (INVALID_FIELD for an unknown node or values that the graph refuses), ABORTED (THREAD_BUSY with RunErrorDetail) while a
+   * run is live, FAILED_PRECONDITION (GRAPH_UNAVAILABLE).
+   *
+   * @generated from rpc reins.v1.ThreadService.UpdateThreadState
+   */
+  updateThreadState: {
+    methodKind: "unary";
+    input: typeof UpdateThreadStateRequestSchema;
+    output: typeof UpdateThreadStateResponseSchema;
   },
   /**
    * Lists the states of the thread, newest first. Errors: as GetThreadState.

@@ -50,6 +50,10 @@ export function toRun(run: Run, write?: PayloadWriter): pb.Run {
     error: toRunError(run.error),
     cancellation: toCancellation(run.cancellation),
     endCheckpointId: run.endCheckpointId,
+    assistantId: run.assistant.assistantId,
+    assistantVersion: run.assistant.version,
+    dueAt: toTime(run.dueAt),
+    parent: run.parent,
   });
 }
 
@@ -59,6 +63,7 @@ export function toCancellation(cancellation: Cancellation | undefined): pb.Cance
     action: actions[cancellation.action],
     reason: cancellation.reason,
     requestedBy: cancellation.requestedBy,
+    causeRunId: cancellation.causeRunId,
     requestedAt: toTime(cancellation.requestedAt),
     deliveredAt: toTime(cancellation.deliveredAt),
     settledAt: toTime(cancellation.settledAt),

@@ -1,8 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Checkpoint } from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
-import type { RunSpec } from "../../domain/run.ts";
-import type { Durability, StreamMode } from "../../domain/transitions.ts";
+import type { CheckpointName, RunSpec } from "../../domain/run.ts";
+import type { Durability, MultitaskStrategy, StreamMode } from "../../domain/transitions.ts";
 import { type PayloadWriter, payloadText, structOf } from "./payload.ts";
 
 const modes: Record<StreamMode, pb.StreamMode> = {
@@ -19,6 +20,16 @@ const durabilities: Record<Durability, pb.Durability> = {
   sync: pb.Durability.SYNC,
   async: pb.Durability.ASYNC,
   exit: pb.Durability.EXIT,
+};
+const strategies: Record<MultitaskStrategy, pb.MultitaskStrategy> = {
+  enqueue: pb.MultitaskStrategy.ENQUEUE,
+  reject: pb.MultitaskStrategy.REJECT,
+  interrupt: pb.MultitaskStrategy.INTERRUPT,
+  rollback: pb.MultitaskStrategy.ROLLBACK,
+};
+const completions: Record<RunSpec["onCompletion"], pb.OnCompletion> = {
+  delete: pb.OnCompletion.DELETE,
+  keep: pb.OnCompletion.KEEP,
 };
 
 /** The name that an enum's number stands for; undefined for none of them, which validation has refused. */
@@ -53,9 +64,13 @@ export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
     streamSubgraphs: spec.streamSubgraphs,
     interruptBefore: spec.interruptBefore,
     interruptAfter: spec.interruptAfter,
-    multitaskStrategy: spec.multitaskStrategy === pb.MultitaskStrategy.REJECT ? "reject" : "enqueue",
+    multitaskStrategy: nameOf(strategies, spec.multitaskStrategy) ?? "enqueue",
     durability: nameOf(durabilities, spec.durability) ?? "sync",
     timeoutMs: spec.timeout && durationMs(spec.timeout),
+    checkpoint: spec.checkpoint && fromCheckpoint(spec.checkpoint),
+    afterMs: spec.after && (durationMs(spec.after) || undefined),
+    onCompletion: nameOf(completions, spec.onCompletion) ?? "delete",
+    webhook: spec.webhook || undefined,
   };
 }
 
@@ -81,9 +96,28 @@ export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
     streamSubgraphs: spec.streamSubgraphs,
     interruptBefore: [...spec.interruptBefore],
     interruptAfter: [...spec.interruptAfter],
-    multitaskStrategy: spec.multitaskStrategy === "reject" ? pb.MultitaskStrategy.REJECT : pb.MultitaskStrategy.ENQUEUE,
+    multitaskStrategy: strategies[spec.multitaskStrategy],
     durability: durabilities[spec.durability],
     timeout: spec.timeoutMs === undefined ? undefined : durationFromMs(spec.timeoutMs),
+    checkpoint: spec.checkpoint && toCheckpoint(spec.checkpoint),
+    after: spec.afterMs === undefined ? undefined : durationFromMs(spec.afterMs),
+    onCompletion: completions[spec.onCompletion],
+    webhook: spec.webhook,
   };
   return create(pb.RunSpecSchema, init);
 }
+
+export function fromCheckpoint({ checkpointId, checkpointNs, checkpointMap }: Checkpoint): CheckpointName {
+  const map = Object.entries(checkpointMap);
+  return {
+    checkpointId: checkpointId.toLowerCase() || undefined,
+    checkpointNs,
+    ...(map.length > 0 && { checkpointMap: Object.fromEntries(map.map(([ns, id]) => [ns, id.toLowerCase()])) }),
+  };
+}
+
+export const toCheckpoint = ({ checkpointId, checkpointNs, checkpointMap }: CheckpointName) => ({
+  checkpointId,
+  checkpointNs,
+  checkpointMap: { ...checkpointMap },
+});

@@ -1,4 +1,5 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_pb.ts";
 import type { Thread, ThreadInterrupt } from "../../domain/thread.ts";
@@ -26,6 +27,9 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
     values: omitValues || state?.values === undefined ? undefined : write(state.values),
     interrupts: toInterrupts(state?.interrupts ?? [], write),
     error: toRunError(thread.error),
+    graphId: state?.graph,
+    ttl: thread.ttlMs === undefined ? undefined : durationFromMs(thread.ttlMs),
+    temporary: thread.temporary,
   });
 }
 

@@ -45,9 +45,16 @@ describe("the guards of the storage, against the transition table", () => {
   async function newRun(): Promise<Run> {
     const run: Run = {
       ...{ owner: "", runId: randomUUID(), threadId: randomUUID(), graph: "graph", n: 1 },
+      assistant: { assistantId: randomUUID(), version: 1 },
       spec: {
         ...{ assistantId: "graph", metadata: {}, streamModes: [], streamSubgraphs: false },
-        ...{ interruptBefore: [], interruptAfter: [], multitaskStrategy: "enqueue", durability: "sync" },
+        ...{
+          interruptBefore: [],
+          interruptAfter: [],
+          multitaskStrategy: "enqueue",
+          durability: "sync",
+          onCompletion: "delete",
+        },
       },
       ...{ status: "pending", phase: "waiting", attempt: 0, lostAttempts: 0, suspect: false },
       ...{ createdAt: new Date(), cleanupPending: false },
