@@ -56,10 +56,9 @@ describe("law 4: one outcome for everybody", () => {
     const watchers = await attachWatchers(app.client, name, () => points.lookups(runId));
 
     const { runs } = app.client;
-    const cancels = [
-      ...new Array(storm.interrupts).fill(CancelAction.INTERRUPT),
-      ...new Array(storm.rollbacks).fill(CancelAction.ROLLBACK),
-    ].map((action: CancelAction) => runs.cancelRun({ ...name, action, wait: true }));
+    const cancel = (action: CancelAction) => runs.cancelRun({ ...name, action, wait: true });
+    const interrupts = Array.from({ length: storm.interrupts }, () => cancel(CancelAction.INTERRUPT));
+    const rollbacks = Array.from({ length: storm.rollbacks }, () => cancel(CancelAction.ROLLBACK));
     const deletes = Array.from({ length: storm.deletes }, () => runs.deleteRun(name));
     if (storm.crashes) process.kill(pid, "SIGKILL");
     if (storm.completes) kit.gates.open();
@@ -67,13 +66,16 @@ describe("law 4: one outcome for everybody", () => {
     const told: Learned[] = await watchers.ended();
     const [first] = told;
     for (const one of told) expect(one).toEqual(first);
-    for (const answer of await Promise.allSettled(cancels)) {
+    for (const answer of await Promise.allSettled([...interrupts, ...rollbacks])) {
       if (answer.status === "fulfilled") expect(learned(answer.value.run!)).toEqual(first);
       else expectTooLate(answer.reason, first!);
     }
     for (const answer of await Promise.allSettled(deletes)) {
       if (answer.status === "rejected") expect(ConnectError.from(answer.reason).code).toBe(Code.NotFound);
     }
+    // An interrupt may have been the end before the first rollback was stored; each of those was refused then.
+    const isAccepted = (await Promise.allSettled(rollbacks)).some(({ status }) => status === "fulfilled");
+    if (isAccepted) expect(first!.action).toBe(CancelAction.ROLLBACK);
     await expectRecord(name, first!, storm);
     // The thread is free for the next run.
     kit.gates.open();
@@ -97,6 +99,5 @@ describe("law 4: one outcome for everybody", () => {
     const isGone = outcome.action === CancelAction.ROLLBACK || storm.deletes > 0;
     expect(record).toEqual(isGone ? Code.NotFound : outcome);
     if (!storm.completes) expect(outcome.status).toBe(RunStatus.INTERRUPTED);
-    if (storm.rollbacks > 0 && !storm.completes) expect(outcome.action).toBe(CancelAction.ROLLBACK);
   }
 });
