@@ -7,6 +7,7 @@ import {
   streamALongRun,
 } from "./scenes-cancel.ts";
 import { killedServer, stubbornAgents, vanishingClients } from "./scenes-hard.ts";
+import { doubleTexting, humanInTheLoop, statelessRuns, timeTravel } from "./scenes-threads.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /**
@@ -22,6 +23,10 @@ const scenes: [string, (stage: Stage) => Promise<void>][] = [
   ["Cancel by status, over all threads", cancelByStatus],
   ["Clients that vanish", vanishingClients],
   ["Agents that do not want to stop, and their neighbours", stubbornAgents],
+  ["A second message while the first is still being answered", doubleTexting],
+  ["Travel in time after a cancel", timeTravel],
+  ["A human in the loop, and an answer taken back", humanInTheLoop],
+  ["Runs without a thread", statelessRuns],
   ["Kill the server in the middle of a run", killedServer],
 ];
 
