@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
@@ -13,6 +14,7 @@ import { newId } from "./domain/ids.ts";
 import { abortError, onClientGone } from "./server/client-gone.ts";
 import { requireLoopback } from "./server/listen-on.ts";
 import { createServer } from "./server/server.ts";
+import { createAssistantService } from "./services/assistant-service.ts";
 import type { Calls } from "./services/calls.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { createRunService } from "./services/run-service.ts";
@@ -124,7 +126,7 @@ async function serve(
   const server = createServer({
     host: config.host,
     port: config.port,
-    services: [RunService, ThreadService],
+    services: [RunService, ThreadService, AssistantService],
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(isPassing(error) ? databaseAway(error) : error),
     log,
@@ -148,6 +150,7 @@ async function serve(
       const openWatcher = watchers.open;
       router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls }));
       router.service(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }));
+      router.service(AssistantService, createAssistantService(runs.assistants));
     },
   });
   const listening = await server.listen();

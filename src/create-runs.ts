@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
-import { createResolveAssistant } from "./domain/assistants.ts";
+import { type Assistants, createAssistants } from "./create-assistants.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
@@ -41,6 +41,7 @@ export interface RunsOptions extends AppParts {
 /** The runs of this server: what the services call, and the worker that executes. */
 export interface Runs {
   readonly server: string;
+  readonly assistants: Assistants;
   readonly createThread: CreateThread;
   readonly createRun: CreateRun;
   readonly cancels: CancelRuns;
@@ -71,7 +72,8 @@ export function createRuns(options: RunsOptions): Runs {
   const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
 
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
-  const inspect = (thread: Thread, inspection: Inspection) => host.inspect(journal.reader(thread.journal), inspection);
+  const inspect = <I extends Inspection>(thread: Thread, inspection: I) =>
+    host.inspect(journal.reader(thread.journal), inspection);
   const readState = async (thread: Thread, graph: string, query: { checkpointId?: string; omitValues: boolean }) =>
     (await inspect(thread, { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (
@@ -181,6 +183,7 @@ export function createRuns(options: RunsOptions): Runs {
     signal: (run) => executor.cancelStored(run),
   });
   const createThread = createCreateThread(threads);
+  const assistants = createAssistants(options);
   const checkpointExists = (thread: Thread, checkpointId: string) =>
     journal.checkpointExists(thread.journal, checkpointId);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
@@ -202,10 +205,10 @@ export function createRuns(options: RunsOptions): Runs {
   void keeper.beat().then(() => sweep.sweep());
 
   return {
-    ...{ server, createThread, cancels, removal, outcomes },
+    ...{ server, assistants, createThread, cancels, removal, outcomes },
     createRun: createCreateRun({
       ...{ runs, threads, finish, createThread, checkpointExists },
-      resolveAssistant: createResolveAssistant(options.reports),
+      resolveAssistant: assistants.resolve,
       reserve: (runId) => executor.reserve(runId),
       turnPassed: () => scheduler.wake(),
     }),

@@ -1,10 +1,12 @@
+import type { Assistant, AssistantStore } from "./assistant.ts";
 import { DomainError } from "./errors.ts";
-import { graphAssistantId } from "./ids.ts";
+import type { GraphAssistants } from "./graph-assistants.ts";
 import type { AssistantOfRun } from "./run.ts";
 
 /** A graph of `langgraph.json` as it was found at the start. */
 export interface KnownGraph {
   readonly name: string;
+  readonly description?: string;
   /** Why it cannot be used. */
   readonly problem?: string;
 }
@@ -15,26 +17,38 @@ export interface ResolvedAssistant {
   readonly assistant: AssistantOfRun;
 }
 
-export type ResolveAssistant = (assistantId: string) => Promise<ResolvedAssistant>;
+export type ResolveAssistant = (assistantId: string, owner: string) => Promise<ResolvedAssistant>;
 
-/** Finds the graph for an assistant: by the graph's name, or by the id of the graph's own assistant. */
-export function createResolveAssistant(graphs: readonly KnownGraph[]): ResolveAssistant {
-  const byName = new Map(graphs.map((graph) => [graph.name, graph]));
-  const byId = new Map(graphs.map((graph) => [graphAssistantId(graph.name), graph]));
-  return async (assistantId) => {
-    const graph = byName.get(assistantId) ?? byId.get(assistantId.toLowerCase());
-    if (!graph) {
-      throw new DomainError(
-        "GRAPH_NOT_FOUND",
-        `assistant_id: there is no assistant or graph "${assistantId}"; the graphs are ${[...byName.keys()].join(", ")}`,
-        { metadata: { assistant_id: assistantId } },
-      );
-    }
-    if (graph.problem !== undefined) {
-      throw new DomainError("GRAPH_UNAVAILABLE", `assistant_id: ${graph.problem}`, {
-        metadata: { assistant_id: assistantId },
-      });
-    }
-    return { graph: graph.name, assistant: { assistantId: graphAssistantId(graph.name), version: 1 } };
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * Finds the graph and the configuration for an assistant: by a graph's name, or by the id of a graph's own or a configured
+ * assistant. Throws GRAPH_NOT_FOUND for a name that is no graph, ASSISTANT_NOT_FOUND for an unknown id, GRAPH_UNAVAILABLE.
+ * A graph's own is found without the database: most runs are of one.
+ */
+export function createResolveAssistant(
+  own: GraphAssistants,
+  assistants: Pick<AssistantStore, "find">,
+): ResolveAssistant {
+  return async (assistantId, owner) => {
+    const ofGraph = own.find(assistantId, owner);
+    if (!ofGraph && !uuid.test(assistantId)) throw own.graphNotFound("assistant_id", assistantId);
+    const found = ofGraph ?? (await assistants.find({ owner, assistantId: assistantId.toLowerCase() }));
+    if (!found) throw assistantNotFound(assistantId);
+    own.checkUsable(found);
+    return { graph: found.graph, assistant: ofRun(found) };
   };
+}
+
+/** What a run keeps of its assistant, so that a later change or deletion does not reach it. */
+const ofRun = ({ assistantId, version, config, context }: Assistant): AssistantOfRun => ({
+  ...{ assistantId, version },
+  ...(config && { config }),
+  ...(context !== undefined && { context }),
+});
+
+export function assistantNotFound(assistantId: string): DomainError {
+  return new DomainError("ASSISTANT_NOT_FOUND", `assistant_id: there is no assistant ${assistantId}`, {
+    metadata: { assistant_id: assistantId },
+  });
 }

@@ -22,7 +22,7 @@ export interface CreateRunParts {
   readonly threads: ThreadStore;
   readonly finish: FinishRun;
   readonly createThread: CreateThread;
-  /** The graph's name for an assistant; throws GRAPH_NOT_FOUND or GRAPH_UNAVAILABLE. */
+  /** The graph's name for an assistant; throws GRAPH_NOT_FOUND, ASSISTANT_NOT_FOUND or GRAPH_UNAVAILABLE. */
   readonly resolveAssistant: ResolveAssistant;
   readonly checkpointExists: (thread: Thread, checkpointId: string) => Promise<boolean>;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
@@ -49,8 +49,8 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
 
   /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
   async function check(request: NewRun): Promise<ResolvedAssistant> {
-    const resolved = await parts.resolveAssistant(request.spec.assistantId);
-    checkSpec(request.spec);
+    const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
+    checkSpec(request.spec, resolved.assistant);
     const { checkpointId } = request.spec;
     if (checkpointId !== undefined) {
       const thread = await threads.find(request);

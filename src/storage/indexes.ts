@@ -80,6 +80,12 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: 0 },
   },
   { collection: "watches", name: "watches_of_server", key: { server: 1 }, serves: "a dead server's watchers" },
+  {
+    collection: "assistants",
+    name: "assistants_by_time",
+    key: { owner: 1, created_at: -1, _id: -1 },
+    serves: "search for assistants",
+  },
   ...journalIndexes,
 ];
 

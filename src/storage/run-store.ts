@@ -101,7 +101,9 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       const rolledBack = { ...end, status: "interrupted", phase: "over", cleanup: null } as const;
       const last = doc.phase === "over" ? doc : { ...doc, ...rolledBack };
       try {
-        await tombstones.insertOne({ ...last, spec: withoutPayloads(doc.spec), buried_at: now });
+        const { assistantId, version } = doc.assistant;
+        const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
+        await tombstones.insertOne({ ...last, ...bare, buried_at: now });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }

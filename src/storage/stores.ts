@@ -1,5 +1,7 @@
 import type { Db } from "mongodb";
+import type { AssistantStore } from "../domain/assistant.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import { createAssistantStore } from "./assistant-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
@@ -15,6 +17,7 @@ export interface Stores {
   readonly threads: ThreadStore;
   readonly events: RunEventStore;
   readonly servers: ServerStore;
+  readonly assistants: AssistantStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. */
@@ -27,5 +30,6 @@ export async function openStores(db: Db): Promise<Stores> {
     threads: createThreadStore(all),
     events: createRunEventStore(all),
     servers: createServerStore(all),
+    assistants: createAssistantStore(all),
   };
 }

@@ -5,9 +5,15 @@ import type {
   ErrorReport,
   GraphReport,
   Inspection,
+  InspectionAnswers,
   OutputTuple,
-  StateReport,
 } from "./protocol.ts";
+
+/** Asks what a graph is like; a state or history is of the thread whose journal is given. */
+export type Inspect = <I extends Inspection>(
+  journal: JournalPort | undefined,
+  inspection: I,
+) => Promise<InspectionAnswers[I["kind"]]>;
 
 /** What executes attempts in child processes and really stops them. Implemented by the child pool. */
 export interface AttemptHost {
@@ -22,8 +28,8 @@ export interface AttemptHost {
    * Cancelling never needs a slot.
    */
   place(spec: AttemptSpec, hooks: AttemptHooks, options: { exclusive: boolean }): PlacedAttempt | undefined;
-  /** Reads states with the graph's own code, in the inspector process, never in one that executes runs. */
-  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]>;
+  /** Reads states or the graph itself with the graph's own code, in the inspector process, never in one that executes runs. */
+  readonly inspect: Inspect;
   /** Relays a lease renewal to the children's watchdogs: each kills its process when nothing comes for this long. */
   renewed(leaseMs: number): void;
   /** Process ids (group leaders) of all children, the inspector included. */

@@ -5,6 +5,7 @@ import type { Run, RunError } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { CancelAction } from "../domain/transitions.ts";
 import type { EventWriter } from "../stream/event-writer.ts";
+import { underTheRun } from "./assistant-config.ts";
 import type { AttemptHost, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
 import type { AttemptSpec, OutputTuple, StateReport } from "./protocol.ts";
 import type { AttemptResult } from "./settle.ts";
@@ -198,18 +199,13 @@ function attemptSpec(run: Run, token: string, goesOn: boolean): AttemptSpec {
     attemptId: token,
     runId: run.runId,
     threadId: run.threadId,
-    assistantId: spec.assistantId,
+    assistantId: run.assistant.assistantId,
     graph: run.graph,
     attempt: run.attempt,
     input: goesOn ? undefined : spec.input,
     command: goesOn ? undefined : spec.command,
     checkpointId: goesOn ? undefined : spec.checkpointId,
-    config: {
-      tags: spec.config?.tags ?? [],
-      recursionLimit: spec.config?.recursionLimit,
-      configurable: spec.config?.configurable,
-    },
-    context: spec.context,
+    ...underTheRun(run.assistant, spec),
     metadata: JSON.stringify(spec.metadata),
     streamModes: spec.streamModes,
     streamSubgraphs: spec.streamSubgraphs,

@@ -4,7 +4,14 @@ import { DomainError } from "../domain/errors.ts";
 import { callJournal, type JournalRequest } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
-import type { ChildMessage, GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
+import type {
+  ChildMessage,
+  GraphReport,
+  GraphSpec,
+  Inspection,
+  InspectionAnswer,
+  InspectionAnswers,
+} from "./protocol.ts";
 
 export interface InspectionSettings extends ChildProcessSettings {
   readonly loadTimeoutMs: number;
@@ -17,9 +24,10 @@ export class ProcessLostError extends Error {
 }
 
 interface PendingInspection {
-  readonly journal: JournalPort;
+  /** Absent when no thread is read. */
+  readonly journal: JournalPort | undefined;
   readonly inspection: Inspection;
-  readonly resolve: (states: readonly StateReport[]) => void;
+  readonly resolve: (answer: InspectionAnswer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
   /** The journal's own failure, which says more than what the child makes of it. */
@@ -82,12 +90,17 @@ export class InspectionProcess {
   }
 
   /** Rejects with a {@link DomainError} when this question failed, with a {@link ProcessLostError} when the process did. */
-  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]> {
+  inspect<I extends Inspection>(
+    journal: JournalPort | undefined,
+    inspection: I,
+  ): Promise<InspectionAnswers[I["kind"]]> {
     if (this.#ended) return Promise.reject(new ProcessLostError("the process has ended"));
     const scope = randomUUID();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#overdue(scope), this.#settings.inspectTimeoutMs);
-      this.#pending.set(scope, { journal, inspection, resolve, reject, timer });
+      // The child answers what its kind of inspection is answered with.
+      const answered = resolve as (answer: InspectionAnswer) => void;
+      this.#pending.set(scope, { journal, inspection, resolve: answered, reject, timer });
       this.#child.send({ type: "inspect", scope, inspection });
     });
   }
@@ -103,7 +116,7 @@ export class InspectionProcess {
       case "inspected": {
         const pending = this.#take(message.scope);
         if (pending === undefined) break;
-        if (message.error === undefined) pending.resolve(message.states ?? []);
+        if (message.error === undefined) pending.resolve(message.description ?? message.states ?? []);
         else pending.reject(pending.journalError ?? unreadable(pending.inspection, message.error.message));
         break;
       }
@@ -121,6 +134,7 @@ export class InspectionProcess {
     const pending = this.#pending.get(scope);
     try {
       if (pending === undefined) throw new FencedError(`No inspection ${scope} is under way`);
+      if (pending.journal === undefined) throw new FencedError("This inspection reads no thread");
       if (request.method === "append") throw new FencedError("An inspection writes nothing");
       this.#child.send({ type: "reply", requestId, result: await callJournal(pending.journal, request) });
     } catch (error) {
@@ -150,8 +164,15 @@ export class InspectionProcess {
 }
 
 /** The answer to a question that the graph cannot answer. */
-export function unreadable({ graph }: Inspection, why: string): DomainError {
-  return new DomainError("GRAPH_UNAVAILABLE", `The state cannot be read with the graph "${graph}": ${why}`, {
+export function unreadable({ kind, graph }: Inspection, why: string): DomainError {
+  return new DomainError("GRAPH_UNAVAILABLE", `${cannotBe[kind]} the graph "${graph}": ${why}`, {
     metadata: { graph },
   });
 }
+
+const cannotBe: Record<Inspection["kind"], string> = {
+  state: "The state cannot be read with",
+  history: "The state cannot be read with",
+  graph: "There is no drawing of",
+  schemas: "There are no schemas of",
+};

@@ -1,7 +1,7 @@
-import type { JournalPort } from "../checkpoints/journal-port.ts";
 import { DomainError } from "../domain/errors.ts";
+import type { Inspect } from "./attempt-host.ts";
 import { InspectionProcess, type InspectionSettings, ProcessLostError, unreadable } from "./child-inspection.ts";
-import type { GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
+import type { GraphReport, GraphSpec, Inspection } from "./protocol.ts";
 
 /** Loads the graphs and reads states with them, in a process that executes no run. */
 export interface Inspector {
@@ -11,7 +11,7 @@ export interface Inspector {
    * Rejects with a DomainError GRAPH_UNAVAILABLE when the graph does not answer in time; the process is then replaced.
    * Questions to the same process that are innocent of that are asked again.
    */
-  inspect(journal: JournalPort, inspection: Inspection): Promise<readonly StateReport[]>;
+  readonly inspect: Inspect;
   renew(leaseMs: number): void;
   readonly pids: readonly number[];
   stop(): Promise<void>;

@@ -104,7 +104,51 @@ export type Inspection =
       readonly limit: number;
       readonly beforeCheckpointId?: string;
       readonly omitValues: boolean;
-    };
+    }
+  | ({ readonly kind: "graph"; readonly subgraphDepth: number } & GraphToOpen)
+  | ({ readonly kind: "schemas" } & GraphToOpen);
+
+/** A graph as an assistant opens it: JSON text of the objects that a graph's factory is called with. */
+export interface GraphToOpen {
+  readonly graph: string;
+  readonly assistantId: string;
+  readonly configurable?: string;
+  readonly context?: string;
+}
+
+/** What is answered, by the inspection's kind. */
+export interface InspectionAnswers {
+  readonly state: readonly StateReport[];
+  readonly history: readonly StateReport[];
+  readonly graph: GraphDrawing;
+  readonly schemas: GraphSchemas;
+}
+
+export type InspectionAnswer = InspectionAnswers[Inspection["kind"]];
+
+export interface GraphDrawing {
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly name: string;
+    /** JSON text of an object. */
+    readonly metadata?: string;
+  }[];
+  readonly edges: readonly {
+    readonly source: string;
+    readonly target: string;
+    readonly label?: string;
+    readonly conditional: boolean;
+  }[];
+}
+
+/** JSON Schemas as JSON text; absent where the graph does not say. */
+export interface GraphSchemas {
+  readonly input?: string;
+  readonly output?: string;
+  readonly state?: string;
+  readonly config?: string;
+  readonly context?: string;
+}
 
 export interface GraphReport {
   readonly name: string;
@@ -150,6 +194,7 @@ export type ChildMessage =
       readonly type: "inspected";
       readonly scope: string;
       readonly states?: readonly StateReport[];
+      readonly description?: GraphDrawing | GraphSchemas;
       readonly error?: ErrorReport;
     }
   /** An unhandled rejection or the like that did not end the process. */

@@ -52,11 +52,7 @@ export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
       update: payloadText(command.update, `${path}.command.update`),
       goto: command.goto,
     },
-    config: config && {
-      tags: config.tags,
-      recursionLimit: config.recursionLimit || undefined,
-      configurable: payloadText(config.configurable, `${path}.config.configurable`),
-    },
+    config: fromConfig(config, `${path}.config`),
     context: payloadText(spec.context, `${path}.context`),
     metadata: spec.metadata ?? {},
     checkpointId: spec.checkpointId.toLowerCase() || undefined,
@@ -84,11 +80,7 @@ export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
       update: payload(spec.command.update),
       goto: [...spec.command.goto],
     },
-    config: spec.config && {
-      tags: [...spec.config.tags],
-      recursionLimit: spec.config.recursionLimit,
-      configurable: payload(spec.config.configurable),
-    },
+    config: toConfig(spec.config, write),
     context: payload(spec.context),
     metadata: structOf(spec.metadata),
     checkpointId: spec.checkpointId,
@@ -106,6 +98,21 @@ export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
   };
   return create(pb.RunSpecSchema, init);
 }
+
+export const fromConfig = (config: pb.RunConfig | undefined, path: string): RunSpec["config"] =>
+  config && {
+    tags: config.tags,
+    recursionLimit: config.recursionLimit || undefined,
+    configurable: payloadText(config.configurable, `${path}.configurable`),
+  };
+
+export const toConfig = (config: RunSpec["config"], write: PayloadWriter): pb.RunConfig | undefined =>
+  config &&
+  create(pb.RunConfigSchema, {
+    tags: [...config.tags],
+    recursionLimit: config.recursionLimit,
+    configurable: config.configurable === undefined ? undefined : write(config.configurable),
+  });
 
 export function fromCheckpoint({ checkpointId, checkpointNs, checkpointMap }: Checkpoint): CheckpointName {
   const map = Object.entries(checkpointMap);

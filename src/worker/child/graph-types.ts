@@ -10,6 +10,26 @@ export interface CompiledGraph {
   stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;
   getState(config: object): Promise<GraphState>;
   getStateHistory(config: object, options?: object): AsyncIterable<GraphState>;
+  getGraphAsync(config: { readonly xray: number }): Promise<DrawnGraph>;
+  /** Absent with the functional API. The fields name the channels of the graph's state, and of what it takes and gives. */
+  readonly builder?: {
+    readonly _schemaDefinition?: object;
+    readonly _inputDefinition?: object;
+    readonly _outputDefinition?: object;
+  };
+}
+
+/** What LangChain's `Graph` holds. */
+export interface DrawnGraph {
+  readonly nodes: Readonly<
+    Record<string, { readonly id: string; readonly name: string; readonly metadata?: Record<string, unknown> }>
+  >;
+  readonly edges: readonly {
+    readonly source: string;
+    readonly target: string;
+    readonly data?: unknown;
+    readonly conditional?: boolean;
+  }[];
 }
 
 /** LangGraph's StateSnapshot. */
@@ -44,6 +64,14 @@ export interface LangGraphModule {
   readonly START: string;
   readonly entrypoint: (name: string, run: (input: unknown) => unknown) => CompiledGraph;
   readonly task: (name: string, run: () => unknown) => () => Promise<unknown>;
+}
+
+/** What is used of `@langchain/langgraph/zod/schema`: JSON Schemas of graphs that are described with zod or a StateSchema. */
+export interface SchemaModule {
+  getInputTypeSchema(graph: unknown): object | undefined;
+  getOutputTypeSchema(graph: unknown): object | undefined;
+  getStateTypeSchema(graph: unknown): object | undefined;
+  getConfigTypeSchema(graph: unknown): object | undefined;
 }
 
 export interface RunControl {

@@ -1,11 +1,38 @@
 import { createJournalSaver } from "../../checkpoints/journal-saver.ts";
-import type { Inspection, StateReport } from "../protocol.ts";
+import type { ChildMessage, GraphToOpen, Inspection, StateReport } from "../protocol.ts";
 import type { AttemptHome } from "./attempt.ts";
+import { drawGraph } from "./graph-drawing.ts";
+import { graphSchemas } from "./graph-schemas.ts";
 import type { GraphState } from "./graph-types.ts";
 import { reportState } from "./state-report.ts";
 
-/** Reads a thread's state or history with the graph's own code. Runs none of its nodes. */
-export async function inspect(scope: string, inspection: Inspection, home: AttemptHome): Promise<StateReport[]> {
+type Answer = Pick<Extract<ChildMessage, { type: "inspected" }>, "states" | "description">;
+
+/** Reads a thread's state or history, or the graph itself, with the graph's own code. Runs none of its nodes. */
+export async function inspect(scope: string, inspection: Inspection, home: AttemptHome): Promise<Answer> {
+  if (inspection.kind === "graph" || inspection.kind === "schemas") {
+    const open = await home.registry.open(inspection.graph, factoryConfig(inspection));
+    const description =
+      inspection.kind === "graph" ? await drawGraph(open, inspection.subgraphDepth) : await graphSchemas(open);
+    return { description };
+  }
+  return { states: await readStates(scope, inspection, home) };
+}
+
+/** What a run of the assistant, which sets nothing itself, gives to the graph's factory. */
+function factoryConfig({ graph, assistantId, configurable, context }: GraphToOpen): object {
+  const parse = (json: string | undefined): object => (json === undefined ? {} : (JSON.parse(json) as object));
+  return {
+    configurable: { ...parse(configurable), assistant_id: assistantId, graph_id: graph },
+    ...(context !== undefined && { context: parse(context) }),
+  };
+}
+
+async function readStates(
+  scope: string,
+  inspection: Extract<Inspection, { kind: "state" | "history" }>,
+  home: AttemptHome,
+): Promise<StateReport[]> {
   const { graph, instance } = await home.registry.open(inspection.graph, { configurable: {} });
   const saver = createJournalSaver(instance.checkpoint, home.channel.journal(scope));
   graph.checkpointer = saver;

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import type { CheckpointModule } from "../../checkpoints/journal-saver.ts";
 import { type ContextRunner, countContextRunner, countGraphs, countInvoke } from "./counting.ts";
 import { findCountingProblem } from "./counting-self-test.ts";
-import type { LangGraphModule } from "./graph-types.ts";
+import type { LangGraphModule, SchemaModule } from "./graph-types.ts";
 
 /** The releases whose internals the counting was tried with. */
 const supported = { major: 1, minor: 7, words: "1.7 or a later 1.x" };
@@ -18,6 +18,8 @@ export interface LangGraphInstance {
   readonly version: string;
   readonly langgraph: LangGraphModule;
   readonly checkpoint: CheckpointModule;
+  /** Loaded when it is first asked for. */
+  schemas(): Promise<SchemaModule>;
   /** Whether a graph was built with this instance. */
   owns(graph: unknown): boolean;
   /** Why its graphs cannot be used. */
@@ -97,6 +99,7 @@ export class LangGraphCopy {
       version: this.#version,
       langgraph,
       checkpoint,
+      schemas: () => load<SchemaModule>("@langchain/langgraph/zod/schema"),
       owns: (graph) => graph instanceof Pregel,
       ...(problem !== undefined && {
         problem: `Runs cannot be stopped reliably with @langchain/langgraph ${this.#version} in ${this.#directory}: ${problem}.`,

@@ -53,7 +53,7 @@ export function serveParent(): void {
         break;
       case "inspect":
         void inspect(message.scope, message.inspection, home).then(
-          (states) => channel.send({ type: "inspected", scope: message.scope, states }),
+          (answer) => channel.send({ type: "inspected", scope: message.scope, ...answer }),
           (error) => channel.send({ type: "inspected", scope: message.scope, error: describeError(error) }),
         );
         break;

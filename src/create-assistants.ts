@@ -1,0 +1,41 @@
+import type { AppParts } from "./app.ts";
+import type { Assistant } from "./domain/assistant.ts";
+import { createResolveAssistant, type ResolveAssistant } from "./domain/assistants.ts";
+import { createEditAssistants, type EditAssistants } from "./domain/edit-assistants.ts";
+import { createGraphAssistants } from "./domain/graph-assistants.ts";
+import { createReadAssistants, type ReadAssistants } from "./domain/read-assistants.ts";
+import type { GraphDrawing, GraphReport, GraphSchemas, GraphSpec, GraphToOpen } from "./worker/protocol.ts";
+
+export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
+  readonly graphs: readonly GraphSpec[];
+  readonly reports: readonly GraphReport[];
+}
+
+/** The assistants of this server: what the services call, and how a run finds its own. */
+export interface Assistants {
+  readonly edit: EditAssistants;
+  readonly read: ReadAssistants<GraphDrawing, GraphSchemas>;
+  readonly resolve: ResolveAssistant;
+}
+
+/** Wires the domain of assistants. */
+export function createAssistants({ stores, host, graphs, reports }: AssistantsOptions): Assistants {
+  const { assistants } = stores;
+  const descriptions = new Map(graphs.map(({ name, description }) => [name, description]));
+  const own = createGraphAssistants(
+    reports.map(({ name, problem }) => ({ name, problem, description: descriptions.get(name) })),
+  );
+  return {
+    edit: createEditAssistants({ own, assistants }),
+    read: createReadAssistants({
+      ...{ own, assistants },
+      draw: (assistant, subgraphDepth) => host.inspect(undefined, { kind: "graph", subgraphDepth, ...open(assistant) }),
+      schemas: (assistant) => host.inspect(undefined, { kind: "schemas", ...open(assistant) }),
+    }),
+    resolve: createResolveAssistant(own, assistants),
+  };
+}
+
+const open = ({ graph, assistantId, config, context }: Assistant): GraphToOpen => ({
+  ...{ graph, assistantId, configurable: config?.configurable, context },
+});

@@ -1,0 +1,61 @@
+import type { Json, RunSpec } from "./run.ts";
+
+/** A graph with a configuration: a graph's own, which comes with `langgraph.json`, or one that a client has configured. */
+export interface Assistant {
+  readonly owner: string;
+  readonly assistantId: string;
+  readonly graph: string;
+  readonly name: string;
+  readonly description: string;
+  /** Put under the configuration of each run. */
+  readonly config?: RunSpec["config"];
+  /** JSON text of an object, put under the context of each run. */
+  readonly context?: Json;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** The number of its configuration. */
+  readonly version: number;
+  /** Absent for a graph's own, which is not stored. */
+  readonly createdAt?: Date;
+  readonly updatedAt?: Date;
+  /** A graph's own: it can be neither changed nor deleted. */
+  readonly system: boolean;
+}
+
+/** One that a client has configured. */
+export interface StoredAssistant extends Assistant {
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export interface AssistantName {
+  readonly owner: string;
+  readonly assistantId: string;
+}
+
+/** Which assistants: those that match each field that is set. */
+export interface AssistantFilter {
+  readonly owner: string;
+  readonly graph?: string;
+  /** A part of the name, in upper or lower case. */
+  readonly name?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** Where a page of configured assistants ended. */
+export interface AssistantPosition {
+  readonly createdAt: Date;
+  readonly assistantId: string;
+}
+
+/** What the domain asks of the storage of configured assistants. */
+export interface AssistantStore {
+  /** False when the id is taken. */
+  insert(assistant: StoredAssistant): Promise<boolean>;
+  find(name: AssistantName): Promise<StoredAssistant | undefined>;
+  /** Writes what a client may change. False, and nothing is changed, when it is not any more as it was `seen`. */
+  replace(seen: StoredAssistant, next: StoredAssistant): Promise<boolean>;
+  /** False when there is none. */
+  remove(name: AssistantName): Promise<boolean>;
+  /** Newest first, from after the position on. */
+  scan(which: Pick<AssistantFilter, "owner" | "graph">, after?: AssistantPosition): AsyncIterable<StoredAssistant>;
+}

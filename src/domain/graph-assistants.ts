@@ -1,0 +1,58 @@
+import type { Assistant } from "./assistant.ts";
+import type { KnownGraph } from "./assistants.ts";
+import { DomainError } from "./errors.ts";
+import { graphAssistantId } from "./ids.ts";
+
+/** The graphs of `langgraph.json` and the assistants that they are by themselves. */
+export interface GraphAssistants {
+  /** By the graph's name or the assistant's id; also of a graph that cannot be used. */
+  find(nameOrId: string, owner: string): Assistant | undefined;
+  /** By the graphs' names. */
+  all(owner: string): Assistant[];
+  /** Throws GRAPH_NOT_FOUND for a name that is no graph; `field` is where it stands. */
+  checkGraph(field: string, graph: string): void;
+  graphNotFound(field: string, graph: string): DomainError;
+  /** Throws GRAPH_UNAVAILABLE for an assistant whose graph is broken, or not in `langgraph.json` any more. */
+  checkUsable(assistant: Assistant): void;
+}
+
+/** As LangGraph's servers mark them: programs look for it to find a graph's own assistant. */
+const metadata = { created_by: "system" };
+
+export function createGraphAssistants(graphs: readonly KnownGraph[]): GraphAssistants {
+  const byName = new Map(graphs.map((graph) => [graph.name, graph]));
+  const byId = new Map(graphs.map((graph) => [graphAssistantId(graph.name), graph]));
+  const sorted = graphs.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+
+  const assistantOf = ({ name, description = "" }: KnownGraph, owner: string): Assistant => ({
+    ...{ owner, assistantId: graphAssistantId(name), graph: name, name, description },
+    ...{ metadata, version: 1, system: true },
+  });
+
+  const graphNotFound = (field: string, graph: string) =>
+    new DomainError(
+      "GRAPH_NOT_FOUND",
+      `${field}: there is no assistant or graph "${graph}"; the graphs are ${[...byName.keys()].join(", ")}`,
+      { metadata: { [field]: graph } },
+    );
+
+  return {
+    find(nameOrId, owner) {
+      const graph = byName.get(nameOrId) ?? byId.get(nameOrId.toLowerCase());
+      return graph && assistantOf(graph, owner);
+    },
+    all: (owner) => sorted.map((graph) => assistantOf(graph, owner)),
+    checkGraph(field, graph) {
+      if (!byName.has(graph)) throw graphNotFound(field, graph);
+    },
+    graphNotFound,
+    checkUsable({ assistantId, graph }) {
+      const known = byName.get(graph);
+      const problem = known ? known.problem : `its graph "${graph}" is not in langgraph.json any more`;
+      if (problem === undefined) return;
+      throw new DomainError("GRAPH_UNAVAILABLE", `assistant_id: ${problem}`, {
+        metadata: { assistant_id: assistantId, graph_id: graph },
+      });
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Assistant, AssistantFilter, AssistantName, AssistantStore, StoredAssistant } from "./assistant.ts";
+import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } from "./assistant-page-token.ts";
+import { assistantNotFound } from "./assistants.ts";
+import { checkMetadata } from "./check-metadata.ts";
+import type { GraphAssistants } from "./graph-assistants.ts";
+
+export interface ReadAssistantsParts<Drawing, Schemas> {
+  readonly own: GraphAssistants;
+  readonly assistants: AssistantStore;
+  /** Both throw GRAPH_UNAVAILABLE when the graph's code cannot answer. */
+  readonly draw: (assistant: Assistant, subgraphDepth: number) => Promise<Drawing>;
+  readonly schemas: (assistant: Assistant) => Promise<Schemas>;
+}
+
+export interface ReadAssistants<Drawing, Schemas> {
+  /** By id, or by a graph's name for the graph's own. Throws ASSISTANT_NOT_FOUND, as the others do. */
+  get(name: AssistantName): Promise<Assistant>;
+  /** The graphs' own first, by name, then configured ones, newest first. */
+  search(filter: AssistantFilter, page: { size: number; token: string }): Promise<AssistantPage>;
+  count(filter: AssistantFilter): Promise<number>;
+  graph(name: AssistantName, subgraphDepth: number): Promise<Drawing>;
+  schemas(name: AssistantName): Promise<Schemas>;
+}
+
+export interface AssistantPage {
+  readonly assistants: readonly Assistant[];
+  readonly nextPageToken: string;
+}
+
+const defaultPageSize = 20;
+
+/** A page ends early rather than grow beyond this, since gRPC clients refuse messages of more than 4 MB. */
+const pageBytes = 1024 * 1024;
+
+export function createReadAssistants<Drawing, Schemas>(
+  parts: ReadAssistantsParts<Drawing, Schemas>,
+): ReadAssistants<Drawing, Schemas> {
+  const { own, assistants } = parts;
+
+  async function get({ owner, assistantId }: AssistantName): Promise<Assistant> {
+    const found =
+      own.find(assistantId, owner) ?? (await assistants.find({ owner, assistantId: assistantId.toLowerCase() }));
+    if (!found) throw assistantNotFound(assistantId);
+    return found;
+  }
+
+  /** One whose graph can be used. */
+  async function usable(name: AssistantName): Promise<Assistant> {
+    const assistant = await get(name);
+    own.checkUsable(assistant);
+    return assistant;
+  }
+
+  /** All that match, from after the end of a page on. */
+  async function* matching(filter: AssistantFilter, after?: AssistantPageEnd): AsyncGenerator<Assistant> {
+    if (after === undefined || "graph" in after) {
+      for (const one of own.all(filter.owner)) {
+        if ((after === undefined || one.graph > after.graph) && matches(one, filter)) yield one;
+      }
+    }
+    const position = after !== undefined && "graph" in after ? undefined : after;
+    for await (const one of assistants.scan(filter, position)) if (matches(one, filter)) yield one;
+  }
+
+  return {
+    get,
+
+    async search(filter, { size, token }) {
+      checkMetadata(filter.metadata ?? {}, "filter.metadata");
+      const after = readAssistantPageToken(token, filter);
+      const page: Assistant[] = [];
+      let bytes = 0;
+      for await (const one of matching(filter, after)) {
+        const last = page.at(-1);
+        bytes += sizeOf(one);
+        if (last && (page.length === (size || defaultPageSize) || bytes > pageBytes)) {
+          return { assistants: page, nextPageToken: assistantPageToken(endAt(last), filter) };
+        }
+        page.push(one);
+      }
+      return { assistants: page, nextPageToken: "" };
+    },
+
+    async count(filter) {
+      checkMetadata(filter.metadata ?? {}, "filter.metadata");
+      let count = 0;
+      for await (const _ of matching(filter)) count += 1;
+      return count;
+    },
+
+    graph: async (name, subgraphDepth) => parts.draw(await usable(name), subgraphDepth),
+    schemas: async (name) => parts.schemas(await usable(name)),
+  };
+}
+
+const endAt = (last: Assistant): AssistantPageEnd => (last.system ? { graph: last.graph } : (last as StoredAssistant));
+
+const sizeOf = ({ description, config, context, metadata }: Assistant): number =>
+  JSON.stringify({ description, config, context, metadata }).length;
+
+function matches(assistant: Assistant, { graph, name, metadata }: AssistantFilter): boolean {
+  if (graph !== undefined && assistant.graph !== graph) return false;
+  if (name !== undefined && !assistant.name.toLowerCase().includes(name.toLowerCase())) return false;
+  return metadata === undefined || holds(assistant.metadata, metadata);
+}
+
+/** Whether a value is the wanted one; an object is when it has at least the wanted fields. */
+function holds(value: unknown, wanted: unknown): boolean {
+  if (!isObject(wanted)) return isDeepStrictEqual(value, wanted);
+  if (!isObject(value)) return false;
+  return Object.entries(wanted).every(([field, inner]) => Object.hasOwn(value, field) && holds(value[field], inner));
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

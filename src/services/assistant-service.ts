@@ -1,0 +1,85 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type * as pb from "../../gen/reins/v1/assistant_service_pb.ts";
+import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
+import { IfExists } from "../../gen/reins/v1/thread_service_pb.ts";
+import type { EditAssistants } from "../domain/edit-assistants.ts";
+import { newId } from "../domain/ids.ts";
+import type { ReadAssistants } from "../domain/read-assistants.ts";
+import type { GraphDrawing, GraphSchemas } from "../worker/protocol.ts";
+import { fromFilter, toAssistant, toGraph, toSchemas } from "./convert/assistant.ts";
+import { payloadText, payloadWriter } from "./convert/payload.ts";
+import { fromConfig } from "./convert/spec.ts";
+import { owner } from "./owner.ts";
+
+export interface AssistantServiceParts {
+  readonly edit: EditAssistants;
+  readonly read: ReadAssistants<GraphDrawing, GraphSchemas>;
+}
+
+/** A handler converts, makes one domain call, and converts back. */
+export function createAssistantService(parts: AssistantServiceParts): ServiceImpl<typeof pb.AssistantService> {
+  const { edit, read } = parts;
+  return {
+    async createAssistant(request) {
+      const assistant = await edit.create({
+        ...{ owner, assistantId: request.assistantId.toLowerCase() || newId(), graph: request.graphId },
+        ...{ name: request.name || request.graphId, description: request.description },
+        config: fromConfig(request.config, "config"),
+        context: payloadText(request.context, "context"),
+        metadata: request.metadata ?? {},
+        ifExists: request.ifExists === IfExists.DO_NOTHING ? "do_nothing" : "raise",
+      });
+      return {
+        assistant: toAssistant(assistant, payloadWriter(formatOf(request.context, request.config?.configurable))),
+      };
+    },
+
+    async getAssistant(request) {
+      return { assistant: toAssistant(await read.get(named(request)), writer(request)) };
+    },
+
+    async updateAssistant(request) {
+      const assistant = await edit.update({
+        ...{ owner, assistantId: request.assistantId.toLowerCase(), graph: request.graphId },
+        ...{ name: request.name, description: request.description },
+        config: fromConfig(request.config, "config"),
+        context: payloadText(request.context, "context"),
+        ...{ metadata: request.metadata, removeMetadata: request.removeMetadata },
+      });
+      return { assistant: toAssistant(assistant, writer(request)) };
+    },
+
+    async deleteAssistant(request) {
+      await edit.remove({ owner, assistantId: request.assistantId.toLowerCase() });
+      return {};
+    },
+
+    async searchAssistants(request) {
+      const { pageSize: size, pageToken: token } = request;
+      const page = await read.search(fromFilter(owner, request.filter), { size, token });
+      const write = writer(request);
+      return { assistants: page.assistants.map((one) => toAssistant(one, write)), nextPageToken: page.nextPageToken };
+    },
+
+    async countAssistants(request) {
+      return { count: BigInt(await read.count(fromFilter(owner, request.filter))) };
+    },
+
+    async getAssistantGraph(request) {
+      return { graph: toGraph(await read.graph(named(request), request.subgraphDepth), writer(request)) };
+    },
+
+    async getAssistantSchemas(request) {
+      return { schemas: toSchemas(await read.schemas(named(request)), writer(request)) };
+    },
+  };
+}
+
+/** By id, or by a graph's name, whose letters count. */
+const named = ({ assistantId }: { assistantId: string }) => ({ owner, assistantId });
+
+const writer = (request: { payloadFormat: PayloadFormat }) => payloadWriter(request.payloadFormat);
+
+/** An answer that echoes the request does so in the encoding that the request used. */
+const formatOf = (...payloads: (Payload | undefined)[]): PayloadFormat =>
+  payloads.some((payload) => payload?.encoding.case === "json") ? PayloadFormat.JSON : PayloadFormat.VALUE;

@@ -1,0 +1,95 @@
+import type { Filter } from "mongodb";
+import type { AssistantName, AssistantStore, StoredAssistant } from "../domain/assistant.ts";
+import type { Collections } from "./collections.ts";
+import { isDuplicateKey, key } from "./keys.ts";
+
+/** A configured assistant. Graphs' own are not stored. */
+export interface AssistantDocument {
+  _id: string;
+  owner: string;
+  assistant_id: string;
+  graph: string;
+  name: string;
+  description: string;
+  config: StoredAssistant["config"] | null;
+  context: string | null;
+  /** JSON text: as values of the database many small ones would take much more than their text. */
+  metadata: string;
+  version: number;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const assistantKey = (name: AssistantName): string => key(name.owner, name.assistantId);
+
+/** Configured assistants in MongoDB. Those by name walk `_id`. */
+export function createAssistantStore({ assistants }: Pick<Collections, "assistants">): AssistantStore {
+  return {
+    async insert(assistant) {
+      const { owner, assistantId, createdAt } = assistant;
+      try {
+        await assistants.insertOne({
+          ...{ _id: assistantKey(assistant), owner, assistant_id: assistantId },
+          ...{ ...whatChanges(assistant), created_at: createdAt },
+        });
+        return true;
+      } catch (error) {
+        if (isDuplicateKey(error)) return false;
+        throw error;
+      }
+    },
+
+    async find(name) {
+      const doc = await assistants.findOne({ _id: assistantKey(name) });
+      return doc ? toAssistant(doc) : undefined;
+    },
+
+    /** Guard: the version that was seen, of the same incarnation: an id may be deleted and taken again. */
+    async replace(seen, next) {
+      const guard = { _id: assistantKey(seen), version: seen.version, created_at: seen.createdAt };
+      return (await assistants.updateOne(guard, { $set: whatChanges(next) })).matchedCount === 1;
+    },
+
+    async remove(name) {
+      return (await assistants.deleteOne({ _id: assistantKey(name) })).deletedCount === 1;
+    },
+
+    /** Index: assistants_by_time. */
+    async *scan({ owner, graph }, after) {
+      const query: Filter<AssistantDocument> = { owner, ...(graph !== undefined && { graph }) };
+      if (after) {
+        const afterKey = assistantKey({ owner, assistantId: after.assistantId });
+        query.$or = [{ created_at: { $lt: after.createdAt } }, { created_at: after.createdAt, _id: { $lt: afterKey } }];
+      }
+      for await (const doc of assistants.find(query).sort({ created_at: -1, _id: -1 })) yield toAssistant(doc);
+    },
+  };
+}
+
+const whatChanges = (assistant: StoredAssistant) => ({
+  graph: assistant.graph,
+  name: assistant.name,
+  description: assistant.description,
+  config: assistant.config ?? null,
+  context: assistant.context ?? null,
+  metadata: JSON.stringify(assistant.metadata),
+  version: assistant.version,
+  updated_at: assistant.updatedAt,
+});
+
+function toAssistant(doc: AssistantDocument): StoredAssistant {
+  return {
+    owner: doc.owner,
+    assistantId: doc.assistant_id,
+    graph: doc.graph,
+    name: doc.name,
+    description: doc.description,
+    config: doc.config ?? undefined,
+    context: doc.context ?? undefined,
+    metadata: JSON.parse(doc.metadata) as Record<string, unknown>,
+    version: doc.version,
+    createdAt: doc.created_at,
+    updatedAt: doc.updated_at,
+    system: false,
+  };
+}
