@@ -4,7 +4,7 @@ import { DomainError } from "../domain/errors.ts";
 import { callJournal, type JournalRequest } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
-import type { ChildMessage, GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
+import type { ChildMessage, EditPart, GraphReport, GraphSpec, Inspection, StateReport } from "./protocol.ts";
 
 export interface InspectionSettings extends ChildProcessSettings {
   readonly loadTimeoutMs: number;
@@ -26,7 +26,7 @@ interface PendingInspection {
   journalError?: Error;
 }
 
-/** One process that loads graphs and reads states with them. It executes no run. */
+/** One process that loads graphs and reads and edits states with them. It executes no run. */
 export class InspectionProcess {
   readonly #settings: InspectionSettings;
   readonly #child: RunningChild;
@@ -104,7 +104,9 @@ export class InspectionProcess {
         const pending = this.#take(message.scope);
         if (pending === undefined) break;
         if (message.error === undefined) pending.resolve(message.states ?? []);
-        else pending.reject(pending.journalError ?? unreadable(pending.inspection, message.error.message));
+        else if (pending.journalError !== undefined) pending.reject(pending.journalError);
+        else if (message.refused !== undefined) pending.reject(refused(message.refused, message.error.message));
+        else pending.reject(unreadable(pending.inspection, message.error.message));
         break;
       }
       case "fault":
@@ -121,7 +123,9 @@ export class InspectionProcess {
     const pending = this.#pending.get(scope);
     try {
       if (pending === undefined) throw new FencedError(`No inspection ${scope} is under way`);
-      if (request.method === "append") throw new FencedError("An inspection writes nothing");
+      if (request.method === "append" && pending.inspection.kind !== "update") {
+        throw new FencedError("A question writes nothing");
+      }
       this.#child.send({ type: "reply", requestId, result: await callJournal(pending.journal, request) });
     } catch (error) {
       if (pending !== undefined && error instanceof Error) pending.journalError = error;
@@ -150,8 +154,13 @@ export class InspectionProcess {
 }
 
 /** The answer to a question that the graph cannot answer. */
-export function unreadable({ graph }: Inspection, why: string): DomainError {
-  return new DomainError("GRAPH_UNAVAILABLE", `The state cannot be read with the graph "${graph}": ${why}`, {
+export function unreadable({ kind, graph }: Inspection, why: string): DomainError {
+  const what = kind === "update" ? "edited" : "read";
+  return new DomainError("GRAPH_UNAVAILABLE", `The state cannot be ${what} with the graph "${graph}": ${why}`, {
     metadata: { graph },
   });
+}
+
+function refused(field: EditPart, sentence: string): DomainError {
+  return new DomainError("INVALID_FIELD", `${field}: ${sentence}`, { metadata: { field } });
 }

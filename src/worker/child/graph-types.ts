@@ -8,8 +8,11 @@ export interface CompiledGraph {
   /** A copy that shares the nodes. */
   withConfig(config: object): CompiledGraph;
   stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;
-  getState(config: object): Promise<GraphState>;
+  getState(config: object, options?: { readonly subgraphs?: boolean }): Promise<GraphState>;
   getStateHistory(config: object, options?: object): AsyncIterable<GraphState>;
+  updateState(config: object, values: unknown, asNode?: string): Promise<GraphConfig>;
+  /** The subgraphs that the graph knows of; with a namespace without task ids, the one at it. */
+  getSubgraphsAsync(namespace?: string, recurse?: boolean): AsyncIterable<readonly [string, CompiledGraph]>;
 }
 
 /** LangGraph's StateSnapshot. */
@@ -26,7 +29,8 @@ export interface GraphState {
     readonly name: string;
     readonly error?: unknown;
     readonly interrupts: readonly { readonly id?: string; readonly value?: unknown }[];
-    readonly state?: GraphConfig | { readonly config: GraphConfig };
+    /** Where its subgraph keeps its state, or that state. */
+    readonly state?: GraphConfig | GraphState;
     readonly result?: unknown;
   }[];
 }
