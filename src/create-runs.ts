@@ -3,14 +3,16 @@ import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
 import { type Assistants, createAssistants } from "./create-assistants.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
+import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
-import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
+import { createReadThreads, type ReadThreads, type StateQuery } from "./domain/read-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import type { Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
+import { createUpdateState, type UpdateState } from "./domain/update-state.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
 import { createEventHub } from "./stream/event-hub.ts";
@@ -18,6 +20,7 @@ import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
+import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
@@ -48,6 +51,7 @@ export interface Runs {
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
   readonly readThreads: ReadThreads<StateReport>;
+  readonly updateState: UpdateState;
   readonly outcomes: Outcomes;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   /** Claims nothing more and hands back what executes. */
@@ -74,7 +78,7 @@ export function createRuns(options: RunsOptions): Runs {
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
   const inspect = <I extends Inspection>(thread: Thread, inspection: I) =>
     host.inspect(journal.reader(thread.journal), inspection);
-  const readState = async (thread: Thread, graph: string, query: { checkpointId?: string; omitValues: boolean }) =>
+  const readState = async (thread: Thread, graph: string, query: StateQuery) =>
     (await inspect(thread, { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (
     thread: Thread,
@@ -184,17 +188,19 @@ export function createRuns(options: RunsOptions): Runs {
   });
   const createThread = createCreateThread(threads);
   const assistants = createAssistants(options);
-  const checkpointExists = (thread: Thread, checkpointId: string) =>
-    journal.checkpointExists(thread.journal, checkpointId);
+  const findCheckpoint: FindCheckpoint = (thread, name) => journal.checkpoint(thread.journal, name);
+  const graphOf = createGraphOf(runs, findCheckpoint);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
+    fenceHolder: (thread, holder) => journal.fence(thread.journal, holder, thread),
     async readState(thread) {
-      const last = await runs.lastStarted(thread);
-      const state = last && (await stateAtEnd(thread, last.graph));
-      if (last && !state) return undefined;
-      return state?.checkpointId === undefined ? null : { ...state, n: last!.n, graph: last!.graph };
+      const graph = await graphOf(thread);
+      const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
+      if (graph !== undefined && !state) return undefined;
+      const n = (await runs.lastStarted(thread))?.n ?? thread.n;
+      return state?.checkpointId === undefined ? null : { ...state, n, graph: graph! };
     },
     presenceOf: (other) =>
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
@@ -207,16 +213,22 @@ export function createRuns(options: RunsOptions): Runs {
   return {
     ...{ server, assistants, createThread, cancels, removal, outcomes },
     createRun: createCreateRun({
-      ...{ runs, threads, finish, createThread, checkpointExists },
+      ...{ runs, threads, finish, createThread, findCheckpoint },
       resolveAssistant: assistants.resolve,
+      nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
       reserve: (runId) => executor.reserve(runId),
       turnPassed: () => scheduler.wake(),
     }),
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
-      ...{ runs, threads, checkpointExists, readState },
+      ...{ threads, findCheckpoint, graphOf, readState },
       readHistory: (thread, graph, query) => inspect(thread, { kind: "history", graph, ...query }),
       emptyState: { checkpointNs: "", next: [], tasks: [], interrupts: [] },
+    }),
+    updateState: createUpdateState({
+      ...{ runs, threads, finish, findCheckpoint, graphOf, readState: stateAtEnd },
+      resolveAssistant: assistants.resolve,
+      edit: createEditState({ host, journal, threads }),
     }),
     tail: (request) =>
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),

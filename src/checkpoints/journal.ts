@@ -3,6 +3,7 @@ import { anyToken } from "../storage/journal-documents.ts";
 import { JournalQueries } from "../storage/journal-queries.ts";
 import { key } from "../storage/keys.ts";
 import { deleteRunFromJournal } from "./journal-deletion.ts";
+import { metadataFields } from "./journal-entries.ts";
 import { fenceJournal } from "./journal-fence.ts";
 import type { JournalPort } from "./journal-port.ts";
 import { createJournalReader } from "./journal-reader.ts";
@@ -24,12 +25,27 @@ export interface Journal {
   hasCheckpoints(journal: string, runId: string): Promise<boolean>;
   /** In the root namespace unless one is named. */
   checkpointExists(journal: string, checkpointId: string, namespace?: string): Promise<boolean>;
+  /** A checkpoint, or the newest of its namespace when no id is given. */
+  checkpoint(journal: string, name: CheckpointAddress): Promise<FoundCheckpoint | undefined>;
   /** Where the thread stands: the newest checkpoint of the root namespace. */
   newest(journal: string): Promise<{ slot: number; checkpointId: string } | undefined>;
   /** See {@link deleteRunFromJournal}: for rollback and for DeleteRun. Repeatable. */
   deleteRun(journal: string, runId: string): Promise<void>;
   /** Of a thread that is deleted. No writer can add to it afterwards. Repeatable. */
   deleteJournal(journal: string): Promise<void>;
+}
+
+export interface CheckpointAddress {
+  readonly checkpointId?: string;
+  readonly checkpointNs: string;
+}
+
+export interface FoundCheckpoint {
+  readonly checkpointId: string;
+  /** Where it was found: a subgraph that keeps one history for its thread has no task ids in its namespace. */
+  readonly checkpointNs: string;
+  /** The metadata's JSON-like fields at the top. */
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** Whose journal it is. A journal that holds a slot already knows it. */
@@ -56,6 +72,17 @@ export function createJournal(db: JournalDatabase): Journal {
     hasCheckpoints: (journal, runId) => queries.hasCheckpoints(journal, runId),
     async checkpointExists(journal, checkpointId, namespace = "") {
       return (await queries.checkpoint(journal, checkpointId, { namespace })) !== undefined;
+    },
+    async checkpoint(journal, { checkpointId, checkpointNs }) {
+      for (const namespace of new Set([checkpointNs, checkpointNs.replace(/:[^|]*/g, "")])) {
+        const placed =
+          checkpointId === undefined
+            ? await queries.newest(journal, namespace)
+            : await queries.checkpoint(journal, checkpointId, { namespace });
+        if (placed)
+          return { checkpointId: placed.entry.id, checkpointNs: namespace, fields: metadataFields(placed.entry) };
+      }
+      return undefined;
     },
     async newest(journal) {
       const placed = await queries.newest(journal, "");

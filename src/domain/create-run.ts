@@ -1,5 +1,13 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
+import { checkNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
+import {
+  checkpointNotFound,
+  type FindCheckpoint,
+  namedCheckpoint,
+  requireCheckpoint,
+  requireGraph,
+} from "./checkpoints.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { Lease, Run, RunName, RunSpec } from "./run.ts";
@@ -24,7 +32,9 @@ export interface CreateRunParts {
   readonly createThread: CreateThread;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND, ASSISTANT_NOT_FOUND or GRAPH_UNAVAILABLE. */
   readonly resolveAssistant: ResolveAssistant;
-  readonly checkpointExists: (thread: Thread, checkpointId: string) => Promise<boolean>;
+  readonly findCheckpoint: FindCheckpoint;
+  /** The nodes of a graph; undefined when it is made anew for each run. */
+  readonly nodesOf: (graph: string) => readonly string[] | undefined;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
   readonly reserve: (runId: string) => Reservation | undefined;
   /** The run was stored with its thread's turn, and waits for a worker. */
@@ -51,20 +61,20 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
     checkSpec(request.spec, resolved.assistant);
-    const { checkpointId } = request.spec;
-    if (checkpointId !== undefined) {
-      const thread = await threads.find(request);
-      if (!thread && !request.createThread) throw threadNotFound(request.threadId);
-      if (!thread || !(await parts.checkpointExists(thread, checkpointId))) {
-        throw new DomainError(
-          "CHECKPOINT_NOT_FOUND",
-          `checkpoint_id: thread ${request.threadId} has no checkpoint ${checkpointId}`,
-          { metadata: { checkpoint_id: checkpointId } },
-        );
-      }
-    }
+    checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
+    await checkStart(request, resolved.graph);
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
     return resolved;
+  }
+
+  async function checkStart(request: NewRun, graph: string): Promise<void> {
+    const named = namedCheckpoint(request.spec, "spec.");
+    if (!named) return;
+    const { name, field } = named;
+    const thread = await threads.find(request);
+    if (!thread && !request.createThread) throw threadNotFound(request.threadId);
+    if (!thread) throw checkpointNotFound(request.threadId, name, field);
+    requireGraph(await requireCheckpoint(parts.findCheckpoint, thread, name, field), graph, field);
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {

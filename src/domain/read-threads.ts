@@ -1,23 +1,44 @@
-import { DomainError } from "./errors.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import { checkMetadata } from "./check-metadata.ts";
+import {
+  checkpointNotFound,
+  type FindCheckpoint,
+  type GraphOf,
+  graphOfCheckpoint,
+  namedCheckpoint,
+  requireCheckpoint,
+} from "./checkpoints.ts";
+import type { CheckpointName } from "./run.ts";
+import type { ThreadName, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface HistoryQuery {
   readonly limit: number;
   readonly beforeCheckpointId?: string;
+  /** The subgraph; the graph itself when absent. */
+  readonly checkpointNs?: string;
+  /** Fields at the top of the states' metadata that must be equal. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
   readonly omitValues: boolean;
 }
 
 export interface StateQuery {
   readonly checkpointId?: string;
+  readonly checkpointNs?: string;
+  /** Also the states of the subgraphs that the next tasks run. */
+  readonly subgraphs?: boolean;
   readonly omitValues: boolean;
 }
 
+/** As it was asked for: `checkpointId` and `checkpoint` exclude each other. */
+export interface StateRequest extends Omit<StateQuery, "checkpointNs"> {
+  readonly checkpoint?: CheckpointName;
+}
+
 export interface ReadThreadsParts<State> {
-  readonly runs: Pick<RunStore, "lastStarted">;
   readonly threads: Pick<ThreadStore, "find">;
-  readonly checkpointExists: (thread: Thread, checkpointId: string) => Promise<boolean>;
+  readonly findCheckpoint: FindCheckpoint;
+  readonly graphOf: GraphOf;
   /** Reads with the graph's own code; throws GRAPH_UNAVAILABLE when it cannot be loaded. */
   readonly readState: (thread: Thread, graph: string, query: StateQuery) => Promise<State>;
   readonly readHistory: (thread: Thread, graph: string, query: HistoryQuery) => Promise<readonly State[]>;
@@ -27,7 +48,7 @@ export interface ReadThreadsParts<State> {
 
 export interface ReadThreads<State> {
   get(name: ThreadName): Promise<Thread>;
-  state(name: ThreadName, query: StateQuery): Promise<State>;
+  state(name: ThreadName, request: StateRequest): Promise<State>;
   history(name: ThreadName, query: HistoryQuery): Promise<readonly State[]>;
 }
 
@@ -38,30 +59,33 @@ export function createReadThreads<State>(parts: ReadThreadsParts<State>): ReadTh
     return thread;
   }
 
-  async function check(thread: Thread, field: string, checkpointId: string | undefined): Promise<void> {
-    if (checkpointId === undefined || (await parts.checkpointExists(thread, checkpointId))) return;
-    throw new DomainError(
-      "CHECKPOINT_NOT_FOUND",
-      `${field}: thread ${thread.threadId} has no checkpoint ${checkpointId}`,
-      { metadata: { checkpoint_id: checkpointId } },
-    );
+  async function checkHistory(thread: Thread, query: HistoryQuery): Promise<void> {
+    const { checkpointNs = "", beforeCheckpointId: checkpointId } = query;
+    checkMetadata(query.metadata ?? {}, "metadata");
+    if (checkpointNs !== "") await requireCheckpoint(parts.findCheckpoint, thread, { checkpointNs }, "checkpoint_ns");
+    if (checkpointId === undefined) return;
+    // A subgraph's states can also be limited to those before a checkpoint of the graph itself.
+    for (const ns of new Set([checkpointNs, ""])) {
+      if (await parts.findCheckpoint(thread, { checkpointId, checkpointNs: ns })) return;
+    }
+    throw checkpointNotFound(thread.threadId, { checkpointId, checkpointNs }, "before_checkpoint_id");
   }
-
-  /** The graph that the thread's checkpoints belong to: that of the last run that started. */
-  const graphOf = async (thread: Thread) => (await parts.runs.lastStarted(thread))?.graph;
 
   return {
     get,
-    async state(name, query) {
+    async state(name, { checkpointId, checkpoint, ...rest }) {
+      const named = namedCheckpoint({ checkpointId, checkpoint });
       const thread = await get(name);
-      await check(thread, "checkpoint_id", query.checkpointId);
-      const graph = await graphOf(thread);
-      return graph === undefined ? parts.emptyState : parts.readState(thread, graph, query);
+      const found = named && (await requireCheckpoint(parts.findCheckpoint, thread, named.name, named.field));
+      const graph = (found && graphOfCheckpoint(found)) ?? (await parts.graphOf(thread));
+      if (graph === undefined) return parts.emptyState;
+      const at = found && { checkpointNs: found.checkpointNs, checkpointId: named?.name.checkpointId };
+      return parts.readState(thread, graph, { ...rest, ...at });
     },
     async history(name, query) {
       const thread = await get(name);
-      await check(thread, "before_checkpoint_id", query.beforeCheckpointId);
-      const graph = await graphOf(thread);
+      await checkHistory(thread, query);
+      const graph = await parts.graphOf(thread);
       return graph === undefined ? [] : parts.readHistory(thread, graph, query);
     },
   };

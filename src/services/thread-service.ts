@@ -4,9 +4,11 @@ import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadThreads } from "../domain/read-threads.ts";
 import type { CreateThread, Removal } from "../domain/threads.ts";
+import type { UpdateState } from "../domain/update-state.ts";
 import type { StateReport } from "../worker/protocol.ts";
 import type { Calls } from "./calls.ts";
-import { payloadWriter } from "./convert/payload.ts";
+import { payloadText, payloadWriter } from "./convert/payload.ts";
+import { fromCheckpoint, toCheckpoint } from "./convert/spec.ts";
 import { toThread, toThreadState } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
@@ -15,6 +17,7 @@ export interface ThreadServiceParts {
   readonly createThread: CreateThread;
   readonly read: ReadThreads<StateReport>;
   readonly removal: Removal;
+  readonly updateState: UpdateState;
   readonly calls: Calls;
 }
 
@@ -49,15 +52,33 @@ export function createThreadService(parts: ThreadServiceParts): Partial<ServiceI
     },
 
     async getThreadState(request) {
-      const checkpointId = request.checkpointId.toLowerCase() || undefined;
-      const state = await read.state(nameOf(request), { checkpointId, omitValues: request.omitValues });
+      const state = await read.state(nameOf(request), {
+        checkpointId: request.checkpointId.toLowerCase() || undefined,
+        checkpoint: request.checkpoint && fromCheckpoint(request.checkpoint),
+        subgraphs: request.subgraphs,
+        omitValues: request.omitValues,
+      });
       return { state: toThreadState(state, writer(request)) };
+    },
+
+    async updateThreadState(request) {
+      const checkpoint = await parts.updateState({
+        ...nameOf(request),
+        values: payloadText(request.values, "values"),
+        asNode: request.asNode || undefined,
+        checkpoint: request.checkpoint && fromCheckpoint(request.checkpoint),
+        assistantId: request.assistantId || undefined,
+        metadata: request.metadata ?? {},
+      });
+      return { checkpoint: toCheckpoint(checkpoint) };
     },
 
     async listThreadHistory(request) {
       const states = await read.history(nameOf(request), {
         limit: request.limit || defaultHistory,
         beforeCheckpointId: request.beforeCheckpointId.toLowerCase() || undefined,
+        checkpointNs: request.checkpointNs || undefined,
+        metadata: request.metadata,
         omitValues: request.omitValues,
       });
       return { states: states.map((state) => toThreadState(state, writer(request))) };

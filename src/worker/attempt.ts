@@ -1,5 +1,6 @@
 import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
 import { FencedError } from "../checkpoints/journal-port.ts";
+import { type RunStart, startOf } from "../domain/checkpoints.ts";
 import type { StateAtEnd } from "../domain/finish-run.ts";
 import type { Run, RunError } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
@@ -80,10 +81,8 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
 
   async function place(events: EventWriter, journal: JournalWriter): Promise<AttemptOver> {
     const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
-    const from =
-      goesOn || !run.spec.checkpointId
-        ? (await parts.journal.newest(thread.journal))?.checkpointId
-        : run.spec.checkpointId;
+    const start = goesOn ? {} : await startOf(run.spec, (name) => parts.journal.checkpoint(thread.journal, name));
+    const from = start.checkpointId ?? (await parts.journal.newest(thread.journal))?.checkpointId;
     await events.append([{ kind: "attempt", attempt: run.attempt, checkpointId: from }]);
     const done = Promise.withResolvers<AttemptOver>();
     if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
@@ -94,7 +93,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
       over: done.resolve,
     };
     const exclusive = run.suspect || parts.isDedicated(run.graph);
-    placed = parts.host.place(attemptSpec(run, token, goesOn), hooks, { exclusive });
+    placed = parts.host.place(attemptSpec(run, token, goesOn, start), hooks, { exclusive });
     // No slot after all: it goes back to the queue.
     if (!placed) {
       noPlace = true;
@@ -193,7 +192,7 @@ export function toState(report: StateReport): StateAtEnd {
 }
 
 /** What the child gets. An execution that goes on from its own checkpoints takes no input: it was consumed. */
-function attemptSpec(run: Run, token: string, goesOn: boolean): AttemptSpec {
+function attemptSpec(run: Run, token: string, goesOn: boolean, start: RunStart): AttemptSpec {
   const { spec } = run;
   return {
     attemptId: token,
@@ -204,7 +203,7 @@ function attemptSpec(run: Run, token: string, goesOn: boolean): AttemptSpec {
     attempt: run.attempt,
     input: goesOn ? undefined : spec.input,
     command: goesOn ? undefined : spec.command,
-    checkpointId: goesOn ? undefined : spec.checkpointId,
+    ...start,
     ...underTheRun(run.assistant, spec),
     metadata: JSON.stringify(spec.metadata),
     streamModes: spec.streamModes,

@@ -6,6 +6,7 @@ import { errorReport } from "./child-error-report.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import type {
   ChildMessage,
+  EditPart,
   GraphReport,
   GraphSpec,
   Inspection,
@@ -34,7 +35,7 @@ interface PendingInspection {
   journalError?: Error;
 }
 
-/** One process that loads graphs and reads states with them. It executes no run. */
+/** One process that loads graphs and reads and edits states with them. It executes no run. */
 export class InspectionProcess {
   readonly #settings: InspectionSettings;
   readonly #child: RunningChild;
@@ -117,7 +118,9 @@ export class InspectionProcess {
         const pending = this.#take(message.scope);
         if (pending === undefined) break;
         if (message.error === undefined) pending.resolve(message.description ?? message.states ?? []);
-        else pending.reject(pending.journalError ?? unreadable(pending.inspection, message.error.message));
+        else if (pending.journalError !== undefined) pending.reject(pending.journalError);
+        else if (message.refused !== undefined) pending.reject(refused(message.refused, message.error.message));
+        else pending.reject(unreadable(pending.inspection, message.error.message));
         break;
       }
       case "fault":
@@ -135,7 +138,9 @@ export class InspectionProcess {
     try {
       if (pending === undefined) throw new FencedError(`No inspection ${scope} is under way`);
       if (pending.journal === undefined) throw new FencedError("This inspection reads no thread");
-      if (request.method === "append") throw new FencedError("An inspection writes nothing");
+      if (request.method === "append" && pending.inspection.kind !== "update") {
+        throw new FencedError("An inspection writes nothing");
+      }
       this.#child.send({ type: "reply", requestId, result: await callJournal(pending.journal, request) });
     } catch (error) {
       if (pending !== undefined && error instanceof Error) pending.journalError = error;
@@ -173,6 +178,11 @@ export function unreadable({ kind, graph }: Inspection, why: string): DomainErro
 const cannotBe: Record<Inspection["kind"], string> = {
   state: "The state cannot be read with",
   history: "The state cannot be read with",
+  update: "The state cannot be edited with",
   graph: "There is no drawing of",
   schemas: "There are no schemas of",
 };
+
+function refused(field: EditPart, sentence: string): DomainError {
+  return new DomainError("INVALID_FIELD", `${field}: ${sentence}`, { metadata: { field } });
+}

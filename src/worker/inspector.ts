@@ -3,13 +3,14 @@ import type { Inspect } from "./attempt-host.ts";
 import { InspectionProcess, type InspectionSettings, ProcessLostError, unreadable } from "./child-inspection.ts";
 import type { GraphReport, GraphSpec, Inspection } from "./protocol.ts";
 
-/** Loads the graphs and reads states with them, in a process that executes no run. */
+/** Loads the graphs and reads and edits states with them, in a process that executes no run. */
 export interface Inspector {
   /** Loads every graph and reports the broken ones. It never rejects for a graph's sake. */
   load(graphs: readonly GraphSpec[]): Promise<readonly GraphReport[]>;
   /**
    * Rejects with a DomainError GRAPH_UNAVAILABLE when the graph does not answer in time; the process is then replaced.
-   * Questions to the same process that are innocent of that are asked again.
+   * Questions to the same process that are innocent of that are asked again. An edit writes through the journal's port, once
+   * at most, and is refused by the graph with INVALID_FIELD.
    */
   readonly inspect: Inspect;
   renew(leaseMs: number): void;

@@ -38,7 +38,10 @@ export interface AttemptSpec {
   readonly context?: string;
   /** JSON text of an object; put on the checkpoints together with run_id, thread_id, assistant_id and graph_id. */
   readonly metadata?: string;
+  /** The checkpoint of the graph itself to start from. */
   readonly checkpointId?: string;
+  /** To start inside a subgraph: its checkpoint and those that it was made under, by namespace, the graph's own included. */
+  readonly checkpointMap?: Readonly<Record<string, string>>;
   readonly streamModes: readonly StreamMode[];
   readonly streamSubgraphs: boolean;
   readonly interruptBefore?: readonly string[];
@@ -64,6 +67,8 @@ export interface InterruptReport {
 export interface StateReport {
   readonly checkpointId?: string;
   readonly checkpointNs: string;
+  /** Of a subgraph's checkpoint. */
+  readonly checkpointMap?: Readonly<Record<string, string>>;
   readonly parentCheckpointId?: string;
   readonly parentCheckpointNs?: string;
   /** Absent when left out or when there is no checkpoint. */
@@ -74,8 +79,14 @@ export interface StateReport {
     readonly name: string;
     readonly error?: string;
     readonly interrupts: readonly InterruptReport[];
-    readonly checkpoint?: { readonly checkpointId: string; readonly checkpointNs: string };
+    readonly checkpoint?: {
+      readonly checkpointId: string;
+      readonly checkpointNs: string;
+      readonly checkpointMap?: Readonly<Record<string, string>>;
+    };
     readonly result?: string;
+    /** Of the subgraph that it runs, when that was asked for. */
+    readonly state?: StateReport;
   }[];
   readonly metadata?: string;
   /** RFC 3339. */
@@ -95,15 +106,38 @@ export interface AttemptEnd {
   readonly state?: StateReport;
 }
 
-/** Reads that need the graph but run none of its nodes. */
+/** Reads and edits that need the graph but run none of its nodes. */
 export type Inspection =
-  | { readonly kind: "state"; readonly graph: string; readonly checkpointId?: string; readonly omitValues: boolean }
+  | {
+      readonly kind: "state";
+      readonly graph: string;
+      readonly checkpointId?: string;
+      /** The subgraph; the graph itself when absent. */
+      readonly checkpointNs?: string;
+      readonly subgraphs?: boolean;
+      readonly omitValues: boolean;
+    }
   | {
       readonly kind: "history";
       readonly graph: string;
       readonly limit: number;
       readonly beforeCheckpointId?: string;
+      readonly checkpointNs?: string;
+      /** Top-level fields of the checkpoints' metadata that must be equal. */
+      readonly metadata?: Readonly<Record<string, unknown>>;
       readonly omitValues: boolean;
+    }
+  /** Writes what a node would have returned, in one flush; answers no state. */
+  | {
+      readonly kind: "update";
+      readonly graph: string;
+      readonly checkpointId?: string;
+      readonly checkpointNs?: string;
+      /** JSON text; absent means null. */
+      readonly values?: string;
+      readonly asNode?: string;
+      /** JSON text of an object, put on the new checkpoint. */
+      readonly metadata: string;
     }
   | ({ readonly kind: "graph"; readonly subgraphDepth: number } & GraphToOpen)
   | ({ readonly kind: "schemas" } & GraphToOpen);
@@ -120,6 +154,7 @@ export interface GraphToOpen {
 export interface InspectionAnswers {
   readonly state: readonly StateReport[];
   readonly history: readonly StateReport[];
+  readonly update: readonly StateReport[];
   readonly graph: GraphDrawing;
   readonly schemas: GraphSchemas;
 }
@@ -149,6 +184,8 @@ export interface GraphSchemas {
   readonly config?: string;
   readonly context?: string;
 }
+
+export type EditPart = "values" | "as_node";
 
 export interface GraphReport {
   readonly name: string;
@@ -196,6 +233,8 @@ export type ChildMessage =
       readonly states?: readonly StateReport[];
       readonly description?: GraphDrawing | GraphSchemas;
       readonly error?: ErrorReport;
+      /** The part of an edit that the graph refuses; absent when the graph itself could not be used. */
+      readonly refused?: EditPart;
     }
   /** An unhandled rejection or the like that did not end the process. */
   | { readonly type: "fault"; readonly attemptId?: string; readonly error: ErrorReport & { readonly stack?: string } }

@@ -27,6 +27,8 @@ export interface SweepParts {
   readonly killChildren: (server: ServerDocument) => Promise<void>;
   /** Makes late writes of the token impossible; answers the run's last sequence number. */
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
+  /** The same for the journal alone, for a holder of the turn that is no run. */
+  readonly fenceHolder: (thread: Thread, holder: string) => Promise<void>;
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** Where the thread stands; null when nothing is left of its runs, undefined when it cannot be read. */
   readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
@@ -147,7 +149,9 @@ export function createSweep(parts: SweepParts): Sweep {
       if (run?.phase === "waiting") await runs.markReady(holder);
       else if (run?.phase === "over" && !run.cleanupPending) await parts.finish.releaseTurn(thread, holder.runId);
       else if (!run && (await neverStored(holder))) {
-        // It may have been a deletion, which has removed the last checkpoint.
+        // An edit of the state that goes on after all must find itself fenced before a run can start.
+        await parts.fenceHolder(thread, holder.runId);
+        // It may have been a deletion, which has removed the last checkpoint, or an edit that has made one.
         await parts.finish.releaseTurn(thread, holder.runId, { state: await parts.readState(thread) });
       }
     }

@@ -41,7 +41,7 @@ describe("CreateRun", () => {
       config: { tags: ["t1", "t2"], recursionLimit: 7, configurable: toPayload({ user: "u" }) },
       ...{ context: toPayload({ model: "m" }), metadata: { a: { "b.c": [1, null] }, $d: "e" } },
       ...{ streamModes: [StreamMode.UPDATES, StreamMode.CUSTOM], streamSubgraphs: true },
-      ...{ interruptBefore: ["nothing"], interruptAfter: ["nothing"] },
+      ...{ interruptBefore: ["step"], interruptAfter: ["begin", "step"] },
       ...{ multitaskStrategy: MultitaskStrategy.REJECT, durability: Durability.ASYNC, timeout: { seconds: 90n } },
     };
     const created = (await app.client.runs.createRun({ threadId: kit.threadId, spec })).run!;
@@ -50,7 +50,7 @@ describe("CreateRun", () => {
     for (const one of [created.spec!, stored]) {
       expect(one).toMatchObject({
         ...{ assistantId: spec.assistantId, metadata: spec.metadata, streamModes: spec.streamModes },
-        ...{ streamSubgraphs: true, interruptBefore: ["nothing"], interruptAfter: ["nothing"] },
+        ...{ streamSubgraphs: true, interruptBefore: ["step"], interruptAfter: ["begin", "step"] },
         ...{ multitaskStrategy: spec.multitaskStrategy, durability: spec.durability, timeout: { seconds: 90n } },
         config: { tags: ["t1", "t2"], recursionLimit: 7 },
       });

@@ -37,8 +37,14 @@ export const toInterrupts = (interrupts: readonly ThreadInterrupt[], write: Payl
   interrupts.map(({ id, value }) => create(checkpointPb.InterruptSchema, { id, value: write(value) }));
 
 export function toThreadState(state: StateReport, write: PayloadWriter): checkpointPb.ThreadState {
-  const at = (checkpointId: string | undefined, checkpointNs = "") =>
-    checkpointId === undefined ? undefined : create(checkpointPb.CheckpointSchema, { checkpointId, checkpointNs });
+  const at = (
+    checkpointId: string | undefined,
+    checkpointNs = "",
+    checkpointMap: Readonly<Record<string, string>> = {},
+  ) =>
+    checkpointId === undefined
+      ? undefined
+      : create(checkpointPb.CheckpointSchema, { checkpointId, checkpointNs, checkpointMap: { ...checkpointMap } });
   return create(checkpointPb.ThreadStateSchema, {
     values: state.values === undefined ? undefined : write(state.values),
     next: [...state.next],
@@ -47,10 +53,11 @@ export function toThreadState(state: StateReport, write: PayloadWriter): checkpo
       name: task.name,
       error: task.error,
       interrupts: toInterrupts(task.interrupts, write),
-      checkpoint: at(task.checkpoint?.checkpointId, task.checkpoint?.checkpointNs),
+      checkpoint: at(task.checkpoint?.checkpointId, task.checkpoint?.checkpointNs, task.checkpoint?.checkpointMap),
       result: task.result === undefined ? undefined : write(task.result),
+      state: task.state && toThreadState(task.state, write),
     })),
-    checkpoint: at(state.checkpointId, state.checkpointNs),
+    checkpoint: at(state.checkpointId, state.checkpointNs, state.checkpointMap),
     parentCheckpoint: at(state.parentCheckpointId, state.parentCheckpointNs),
     metadata: state.metadata === undefined ? undefined : (JSON.parse(state.metadata) as JsonObject),
     createdAt: toTime(state.createdAt === undefined ? undefined : new Date(state.createdAt)),

@@ -107,13 +107,15 @@ export class Attempt {
 
   /** LangGraph starts silently from an empty state when a checkpoint does not exist. */
   async #requireCheckpoint(saver: JournalSaver): Promise<void> {
-    const { threadId, checkpointId } = this.#spec;
-    if (checkpointId === undefined) return;
-    const configurable = { thread_id: threadId, checkpoint_ns: "", checkpoint_id: checkpointId };
-    if ((await saver.getTuple({ configurable })) === undefined) {
-      throw Object.assign(new Error(`Thread ${threadId} has no checkpoint ${checkpointId}.`), {
-        name: "CheckpointNotFound",
-      });
+    const { threadId, checkpointId, checkpointMap } = this.#spec;
+    const needed = { ...checkpointMap, ...(checkpointId !== undefined && { "": checkpointId }) };
+    for (const [checkpoint_ns, checkpoint_id] of Object.entries(needed)) {
+      const configurable = { thread_id: threadId, checkpoint_ns, checkpoint_id };
+      if ((await saver.getTuple({ configurable })) === undefined) {
+        throw Object.assign(new Error(`Thread ${threadId} has no checkpoint ${checkpoint_id}.`), {
+          name: "CheckpointNotFound",
+        });
+      }
     }
   }
 

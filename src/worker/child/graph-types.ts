@@ -8,7 +8,7 @@ export interface CompiledGraph {
   /** A copy that shares the nodes. */
   withConfig(config: object): CompiledGraph;
   stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;
-  getState(config: object): Promise<GraphState>;
+  getState(config: object, options?: { readonly subgraphs?: boolean }): Promise<GraphState>;
   getStateHistory(config: object, options?: object): AsyncIterable<GraphState>;
   getGraphAsync(config: { readonly xray: number }): Promise<DrawnGraph>;
   /** Absent with the functional API. The fields name the channels of the graph's state, and of what it takes and gives. */
@@ -17,6 +17,9 @@ export interface CompiledGraph {
     readonly _inputDefinition?: object;
     readonly _outputDefinition?: object;
   };
+  updateState(config: object, values: unknown, asNode?: string): Promise<GraphConfig>;
+  /** The subgraphs that the graph knows of; with a namespace without task ids, the one at it. */
+  getSubgraphsAsync(namespace?: string, recurse?: boolean): AsyncIterable<readonly [string, CompiledGraph]>;
 }
 
 /** What LangChain's `Graph` holds. */
@@ -46,7 +49,8 @@ export interface GraphState {
     readonly name: string;
     readonly error?: unknown;
     readonly interrupts: readonly { readonly id?: string; readonly value?: unknown }[];
-    readonly state?: GraphConfig | { readonly config: GraphConfig };
+    /** Where its subgraph keeps its state, or that state. */
+    readonly state?: GraphConfig | GraphState;
     readonly result?: unknown;
   }[];
 }

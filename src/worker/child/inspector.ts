@@ -3,12 +3,16 @@ import type { ChildMessage, GraphToOpen, Inspection, StateReport } from "../prot
 import type { AttemptHome } from "./attempt.ts";
 import { drawGraph } from "./graph-drawing.ts";
 import { graphSchemas } from "./graph-schemas.ts";
-import type { GraphState } from "./graph-types.ts";
+import type { CompiledGraph, GraphState } from "./graph-types.ts";
 import { reportState } from "./state-report.ts";
+import { updateState } from "./update-state.ts";
 
 type Answer = Pick<Extract<ChildMessage, { type: "inspected" }>, "states" | "description">;
 
-/** Reads a thread's state or history, or the graph itself, with the graph's own code. Runs none of its nodes. */
+/**
+ * Reads a thread's state or history, edits its state, or reads the graph itself, with the graph's own code. Runs none of its
+ * nodes; an edit calls its reducers and the functions of its conditional edges.
+ */
 export async function inspect(scope: string, inspection: Inspection, home: AttemptHome): Promise<Answer> {
   if (inspection.kind === "graph" || inspection.kind === "schemas") {
     const open = await home.registry.open(inspection.graph, factoryConfig(inspection));
@@ -16,7 +20,7 @@ export async function inspect(scope: string, inspection: Inspection, home: Attem
       inspection.kind === "graph" ? await drawGraph(open, inspection.subgraphDepth) : await graphSchemas(open);
     return { description };
   }
-  return { states: await readStates(scope, inspection, home) };
+  return { states: await inspectThread(scope, inspection, home) };
 }
 
 /** What a run of the assistant, which sets nothing itself, gives to the graph's factory. */
@@ -28,26 +32,33 @@ function factoryConfig({ graph, assistantId, configurable, context }: GraphToOpe
   };
 }
 
-async function readStates(
+async function inspectThread(
   scope: string,
-  inspection: Extract<Inspection, { kind: "state" | "history" }>,
+  inspection: Extract<Inspection, { kind: "state" | "history" | "update" }>,
   home: AttemptHome,
 ): Promise<StateReport[]> {
   const { graph, instance } = await home.registry.open(inspection.graph, { configurable: {} });
-  const saver = createJournalSaver(instance.checkpoint, home.channel.journal(scope));
-  graph.checkpointer = saver;
+  const journal = home.channel.journal(scope);
   // The parent knows which thread the scope is bound to; here the id is a formality, and left out of what is reported.
-  const thread = { thread_id: scope, checkpoint_ns: "" };
+  const configurable = { thread_id: scope, checkpoint_ns: inspection.checkpointNs ?? "" };
+  const addressed = await subgraphAt(graph, configurable.checkpoint_ns);
+  if (inspection.kind === "update") {
+    await updateState(inspection, { graph, addressed, configurable, journal, checkpoint: instance.checkpoint });
+    return [];
+  }
+  const saver = createJournalSaver(instance.checkpoint, journal);
+  graph.checkpointer = saver;
   try {
     if (inspection.kind === "state") {
-      const { checkpointId, omitValues } = inspection;
-      const configurable = { ...thread, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
-      return [reportState(anonymous(await graph.getState({ configurable })), omitValues)];
+      const { checkpointId, subgraphs = false, omitValues } = inspection;
+      const at = { ...configurable, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
+      return [reportState(anonymous(await graph.getState({ configurable: at }, { subgraphs })), omitValues)];
     }
-    const { limit, beforeCheckpointId, omitValues } = inspection;
-    const before = beforeCheckpointId && { configurable: { ...thread, checkpoint_id: beforeCheckpointId } };
+    const { limit, beforeCheckpointId, metadata, omitValues } = inspection;
+    const before = beforeCheckpointId && { configurable: { ...configurable, checkpoint_id: beforeCheckpointId } };
+    const options = { limit, ...(before && { before }), ...(metadata && { filter: metadata }) };
     const states: StateReport[] = [];
-    for await (const state of graph.getStateHistory({ configurable: thread }, { limit, ...(before && { before }) })) {
+    for await (const state of graph.getStateHistory({ configurable }, options)) {
       states.push(reportState(anonymous(state), omitValues));
     }
     return states;
@@ -56,7 +67,31 @@ async function readStates(
   }
 }
 
+/**
+ * The graph whose checkpoints the namespace holds. LangGraph shows a subgraph that it does not know of, since a node calls it
+ * in its own code, with the nodes of the graph around it.
+ */
+async function subgraphAt(graph: CompiledGraph, checkpointNs: string): Promise<CompiledGraph> {
+  if (checkpointNs === "") return graph;
+  const path = withoutTaskIds(checkpointNs);
+  for await (const [, subgraph] of graph.getSubgraphsAsync(path, true)) return subgraph;
+  throw new Error(
+    `it does not know of its subgraph "${path}": a node that calls a graph in its own code must name it in \`subgraphs\` of addNode`,
+  );
+}
+
+/** "node:id|1|inner:id" is the subgraph of the node `inner` in that of the node `node`. */
+const withoutTaskIds = (checkpointNs: string): string =>
+  checkpointNs
+    .split("|")
+    .filter((part) => !/^\d+$/.test(part))
+    .map((part) => part.split(":")[0])
+    .join("|");
+
 function anonymous(state: GraphState): GraphState {
   const { thread_id: _, ...metadata } = state.metadata ?? {};
-  return { ...state, metadata };
+  const tasks = state.tasks.map((task) =>
+    task.state !== undefined && "config" in task.state ? { ...task, state: anonymous(task.state) } : task,
+  );
+  return { ...state, metadata, tasks };
 }

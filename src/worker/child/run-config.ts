@@ -17,6 +17,8 @@ export function runOptions(spec: AttemptSpec, signal: AbortSignal): RunOptions {
       ...ids,
       checkpoint_ns: "",
       ...(spec.checkpointId !== undefined && { checkpoint_id: spec.checkpointId }),
+      // LangGraph looks up each subgraph's start in it.
+      ...(spec.checkpointMap !== undefined && { checkpoint_map: { ...spec.checkpointMap } }),
     },
     // With `run_id` here LangGraph takes the same input for a resume: the retry after a crash.
     metadata: { ...parseObject(spec.metadata), ...ids },

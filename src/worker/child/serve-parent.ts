@@ -6,6 +6,7 @@ import { GraphRegistry } from "./graph-registry.ts";
 import { inspect } from "./inspector.ts";
 import { ParentChannel } from "./parent-channel.ts";
 import { RunConsole } from "./run-console.ts";
+import { EditRefused } from "./update-state.ts";
 
 /** The exit code after an uncaught exception; the parent takes any end of the process for a crash. */
 export const uncaughtExitCode = 70;
@@ -54,7 +55,11 @@ export function serveParent(): void {
       case "inspect":
         void inspect(message.scope, message.inspection, home).then(
           (answer) => channel.send({ type: "inspected", scope: message.scope, ...answer }),
-          (error) => channel.send({ type: "inspected", scope: message.scope, error: describeError(error) }),
+          (error) =>
+            channel.send({
+              ...{ type: "inspected", scope: message.scope, error: describeError(error) },
+              ...(error instanceof EditRefused && { refused: error.part }),
+            }),
         );
         break;
       case "ping": {

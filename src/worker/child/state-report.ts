@@ -3,12 +3,12 @@ import { describeError } from "./error-report.ts";
 import type { GraphConfig, GraphState } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 
-/** A StateSnapshot as the parent gets it. A thread without a checkpoint has an empty one. */
+/** A StateSnapshot as the parent gets it. A thread or subgraph without a checkpoint has an empty one. */
 export function reportState(state: GraphState, omitValues: boolean): StateReport {
   if (state.createdAt === undefined) return { checkpointNs: "", next: [], tasks: [], interrupts: [] };
   const own = checkpointOf(state.config);
   const parent = state.parentConfig && checkpointOf(state.parentConfig);
-  const tasks = state.tasks.map(reportTask);
+  const tasks = state.tasks.map((task) => reportTask(task, omitValues));
   return {
     ...own,
     ...(parent?.checkpointId !== undefined && {
@@ -24,14 +24,10 @@ export function reportState(state: GraphState, omitValues: boolean): StateReport
   };
 }
 
-function reportTask({
-  id,
-  name,
-  error,
-  interrupts,
-  state,
-  result,
-}: GraphState["tasks"][number]): StateReport["tasks"][number] {
+function reportTask(
+  { id, name, error, interrupts, state, result }: GraphState["tasks"][number],
+  omitValues: boolean,
+): StateReport["tasks"][number] {
   return {
     id,
     name,
@@ -39,6 +35,7 @@ function reportTask({
     interrupts: interrupts.map(reportInterrupt),
     ...(state !== undefined && { checkpoint: subgraphCheckpoint("config" in state ? state.config : state) }),
     ...(result !== undefined && { result: toJsonText(result) }),
+    ...(state !== undefined && "config" in state && { state: reportState(state, omitValues) }),
   };
 }
 
@@ -51,13 +48,24 @@ function errorText(error: unknown): string {
   return `${name}: ${message}`;
 }
 
-function checkpointOf({ configurable = {} }: GraphConfig): { checkpointId?: string; checkpointNs: string } {
-  const { checkpoint_id: id, checkpoint_ns: ns } = configurable;
-  return { ...(typeof id === "string" && { checkpointId: id }), checkpointNs: typeof ns === "string" ? ns : "" };
+function checkpointOf({ configurable = {} }: GraphConfig): {
+  checkpointId?: string;
+  checkpointNs: string;
+  checkpointMap?: Readonly<Record<string, string>>;
+} {
+  const { checkpoint_id: id, checkpoint_ns: ns, checkpoint_map: map } = configurable;
+  const checkpointNs = typeof ns === "string" ? ns : "";
+  return {
+    ...(typeof id === "string" && { checkpointId: id }),
+    checkpointNs,
+    // On a checkpoint of the graph itself it would only say from which subgraph's one its run has started.
+    ...(checkpointNs !== "" && isMap(map) && { checkpointMap: { ...map } }),
+  };
 }
 
+const isMap = (map: unknown): map is Readonly<Record<string, string>> => typeof map === "object" && map !== null;
+
 /** LangGraph names the subgraph's namespace; which of its checkpoints is the newest it leaves open. */
-function subgraphCheckpoint(config: GraphConfig): { checkpointId: string; checkpointNs: string } {
-  const { checkpointId = "", checkpointNs } = checkpointOf(config);
-  return { checkpointId, checkpointNs };
+function subgraphCheckpoint(config: GraphConfig): NonNullable<StateReport["tasks"][number]["checkpoint"]> {
+  return { checkpointId: "", ...checkpointOf(config) };
 }

@@ -1,0 +1,135 @@
+import type { ResolveAssistant } from "./assistants.ts";
+import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
+import { type FindCheckpoint, type GraphOf, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
+import { DomainError } from "./errors.ts";
+import type { FinishRun, StateAtEnd } from "./finish-run.ts";
+import { newId } from "./ids.ts";
+import type { CheckpointName, Json, Run } from "./run.ts";
+import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import type { RememberedState, Thread } from "./thread.ts";
+import { threadNotFound } from "./threads.ts";
+
+export interface StateUpdate extends ThreadName {
+  /** What the node would have returned. */
+  readonly values?: Json;
+  readonly asNode?: string;
+  readonly checkpoint?: CheckpointName;
+  readonly assistantId?: string;
+  /** Put on the new checkpoint. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** An edit that has been checked, as far as that is possible without the graph's code. */
+export interface StateEdit {
+  readonly graph: string;
+  readonly checkpointId?: string;
+  readonly checkpointNs: string;
+  readonly values?: Json;
+  readonly asNode?: string;
+  readonly metadata: Json;
+}
+
+export interface UpdateStateParts {
+  readonly runs: RunStore;
+  readonly threads: ThreadStore;
+  readonly finish: FinishRun;
+  readonly findCheckpoint: FindCheckpoint;
+  readonly graphOf: GraphOf;
+  readonly resolveAssistant: ResolveAssistant;
+  /**
+   * Writes the edit with the graph's own code, all of it or nothing; `holder` has the thread's turn. Throws INVALID_FIELD when
+   * the graph refuses it. Nothing is written after it has returned or thrown.
+   */
+  readonly edit: (thread: Thread, holder: string, edit: StateEdit) => Promise<CheckpointName>;
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+}
+
+export type UpdateState = (request: StateUpdate) => Promise<CheckpointName>;
+
+/**
+ * Edits a thread's state as if a node had returned the values. It holds the thread's turn meanwhile, so that no run starts on
+ * what is about to change; when the server dies with it, the sweep fences the holder and frees the turn.
+ */
+export function createUpdateState(parts: UpdateStateParts): UpdateState {
+  const { runs, threads, finish } = parts;
+
+  function checkRequest({ values, asNode, metadata }: StateUpdate): void {
+    if ((values === undefined || JSON.parse(values) === null) && asNode === undefined) {
+      throw invalid("values", "must be set, unless as_node names the node that is taken for done without them");
+    }
+    const bytes = Buffer.byteLength(values ?? "");
+    if (bytes > maxStoredBytes) throw tooLarge("values", `they have ${bytes} bytes of JSON`);
+    checkMetadata(metadata, "metadata");
+  }
+
+  async function findGraph(thread: Thread, assistantId: string | undefined): Promise<string> {
+    const asked =
+      assistantId === undefined ? undefined : (await parts.resolveAssistant(assistantId, thread.owner)).graph;
+    const graph = (await parts.graphOf(thread)) ?? asked;
+    if (graph === undefined) {
+      throw invalid("assistant_id", `must say whose state it is: no run has started on thread ${thread.threadId} yet`);
+    }
+    if (asked !== undefined && asked !== graph) {
+      throw invalid(
+        "assistant_id",
+        `the state of thread ${thread.threadId} belongs to the graph "${graph}", not to "${asked}"`,
+      );
+    }
+    return graph;
+  }
+
+  async function findBase(thread: Thread, graph: string, request: StateUpdate) {
+    const named = namedCheckpoint(request);
+    if (!named) return { checkpointNs: "" };
+    const found = await requireCheckpoint(parts.findCheckpoint, thread, named.name, named.field);
+    requireGraph(found, graph, named.field);
+    // Without an id it is the newest, also for LangGraph: what it then shows of the next tasks counts as well.
+    return { checkpointNs: found.checkpointNs, checkpointId: named.name.checkpointId };
+  }
+
+  return async (request) => {
+    checkRequest(request);
+    const there = await threads.find(request);
+    if (!there || there.removing) throw threadNotFound(request.threadId);
+    const graph = await findGraph(there, request.assistantId);
+    await findBase(there, graph, request);
+    const [live] = await runs.live({ owner: request.owner, threadId: request.threadId, status: "all" }, 1);
+    if (live) throw busyWith(live);
+    const holder = `update ${newId()}`;
+    const thread = await threads.takeTurn(request, holder);
+    if (!thread) throw await busy(request);
+    let state: RememberedState | undefined;
+    try {
+      // Looked for again: only with the turn does it stay where it is.
+      const base = await findBase(thread, graph, request);
+      const metadata = JSON.stringify({ ...request.metadata, thread_id: thread.threadId, graph_id: graph });
+      const { values, asNode } = request;
+      const checkpoint = await parts.edit(thread, holder, { graph, ...base, values, asNode, metadata });
+      const read = await parts.readState(thread, graph);
+      state = read && { ...read, n: thread.n, graph };
+      return checkpoint;
+    } finally {
+      await finish.releaseTurn(request, holder, { state });
+    }
+  };
+
+  async function busy(name: ThreadName): Promise<DomainError> {
+    const thread = await threads.find(name);
+    if (!thread) return threadNotFound(name.threadId);
+    const run = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
+    if (run) return busyWith(run);
+    return new DomainError(
+      "THREAD_BUSY",
+      `thread ${name.threadId} is busy with another change of its state; its state can be edited when that is over`,
+      { metadata: { thread_id: name.threadId } },
+    );
+  }
+}
+
+function busyWith({ runId, threadId, status }: Run): DomainError {
+  return new DomainError(
+    "THREAD_BUSY",
+    `thread ${threadId} is busy with run ${runId}; its state can be edited when no run of it is PENDING or RUNNING`,
+    { metadata: { thread_id: threadId, run_id: runId }, run: { runId, threadId, status } },
+  );
+}

@@ -1,0 +1,74 @@
+import type { Journal } from "../checkpoints/journal.ts";
+import { type CheckpointRecord, FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
+import { DomainError } from "../domain/errors.ts";
+import type { CheckpointName } from "../domain/run.ts";
+import type { ThreadStore } from "../domain/stores.ts";
+import type { Thread } from "../domain/thread.ts";
+import type { StateEdit } from "../domain/update-state.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+
+export interface EditStateParts {
+  readonly host: Pick<AttemptHost, "inspect">;
+  readonly journal: Journal;
+  readonly threads: Pick<ThreadStore, "find">;
+}
+
+/**
+ * Has the inspector make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
+ * journal has: an edit that has landed is done, even if its process ended before it could say so.
+ */
+export function createEditState({ host, journal, threads }: EditStateParts) {
+  return async (thread: Thread, holder: string, edit: StateEdit): Promise<CheckpointName> => {
+    const writer = await journal.writer({
+      ...{ journal: thread.journal, threadId: thread.threadId, owner: thread.owner, token: holder },
+      stillMine: async () => (await threads.find(thread))?.turn === holder,
+    });
+    let sent: CheckpointRecord | undefined;
+    let landed = false;
+    const port: JournalPort = {
+      read: writer.read,
+      list: writer.list,
+      async append(flush) {
+        // When its process is lost the question is asked again.
+        if (sent) throw new FencedError("An edit is written once");
+        sent = flush.checkpoints.at(-1);
+        await writer.append(flush);
+        landed = true;
+      },
+    };
+    let failure: unknown;
+    try {
+      await host.inspect(port, { kind: "update", ...edit });
+    } catch (error) {
+      failure = error;
+    }
+    const { clean } = await writer.close();
+    if (!clean) {
+      await journal.fence(thread.journal, holder, thread);
+      landed = sent !== undefined && (await isThere(thread, sent));
+    }
+    if (landed && sent) return nameOf(sent);
+    throw failure instanceof FencedError ? tooLate(edit, failure) : failure;
+  };
+
+  async function isThere(thread: Thread, { checkpointId, namespace }: CheckpointRecord): Promise<boolean> {
+    return (await journal.checkpoint(thread.journal, { checkpointId, checkpointNs: namespace })) !== undefined;
+  }
+}
+
+/** As LangGraph names it: a subgraph's checkpoint with those that it was made under. */
+function nameOf({ checkpointId, namespace, metadataFields }: CheckpointRecord): CheckpointName {
+  const parents = (metadataFields.parents ?? {}) as Record<string, string>;
+  const isInside = namespace !== "" && Object.keys(parents).length > 0;
+  return {
+    ...{ checkpointId, checkpointNs: namespace },
+    ...(isInside && { checkpointMap: { ...parents, [namespace]: checkpointId } }),
+  };
+}
+
+const tooLate = ({ graph }: StateEdit, cause: unknown): DomainError =>
+  new DomainError(
+    "GRAPH_UNAVAILABLE",
+    `The state cannot be edited with the graph "${graph}": it took longer than the thread could be held for it`,
+    { metadata: { graph }, cause },
+  );

@@ -1,0 +1,29 @@
+import { Annotation, END, interrupt, type LangGraphRunnableConfig, START, StateGraph } from "@langchain/langgraph";
+import { gate } from "./gate.ts";
+
+/** Two questions side by side; with both answers it works at a gate. */
+const State = Annotation.Root({
+  dir: Annotation<string>(),
+  answers: Annotation<Record<string, string>>({
+    reducer: (before, more) => ({ ...before, ...more }),
+    default: () => ({}),
+  }),
+  log: Annotation<string[]>({ reducer: (before, lines) => [...before, ...lines], default: () => [] }),
+});
+
+const ask = (question: string) => () => ({ answers: { [question]: interrupt({ question }) as string } });
+
+async function work({ dir, answers }: typeof State.State, config: LangGraphRunnableConfig) {
+  await gate(dir, "work", "polite", config.signal);
+  return { log: [`${answers.left} and ${answers.right}`] };
+}
+
+export const graph = new StateGraph(State)
+  .addNode("left", ask("left"))
+  .addNode("right", ask("right"))
+  .addNode("work", work)
+  .addEdge(START, "left")
+  .addEdge(START, "right")
+  .addEdge(["left", "right"], "work")
+  .addEdge("work", END)
+  .compile();
