@@ -2,13 +2,18 @@ import type { Logger } from "pino";
 import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
 import { createResolveAssistant } from "./domain/assistants.ts";
+import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
+import { createJoinOrder } from "./domain/join-order.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
+import { createRequestIds, type RequestIds } from "./domain/request-ids.ts";
+import { createRestThreads } from "./domain/rest-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
+import { createRunLimits } from "./domain/run-limits.ts";
 import type { Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
@@ -18,6 +23,7 @@ import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
+import { createDueRuns } from "./worker/due-runs.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
@@ -43,6 +49,7 @@ export interface Runs {
   readonly server: string;
   readonly createThread: CreateThread;
   readonly createRun: CreateRun;
+  readonly requestIds: RequestIds;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
@@ -109,6 +116,7 @@ export function createRuns(options: RunsOptions): Runs {
   const finish = createFinishRun({
     ...{ runs, threads, data, newestCheckpoint, readState: stateAtEnd },
     turnPassed: () => scheduler.wake(),
+    cancelChildren: (run) => children.cancelChildren([run]),
     announce(run) {
       outcomes.announce(run);
       hub.poke(run);
@@ -153,8 +161,10 @@ export function createRuns(options: RunsOptions): Runs {
     settle: (run, token, { result, state, ...end }) => whileAway(() => settle(run, token, result, end, state)),
     failed: (run, err) =>
       log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again"),
+    placeReturned: () => scheduler.wake(),
   });
   const attemptParts = {
+    isExtra: (runId: string) => executor.borrows(runId),
     ...{ host, journal, fence, isPassing, whileAway },
     openEvents: (run: Run, token: string) =>
       openEventWriter({
@@ -179,14 +189,27 @@ export function createRuns(options: RunsOptions): Runs {
       return thread && newestCheckpoint(thread);
     },
     signal: (run) => executor.cancelStored(run),
+    // What cannot be done now is done when the run settles: its own cancel is stored all the same.
+    cancelChildren: (stopping) => children.cancelChildren(stopping).catch(onError("cancelling runs with their parent")),
   });
-  const createThread = createCreateThread(threads);
+  const children = createCancelChildren({ runs, cancels });
+  const order = createJoinOrder({
+    ...{ runs, threads, finish },
+    turnPassed: () => scheduler.wake(),
+    dueAt: (time) => dueRuns.expect(time),
+  });
+  const dueRuns = createDueRuns({
+    ...{ runs, join: order.join, now: () => keeper.now(), pollMs: config.pollMs },
+    onError: onError("letting delayed runs join"),
+  });
+  const createThread = createCreateThread(threads, config.maxMetadataBytes);
   const checkpointExists = (thread: Thread, checkpointId: string) =>
     journal.checkpointExists(thread.journal, checkpointId);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
+    ...{ joinOrder: order.join, restThreads: createRestThreads({ runs, threads, finish }) },
     async readState(thread) {
       const last = await runs.lastStarted(thread);
       const state = last && (await stateAtEnd(thread, last.graph));
@@ -199,16 +222,21 @@ export function createRuns(options: RunsOptions): Runs {
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
+  const createRun = createCreateRun({
+    ...{ runs, threads, finish, createThread, checkpointExists, children, delays: order },
+    resolveAssistant: createResolveAssistant(options.reports),
+    reserve: (run) => executor.reserve(run),
+    turnPassed: () => scheduler.wake(),
+    limits: createRunLimits({ ...config, runs, monotonicMs: () => performance.now() }),
+    maxMetadataBytes: config.maxMetadataBytes,
+    now: () => keeper.now(),
+  });
+  const requestIds = createRequestIds({ requests: stores.requests, runs, createRun, cancels });
   void keeper.beat().then(() => sweep.sweep());
 
   return {
     ...{ server, createThread, cancels, removal, outcomes },
-    createRun: createCreateRun({
-      ...{ runs, threads, finish, createThread, checkpointExists },
-      resolveAssistant: createResolveAssistant(options.reports),
-      reserve: (runId) => executor.reserve(runId),
-      turnPassed: () => scheduler.wake(),
-    }),
+    ...{ createRun: requestIds.createRun, requestIds },
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ runs, threads, checkpointExists, readState },
@@ -219,14 +247,14 @@ export function createRuns(options: RunsOptions): Runs {
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 
     async drain(graceMs) {
-      await scheduler.stop();
+      await Promise.all([scheduler.stop(), dueRuns.stop()]);
       // Without the database no outcome can be written: what is left is then for the server that comes next.
       const limit = setTimeout(() => closing.abort(), graceMs + settleLimitMs);
       await executor.drain(graceMs);
       clearTimeout(limit);
     },
     async close() {
-      await scheduler.stop();
+      await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
       closing.abort();
       await Promise.all([sweep.stop(), keeper.stop()]);

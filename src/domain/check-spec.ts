@@ -5,7 +5,7 @@ import type { Json, RunSpec } from "./run.ts";
 const reserved = new Set(["thread_id", "run_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"]);
 
 /** What the shape of a request cannot say. Throws INVALID_FIELD or INPUT_TOO_LARGE with the field's path. */
-export function checkSpec(spec: RunSpec): void {
+export function checkSpec(spec: RunSpec, maxMetadataBytes?: number): void {
   if (spec.command && spec.input !== undefined) {
     throw invalid("spec.command", "must not be set together with spec.input: a command takes the place of the input");
   }
@@ -16,7 +16,7 @@ export function checkSpec(spec: RunSpec): void {
   if (taken !== undefined) {
     throw invalid("spec.config.configurable", `the key "${taken}" belongs to the server; use another one`);
   }
-  checkMetadata(spec.metadata, "spec.metadata");
+  checkMetadata(spec.metadata, "spec.metadata", maxMetadataBytes);
   const bytes = Buffer.byteLength(JSON.stringify(spec));
   if (bytes > maxStoredBytes) throw tooLarge("spec", `the input and settings have ${bytes} bytes of JSON`);
 }

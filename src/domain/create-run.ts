@@ -1,8 +1,12 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
+import type { CancelChildren } from "./cancel-children.ts";
 import { checkSpec } from "./check-spec.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
-import type { Lease, Run, RunName, RunSpec } from "./run.ts";
+import type { JoinOrder } from "./join-order.ts";
+import type { RememberedRequest } from "./request-ids.ts";
+import type { Lease, ParentOfRun, Run, RunName, RunSpec } from "./run.ts";
+import type { RunLimits } from "./run-limits.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
@@ -15,6 +19,12 @@ export interface NewRun {
   readonly isChosenId: boolean;
   readonly spec: RunSpec;
   readonly createThread: boolean;
+  /** The run whose node asks. */
+  readonly parent?: ParentOfRun;
+  /** The client's id for the request, and what is remembered of it: see request-ids.ts. */
+  readonly requestId?: string;
+  readonly remembered?: RememberedRequest;
+  readonly request?: string;
 }
 
 export interface CreateRunParts {
@@ -26,9 +36,15 @@ export interface CreateRunParts {
   readonly resolveAssistant: ResolveAssistant;
   readonly checkpointExists: (thread: Thread, checkpointId: string) => Promise<boolean>;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
-  readonly reserve: (runId: string) => Reservation | undefined;
+  readonly reserve: (run: Run) => Reservation | undefined;
   /** The run was stored with its thread's turn, and waits for a worker. */
   readonly turnPassed: () => void;
+  readonly limits: RunLimits;
+  readonly maxMetadataBytes: number;
+  readonly delays: Pick<JoinOrder, "delayed">;
+  readonly children: Pick<CancelChildren, "parentOf" | "adopted">;
+  /** The time by the database's clock. */
+  readonly now: () => Date;
 }
 
 /** A place at a worker, taken before the run is stored. Exactly one of the two must be called. */
@@ -37,6 +53,9 @@ export interface Reservation {
   start(run: Run, thread: Thread): void;
   release(): void;
 }
+
+/** How long a run that is to be cancelled at once would wait if its server died just then. */
+const doomedMs = 10_000;
 
 export type CreateRun = (request: NewRun) => Promise<Run>;
 
@@ -50,7 +69,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId);
-    checkSpec(request.spec);
+    checkSpec(request.spec, parts.maxMetadataBytes);
     const { checkpointId } = request.spec;
     if (checkpointId !== undefined) {
       const thread = await threads.find(request);
@@ -68,14 +87,15 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {
-    const place = hasTurn ? parts.reserve(run.runId) : undefined;
+    const place = hasTurn ? parts.reserve(run) : undefined;
     const claimed: Partial<Run> = place
       ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
       : {};
     const stored: Run = { ...run, ...claimed };
     try {
       if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
-        if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
+        // A twin of this request may have stored it.
+        if (hasTurn) await parts.finish.confirmTurn(run);
         throw runExists(run);
       }
       if (!(await isThere(thread))) {
@@ -84,6 +104,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       }
     } catch (error) {
       place?.release();
+      if (hasTurn) parts.turnPassed();
       throw error;
     }
     if (place) place.start(stored, thread);
@@ -118,8 +139,37 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     );
   }
 
+  const isReject = (run: Run) => run.spec.multitaskStrategy === "reject";
+
+  async function store(run: Run): Promise<Run> {
+    const entry = await threads.enter(run, run.runId, { onlyFree: isReject(run) });
+    if (!entry) throw await refused(run);
+    if (!entry.hasTurn) await parts.limits.checkThread(run);
+    return insert({ ...run, n: entry.thread.n }, entry);
+  }
+
+  async function storeDelayed(run: Run, delayMs: number): Promise<Run> {
+    await parts.limits.checkThread(run);
+    const thread = await threads.enterDelayed(run, { onlyFree: isReject(run) });
+    if (!thread) throw await refused(run);
+    const dueAt = new Date(parts.now().getTime() + delayMs);
+    try {
+      const delayed = await insert({ ...run, n: thread.n, dueAt }, { thread, hasTurn: false });
+      await parts.delays.delayed(delayed);
+      return delayed;
+    } catch (error) {
+      await parts.finish.rest(run);
+      throw error;
+    }
+  }
+
   return async (request) => {
     const { graph, assistant } = await check(request);
+    const { afterMs } = request.spec;
+    const parent = request.parent && (await parts.children.parentOf(request.owner, request.parent));
+    // One that is to be cancelled with its parent at once is kept from starting until that is done.
+    const isDoomed = parent?.cancellation !== undefined && !request.parent!.independent;
+    const delayMs = afterMs ?? (isDoomed ? doomedMs : undefined);
     const run: Run = {
       owner: request.owner,
       runId: request.runId,
@@ -135,13 +185,18 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       suspect: false,
       createdAt: new Date(),
       cleanupPending: false,
+      parent: request.parent,
+      request: request.request,
     };
-    const { owner, threadId } = request;
-    if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
-    const onlyFree = request.spec.multitaskStrategy === "reject";
-    const entry = await threads.enter(run, run.runId, { onlyFree });
-    if (!entry) throw await refused(run);
-    return insert({ ...run, n: entry.thread.n }, entry);
+    const refund = await parts.limits.admit();
+    try {
+      const { owner, threadId } = request;
+      if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
+      return await parts.children.adopted(delayMs === undefined ? await store(run) : await storeDelayed(run, delayMs));
+    } catch (error) {
+      refund();
+      throw error;
+    }
   };
 }
 

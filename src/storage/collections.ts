@@ -1,4 +1,5 @@
 import type { Collection, Db } from "mongodb";
+import type { RequestDocument } from "./request-store.ts";
 import type { RunDocument } from "./run-document.ts";
 import type { RunEventsDocument } from "./run-events.ts";
 import type { ServerDocument, WatchDocument } from "./servers.ts";
@@ -11,6 +12,7 @@ export interface Collections {
   readonly threads: Collection<ThreadDocument>;
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
+  readonly requests: Collection<RequestDocument>;
   readonly watches: Collection<WatchDocument>;
 }
 
@@ -26,6 +28,7 @@ export function collections(db: Db): Collections {
     threads: db.collection("threads", options),
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
+    requests: db.collection("requests", options),
     watches: db.collection("watches", options),
   };
 }

@@ -1,8 +1,10 @@
 import type { Db } from "mongodb";
+import type { RequestStore } from "../domain/request-ids.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
+import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore, type RunEventStore } from "./run-events.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
@@ -14,6 +16,7 @@ export interface Stores {
   readonly leases: LeaseStore;
   readonly threads: ThreadStore;
   readonly events: RunEventStore;
+  readonly requests: RequestStore;
   readonly servers: ServerStore;
 }
 
@@ -26,6 +29,7 @@ export async function openStores(db: Db): Promise<Stores> {
     leases: createLeaseStore(all),
     threads: createThreadStore(all),
     events: createRunEventStore(all),
+    requests: createRequestStore(all),
     servers: createServerStore(all),
   };
 }
