@@ -36,6 +36,11 @@ export interface Config {
   /** How often to look for what no signal told. */
   readonly pollMs: number;
   readonly maxRequestBytes: number;
+  /** Live runs of a thread, and of the whole queue. */
+  readonly maxThreadRuns: number;
+  readonly maxLiveRuns: number;
+  /** Of a run or a thread, as JSON text. */
+  readonly maxMetadataBytes: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -76,6 +81,9 @@ export const options = [
   { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
   { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
+  { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
+  { variable: "REINS_MAX_METADATA_BYTES", is: "largest metadata of a run or a thread, as JSON (65536)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -118,6 +126,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
     pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
+    maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),
+    maxMetadataBytes: whole(set, "REINS_MAX_METADATA_BYTES", 65_536, 2, 8 * 1024 * 1024),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

@@ -2,14 +2,19 @@ import type { Logger } from "pino";
 import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
 import { type Assistants, createAssistants } from "./create-assistants.ts";
+import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
+import { createJoinOrder } from "./domain/join-order.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads, type StateQuery } from "./domain/read-threads.ts";
+import { createRequestIds, type RequestIds } from "./domain/request-ids.ts";
+import { createRestThreads } from "./domain/rest-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
+import { createRunLimits } from "./domain/run-limits.ts";
 import type { Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
 import { createUpdateState, type UpdateState } from "./domain/update-state.ts";
@@ -20,6 +25,7 @@ import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
+import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
@@ -47,6 +53,7 @@ export interface Runs {
   readonly assistants: Assistants;
   readonly createThread: CreateThread;
   readonly createRun: CreateRun;
+  readonly requestIds: RequestIds;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
@@ -115,6 +122,7 @@ export function createRuns(options: RunsOptions): Runs {
   const finish = createFinishRun({
     ...{ runs, threads, data, newestCheckpoint, readState: stateAtEnd },
     turnPassed: () => scheduler.wake(),
+    cancelChildren: (run) => children.cancelChildren([run]),
     announce(run) {
       outcomes.announce(run);
       hub.poke(run);
@@ -159,8 +167,10 @@ export function createRuns(options: RunsOptions): Runs {
     settle: (run, token, { result, state, ...end }) => whileAway(() => settle(run, token, result, end, state)),
     failed: (run, err) =>
       log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again"),
+    placeReturned: () => scheduler.wake(),
   });
   const attemptParts = {
+    isExtra: (runId: string) => executor.borrows(runId),
     ...{ host, journal, fence, isPassing, whileAway },
     openEvents: (run: Run, token: string) =>
       openEventWriter({
@@ -185,8 +195,20 @@ export function createRuns(options: RunsOptions): Runs {
       return thread && newestCheckpoint(thread);
     },
     signal: (run) => executor.cancelStored(run),
+    // What cannot be done now is done when the run settles: its own cancel is stored all the same.
+    cancelChildren: (stopping) => children.cancelChildren(stopping).catch(onError("cancelling runs with their parent")),
   });
-  const createThread = createCreateThread(threads);
+  const children = createCancelChildren({ runs, cancels });
+  const order = createJoinOrder({
+    ...{ runs, threads, finish },
+    turnPassed: () => scheduler.wake(),
+    dueAt: (time) => dueRuns.expect(time),
+  });
+  const dueRuns = createDueRuns({
+    ...{ runs, join: order.join, now: () => keeper.now(), pollMs: config.pollMs },
+    onError: onError("letting delayed runs join"),
+  });
+  const createThread = createCreateThread(threads, config.maxMetadataBytes);
   const assistants = createAssistants(options);
   const findCheckpoint: FindCheckpoint = (thread, name) => journal.checkpoint(thread.journal, name);
   const graphOf = createGraphOf(runs, findCheckpoint);
@@ -195,6 +217,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
     fenceHolder: (thread, holder) => journal.fence(thread.journal, holder, thread),
+    ...{ joinOrder: order.join, restThreads: createRestThreads({ runs, threads, finish }) },
     async readState(thread) {
       const graph = await graphOf(thread);
       const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
@@ -208,17 +231,22 @@ export function createRuns(options: RunsOptions): Runs {
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
+  const createRun = createCreateRun({
+    ...{ runs, threads, finish, createThread, findCheckpoint, children, delays: order },
+    resolveAssistant: assistants.resolve,
+    nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
+    reserve: (run) => executor.reserve(run),
+    turnPassed: () => scheduler.wake(),
+    limits: createRunLimits({ ...config, runs, monotonicMs: () => performance.now() }),
+    maxMetadataBytes: config.maxMetadataBytes,
+    now: () => keeper.now(),
+  });
+  const requestIds = createRequestIds({ requests: stores.requests, runs, createRun, cancels });
   void keeper.beat().then(() => sweep.sweep());
 
   return {
     ...{ server, assistants, createThread, cancels, removal, outcomes },
-    createRun: createCreateRun({
-      ...{ runs, threads, finish, createThread, findCheckpoint },
-      resolveAssistant: assistants.resolve,
-      nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
-      reserve: (runId) => executor.reserve(runId),
-      turnPassed: () => scheduler.wake(),
-    }),
+    ...{ createRun: requestIds.createRun, requestIds },
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
@@ -234,14 +262,14 @@ export function createRuns(options: RunsOptions): Runs {
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 
     async drain(graceMs) {
-      await scheduler.stop();
+      await Promise.all([scheduler.stop(), dueRuns.stop()]);
       // Without the database no outcome can be written: what is left is then for the server that comes next.
       const limit = setTimeout(() => closing.abort(), graceMs + settleLimitMs);
       await executor.drain(graceMs);
       clearTimeout(limit);
     },
     async close() {
-      await scheduler.stop();
+      await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
       closing.abort();
       await Promise.all([sweep.stop(), keeper.stop()]);

@@ -11,6 +11,8 @@ export interface CancelRunsParts {
   readonly newestCheckpoint: (name: ThreadName) => Promise<string | undefined>;
   /** Tells the worker that executes the run that a cancel is stored. Never fails: workers also look by themselves. */
   readonly signal: (run: Run) => void;
+  /** Cancels the runs that nodes of these have created; see cancel-children.ts. */
+  readonly cancelChildren: (runs: readonly Run[]) => Promise<void>;
 }
 
 /** A stored request: what the run was like right after it. */
@@ -35,7 +37,13 @@ export interface CancelRuns {
 
 const strength: Record<CancelAction, number> = { interrupt: 1, rollback: 2 };
 
-export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: CancelRunsParts): CancelRuns {
+export function createCancelRuns({
+  runs,
+  finish,
+  newestCheckpoint,
+  signal,
+  cancelChildren,
+}: CancelRunsParts): CancelRuns {
   async function store(name: RunName, request: CancelRequest): Promise<StoredCancel> {
     for (;;) {
       const run = await runs.find(name);
@@ -93,7 +101,12 @@ export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: Can
   }
 
   return {
-    cancel: async (name, request) => follow(await store(name, request)),
+    async cancel(name, request) {
+      const stored = await store(name, request);
+      const run = await follow(stored);
+      if (isStopping(stored)) await cancelChildren([run]);
+      return run;
+    },
 
     async cancelAll(names, request) {
       const stored: Results = new Map();
@@ -107,10 +120,15 @@ export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: Can
           group.map(async ([id, one]) => results.set(id, one instanceof DomainError ? one : await follow(one))),
         );
       }
+      const stopping = [...stored.values()].filter((one) => !(one instanceof DomainError) && isStopping(one));
+      await cancelChildren(stopping.map((one) => (one as StoredCancel).run));
       return results;
     },
   };
 }
+
+/** It executes; the children of one that ended are cancelled by its end. */
+const isStopping = ({ run, ended }: StoredCancel): boolean => !ended && run.phase === "stopping";
 
 type Results = Map<string, StoredCancel | DomainError>;
 

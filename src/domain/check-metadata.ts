@@ -3,14 +3,21 @@ import { DomainError } from "./errors.ts";
 /** The largest free data that a client may leave, as JSON text: the database's documents end at 16 MB. */
 export const maxStoredBytes = 8 * 1024 * 1024;
 
+/** The most metadata, where nothing else is configured: it is read with every list. */
+export const defaultMetadataBytes = 64 * 1024;
+
 /** The database takes documents of 100 levels, and the metadata stands some levels deep in its own. */
 const maxDepth = 64;
 
 /** Throws INVALID_FIELD or INPUT_TOO_LARGE for metadata that cannot be stored, or that could not be read as JSON again. */
-export function checkMetadata(metadata: Readonly<Record<string, unknown>>, field: string): void {
+export function checkMetadata(
+  metadata: Readonly<Record<string, unknown>>,
+  field: string,
+  maxBytes = defaultMetadataBytes,
+): void {
   checkValue(metadata, field, 1);
   const bytes = Buffer.byteLength(JSON.stringify(metadata));
-  if (bytes > maxStoredBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`);
+  if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
 }
 
 function checkValue(value: unknown, field: string, depth: number): void {
@@ -23,9 +30,9 @@ function checkValue(value: unknown, field: string, depth: number): void {
   }
 }
 
-export const tooLarge = (field: string, sentence: string): DomainError =>
-  new DomainError("INPUT_TOO_LARGE", `${field}: ${sentence}; at most ${maxStoredBytes} are allowed`, {
-    metadata: { field, limit_bytes: String(maxStoredBytes) },
+export const tooLarge = (field: string, sentence: string, maxBytes = maxStoredBytes): DomainError =>
+  new DomainError("INPUT_TOO_LARGE", `${field}: ${sentence}; at most ${maxBytes} are allowed`, {
+    metadata: { field, limit_bytes: String(maxBytes) },
   });
 
 export const invalid = (field: string, sentence: string): DomainError =>

@@ -6,14 +6,18 @@ import type { AssistantOfRun, RunSpec } from "./run.ts";
  * What the shape of a request cannot say. Throws INVALID_FIELD or INPUT_TOO_LARGE with the field's path. What the run keeps of
  * its assistant is stored beside the spec, so that it counts as well.
  */
-export function checkSpec(spec: RunSpec, { config, context }: Partial<AssistantOfRun> = {}): void {
+export function checkSpec(
+  spec: RunSpec,
+  { config, context }: Partial<AssistantOfRun> = {},
+  maxMetadataBytes?: number,
+): void {
   if (spec.command && spec.input !== undefined) {
     throw invalid("spec.command", "must not be set together with spec.input: a command takes the place of the input");
   }
   checkObject(spec.command?.update, "spec.command.update");
   checkObject(spec.context, "spec.context");
   checkConfig(spec.config, "spec.config");
-  checkMetadata(spec.metadata, "spec.metadata");
+  checkMetadata(spec.metadata, "spec.metadata", maxMetadataBytes);
   const ofAssistant = config || context ? Buffer.byteLength(JSON.stringify({ config, context })) : 0;
   const bytes = Buffer.byteLength(JSON.stringify(spec)) + ofAssistant;
   if (bytes <= maxStoredBytes) return;

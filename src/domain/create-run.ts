@@ -1,4 +1,5 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
+import type { CancelChildren } from "./cancel-children.ts";
 import { checkNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
 import {
@@ -10,7 +11,10 @@ import {
 } from "./checkpoints.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
-import type { Lease, Run, RunName, RunSpec } from "./run.ts";
+import type { JoinOrder } from "./join-order.ts";
+import type { RememberedRequest } from "./request-ids.ts";
+import type { Lease, ParentOfRun, Run, RunName, RunSpec } from "./run.ts";
+import type { RunLimits } from "./run-limits.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
@@ -23,6 +27,12 @@ export interface NewRun {
   readonly isChosenId: boolean;
   readonly spec: RunSpec;
   readonly createThread: boolean;
+  /** The run whose node asks. */
+  readonly parent?: ParentOfRun;
+  /** The client's id for the request, and what is remembered of it: see request-ids.ts. */
+  readonly requestId?: string;
+  readonly remembered?: RememberedRequest;
+  readonly request?: string;
 }
 
 export interface CreateRunParts {
@@ -36,9 +46,15 @@ export interface CreateRunParts {
   /** The nodes of a graph; undefined when it is made anew for each run. */
   readonly nodesOf: (graph: string) => readonly string[] | undefined;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
-  readonly reserve: (runId: string) => Reservation | undefined;
+  readonly reserve: (run: Run) => Reservation | undefined;
   /** The run was stored with its thread's turn, and waits for a worker. */
   readonly turnPassed: () => void;
+  readonly limits: RunLimits;
+  readonly maxMetadataBytes: number;
+  readonly delays: Pick<JoinOrder, "delayed">;
+  readonly children: Pick<CancelChildren, "parentOf" | "adopted">;
+  /** The time by the database's clock. */
+  readonly now: () => Date;
 }
 
 /** A place at a worker, taken before the run is stored. Exactly one of the two must be called. */
@@ -47,6 +63,9 @@ export interface Reservation {
   start(run: Run, thread: Thread): void;
   release(): void;
 }
+
+/** How long a run that is to be cancelled at once would wait if its server died just then. */
+const doomedMs = 10_000;
 
 export type CreateRun = (request: NewRun) => Promise<Run>;
 
@@ -60,7 +79,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
-    checkSpec(request.spec, resolved.assistant);
+    checkSpec(request.spec, resolved.assistant, parts.maxMetadataBytes);
     checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
     await checkStart(request, resolved.graph);
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
@@ -78,14 +97,15 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {
-    const place = hasTurn ? parts.reserve(run.runId) : undefined;
+    const place = hasTurn ? parts.reserve(run) : undefined;
     const claimed: Partial<Run> = place
       ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
       : {};
     const stored: Run = { ...run, ...claimed };
     try {
       if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
-        if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
+        // A twin of this request may have stored it.
+        if (hasTurn) await parts.finish.confirmTurn(run);
         throw runExists(run);
       }
       if (!(await isThere(thread))) {
@@ -94,6 +114,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       }
     } catch (error) {
       place?.release();
+      if (hasTurn) parts.turnPassed();
       throw error;
     }
     if (place) place.start(stored, thread);
@@ -128,8 +149,37 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     );
   }
 
+  const isReject = (run: Run) => run.spec.multitaskStrategy === "reject";
+
+  async function store(run: Run): Promise<Run> {
+    const entry = await threads.enter(run, run.runId, { onlyFree: isReject(run) });
+    if (!entry) throw await refused(run);
+    if (!entry.hasTurn) await parts.limits.checkThread(run);
+    return insert({ ...run, n: entry.thread.n }, entry);
+  }
+
+  async function storeDelayed(run: Run, delayMs: number): Promise<Run> {
+    await parts.limits.checkThread(run);
+    const thread = await threads.enterDelayed(run, { onlyFree: isReject(run) });
+    if (!thread) throw await refused(run);
+    const dueAt = new Date(parts.now().getTime() + delayMs);
+    try {
+      const delayed = await insert({ ...run, n: thread.n, dueAt }, { thread, hasTurn: false });
+      await parts.delays.delayed(delayed);
+      return delayed;
+    } catch (error) {
+      await parts.finish.rest(run);
+      throw error;
+    }
+  }
+
   return async (request) => {
     const { graph, assistant } = await check(request);
+    const { afterMs } = request.spec;
+    const parent = request.parent && (await parts.children.parentOf(request.owner, request.parent));
+    // One that is to be cancelled with its parent at once is kept from starting until that is done.
+    const isDoomed = parent?.cancellation !== undefined && !request.parent!.independent;
+    const delayMs = afterMs ?? (isDoomed ? doomedMs : undefined);
     const run: Run = {
       owner: request.owner,
       runId: request.runId,
@@ -145,13 +195,18 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       suspect: false,
       createdAt: new Date(),
       cleanupPending: false,
+      parent: request.parent,
+      request: request.request,
     };
-    const { owner, threadId } = request;
-    if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
-    const onlyFree = request.spec.multitaskStrategy === "reject";
-    const entry = await threads.enter(run, run.runId, { onlyFree });
-    if (!entry) throw await refused(run);
-    return insert({ ...run, n: entry.thread.n }, entry);
+    const refund = await parts.limits.admit();
+    try {
+      const { owner, threadId } = request;
+      if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
+      return await parts.children.adopted(delayMs === undefined ? await store(run) : await storeDelayed(run, delayMs));
+    } catch (error) {
+      refund();
+      throw error;
+    }
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Run } from "./run.ts";
+import type { Run, RunName } from "./run.ts";
 import { runName } from "./run.ts";
 import type { RestingThread, RunStore, ThreadName, ThreadStore } from "./stores.ts";
 import { type RememberedState, restingStatus, type Thread } from "./thread.ts";
@@ -22,6 +22,8 @@ export interface FinishRunParts {
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** A run got its turn: workers should look. */
   readonly turnPassed: () => void;
+  /** The run is over and was cancelled: so are the runs that its nodes have created. Repeatable. */
+  readonly cancelChildren: (run: Run) => Promise<void>;
   /** The run is over for everybody. */
   readonly announce: (run: Run) => void;
 }
@@ -38,6 +40,10 @@ export interface FinishRun {
   releaseTurn(name: ThreadName, holder: string, change?: TurnChange): Promise<void>;
   /** Gives a free turn to the run that has waited longest. Repeatable. */
   promote(name: ThreadName): Promise<void>;
+  /** Tells workers of a run that was given the turn while it was being stored; the turn goes on if the run cannot use it. */
+  confirmTurn(run: RunName): Promise<void>;
+  /** Computes the status of a thread whose turn is free again: a delayed run has come or gone. Repeatable. */
+  rest(name: ThreadName): Promise<void>;
 }
 
 export interface TurnChange {
@@ -53,6 +59,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   const { runs, threads } = parts;
 
   async function finishRun(run: Run, state?: StateAtEnd): Promise<Run> {
+    // Before the turn moves on, which one of them may be waiting for.
+    if (run.cancellation) await parts.cancelChildren(run);
     if (run.phase === "rolling_back") return finishRollback(run);
     if (run.startedAt === undefined) await releaseTurn(run, run.runId);
     else await releaseTurn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run });
@@ -90,10 +98,13 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     let from = holder;
     for (;;) {
       const thread = await threads.find(name);
+      // A run without the turn matters to the thread only as the delayed run that keeps it busy.
+      if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, change.leaving);
       if (thread?.turn !== from) return;
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
-        if (await threads.freeTurn(name, from, thread.n, await resting(thread, change))) return;
+        const facts = await resting(thread, change);
+        if (await threads.freeTurn(name, from, thread.n, facts)) return delayedIsThere(name, facts);
       } else if (await threads.passTurn(name, from, next.runId, change.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;
@@ -102,10 +113,26 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function resting(thread: Thread, change: TurnChange): Promise<RestingThread> {
+    if (await runs.hasDelayed(thread)) return { status: "busy", state: change.state };
     const last = change.lastStarted ?? (await runs.lastStarted(thread, change.leaving));
     const state = change.state === undefined ? thread.state : change.state;
     const status = restingStatus({ lastStarted: last?.status, next: state?.next ?? [] });
     return { status, error: status === "error" ? last?.error : undefined, state: change.state };
+  }
+
+  async function rest(name: ThreadName, leaving?: string): Promise<void> {
+    for (;;) {
+      const thread = await threads.find(name);
+      if (!thread || thread.turn !== undefined) return;
+      const facts = await resting(thread, { leaving });
+      if (facts.status === thread.status) return;
+      if (await threads.rest(thread, facts)) return delayedIsThere(name, facts);
+    }
+  }
+
+  /** A delayed run that ended while its thread was being written as busy on its account did not find that to correct. */
+  async function delayedIsThere(name: ThreadName, { status }: RestingThread): Promise<void> {
+    if (status === "busy" && !(await runs.hasDelayed(name))) await rest(name);
   }
 
   async function promote(name: ThreadName): Promise<void> {
@@ -121,7 +148,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
    * one that a worker has taken in between, since somebody else told, keeps it. So does one that has executed before, until
    * its end is complete: what it stored may still have to be removed.
    */
-  async function takesTurn(next: Run): Promise<boolean> {
+  async function takesTurn(next: RunName): Promise<boolean> {
     if (await runs.markReady(runName(next))) {
       parts.turnPassed();
       return true;
@@ -131,5 +158,9 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     return now !== undefined && now.phase !== "over" && now.phase !== "rolling_back";
   }
 
-  return { finishRun, releaseTurn, promote };
+  async function confirmTurn(run: RunName): Promise<void> {
+    if (!(await takesTurn(run))) await releaseTurn(run, run.runId);
+  }
+
+  return { finishRun, releaseTurn, promote, confirmTurn, rest: (name) => rest(name) };
 }

@@ -110,6 +110,8 @@ export interface Run {
   /** The run is delayed: when it joins its thread's order. */
   readonly dueAt?: Date;
   readonly parent?: ParentOfRun;
+  /** Of a run that was created with a request id: what tells a repeat of that request from another one. */
+  readonly request?: string;
   /** The live runs before it are not all cancelled yet, as its multitask strategy demands: it must not start. */
   readonly clearing?: boolean;
   /** The run is over but its thread does not know yet. */

@@ -16,10 +16,22 @@ export interface RunStore {
   list(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]>;
   /** Live runs, newest first. */
   live(filter: LiveFilter, limit: number): Promise<Run[]>;
-  /** The waiting run with the smallest number. */
+  /** The waiting run with the smallest number; a delayed one does not wait yet. */
   nextWaiting(thread: ThreadName): Promise<Run | undefined>;
   /** The last run that started, of those that are there, other than `except`. */
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
+  /** Whether the thread has a delayed run. */
+  hasDelayed(thread: ThreadName): Promise<boolean>;
+  /** Delayed runs whose delay has ended by the time, in that order. */
+  due(by: Date, limit: number): Promise<Run[]>;
+  /** A delayed run joins its thread's order with this number. `run` as it was read. */
+  joinOrder(run: Run, n: number, options: { ready: boolean }): Promise<Run | undefined>;
+  /** How many runs are live, of a thread or of all, counted up to `most`. */
+  countLive(thread: ThreadName | undefined, most: number): Promise<number>;
+  /** The live runs that nodes of these runs have created and that do not outlive them. */
+  liveChildren(parents: readonly RunName[], limit: number): Promise<Run[]>;
+  /** What workers may claim of the runs that nodes of these runs have created. */
+  readyChildren(parents: readonly RunName[], limit: number): Promise<Run[]>;
 
   /** The run has its thread's turn: workers may claim it. */
   markReady(name: RunName): Promise<boolean>;
@@ -74,12 +86,18 @@ export interface ThreadStore {
   find(name: ThreadName): Promise<Thread | undefined>;
   /** Gives the new run a number (the answered `n`), and the turn if it is free. `onlyFree`: undefined when it is taken. */
   enter(name: ThreadName, runId: string, options: { onlyFree: boolean }): Promise<Entry | undefined>;
+  /** The same for a delayed run: a number for the time being, and never the turn. `onlyFree`: undefined on a busy thread. */
+  enterDelayed(name: ThreadName, options: { onlyFree: boolean }): Promise<Thread | undefined>;
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
   /** Hands the turn on; the thread stays busy. */
   passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
   /** Frees the turn, if no run was created since `n` was read. */
   freeTurn(name: ThreadName, from: string, n: number, rest: RestingThread): Promise<boolean>;
+  /** What a thread with a free turn is at. False when it has changed since it was read. */
+  rest(thread: Thread, rest: RestingThread): Promise<boolean>;
+  /** Threads that are busy without a turn and have not changed since the time, by id after `after`. */
+  busyWithoutTurn(unchangedSince: Date, after: ThreadName | undefined, limit: number): Promise<Thread[]>;
   markRemoving(name: ThreadName): Promise<Thread | undefined>;
   remove(name: ThreadName): Promise<void>;
   removing(): Promise<Thread[]>;

@@ -17,9 +17,9 @@ export interface NewThread extends ThreadName {
 export type CreateThread = (request: NewThread) => Promise<Thread>;
 
 /** Creates a thread; THREAD_EXISTS when the id is taken, unless the one that is there will do. */
-export function createCreateThread(threads: ThreadStore): CreateThread {
+export function createCreateThread(threads: ThreadStore, maxMetadataBytes?: number): CreateThread {
   return async (request) => {
-    checkMetadata(request.metadata, "metadata");
+    checkMetadata(request.metadata, "metadata", maxMetadataBytes);
     const now = new Date();
     const thread: Thread = {
       owner: request.owner,

@@ -1,13 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
-import type { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
+import type { OnDisconnect, ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import type { CreateRun, NewRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import type { RequestIds } from "../domain/request-ids.ts";
+import type { ParentOfRun, Run, RunName } from "../domain/run.ts";
 import type { Removal } from "../domain/threads.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import type { NumberedEvent, TailOptions } from "../stream/tail.ts";
@@ -25,6 +26,7 @@ import type { OpenWatcher } from "./watchers.ts";
 
 export interface RunServiceParts {
   readonly createRun: CreateRun;
+  readonly requestIds: Pick<RequestIds, "identify" | "cancel">;
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
@@ -36,7 +38,7 @@ export interface RunServiceParts {
 
 /** A handler converts, makes one domain call, and converts back. */
 export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<typeof pb.RunService>> {
-  const { read, cancels, outcomes } = parts;
+  const { read, outcomes } = parts;
 
   /** Waits in the caller's name: what its going aborts ends with the right error. */
   async function inCall<T>(context: HandlerContext, wait: () => Promise<T>): Promise<T> {
@@ -85,7 +87,7 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
     },
 
     async waitRun(request, context) {
-      const wanted = newRun(request.create!, "create.spec");
+      const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
       const watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       try {
         const created = await parts.createRun(wanted);
@@ -97,13 +99,13 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
       }
     },
 
-    streamRun(request, context) {
-      const wanted = newRun(request.create!, "create.spec");
+    async *streamRun(request, context) {
+      const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
       const start = async () => {
         const run = await parts.createRun(wanted);
         return { run, afterSequence: 0, modes: [], signal: context.signal };
       };
-      return events(context, request, wanted, start, payloadWriter(request.payloadFormat));
+      yield* events(context, request, wanted, start, payloadWriter(request.payloadFormat));
     },
 
     async getRun(request) {
@@ -155,9 +157,9 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
 
     async cancelRun(request, context) {
       const name = nameOf(request);
-      const { reason, wait, waitTimeout } = request;
+      const { reason, wait, waitTimeout, requestId } = request;
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client" } as const;
-      let run = await cancels.cancel(name, wanted);
+      let run = await parts.requestIds.cancel(name, wanted, requestId);
       if (wait) {
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
         run = over ?? (await read.latest(name));
@@ -181,8 +183,14 @@ function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunNam
     isChosenId: request.runId !== "",
     spec: fromSpec(request.spec!, specPath),
     createThread: request.ifNotExists === pb.IfNotExists.CREATE,
+    requestId: request.requestId || undefined,
+    parent: request.parent && toParent(request.parent),
   };
 }
+
+const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => ({
+  ...{ threadId: threadId.toLowerCase(), runId: runId.toLowerCase(), independent },
+});
 
 const nameOf = (request: { threadId: string; runId: string }): RunName => ({
   owner,

@@ -1,5 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { AssistantDocument } from "./assistant-store.ts";
+import type { RequestDocument } from "./request-store.ts";
 import type { RunDocument } from "./run-document.ts";
 import type { RunEventsDocument } from "./run-events.ts";
 import type { ServerDocument, WatchDocument } from "./servers.ts";
@@ -12,6 +13,7 @@ export interface Collections {
   readonly threads: Collection<ThreadDocument>;
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
+  readonly requests: Collection<RequestDocument>;
   readonly watches: Collection<WatchDocument>;
   readonly assistants: Collection<AssistantDocument>;
 }
@@ -28,6 +30,7 @@ export function collections(db: Db): Collections {
     threads: db.collection("threads", options),
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
+    requests: db.collection("requests", options),
     watches: db.collection("watches", options),
     assistants: db.collection("assistants", options),
   };

@@ -30,6 +30,7 @@ export interface RunDocument {
   /** Set while the run is delayed. */
   due_at: Date | null;
   parent: NonNullable<Run["parent"]> | null;
+  request: string | null;
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
@@ -77,6 +78,7 @@ export function toRun(doc: RunDocument): Run {
     endCheckpointId: doc.end_checkpoint_id ?? undefined,
     dueAt: doc.due_at ?? undefined,
     parent: doc.parent ?? undefined,
+    request: doc.request ?? undefined,
     clearing: doc.clearing,
     cleanupPending: doc.cleanup === "pending",
   };
@@ -127,6 +129,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     end_checkpoint_id: null,
     due_at: run.dueAt ?? null,
     parent: run.parent ?? null,
+    request: run.request ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
   };

@@ -5,6 +5,7 @@ import type { RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 import { newRunDocument, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import { createRunLookups, waitingOn } from "./run-lookups.ts";
 import { createRunTransitions } from "./run-transitions.ts";
 
 const liveStatuses: readonly RunStatus[] = ["pending", "running"];
@@ -72,9 +73,9 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       return list(query, { created_at: -1, _id: -1 }, limit);
     },
 
-    /** Index: thread_runs. */
+    /** Index: live_runs_of_thread. */
     async nextWaiting(thread) {
-      return (await list({ thread_id: threadKey(thread), phase: "waiting" }, { n: 1 }, 1))[0];
+      return (await list({ ...waitingOn(thread), due_at: null }, { n: 1 }, 1))[0];
     },
 
     /** Index: thread_runs. */
@@ -84,6 +85,8 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       return (await list({ ...filter, status: { $exists: true } }, { n: -1 }, 1))[0];
     },
 
+    ...createRunLookups({ runs }),
+
     /** Index: ready_runs. */
     ready: (limit) => list({ ready: true }, { created_at: 1 }, limit),
 
@@ -91,7 +94,7 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
     unfinished: (limit) => list({ cleanup: "pending" }, { created_at: 1 }, limit),
 
     /** Index: live_runs. */
-    waiting: (limit) => list({ status: "pending", ready: false }, { created_at: 1 }, limit),
+    waiting: (limit) => list({ status: "pending", ready: false, due_at: null }, { created_at: 1 }, limit),
 
     async entomb(run) {
       const doc = await runs.findOne({ ...byName(run), phase: { $in: ["rolling_back", "over"] } });

@@ -9,6 +9,7 @@ import { guard } from "./run-guard.ts";
 export type RunTransitions = Pick<
   RunStore,
   | "markReady"
+  | "joinOrder"
   | "claim"
   | "finish"
   | "handBack"
@@ -31,7 +32,13 @@ export function createRunTransitions({ runs }: Pick<Collections, "runs">): RunTr
   return {
     async markReady(name) {
       const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting" };
-      return (await runs.updateOne(filter, { $set: { ready: true } })).matchedCount === 1;
+      return (await runs.updateOne(filter, { $set: { ready: true, due_at: null } })).matchedCount === 1;
+    },
+
+    /** waiting → waiting, no longer delayed. Guard: still delayed as it was read. */
+    joinOrder(run, n, { ready }) {
+      const filter: Filter<RunDocument> = { ...byName(run), phase: "waiting", due_at: run.dueAt! };
+      return update(filter, { $set: { n, ready, due_at: null } });
     },
 
     /** waiting → running. The turn need not be asked for again: only the run's own end takes it away. */
@@ -122,6 +129,7 @@ const over = (end: RunEnd) =>
   ({
     phase: "over",
     ready: false,
+    due_at: null,
     lease: null,
     ended_at: new Date(),
     last_sequence: end.lastSequence,
@@ -130,4 +138,11 @@ const over = (end: RunEnd) =>
   }) as const;
 
 const rollingBack = (end: RunEnd) =>
-  ({ phase: "rolling_back", ready: false, lease: null, last_sequence: end.lastSequence, cleanup: "pending" }) as const;
+  ({
+    phase: "rolling_back",
+    ready: false,
+    due_at: null,
+    lease: null,
+    last_sequence: end.lastSequence,
+    cleanup: "pending",
+  }) as const;

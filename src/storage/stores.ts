@@ -1,10 +1,12 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
+import type { RequestStore } from "../domain/request-ids.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
+import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore, type RunEventStore } from "./run-events.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
@@ -16,6 +18,7 @@ export interface Stores {
   readonly leases: LeaseStore;
   readonly threads: ThreadStore;
   readonly events: RunEventStore;
+  readonly requests: RequestStore;
   readonly servers: ServerStore;
   readonly assistants: AssistantStore;
 }
@@ -29,6 +32,7 @@ export async function openStores(db: Db): Promise<Stores> {
     leases: createLeaseStore(all),
     threads: createThreadStore(all),
     events: createRunEventStore(all),
+    requests: createRequestStore(all),
     servers: createServerStore(all),
     assistants: createAssistantStore(all),
   };

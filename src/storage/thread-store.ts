@@ -90,26 +90,39 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       return doc ? toThread(doc) : undefined;
     },
 
-    /** Number for a new run; busy; with the turn if it is free. Guard: not being removed. */
+    /**
+     * Number for a new run; busy; with the turn if it is free. Guard: not being removed; `onlyFree`: not busy either, since a
+     * delayed run is live without the turn. A run whose creation was cut short finds that it has the turn already.
+     */
     async enter(name, runId, { onlyFree }) {
       for (;;) {
+        const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : { turn: null };
         const withTurn = await update(
           name,
-          { removing: false, turn: null },
+          { removing: false, ...free },
           { $set: { turn: runId, status: "busy" }, $inc: { n: 1 } },
         );
         if (withTurn) return { thread: withTurn, hasTurn: true };
-        if (onlyFree) return undefined;
+        if (onlyFree) {
+          const own = await update(name, { removing: false, turn: runId }, { $inc: { n: 1 } });
+          return own && { thread: own, hasTurn: true };
+        }
         const queued = await update(
           name,
           { removing: false, turn: { $ne: null } },
           { $set: { status: "busy" }, $inc: { n: 1 } },
         );
-        if (queued) return { thread: queued, hasTurn: false };
+        if (queued) return { thread: queued, hasTurn: queued.turn === runId };
         // The turn was freed between the two updates, unless there is no such thread.
         const there = await threads.countDocuments({ _id: threadKey(name), removing: false }, { limit: 1 });
         if (there === 0) return undefined;
       }
+    },
+
+    /** Number for a delayed run; busy. Guard: not being removed; `onlyFree`: no live run. */
+    enterDelayed(name, { onlyFree }) {
+      const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : {};
+      return update(name, { removing: false, ...free }, { $set: { status: "busy" }, $inc: { n: 1 } });
     },
 
     takeTurn: (name, holder) => update(name, { turn: null }, { $set: { turn: holder, status: "busy" } }),
@@ -124,6 +137,24 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
     async freeTurn(name, from, n, { status, error, state }) {
       const $set = { turn: null, status, error: error ?? null, ...(state === undefined ? {} : { state }) };
       return (await update(name, { turn: from, n }, { $set })) !== undefined;
+    },
+
+    /** Guard: the turn is free, and nothing has changed since the thread was read. */
+    async rest(thread, { status, error }) {
+      const unchanged: Filter<ThreadDocument> = { turn: null, n: thread.n, updated_at: thread.updatedAt };
+      return (await update(thread, unchanged, { $set: { status, error: error ?? null } })) !== undefined;
+    },
+
+    /** Index: busy_threads. */
+    async busyWithoutTurn(unchangedSince, after, limit) {
+      const later: Filter<ThreadDocument> = after ? { _id: { $gt: threadKey(after) } } : {};
+      const filter: Filter<ThreadDocument> = {
+        status: "busy",
+        ...later,
+        turn: null,
+        updated_at: { $lt: unchangedSince },
+      };
+      return (await threads.find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(toThread);
     },
 
     markRemoving: (name) => update(name, {}, { $set: { removing: true } }),

@@ -25,9 +25,9 @@ export interface AttemptHost {
   onFree(listener: () => void): void;
   /**
    * Executes an attempt; undefined when no slot is free. `exclusive` gives it a process of its own, which ends with it.
-   * Cancelling never needs a slot.
+   * `extra` places it although all slots are taken. Cancelling never needs a slot.
    */
-  place(spec: AttemptSpec, hooks: AttemptHooks, options: { exclusive: boolean }): PlacedAttempt | undefined;
+  place(spec: AttemptSpec, hooks: AttemptHooks, options: PlaceOptions): PlacedAttempt | undefined;
   /** Reads states or the graph itself with the graph's own code, in the inspector process, never in one that executes runs. */
   readonly inspect: Inspect;
   /** Relays a lease renewal to the children's watchdogs: each kills its process when nothing comes for this long. */
@@ -36,6 +36,11 @@ export interface AttemptHost {
   readonly pids: readonly number[];
   /** Kills every child that is left, with its group. The attempts in them report `displaced`. */
   stop(): Promise<void>;
+}
+
+export interface PlaceOptions {
+  readonly exclusive: boolean;
+  readonly extra?: boolean;
 }
 
 export interface PlacedAttempt {

@@ -17,6 +17,8 @@ export interface AttemptParts {
   readonly journal: Journal;
   readonly openEvents: (run: Run, token: string) => Promise<EventWriter>;
   readonly isDedicated: (graph: string) => boolean;
+  /** It was let in although all slots are taken. */
+  readonly isExtra: (runId: string) => boolean;
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
   readonly delivered: (run: Run, token: string) => void;
@@ -93,7 +95,8 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
       over: done.resolve,
     };
     const exclusive = run.suspect || parts.isDedicated(run.graph);
-    placed = parts.host.place(attemptSpec(run, token, goesOn, start), hooks, { exclusive });
+    const options = { exclusive, extra: parts.isExtra(run.runId) };
+    placed = parts.host.place(attemptSpec(run, token, goesOn, start), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {
       noPlace = true;

@@ -142,9 +142,9 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return worker.accepting ? Math.max(0, slotsPerChild - worker.load) : 0;
   }
 
-  function leastLoaded(): ChildWorker | undefined {
+  function leastLoaded(hasRoom: (worker: ChildWorker) => boolean): ChildWorker | undefined {
     return staff("shared")
-      .filter((worker) => freeIn(worker) > 0)
+      .filter(hasRoom)
       .sort((a, b) => a.load - b.load)
       .at(0);
   }
@@ -153,8 +153,13 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return [...workers].filter(([worker, role]) => role === "exclusive" && !worker.gone).length;
   }
 
-  function exclusive(): ChildWorker | undefined {
-    if (exclusivesInUse() >= exclusiveChildren) return undefined;
+  function shared(extra: boolean): ChildWorker | undefined {
+    const free = leastLoaded((worker) => freeIn(worker) > 0);
+    return free ?? (extra ? leastLoaded((worker) => worker.accepting) : undefined);
+  }
+
+  function exclusive(extra: boolean): ChildWorker | undefined {
+    if (exclusivesInUse() >= exclusiveChildren && !extra) return undefined;
     const worker = staff("spare").at(0) ?? spawn("exclusive");
     if (worker === undefined) return undefined;
     workers.set(worker, "exclusive");
@@ -190,9 +195,9 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       listeners.add(listener);
     },
 
-    place(spec, hooks, { exclusive: own }) {
+    place(spec, hooks, { exclusive: own, extra = false }) {
       if (stopped || usableGraphs === undefined) return undefined;
-      const placed = (own ? exclusive() : leastLoaded())?.place(spec, hooks);
+      const placed = (own ? exclusive(extra) : shared(extra))?.place(spec, hooks);
       maintain();
       return placed;
     },

@@ -14,12 +14,19 @@ export interface ExecutorParts {
   /** Writes the outcome; keeps trying while the database is away. */
   readonly settle: (run: Run, token: string, ended: AttemptEnded) => Promise<void>;
   readonly failed: (run: Run, error: unknown) => void;
+  /** A borrowed place was given back. */
+  readonly placeReturned: () => void;
 }
 
 /** The attempts of this server. */
 export interface Executor {
-  /** Takes a place for a run that is about to be claimed; undefined when there is none. */
-  reserve(runId: string): Reservation | undefined;
+  /**
+   * Takes a place for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
+   * borrow the parent's: the parent may be waiting for it. One run at a time does.
+   */
+  reserve(run: Pick<Run, "runId" | "parent">): Reservation | undefined;
+  /** Whether the run has its parent's place beside it. */
+  borrows(runId: string): boolean;
   /** A cancel is stored: stops the run if it executes here, or as soon as it does. */
   cancelStored(run: Run): void;
   /** Whether the run is claimed, executed or settled here. */
@@ -34,6 +41,8 @@ export function createExecutor(parts: ExecutorParts): Executor {
   /** Runs with a place whose claim is under way, with the cancel that came meanwhile. */
   const expected = new Map<string, Run | undefined>();
   const settling = new Set<Promise<void>>();
+  /** Runs that have their parent's place, by the parent. */
+  const borrowers = new Map<string, string>();
   /** Attempts that are not in their process yet. */
   let starting = 0;
   let draining = false;
@@ -43,6 +52,23 @@ export function createExecutor(parts: ExecutorParts): Executor {
     attempt.cancel(action, reason);
   }
 
+  function borrows(runId: string): boolean {
+    return [...borrowers.values()].includes(runId);
+  }
+
+  /** Whether the run may have the place of its parent, which executes here. */
+  function canBorrow(parent: Run["parent"]): boolean {
+    return parent !== undefined && attempts.has(parent.runId) && !borrowers.has(parent.runId);
+  }
+
+  function giveBack(runId: string): void {
+    for (const [parent, borrower] of borrowers) {
+      if (borrower !== runId) continue;
+      borrowers.delete(parent);
+      parts.placeReturned();
+    }
+  }
+
   async function follow(attempt: Attempt): Promise<void> {
     const { run, token } = attempt;
     try {
@@ -50,7 +76,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
     } catch (error) {
       parts.failed(run, error);
     } finally {
-      if (attempts.get(run.runId) === attempt) attempts.delete(run.runId);
+      if (attempts.get(run.runId) === attempt) {
+        attempts.delete(run.runId);
+        giveBack(run.runId);
+      }
     }
   }
 
@@ -70,17 +99,25 @@ export function createExecutor(parts: ExecutorParts): Executor {
   }
 
   return {
-    reserve(runId) {
+    reserve({ runId, parent }) {
       if (draining || expected.has(runId) || attempts.has(runId)) return undefined;
-      if (parts.host.freeSlots - expected.size - starting <= 0) return undefined;
+      if (parts.host.freeSlots - expected.size - starting <= 0) {
+        if (!canBorrow(parent)) return undefined;
+        borrowers.set(parent!.runId, runId);
+      }
       expected.set(runId, undefined);
       const lease: Lease = { token: newId(), server: parts.server, until: parts.leaseEnd(), unfenced: [] };
       return {
         lease: () => lease,
         start,
-        release: () => void expected.delete(runId),
+        release() {
+          expected.delete(runId);
+          giveBack(runId);
+        },
       };
     },
+
+    borrows,
 
     cancelStored(run) {
       const attempt = attempts.get(run.runId);

@@ -3,9 +3,9 @@ import type { RunStore, ThreadStore } from "../domain/stores.ts";
 import type { Executor } from "./executor.ts";
 
 export interface SchedulerParts {
-  readonly runs: Pick<RunStore, "ready" | "claim">;
+  readonly runs: Pick<RunStore, "ready" | "readyChildren" | "claim">;
   readonly threads: Pick<ThreadStore, "find">;
-  readonly executor: Pick<Executor, "reserve">;
+  readonly executor: Pick<Executor, "reserve" | "attempts">;
   /** How often to look for runs of which no word came, for example from another server. */
   readonly pollMs: number;
   readonly onError: (error: unknown) => void;
@@ -38,7 +38,7 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
     while (again && !stopped) {
       again = false;
       try {
-        for (const run of await runs.ready(candidates)) {
+        for (const run of await claimable()) {
           const claimed = claim(run).catch(onError);
           claims.add(claimed);
           void claimed.then(() => claims.delete(claimed));
@@ -49,9 +49,17 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
     }
   }
 
+  /** Runs that may borrow their parent's place do not stand behind those that must wait for a free one. */
+  async function claimable(): Promise<Run[]> {
+    const ready = await runs.ready(candidates);
+    if (ready.length < candidates) return ready;
+    const parents = [...executor.attempts].map((attempt) => attempt.run);
+    return [...ready, ...(await runs.readyChildren(parents, candidates))];
+  }
+
   /** Does nothing when there is no place, or somebody else was faster. */
   async function claim(run: Run): Promise<void> {
-    const place = executor.reserve(run.runId);
+    const place = executor.reserve(run);
     if (!place) return;
     try {
       const thread = await threads.find(run);

@@ -33,6 +33,10 @@ export interface SweepParts {
   /** Where the thread stands; null when nothing is left of its runs, undefined when it cannot be read. */
   readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
   readonly settle: (run: Run, token: string, result: AttemptResult, end: SweptEnd) => Promise<void>;
+  /** Gives a run whose delay has ended its place in its thread's order. */
+  readonly joinOrder: (run: Run) => Promise<unknown>;
+  /** Threads that are busy with nothing. */
+  readonly restThreads: (unchangedSince: Date) => Promise<void>;
   readonly removeThread: (thread: Thread) => Promise<void>;
   readonly onError: (error: unknown, what: string) => void;
 }
@@ -93,6 +97,7 @@ export function createSweep(parts: SweepParts): Sweep {
     await attempt("finish ended runs", finishEndedRuns);
     await attempt("repair lost turns", repairTurns);
     await attempt("promote waiting runs", promoteWaiting);
+    await attempt("repair busy threads", () => parts.restThreads(aLeaseAgo()));
     await attempt("finish deletions", async () => {
       for (const thread of await threads.removing()) await parts.removeThread(thread);
     });
@@ -146,7 +151,8 @@ export function createSweep(parts: SweepParts): Sweep {
     for (const thread of await threads.heldTurns(aLeaseAgo())) {
       const holder = { owner: thread.owner, threadId: thread.threadId, runId: thread.turn! };
       const run = await runs.find(holder);
-      if (run?.phase === "waiting") await runs.markReady(holder);
+      if (run?.phase === "waiting" && run.dueAt) await parts.joinOrder(run);
+      else if (run?.phase === "waiting") await runs.markReady(holder);
       else if (run?.phase === "over" && !run.cleanupPending) await parts.finish.releaseTurn(thread, holder.runId);
       else if (!run && (await neverStored(holder))) {
         // An edit of the state that goes on after all must find itself fenced before a run can start.

@@ -166,6 +166,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
     };
   const { runs, leases, threads, servers } = stores;
   const all = 10_000;
+  const busyWithoutTurn = narrow((since: Date) => threads.busyWithoutTurn(since, undefined, all));
   return {
     ...stores,
     runs: {
@@ -174,9 +175,10 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       ready: narrow(() => runs.ready(all)),
       unfinished: narrow(() => runs.unfinished(all)),
       waiting: narrow(() => runs.waiting(all)),
+      due: narrow((by: Date) => runs.due(by, all)),
     },
     leases: { ...leases, expired: narrow(leases.expired) },
-    threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns) },
+    threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns), busyWithoutTurn },
     servers: {
       ...servers,
       others: () => Promise.resolve([]),

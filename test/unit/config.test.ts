@@ -51,6 +51,9 @@ describe("readConfig", () => {
     ["REINS_DRAIN_MS", "1", { drainMs: 1 }],
     ["REINS_POLL_MS", "10", { pollMs: 10 }],
     ["REINS_MAX_REQUEST_BYTES", "1024", { maxRequestBytes: 1024 }],
+    ["REINS_MAX_THREAD_RUNS", "5", { maxThreadRuns: 5 }],
+    ["REINS_MAX_LIVE_RUNS", "50", { maxLiveRuns: 50 }],
+    ["REINS_MAX_METADATA_BYTES", "100", { maxMetadataBytes: 100 }],
     [
       "REINS_CORS_ORIGINS",
       "https://a.example, https://b.example,",

@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import type { CancelRuns } from "./cancel-runs.ts";
+import { runNotFound } from "./cancel-runs.ts";
+import type { CreateRun, NewRun } from "./create-run.ts";
+import { DomainError } from "./errors.ts";
+import { newId } from "./ids.ts";
+import type { Json, Run, RunName } from "./run.ts";
+import type { CancelRequest, RunStore } from "./stores.ts";
+
+/** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
+export interface RequestName {
+  readonly owner: string;
+  readonly kind: "create" | "cancel" | "batch";
+  readonly requestId: string;
+}
+
+/** A request that came with an id, and the run that it is about. */
+export interface IdentifiedRequest extends RequestName, RunName {
+  /** Of everything in it but the ids that the server makes. */
+  readonly hash: string;
+}
+
+export interface RememberedRequest extends IdentifiedRequest {
+  /** What it asked for has been done: nothing is made anew, even if the run is gone by now. */
+  readonly created: boolean;
+  /** It was remembered just now; nobody came before. */
+  readonly isMine: boolean;
+}
+
+/** Remembers requests by their ids for a day. */
+export interface RequestStore {
+  /** Answers what is remembered for the id: this request, or the one that came first. */
+  remember(request: IdentifiedRequest): Promise<RememberedRequest>;
+  done(request: IdentifiedRequest): Promise<void>;
+  /** The run id cannot be used; nothing happens when somebody else has replaced it, or it is done. */
+  replaceRunId(request: IdentifiedRequest, runId: string): Promise<void>;
+  /** The request was refused, so that its id is free again. Nothing happens when it was done meanwhile. */
+  forget(request: IdentifiedRequest): Promise<void>;
+}
+
+export interface RequestIdsParts {
+  readonly requests: RequestStore;
+  readonly runs: Pick<RunStore, "find" | "tombstone">;
+  readonly createRun: CreateRun;
+  readonly cancels: Pick<CancelRuns, "cancel">;
+}
+
+/** Makes retries safe: the same request id with the same request is the same request. */
+export interface RequestIds {
+  /**
+   * The request with the ids that it will have: those that an earlier request with the same id was given. Throws
+   * REQUEST_EXISTS when that one asked for something else.
+   */
+  identify(request: NewRun): Promise<NewRun>;
+  /** Creates the run, or answers the one that the same request has created, as it is now. RUN_NOT_FOUND when that one is gone. */
+  createRun: CreateRun;
+  /** Cancels; a repeat of the cancel does what repeating a cancel does. */
+  cancel(name: RunName, request: CancelRequest, requestId: string): Promise<Run>;
+}
+
+export function createRequestIds({ requests, runs, createRun, cancels }: RequestIdsParts): RequestIds {
+  async function identify(request: NewRun): Promise<NewRun> {
+    const { owner, requestId, threadId, runId } = request;
+    if (!requestId || request.remembered) return request;
+    const hash = hashOf(bodyOf(request));
+    const remembered = await requests.remember({ owner, kind: "create", requestId, hash, threadId, runId });
+    if (remembered.hash !== hash) throw requestExists(requestId);
+    return { ...request, threadId: remembered.threadId, runId: remembered.runId, remembered };
+  }
+
+  /** The run that this request, or a twin of it that runs at the same time, has stored. */
+  async function storedBy({ request, ...name }: NewRun & { request: string }): Promise<Run | undefined> {
+    const run = (await runs.find(name)) ?? (await runs.tombstone(name));
+    return run?.request === request ? run : undefined;
+  }
+
+  async function create(asked: NewRun): Promise<Run> {
+    for (;;) {
+      const identified = await identify(asked);
+      const { remembered } = identified;
+      if (!remembered) return createRun(identified);
+      const wanted = { ...identified, request: `${remembered.requestId} ${remembered.hash}` };
+      if (!remembered.isMine) {
+        const run = await storedBy(wanted);
+        if (run) return run;
+        if (remembered.created) throw runNotFound(wanted);
+      }
+      try {
+        const run = await createRun(wanted);
+        await requests.done(remembered);
+        return run;
+      } catch (error) {
+        if (!(error instanceof DomainError)) throw error;
+        const twins = await storedBy(wanted);
+        if (twins) return twins;
+        if (error.reason !== "RUN_EXISTS" || wanted.isChosenId) {
+          if (remembered.isMine) await requests.forget(remembered);
+          throw error;
+        }
+        // The id was made unusable after a crash had cut the creation short.
+        await requests.replaceRunId(remembered, newId());
+        asked = { ...asked, remembered: undefined };
+      }
+    }
+  }
+
+  return {
+    identify,
+    createRun: create,
+
+    async cancel(name, request, requestId) {
+      if (!requestId) return cancels.cancel(name, request);
+      const { owner, threadId, runId } = name;
+      const hash = hashOf({ threadId, runId, action: request.action, reason: request.reason });
+      const remembered = await requests.remember({ owner, kind: "cancel", requestId, hash, threadId, runId });
+      if (remembered.hash !== hash) throw requestExists(requestId);
+      try {
+        return await cancels.cancel(name, request);
+      } catch (error) {
+        if (error instanceof DomainError && remembered.isMine) await requests.forget(remembered);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Everything that the client asked for; an id only if the client chose it. */
+function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent }: NewRun): object {
+  const { input, command, config, context } = spec;
+  return {
+    ...{ threadId, runId: isChosenId ? runId : undefined, createThread, parent },
+    ...{ spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined } },
+    ...{ input: parsed(input), context: parsed(context) },
+    command: command && { ...command, resume: parsed(command.resume), update: parsed(command.update) },
+    config: config && { ...config, configurable: parsed(config.configurable) },
+  };
+}
+
+/** A payload counts by its value, however it was written. Wrapped, so that null differs from nothing. */
+const parsed = (text: Json | undefined): unknown => (text === undefined ? undefined : [JSON.parse(text)]);
+
+/** Equal for values that are equal as JSON, whatever the order of their fields. */
+export const hashOf = (body: unknown): string => createHash("sha256").update(canonical(body)).digest("base64url");
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((one) => canonical(one ?? null)).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
+}
+
+export const requestExists = (requestId: string): DomainError =>
+  new DomainError(
+    "REQUEST_EXISTS",
+    `request_id: "${requestId}" came with another request before; repeat that one as it was, or choose another id`,
+    { metadata: { request_id: requestId } },
+  );

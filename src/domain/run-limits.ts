@@ -1,0 +1,75 @@
+import { DomainError } from "./errors.ts";
+import type { RunStore, ThreadName } from "./stores.ts";
+
+export interface RunLimitsParts {
+  readonly runs: Pick<RunStore, "countLive">;
+  /** Live runs of a thread, and of the whole queue. */
+  readonly maxThreadRuns: number;
+  readonly maxLiveRuns: number;
+  /** How old the count of the whole queue may be. */
+  readonly pollMs: number;
+  readonly monotonicMs: () => number;
+}
+
+/**
+ * How many runs may be live. They keep a runaway client from filling the database, and are no exact quota: runs that are being
+ * created at the same time are not counted yet.
+ */
+export interface RunLimits {
+  /** Throws TOO_MANY_RUNS when the queue is full. The answer must be called when no run is stored after all. */
+  admit(): Promise<() => void>;
+  /** Throws TOO_MANY_RUNS when the thread has as many live runs as it may. */
+  checkThread(thread: ThreadName): Promise<void>;
+}
+
+export function createRunLimits(parts: RunLimitsParts): RunLimits {
+  const { runs, maxThreadRuns, maxLiveRuns, pollMs } = parts;
+  /** What the database said last, which may be `pollMs` old, and what this server has created since. */
+  let counted: number | undefined;
+  let created = 0;
+  let countedAt = Number.NEGATIVE_INFINITY;
+  let counting: Promise<void> | undefined;
+
+  async function count(): Promise<void> {
+    const before = created;
+    const startedAt = parts.monotonicMs();
+    counted = await runs.countLive(undefined, maxLiveRuns);
+    countedAt = startedAt;
+    created -= before;
+  }
+
+  function recount(): Promise<void> {
+    counting ??= count().finally(() => (counting = undefined));
+    return counting;
+  }
+
+  return {
+    async admit() {
+      if (parts.monotonicMs() - countedAt >= pollMs) {
+        const recounted = recount();
+        // While there is plenty of room nobody waits for the count.
+        if (counted === undefined || counted + created >= maxLiveRuns * 0.9) await recounted;
+        else recounted.catch(() => undefined);
+      }
+      if (counted! + created >= maxLiveRuns) {
+        throw tooMany(`the queue has ${maxLiveRuns} live runs, the most that it may have`, maxLiveRuns);
+      }
+      created += 1;
+      return () => {
+        created = Math.max(0, created - 1);
+      };
+    },
+
+    async checkThread(thread) {
+      if ((await runs.countLive(thread, maxThreadRuns)) < maxThreadRuns) return;
+      const { threadId } = thread;
+      const sentence = `thread ${threadId} has ${maxThreadRuns} live runs, the most that it may have`;
+      throw tooMany(sentence, maxThreadRuns, { thread_id: threadId });
+    },
+  };
+}
+
+const tooMany = (sentence: string, limit: number, metadata: Record<string, string> = {}): DomainError =>
+  new DomainError("TOO_MANY_RUNS", `${sentence}; wait until some are over, or cancel some`, {
+    metadata: { limit: String(limit), ...metadata },
+  });

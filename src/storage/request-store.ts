@@ -1,0 +1,70 @@
+import type { RequestName, RequestStore } from "../domain/request-ids.ts";
+import type { Collections } from "./collections.ts";
+import { isDuplicateKey, key } from "./keys.ts";
+
+/** What is remembered of a request that came with an id, by the id. */
+export interface RequestDocument {
+  /** The owner, the kind of the request and the client's id. */
+  _id: string;
+  owner: string;
+  hash: string;
+  /** The ids that the request was given; kept as they are, since the thread and the run may go before. */
+  thread_id: string;
+  run_id: string;
+  /** What was asked for has been done. */
+  created: boolean;
+  expire_at: Date;
+}
+
+const keptMs = 24 * 60 * 60 * 1000;
+
+const requestKey = ({ owner, kind, requestId }: RequestName): string => key(owner, `${kind}:${requestId}`);
+
+/** Request ids in MongoDB. Everything goes by `_id`. */
+export function createRequestStore({ requests }: Pick<Collections, "requests">): RequestStore {
+  async function insert(request: Parameters<RequestStore["remember"]>[0], created: boolean): Promise<boolean> {
+    const { owner, hash, threadId, runId } = request;
+    const expire_at = new Date(Date.now() + keptMs);
+    try {
+      const ids = { thread_id: threadId, run_id: runId };
+      await requests.insertOne({ _id: requestKey(request), owner, hash, ...ids, created, expire_at });
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
+  }
+
+  return {
+    /** none → remembered. Guard: the id is free. */
+    async remember(request) {
+      for (;;) {
+        if (await insert(request, false)) return { ...request, isMine: true, created: false };
+        const there = await requests.findOne({ _id: requestKey(request) });
+        if (!there) continue;
+        const { hash, thread_id: threadId, run_id: runId, created } = there;
+        return { ...request, hash, threadId, runId, created, isMine: false };
+      }
+    },
+
+    /** remembered → done. */
+    async done(request) {
+      const update = { $set: { created: true } };
+      const { matchedCount } = await requests.updateOne({ _id: requestKey(request), hash: request.hash }, update);
+      // It was forgotten meanwhile, by a twin that was refused.
+      if (matchedCount === 0) await insert(request, true);
+    },
+
+    /** remembered → remembered with another run id. Guard: not done, and the run id is still the one that was read. */
+    async replaceRunId(request, runId) {
+      const filter = { _id: requestKey(request), hash: request.hash, run_id: request.runId, created: false };
+      await requests.updateOne(filter, { $set: { run_id: runId } });
+    },
+
+    /** remembered → none. Guard: not done, and still this request's. */
+    async forget(request) {
+      const { hash, runId } = request;
+      await requests.deleteOne({ _id: requestKey(request), hash, run_id: runId, created: false });
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { Filter } from "mongodb";
+import type { Run, RunName } from "../domain/run.ts";
+import type { RunStore, ThreadName } from "../domain/stores.ts";
+import type { RunStatus } from "../domain/transitions.ts";
+import type { Collections } from "./collections.ts";
+import { type RunDocument, threadKey, toRun } from "./run-document.ts";
+
+export type RunLookups = Pick<RunStore, "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren">;
+
+const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+
+/** Runs that wait on a thread, delayed ones included. A waiting run is pending, which the index knows. */
+export const waitingOn = (thread: ThreadName): Filter<RunDocument> => ({
+  thread_id: threadKey(thread),
+  status: "pending",
+  phase: "waiting",
+});
+
+/** Looks for delayed runs, for runs that other runs have created, and at how many there are. */
+export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookups {
+  /** An owner's runs never meet another's: the children's ids are compared within the owner. */
+  async function children(parents: readonly RunName[], filter: Filter<RunDocument>, limit: number): Promise<Run[]> {
+    if (parents.length === 0) return [];
+    const ids = new Map(parents.map((parent) => [parent.runId, parent]));
+    const query = { "parent.runId": { $in: [...ids.keys()] }, ...filter } as Filter<RunDocument>;
+    const found = (await runs.find(query).sort({ created_at: 1 }).limit(limit).toArray()).map(toRun);
+    return found.filter((run) => ids.get(run.parent!.runId)?.owner === run.owner);
+  }
+
+  return {
+    /** Index: live_runs_of_thread. */
+    async hasDelayed(thread) {
+      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $ne: null } };
+      return (await runs.findOne(query, { projection: { _id: 1 } })) !== null;
+    },
+
+    /** Index: due_runs. */
+    async due(by, limit) {
+      const query: Filter<RunDocument> = { due_at: { $lte: by }, phase: "waiting" };
+      return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
+    },
+
+    /** Index: live_runs_of_thread, or live_runs. */
+    async countLive(thread, most) {
+      const inThread = thread ? { thread_id: threadKey(thread) } : {};
+      const counts = liveStatuses.map((status) => runs.countDocuments({ ...inThread, status }, { limit: most }));
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    },
+
+    /** Index: runs_of_parent. */
+    liveChildren: (parents, limit) =>
+      children(
+        parents,
+        { "parent.independent": false, status: { $in: [...liveStatuses] } } as Filter<RunDocument>,
+        limit,
+      ),
+
+    /** Index: runs_of_parent. */
+    readyChildren: (parents, limit) => children(parents, { ready: true }, limit),
+  };
+}
