@@ -35,6 +35,9 @@ export interface Config {
   readonly drainMs: number;
   /** How often to look for what no signal told. */
   readonly pollMs: number;
+  /** How long a run's events, and its record, are kept after its end; 0: for ever. */
+  readonly eventsTtlMs: number;
+  readonly runTtlMs: number;
   readonly maxRequestBytes: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
@@ -49,6 +52,9 @@ export class ConfigError extends Error {
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
+
+/** Ten years. */
+const longestTtlMs = 315_360_000_000;
 
 const engines = ["auto", "mongod", "secantusd-rs", "secantusd-py"] as const;
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -75,6 +81,8 @@ export const options = [
   },
   { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
   { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
+  { variable: "REINS_EVENTS_TTL_MS", is: "how long a run's events are kept after its end; 0: for ever (3600000)" },
+  { variable: "REINS_RUN_TTL_MS", is: "how long a run is kept after its end; 0: for ever (2592000000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
@@ -117,6 +125,8 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     blockedLimitMs: whole(set, "REINS_BLOCKED_LIMIT_MS", 60_000, 0, 86_400_000),
     drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
     pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
+    eventsTtlMs: whole(set, "REINS_EVENTS_TTL_MS", 3_600_000, 0, longestTtlMs),
+    runTtlMs: whole(set, "REINS_RUN_TTL_MS", 30 * 24 * 3_600_000, 0, longestTtlMs),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],

@@ -21,6 +21,7 @@ import { startAttempt, toState } from "./worker/attempt.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
+import { createRetention } from "./worker/retention.ts";
 import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
 import { createSettle } from "./worker/settle.ts";
@@ -188,7 +189,8 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
     async readState(thread) {
-      const last = await runs.lastStarted(thread);
+      // Of a run whose record has expired the thread remembers what is needed.
+      const last = (await runs.lastStarted(thread)) ?? thread.state;
       const state = last && (await stateAtEnd(thread, last.graph));
       if (last && !state) return undefined;
       return state?.checkpointId === undefined ? null : { ...state, n: last!.n, graph: last!.graph };
@@ -198,6 +200,11 @@ export function createRuns(options: RunsOptions): Runs {
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
     onError: (error, what) => onError(`the sweep (${what})`)(error),
+  });
+  const retention = createRetention({
+    ...{ runs, threads, events, now: keeper.now, everyMs: config.leaseMs },
+    removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    onError: (error, what) => onError(`retention (${what})`)(error),
   });
   void keeper.beat().then(() => sweep.sweep());
 
@@ -229,7 +236,7 @@ export function createRuns(options: RunsOptions): Runs {
       await scheduler.stop();
       await executor.drain(0);
       closing.abort();
-      await Promise.all([sweep.stop(), keeper.stop()]);
+      await Promise.all([sweep.stop(), retention.stop(), keeper.stop()]);
       outcomes.stop();
       await servers.leave(server).catch(onError("leaving"));
     },

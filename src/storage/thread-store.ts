@@ -3,7 +3,7 @@ import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
-import { isDuplicateKey } from "./keys.ts";
+import { earliest, isDuplicateKey } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 
 export interface ThreadDocument {
@@ -24,7 +24,13 @@ export interface ThreadDocument {
   ttl_ms: number | null;
   temporary: boolean;
   removing: boolean;
+  /** When it is removed; null while its turn is taken, and without a time to live. */
+  expire_at: Date | null;
 }
+
+/** When a thread goes that is changed now and has no live run. Every update that frees or changes such a thread sets it. */
+export const threadExpiry = (ttlMs: number | null | undefined, now: Date): Date | null =>
+  ttlMs == null ? null : new Date(now.getTime() + ttlMs);
 
 function toThread(doc: ThreadDocument): Thread {
   return {
@@ -46,13 +52,16 @@ function toThread(doc: ThreadDocument): Thread {
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
-export function createThreadStore({ threads }: Pick<Collections, "threads">): ThreadStore {
+export function createThreadStore(
+  { threads }: Pick<Collections, "threads">,
+  now: () => Date = () => new Date(),
+): ThreadStore {
   async function update(
     name: ThreadName,
     guard: Filter<ThreadDocument>,
     change: UpdateFilter<ThreadDocument>,
   ): Promise<Thread | undefined> {
-    const stamped = { ...change, $set: { ...change.$set, updated_at: new Date() } } as UpdateFilter<ThreadDocument>;
+    const stamped = { ...change, $set: { ...change.$set, updated_at: now() } } as UpdateFilter<ThreadDocument>;
     const filter = { _id: threadKey(name), ...guard };
     const doc = await threads.findOneAndUpdate(filter, stamped, { returnDocument: "after" });
     return doc ? toThread(doc) : undefined;
@@ -77,6 +86,7 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           ttl_ms: thread.ttlMs ?? null,
           temporary: thread.temporary,
           removing: false,
+          expire_at: threadExpiry(thread.ttlMs, now()),
         });
         return true;
       } catch (error) {
@@ -96,14 +106,14 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
         const withTurn = await update(
           name,
           { removing: false, turn: null },
-          { $set: { turn: runId, status: "busy" }, $inc: { n: 1 } },
+          { $set: { turn: runId, status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (withTurn) return { thread: withTurn, hasTurn: true };
         if (onlyFree) return undefined;
         const queued = await update(
           name,
           { removing: false, turn: { $ne: null } },
-          { $set: { status: "busy" }, $inc: { n: 1 } },
+          { $set: { status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (queued) return { thread: queued, hasTurn: false };
         // The turn was freed between the two updates, unless there is no such thread.
@@ -112,18 +122,20 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       }
     },
 
-    takeTurn: (name, holder) => update(name, { turn: null }, { $set: { turn: holder, status: "busy" } }),
+    takeTurn: (name, holder) =>
+      update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
-      const $set = { turn: to, status: "busy" as const, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: to, status: "busy" as const, expire_at: null, ...(state === undefined ? {} : { state }) };
       return (await update(name, { turn: from }, { $set })) !== undefined;
     },
 
-    /** Guard: `from` still has the turn and no run was created since `n` was read. */
-    async freeTurn(name, from, n, { status, error, state }) {
-      const $set = { turn: null, status, error: error ?? null, ...(state === undefined ? {} : { state }) };
-      return (await update(name, { turn: from, n }, { $set })) !== undefined;
+    /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
+    async freeTurn(name, from, n, { status, error, state, ttlMs }) {
+      const expire_at = threadExpiry(ttlMs, now());
+      const $set = { turn: null, status, error: error ?? null, expire_at, ...(state === undefined ? {} : { state }) };
+      return (await update(name, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
     },
 
     markRemoving: (name) => update(name, {}, { $set: { removing: true } }),
@@ -142,5 +154,19 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       const filter: Filter<ThreadDocument> = { turn: { $gt: "" }, updated_at: { $lt: unchangedSince } };
       return (await threads.find(filter).limit(1000).toArray()).map(toThread);
     },
+
+    /** Index: expired_threads. */
+    async expired(before, limit) {
+      const filter: Filter<ThreadDocument> = { expire_at: { $gt: earliest, $lte: before } };
+      return (await threads.find(filter).limit(limit).toArray()).map(toThread);
+    },
+
+    /** Guard: nobody has the turn, and it is still due. Every new run gets the turn or finds it removing, never both. */
+    markExpired: (name, before) =>
+      update(
+        name,
+        { turn: null, removing: false, expire_at: { $gt: earliest, $lte: before } },
+        { $set: { removing: true, expire_at: null } },
+      ),
   };
 }
