@@ -202,7 +202,7 @@ export function createRuns(options: RunsOptions): Runs {
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
   const retention = createRetention({
-    ...{ runs, threads, events, now: keeper.now, everyMs: config.leaseMs },
+    ...{ runs, threads, events, now: keeper.now, everyMs: config.leaseMs / 3 },
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
     onError: (error, what) => onError(`retention (${what})`)(error),
   });
