@@ -78,7 +78,10 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },
   });
   started.defer(() => host.stop());
-  const [stores, reports] = await Promise.all([openStores(database.db), host.start()]);
+  const [stores, reports] = await Promise.all([
+    openStores(database.db, { eventsTtlMs: config.eventsTtlMs, runTtlMs: config.runTtlMs }),
+    host.start(),
+  ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
 
   const own: AppParts = { stores, journal: createJournal(database.db), host };

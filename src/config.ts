@@ -35,6 +35,9 @@ export interface Config {
   readonly drainMs: number;
   /** How often to look for what no signal told. */
   readonly pollMs: number;
+  /** How long a run's events, and its record, are kept after its end; 0: for ever. */
+  readonly eventsTtlMs: number;
+  readonly runTtlMs: number;
   readonly maxRequestBytes: number;
   /** Live runs of a thread, and of the whole queue. */
   readonly maxThreadRuns: number;
@@ -54,6 +57,9 @@ export class ConfigError extends Error {
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
+
+/** Ten years. */
+const longestTtlMs = 315_360_000_000;
 
 const engines = ["auto", "mongod", "secantusd-rs", "secantusd-py"] as const;
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -80,6 +86,8 @@ export const options = [
   },
   { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
   { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
+  { variable: "REINS_EVENTS_TTL_MS", is: "how long a run's events are kept after its end; 0: for ever (3600000)" },
+  { variable: "REINS_RUN_TTL_MS", is: "how long a run is kept after its end; 0: for ever (2592000000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
   { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
   { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
@@ -125,6 +133,8 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     blockedLimitMs: whole(set, "REINS_BLOCKED_LIMIT_MS", 60_000, 0, 86_400_000),
     drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
     pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
+    eventsTtlMs: whole(set, "REINS_EVENTS_TTL_MS", 3_600_000, 0, longestTtlMs),
+    runTtlMs: whole(set, "REINS_RUN_TTL_MS", 30 * 24 * 3_600_000, 0, longestTtlMs),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
     maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
     maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),

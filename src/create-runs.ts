@@ -30,6 +30,7 @@ import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
+import { createRetention } from "./worker/retention.ts";
 import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
 import { createSettle } from "./worker/settle.ts";
@@ -222,7 +223,7 @@ export function createRuns(options: RunsOptions): Runs {
       const graph = await graphOf(thread);
       const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
       if (graph !== undefined && !state) return undefined;
-      const n = (await runs.lastStarted(thread))?.n ?? thread.n;
+      const n = (await runs.lastStarted(thread))?.n ?? thread.state?.n ?? thread.n;
       return state?.checkpointId === undefined ? null : { ...state, n, graph: graph! };
     },
     presenceOf: (other) =>
@@ -242,6 +243,11 @@ export function createRuns(options: RunsOptions): Runs {
     now: () => keeper.now(),
   });
   const requestIds = createRequestIds({ requests: stores.requests, runs, createRun, cancels });
+  const retention = createRetention({
+    ...{ runs, threads, events, now: keeper.now, everyMs: config.leaseMs / 3 },
+    removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    onError: (error, what) => onError(`retention (${what})`)(error),
+  });
   void keeper.beat().then(() => sweep.sweep());
 
   return {
@@ -272,7 +278,7 @@ export function createRuns(options: RunsOptions): Runs {
       await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
       closing.abort();
-      await Promise.all([sweep.stop(), keeper.stop()]);
+      await Promise.all([sweep.stop(), retention.stop(), keeper.stop()]);
       outcomes.stop();
       await servers.leave(server).catch(onError("leaving"));
     },

@@ -49,7 +49,7 @@ export interface FinishRun {
 export interface TurnChange {
   /** The thread's new state; null when it has none any more; unchanged when undefined. */
   readonly state?: RememberedState | null;
-  /** A run whose record is about to go, and which no longer counts. */
+  /** A run that has started, whose record is about to go, and which no longer counts. */
   readonly leaving?: string;
   /** The last run that started, when the caller knows it. */
   readonly lastStarted?: Run;
@@ -78,7 +78,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     const endCheckpointId = thread && run.startedAt && (await parts.newestCheckpoint(thread));
     const last: Run = { ...run, endCheckpointId, status: "interrupted", phase: "over", cleanupPending: false };
     await runs.entomb(last);
-    await releaseTurn(run, run.runId, { leaving: run.runId });
+    await releaseTurn(run, run.runId, run.startedAt && { leaving: run.runId });
     await runs.remove(run);
     const over = (await runs.tombstone(run)) ?? last;
     parts.announce(over);
@@ -113,11 +113,14 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function resting(thread: Thread, change: TurnChange): Promise<RestingThread> {
-    if (await runs.hasDelayed(thread)) return { status: "busy", state: change.state };
+    if (await runs.hasDelayed(thread)) return { status: "busy", state: change.state, ttlMs: thread.ttlMs };
     const last = change.lastStarted ?? (await runs.lastStarted(thread, change.leaving));
     const state = change.state === undefined ? thread.state : change.state;
-    const status = restingStatus({ lastStarted: last?.status, next: state?.next ?? [] });
-    return { status, error: status === "error" ? last?.error : undefined, state: change.state };
+    // A run whose record has expired still counts by what the thread remembers of it.
+    const error = last || change.leaving !== undefined ? last?.error : thread.error;
+    const lastStarted = last?.status ?? (error && "error");
+    const status = restingStatus({ lastStarted, next: state?.next ?? [] });
+    return { status, error: status === "error" ? error : undefined, state: change.state, ttlMs: thread.ttlMs };
   }
 
   async function rest(name: ThreadName, leaving?: string): Promise<void> {

@@ -68,6 +68,14 @@ export interface RunStore {
   /** Makes the id unusable for an insert that is under way; false when the run exists. */
   forbid(name: RunName): Promise<boolean>;
   removeAll(thread: ThreadName): Promise<void>;
+
+  /** Runs that are over and whose events are to be removed by that time. */
+  eventsDue(before: Date, limit: number): Promise<Run[]>;
+  eventsGone(name: RunName): Promise<void>;
+  /** Runs that are over for everybody, whose events are gone, and whose record is to be removed by that time. */
+  recordsDue(before: Date, limit: number): Promise<Run[]>;
+  /** Removes such a record. */
+  removeRecord(name: RunName, before: Date): Promise<boolean>;
 }
 
 export interface LeaseStore {
@@ -92,7 +100,7 @@ export interface ThreadStore {
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
   /** Hands the turn on; the thread stays busy. */
   passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
-  /** Frees the turn, if no run was created since `n` was read. */
+  /** Frees the turn, if no run was created and the time to live was not changed since they were read. */
   freeTurn(name: ThreadName, from: string, n: number, rest: RestingThread): Promise<boolean>;
   /** What a thread with a free turn is at. False when it has changed since it was read. */
   rest(thread: Thread, rest: RestingThread): Promise<boolean>;
@@ -103,6 +111,10 @@ export interface ThreadStore {
   removing(): Promise<Thread[]>;
   /** Threads whose turn is taken and which have not changed since the time. */
   heldTurns(unchangedSince: Date): Promise<Thread[]>;
+  /** Threads without a turn whose time to live is over by then. */
+  expired(before: Date, limit: number): Promise<Thread[]>;
+  /** Marks such a thread as being removed; undefined when it was used in between. */
+  markExpired(name: ThreadName, before: Date): Promise<Thread | undefined>;
 }
 
 export interface Entry {
@@ -113,6 +125,8 @@ export interface Entry {
 /** What a thread is at when its turn is free; `state` only when it has changed, null when there is none any more. */
 export interface RestingThread {
   readonly status: ThreadStatus;
+  /** The thread's time to live, which starts anew. */
+  readonly ttlMs: number | undefined;
   readonly error?: RunError;
   readonly state?: RememberedState | null;
 }

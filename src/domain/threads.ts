@@ -99,7 +99,7 @@ export function createRemoval(parts: RemovalParts): Removal {
       await runs.entomb(run);
     } finally {
       const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;
-      await finish.releaseTurn(name, holder, { state, leaving: run.runId });
+      await finish.releaseTurn(name, holder, { state, leaving: run.startedAt && run.runId });
     }
     await runs.remove(run);
   }

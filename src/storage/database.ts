@@ -15,7 +15,7 @@ import { DomainError } from "../domain/errors.ts";
 import { isDuplicateKey } from "./keys.ts";
 
 /** The layout of the stored documents; a server refuses a database of any other. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 export interface DatabaseOptions {
   readonly uri: string;

@@ -20,14 +20,14 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_time",
-    key: { owner: 1, created_at: -1, _id: -1 },
+    key: { position: -1 },
     serves: "list over all threads",
   },
   {
     collection: "runs",
     name: "thread_runs_by_time",
-    key: { thread_id: 1, created_at: -1, _id: -1 },
-    serves: "list and live runs of a thread",
+    key: { thread_id: 1, position: -1 },
+    serves: "list of a thread",
   },
   {
     collection: "runs",
@@ -37,9 +37,9 @@ export const indexes: readonly Index[] = [
   },
   {
     collection: "runs",
-    name: "live_runs_of_thread",
-    key: { thread_id: 1, status: 1, n: -1 },
-    serves: "next waiting run of a thread, its delayed and its live ones",
+    name: "waiting_of_thread",
+    key: { thread_id: 1, phase: 1, n: 1 },
+    serves: "live runs of a thread, its next waiting and its delayed ones",
   },
   { collection: "runs", name: "due_runs", key: { due_at: 1 }, serves: "delayed runs whose delay has ended" },
   {
@@ -49,8 +49,18 @@ export const indexes: readonly Index[] = [
     serves: "the runs that nodes of a run have created",
     options: { partialFilterExpression: { "parent.runId": { $exists: true } } },
   },
-  { collection: "runs", name: "live_runs", key: { status: 1, created_at: -1 }, serves: "live runs; waiting runs" },
-  { collection: "runs", name: "ready_runs", key: { ready: 1, created_at: 1 }, serves: "what a worker may claim" },
+  {
+    collection: "runs",
+    name: "runs_by_status",
+    key: { owner: 1, status: 1, position: -1 },
+    serves: "list by status, and live runs, over all threads",
+  },
+  {
+    collection: "runs",
+    name: "waiting_runs",
+    key: { status: 1, ready: 1, created_at: 1 },
+    serves: "what a worker may claim, and what waits for its turn",
+  },
   {
     collection: "runs",
     name: "cleanup",
@@ -60,10 +70,12 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "leases",
-    key: { "lease.server": 1, "lease.until": 1 },
+    key: { "lease.server": 1 },
     serves: "renewal, and a dead server's leases",
   },
   { collection: "runs", name: "lease_ends", key: { "lease.until": 1 }, serves: "leases that are over" },
+  { collection: "runs", name: "expired_run_events", key: { events_expire_at: 1 }, serves: "events to be removed" },
+  { collection: "runs", name: "expired_runs", key: { expire_at: 1 }, serves: "records to be removed" },
   {
     collection: "tombstones",
     name: "tombstone_age",
@@ -87,6 +99,7 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: 0 },
   },
   { collection: "threads", name: "removing_threads", key: { removing: 1 }, serves: "deletions to be finished" },
+  { collection: "threads", name: "expired_threads", key: { expire_at: 1 }, serves: "threads to be removed" },
   {
     collection: "run_events",
     name: "events_by_chunk",
@@ -96,7 +109,7 @@ export const indexes: readonly Index[] = [
   {
     collection: "run_events",
     name: "events_by_sequence",
-    key: { run_id: 1, last: 1 },
+    key: { thread_id: 1, run_id: 1, last: 1 },
     serves: "replay from a sequence number",
   },
   {

@@ -4,6 +4,12 @@
  */
 export const key = (owner: string, id: string): string => (owner === "" ? id : `${owner}/${id}`);
 
+/**
+ * The lower bound of a range that means every date up to its upper one: without it one of the embedded engines reads all the
+ * documents that have no date at all, which stand before the dates in an index.
+ */
+export const earliest: Date = new Date(0);
+
 /** An insert of an `_id` that is taken. */
 export const isDuplicateKey = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === 11000;

@@ -1,8 +1,10 @@
+import type { Filter } from "mongodb";
 import type { LeaseStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
-import { runKey, threadKey, toLeaseDocument, toRun } from "./run-document.ts";
+import { earliest } from "./keys.ts";
+import { type RunDocument, runKey, threadKey, toLeaseDocument, toRun } from "./run-document.ts";
 
-/** Leases live on the runs. Index for all: leases. */
+/** Leases live on the runs. Index for all of a server: leases. */
 export function createLeaseStore({ runs }: Pick<Collections, "runs">): LeaseStore {
   return {
     async renew(server, until) {
@@ -13,9 +15,12 @@ export function createLeaseStore({ runs }: Pick<Collections, "runs">): LeaseStor
       return (await runs.find({ "lease.server": server }).toArray()).map(toRun);
     },
 
+    /** A query each, since the embedded engines answer `$or` by reading everything. Index: lease_ends, and leases. */
     async expired(before, deadServers) {
-      const filter = { $or: [{ "lease.until": { $lt: before } }, { "lease.server": { $in: [...deadServers] } }] };
-      return (await runs.find(filter).limit(1000).toArray()).map(toRun);
+      const over: Filter<RunDocument> = { "lease.until": { $gt: earliest, $lt: before } };
+      const filters = [over, ...deadServers.map((server): Filter<RunDocument> => ({ "lease.server": server }))];
+      const found = await Promise.all(filters.map((filter) => runs.find(filter).limit(1000).toArray()));
+      return [...new Map(found.flat().map((doc) => [doc._id, doc])).values()].map(toRun);
     },
 
     /** Guard: the lease is still the one that was read, not renewed since. */
@@ -23,8 +28,8 @@ export function createLeaseStore({ runs }: Pick<Collections, "runs">): LeaseStor
       const held = run.lease!;
       const doc = await runs.findOneAndUpdate(
         {
-          thread_id: threadKey(run),
           _id: runKey(run),
+          thread_id: threadKey(run),
           "lease.token": held.token,
           "lease.until": held.until,
         },

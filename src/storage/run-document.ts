@@ -22,6 +22,8 @@ export interface RunDocument {
   lease: { token: string; server: string; until: Date; unfenced: string[] } | null;
   cancel: CancelDocument | null;
   created_at: Date;
+  /** See {@link positionOf}. */
+  position: string;
   started_at: Date | null;
   ended_at: Date | null;
   error: { name: string; message: string } | null;
@@ -34,6 +36,9 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
+  /** Of a run that is over: when its events are removed, until they are; and when its record is. */
+  events_expire_at?: Date;
+  expire_at?: Date;
 }
 
 export interface CancelDocument {
@@ -53,6 +58,23 @@ export const threadKey = (name: { owner: string; threadId: string }): string => 
 
 /** The part after the owner. */
 const idOf = (documentKey: string): string => documentKey.slice(documentKey.lastIndexOf("/") + 1);
+
+/**
+ * Sorts like the lists of runs: by owner, then by time of creation, then by id. One field, since a range of one field is what
+ * every engine finds by an index, whatever else a query asks for.
+ */
+export const positionOf = (owner: string, createdAt: Date, runId: string): string =>
+  `${timePosition(owner, createdAt.getTime())}/${runId}`;
+
+/** Sorts before all runs of that time, and after all of earlier ones. */
+export const timePosition = (owner: string, ms: number): string =>
+  `${owner}/${String(Math.max(0, Math.trunc(ms))).padStart(15, "0")}`;
+
+/** Between these two lie the positions of all runs of an owner. */
+export const positionsOf = (owner: string): { readonly first: string; readonly last: string } => ({
+  first: `${owner}/`,
+  last: `${owner}/:`,
+});
 
 export function toRun(doc: RunDocument): Run {
   return {
@@ -122,6 +144,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     lease: run.lease ? toLeaseDocument(run.lease) : null,
     cancel: null,
     created_at: run.createdAt,
+    position: positionOf(run.owner, run.createdAt, run.runId),
     started_at: run.startedAt ?? null,
     ended_at: null,
     error: null,

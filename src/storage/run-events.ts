@@ -71,6 +71,8 @@ export interface RunEventStore {
   from(run: RunName, sequence: number): Promise<EventChunk[]>;
   /** Removes a run's events. What stands before a gate is emptied only, so that a late writer finds no free chunk number. */
   remove(run: RunName): Promise<void>;
+  /** The same for a run whose record is gone; the database removes what is left of its events after a day. */
+  discard(run: RunName): Promise<void>;
   /** The same for all runs of a thread that is deleted; the database removes what is left of them after a day. */
   removeAll(thread: ThreadName): Promise<void>;
 }
@@ -113,7 +115,7 @@ export function createRunEventStore({ runEvents }: Pick<Collections, "runEvents"
     },
 
     async chunk(run, chunk) {
-      return (await runEvents.findOne({ ...ofRun(run), _id: id(run, chunk) })) ?? undefined;
+      return (await runEvents.findOne({ _id: id(run, chunk), ...ofRun(run) })) ?? undefined;
     },
 
     /** Index: events_by_chunk. */
@@ -146,6 +148,12 @@ export function createRunEventStore({ runEvents }: Pick<Collections, "runEvents"
     async remove(run) {
       if ((await runEvents.findOne({ ...ofRun(run), gate: true })) === null) await runEvents.deleteMany(ofRun(run));
       else await runEvents.updateMany({ ...ofRun(run), gate: false }, { $set: blank });
+    },
+
+    /** Index: events_by_chunk. */
+    async discard(run) {
+      const expire_at = new Date(Date.now() + deletedThreadKeptMs);
+      await runEvents.updateMany(ofRun(run), { $set: { ...blank, expire_at } });
     },
 
     /** Index: events_by_chunk. */

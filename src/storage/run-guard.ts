@@ -4,8 +4,8 @@ import { type TransitionName, transitions } from "../domain/transitions.ts";
 import { type RunDocument, runKey, threadKey } from "./run-document.ts";
 
 /**
- * The filter of a transition's update, made from the transition table: shard key, `_id`, and what must hold for the change
- * to be allowed. `token` is the lease token of the caller, `revision` the cancel revision that it acts on.
+ * The filter of a transition's update, made from the transition table: `_id`, shard key, and what must hold for the change
+ * to be allowed. `_id` comes first: the embedded engines go by the first field that has an index. `token` is the lease token of the caller, `revision` the cancel revision that it acts on.
  */
 export function guard(
   name: TransitionName,
@@ -17,8 +17,8 @@ export function guard(
   if (transition.cancel === "present" && held.revision === undefined)
     throw new Error(`${name} needs a cancel revision`);
   return {
-    thread_id: threadKey(run),
     _id: runKey(run),
+    thread_id: threadKey(run),
     phase: { $in: [...transition.from] },
     ...(transition.lease === "held" ? { "lease.token": held.token } : {}),
     ...(transition.cancel === "absent" ? { cancel: null } : {}),

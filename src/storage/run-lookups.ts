@@ -1,18 +1,18 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName } from "../domain/run.ts";
 import type { RunStore, ThreadName } from "../domain/stores.ts";
-import type { RunStatus } from "../domain/transitions.ts";
+import type { Phase, RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { type RunDocument, threadKey, toRun } from "./run-document.ts";
 
 export type RunLookups = Pick<RunStore, "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren">;
 
 const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
 
-/** Runs that wait on a thread, delayed ones included. A waiting run is pending, which the index knows. */
+/** Runs that wait on a thread, delayed ones included. */
 export const waitingOn = (thread: ThreadName): Filter<RunDocument> => ({
   thread_id: threadKey(thread),
-  status: "pending",
   phase: "waiting",
 });
 
@@ -28,7 +28,7 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
   }
 
   return {
-    /** Index: live_runs_of_thread. */
+    /** Index: waiting_of_thread. */
     async hasDelayed(thread) {
       const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $ne: null } };
       return (await runs.findOne(query, { projection: { _id: 1 } })) !== null;
@@ -40,10 +40,12 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
       return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
     },
 
-    /** Index: live_runs_of_thread, or live_runs. */
+    /** Index: waiting_of_thread, or waiting_runs. */
     async countLive(thread, most) {
-      const inThread = thread ? { thread_id: threadKey(thread) } : {};
-      const counts = liveStatuses.map((status) => runs.countDocuments({ ...inThread, status }, { limit: most }));
+      const live: Filter<RunDocument>[] = thread
+        ? livePhases.map((phase) => ({ thread_id: threadKey(thread), phase }))
+        : liveStatuses.map((status) => ({ status }));
+      const counts = live.map((filter) => runs.countDocuments(filter, { limit: most }));
       return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
 

@@ -1,27 +1,38 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName, RunSpec } from "../domain/run.ts";
 import type { RunStore } from "../domain/stores.ts";
-import type { RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 import { newRunDocument, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import { createRunExpiry, keepForEver, type RetentionOptions } from "./run-expiry.ts";
+import { createRunLists } from "./run-lists.ts";
 import { createRunLookups, waitingOn } from "./run-lookups.ts";
 import { createRunTransitions } from "./run-transitions.ts";
 
-const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+/** How many of the runs to be claimed one look reads, in claims: see `ready`. */
+const claimsAhead = 8;
+/** How many runs back the last started one is first looked for, and how much further then. */
+const firstRunsBack = 16;
+const runsBackGrowth = 8;
 
 /** Runs in MongoDB. Each query says which index (see indexes.ts) it walks; those by name walk `_id`. */
-export function createRunStore({ runs, tombstones }: Collections): RunStore {
-  const byName = (name: RunName): Filter<RunDocument> => ({ thread_id: threadKey(name), _id: runKey(name) });
+export function createRunStore(
+  { runs, tombstones, threads }: Collections,
+  options: RetentionOptions = keepForEver,
+): RunStore {
+  const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
   const list = async (filter: Filter<RunDocument>, sort: Record<string, 1 | -1>, limit: number): Promise<Run[]> =>
     (await runs.find(filter).sort(sort).limit(limit).toArray()).map(toRun);
 
-  const inThread = (filter: { owner: string; threadId?: string }): Filter<RunDocument> =>
-    filter.threadId === undefined ? {} : { thread_id: key(filter.owner, filter.threadId) };
+  /** Of the runs to be claimed that one look left: those up to this time are read by the next. */
+  let readyUntil: Date | undefined;
 
   return {
-    ...createRunTransitions({ runs }),
+    ...createRunTransitions({ runs }, options),
+    ...createRunLists(runs, options.now),
+    ...createRunExpiry(runs),
+    ...createRunLookups({ runs }),
 
     async insert(run, { ready }) {
       try {
@@ -47,53 +58,53 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       return docs.map(toRun);
     },
 
-    /** Index: thread_runs_by_time, or runs_by_time. */
-    list(filter, { limit, after }) {
-      const query: Filter<RunDocument> = {
-        owner: filter.owner,
-        ...inThread(filter),
-        // A run that is being rolled back stays visible until it is gone; a forbidden id has no status.
-        status: filter.statuses?.length ? { $in: [...filter.statuses] } : { $exists: true },
-      };
-      for (const [field, value] of Object.entries(filter.metadata ?? {})) {
-        // Named, so that a value never reads as an operator; null alone would also match what is not there.
-        (query as Record<string, unknown>)[`spec.metadata.${field}`] = { $eq: value, $exists: true };
-      }
-      if (after) {
-        const afterKey = key(filter.owner, after.runId);
-        query.$or = [{ created_at: { $lt: after.createdAt } }, { created_at: after.createdAt, _id: { $lt: afterKey } }];
-      }
-      return list(query, { created_at: -1, _id: -1 }, limit);
-    },
-
-    /** Index: thread_runs_by_time, or live_runs. */
-    live(filter, limit) {
-      const statuses = filter.status === "all" ? liveStatuses : [filter.status];
-      const query = { owner: filter.owner, ...inThread(filter), status: { $in: [...statuses] } };
-      return list(query, { created_at: -1, _id: -1 }, limit);
-    },
-
-    /** Index: live_runs_of_thread. */
+    /** Index: waiting_of_thread. */
     async nextWaiting(thread) {
       return (await list({ ...waitingOn(thread), due_at: null }, { n: 1 }, 1))[0];
     },
 
-    /** Index: thread_runs. */
+    /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */
     async lastStarted(thread, except) {
-      const filter: Filter<RunDocument> = { thread_id: threadKey(thread), started_at: { $ne: null } };
-      if (except !== undefined) filter._id = { $ne: key(thread.owner, except) };
-      return (await list({ ...filter, status: { $exists: true } }, { n: -1 }, 1))[0];
+      const newest = await threads.findOne({ _id: threadKey(thread) }, { projection: { n: 1 } });
+      let $lte = newest?.n ?? 0;
+      for (let back = firstRunsBack; $lte > 0; back *= runsBackGrowth) {
+        const $gt = $lte - back;
+        const looks = await runs
+          .find({ thread_id: threadKey(thread), n: { $gt, $lte } })
+          .project<Pick<RunDocument, "_id" | "started_at">>({ started_at: 1 })
+          .sort({ n: -1 })
+          .toArray();
+        for (const { _id, started_at } of looks) {
+          if (!started_at || (except !== undefined && _id === key(thread.owner, except))) continue;
+          const doc = await runs.findOne({ _id, thread_id: threadKey(thread) });
+          // It may have gone since.
+          if (doc) return toRun(doc);
+        }
+        $lte = $gt;
+      }
+      return undefined;
     },
 
-    ...createRunLookups({ runs }),
-
-    /** Index: ready_runs. */
-    ready: (limit) => list({ ready: true }, { created_at: 1 }, limit),
+    /**
+     * Oldest first. When there are many, what later looks will want is read ahead once and then bounded by time, since the
+     * embedded engines would read all of them each time. Index: waiting_runs.
+     */
+    async ready(limit) {
+      const all: Filter<RunDocument> = { status: "pending", ready: true };
+      if (readyUntil) {
+        const some = await list({ ...all, created_at: { $lte: readyUntil } }, { created_at: 1 }, limit);
+        if (some.length === limit) return some;
+      }
+      const ahead = limit * claimsAhead;
+      const found = await list(all, { created_at: 1 }, ahead);
+      readyUntil = found.length === ahead ? found.at(-1)!.createdAt : undefined;
+      return found.slice(0, limit);
+    },
 
     /** Index: cleanup. */
     unfinished: (limit) => list({ cleanup: "pending" }, { created_at: 1 }, limit),
 
-    /** Index: live_runs. */
+    /** Index: waiting_runs. */
     waiting: (limit) => list({ status: "pending", ready: false, due_at: null }, { created_at: 1 }, limit),
 
     async entomb(run) {
@@ -106,7 +117,7 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       try {
         const { assistantId, version } = doc.assistant;
         const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
-        await tombstones.insertOne({ ...last, ...bare, buried_at: now });
+        await tombstones.insertOne({ ...last, ...unexpired, ...bare, buried_at: now });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
@@ -137,6 +148,9 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
     },
   };
 }
+
+/** A tombstone's own time counts. */
+const unexpired = { events_expire_at: undefined, expire_at: undefined };
 
 /** What a client gave a run goes with the run. */
 const withoutPayloads = (spec: RunSpec): RunSpec => ({

@@ -4,6 +4,7 @@ import type { CancelRequest, RunEnd, RunStore } from "../domain/stores.ts";
 import type { CancelOutcome } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { type CancelDocument, type RunDocument, runKey, threadKey, toLeaseDocument, toRun } from "./run-document.ts";
+import { expiry, type RetentionOptions } from "./run-expiry.ts";
 import { guard } from "./run-guard.ts";
 
 export type RunTransitions = Pick<
@@ -21,13 +22,30 @@ export type RunTransitions = Pick<
 >;
 
 /** Every change of a run: one guarded update each, found by shard key and `_id`. */
-export function createRunTransitions({ runs }: Pick<Collections, "runs">): RunTransitions {
-  const byName = (name: RunName): Filter<RunDocument> => ({ thread_id: threadKey(name), _id: runKey(name) });
+export function createRunTransitions(
+  { runs }: Pick<Collections, "runs">,
+  { now, ...retention }: RetentionOptions,
+): RunTransitions {
+  const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
   async function update(filter: Filter<RunDocument>, change: UpdateFilter<RunDocument>): Promise<Run | undefined> {
     const doc = await runs.findOneAndUpdate(filter, change, { returnDocument: "after" });
     return doc ? toRun(doc) : undefined;
   }
+
+  /** What every end writes. The thread's status and turn follow from it, repeatably: see finish-run.ts. */
+  const over = (end: RunEnd) =>
+    ({
+      phase: "over",
+      ready: false,
+      due_at: null,
+      lease: null,
+      ended_at: now(),
+      last_sequence: end.lastSequence,
+      end_checkpoint_id: end.endCheckpointId ?? null,
+      cleanup: "pending",
+      ...expiry(retention, now()),
+    }) as const;
 
   return {
     async markReady(name) {
@@ -123,19 +141,6 @@ const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocume
   cause: request.causeRunId ?? null,
   ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
 });
-
-/** What every end writes. The thread's status and turn follow from it, repeatably: see finish-run.ts. */
-const over = (end: RunEnd) =>
-  ({
-    phase: "over",
-    ready: false,
-    due_at: null,
-    lease: null,
-    ended_at: new Date(),
-    last_sequence: end.lastSequence,
-    end_checkpoint_id: end.endCheckpointId ?? null,
-    cleanup: "pending",
-  }) as const;
 
 const rollingBack = (end: RunEnd) =>
   ({

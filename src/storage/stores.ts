@@ -8,6 +8,7 @@ import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
 import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore, type RunEventStore } from "./run-events.ts";
+import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
@@ -23,14 +24,15 @@ export interface Stores {
   readonly assistants: AssistantStore;
 }
 
-/** Opens the stores; creates their indexes where they are missing. */
-export async function openStores(db: Db): Promise<Stores> {
+/** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
+export async function openStores(db: Db, retention: Partial<RetentionOptions> = {}): Promise<Stores> {
   await createIndexes(db);
   const all = collections(db);
+  const options = { ...keepForEver, ...retention };
   return {
-    runs: createRunStore(all),
+    runs: createRunStore(all, options),
     leases: createLeaseStore(all),
-    threads: createThreadStore(all),
+    threads: createThreadStore(all, options.now),
     events: createRunEventStore(all),
     requests: createRequestStore(all),
     servers: createServerStore(all),

@@ -3,7 +3,7 @@ import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
-import { isDuplicateKey } from "./keys.ts";
+import { earliest, isDuplicateKey } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 
 export interface ThreadDocument {
@@ -24,7 +24,13 @@ export interface ThreadDocument {
   ttl_ms: number | null;
   temporary: boolean;
   removing: boolean;
+  /** When it is removed; null while its turn is taken, and without a time to live. */
+  expire_at: Date | null;
 }
+
+/** When a thread goes that is changed now and has no live run. Every update that frees or changes such a thread sets it. */
+export const threadExpiry = (ttlMs: number | null | undefined, now: Date): Date | null =>
+  ttlMs == null ? null : new Date(now.getTime() + ttlMs);
 
 function toThread(doc: ThreadDocument): Thread {
   return {
@@ -46,17 +52,24 @@ function toThread(doc: ThreadDocument): Thread {
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
-export function createThreadStore({ threads }: Pick<Collections, "threads">): ThreadStore {
+export function createThreadStore(
+  { threads }: Pick<Collections, "threads">,
+  now: () => Date = () => new Date(),
+): ThreadStore {
   async function update(
     name: ThreadName,
     guard: Filter<ThreadDocument>,
     change: UpdateFilter<ThreadDocument>,
   ): Promise<Thread | undefined> {
-    const stamped = { ...change, $set: { ...change.$set, updated_at: new Date() } } as UpdateFilter<ThreadDocument>;
+    const stamped = { ...change, $set: { ...change.$set, updated_at: now() } } as UpdateFilter<ThreadDocument>;
     const filter = { _id: threadKey(name), ...guard };
     const doc = await threads.findOneAndUpdate(filter, stamped, { returnDocument: "after" });
     return doc ? toThread(doc) : undefined;
   }
+
+  /** A thread with a delayed run is busy without a turn, and does not expire. */
+  const restExpiry = (status: ThreadStatus, ttlMs: number | undefined) =>
+    status === "busy" ? null : threadExpiry(ttlMs, now());
 
   return {
     async insert(thread) {
@@ -77,6 +90,7 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           ttl_ms: thread.ttlMs ?? null,
           temporary: thread.temporary,
           removing: false,
+          expire_at: threadExpiry(thread.ttlMs, now()),
         });
         return true;
       } catch (error) {
@@ -100,7 +114,7 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
         const withTurn = await update(
           name,
           { removing: false, ...free },
-          { $set: { turn: runId, status: "busy" }, $inc: { n: 1 } },
+          { $set: { turn: runId, status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (withTurn) return { thread: withTurn, hasTurn: true };
         if (onlyFree) {
@@ -110,7 +124,7 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
         const queued = await update(
           name,
           { removing: false, turn: { $ne: null } },
-          { $set: { status: "busy" }, $inc: { n: 1 } },
+          { $set: { status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (queued) return { thread: queued, hasTurn: queued.turn === runId };
         // The turn was freed between the two updates, unless there is no such thread.
@@ -122,27 +136,31 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
     /** Number for a delayed run; busy. Guard: not being removed; `onlyFree`: no live run. */
     enterDelayed(name, { onlyFree }) {
       const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : {};
-      return update(name, { removing: false, ...free }, { $set: { status: "busy" }, $inc: { n: 1 } });
+      const change = { $set: { status: "busy" as const, expire_at: null }, $inc: { n: 1 } };
+      return update(name, { removing: false, ...free }, change);
     },
 
-    takeTurn: (name, holder) => update(name, { turn: null }, { $set: { turn: holder, status: "busy" } }),
+    takeTurn: (name, holder) =>
+      update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
-      const $set = { turn: to, status: "busy" as const, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: to, status: "busy" as const, expire_at: null, ...(state === undefined ? {} : { state }) };
       return (await update(name, { turn: from }, { $set })) !== undefined;
     },
 
-    /** Guard: `from` still has the turn and no run was created since `n` was read. */
-    async freeTurn(name, from, n, { status, error, state }) {
-      const $set = { turn: null, status, error: error ?? null, ...(state === undefined ? {} : { state }) };
-      return (await update(name, { turn: from, n }, { $set })) !== undefined;
+    /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
+    async freeTurn(name, from, n, { status, error, state, ttlMs }) {
+      const expire_at = restExpiry(status, ttlMs);
+      const $set = { turn: null, status, error: error ?? null, expire_at, ...(state === undefined ? {} : { state }) };
+      return (await update(name, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
     },
 
     /** Guard: the turn is free, and nothing has changed since the thread was read. */
     async rest(thread, { status, error }) {
       const unchanged: Filter<ThreadDocument> = { turn: null, n: thread.n, updated_at: thread.updatedAt };
-      return (await update(thread, unchanged, { $set: { status, error: error ?? null } })) !== undefined;
+      const $set = { status, error: error ?? null, expire_at: restExpiry(status, thread.ttlMs) };
+      return (await update(thread, unchanged, { $set })) !== undefined;
     },
 
     /** Index: busy_threads. */
@@ -173,5 +191,19 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       const filter: Filter<ThreadDocument> = { turn: { $gt: "" }, updated_at: { $lt: unchangedSince } };
       return (await threads.find(filter).limit(1000).toArray()).map(toThread);
     },
+
+    /** Index: expired_threads. */
+    async expired(before, limit) {
+      const filter: Filter<ThreadDocument> = { expire_at: { $gt: earliest, $lte: before } };
+      return (await threads.find(filter).limit(limit).toArray()).map(toThread);
+    },
+
+    /** Guard: nobody has the turn, and it is still due. Every new run gets the turn or finds it removing, never both. */
+    markExpired: (name, before) =>
+      update(
+        name,
+        { turn: null, removing: false, expire_at: { $gt: earliest, $lte: before } },
+        { $set: { removing: true, expire_at: null } },
+      ),
   };
 }

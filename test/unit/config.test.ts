@@ -50,6 +50,8 @@ describe("readConfig", () => {
     ["REINS_BLOCKED_LIMIT_MS", "0", { blockedLimitMs: 0 }],
     ["REINS_DRAIN_MS", "1", { drainMs: 1 }],
     ["REINS_POLL_MS", "10", { pollMs: 10 }],
+    ["REINS_EVENTS_TTL_MS", "0", { eventsTtlMs: 0 }],
+    ["REINS_RUN_TTL_MS", "60000", { runTtlMs: 60_000 }],
     ["REINS_MAX_REQUEST_BYTES", "1024", { maxRequestBytes: 1024 }],
     ["REINS_MAX_THREAD_RUNS", "5", { maxThreadRuns: 5 }],
     ["REINS_MAX_LIVE_RUNS", "50", { maxLiveRuns: 50 }],

@@ -1,0 +1,64 @@
+import type { Collection, Filter } from "mongodb";
+import type { RunStore } from "../domain/stores.ts";
+import { earliest } from "./keys.ts";
+import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+
+/** How long what has ended is kept; 0: for ever. */
+export interface Retention {
+  /** A run's events, after its end. */
+  readonly eventsTtlMs: number;
+  /** A run's record, after its end; its events go before it. */
+  readonly runTtlMs: number;
+}
+
+export interface RetentionOptions extends Retention {
+  readonly now: () => Date;
+}
+
+export const keepForEver: RetentionOptions = { eventsTtlMs: 0, runTtlMs: 0, now: () => new Date() };
+
+/** Written with a run's end, so that it costs no write of its own. */
+export function expiry({ eventsTtlMs, runTtlMs }: Retention, end: Date) {
+  const after = (ms: number) => new Date(end.getTime() + ms);
+  const times = [eventsTtlMs, runTtlMs].filter((ms) => ms > 0);
+  return {
+    ...(times.length > 0 ? { events_expire_at: after(Math.min(...times)) } : {}),
+    ...(runTtlMs > 0 ? { expire_at: after(runTtlMs) } : {}),
+  };
+}
+
+export type RunExpiry = Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue" | "removeRecord">;
+
+const eventsAreGone = { events_expire_at: { $exists: false } };
+
+/** What is due of the runs that are over. The records are not left to the database, since what hangs on them goes first. */
+export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
+  const find = async (filter: Filter<RunDocument>, limit: number) =>
+    (await runs.find(filter).limit(limit).toArray()).map(toRun);
+
+  return {
+    /** Index: expired_run_events. */
+    eventsDue: (before, limit) => find({ events_expire_at: { $gt: earliest, $lte: before } }, limit),
+
+    async eventsGone(name) {
+      await runs.updateOne(
+        { _id: runKey(name), thread_id: threadKey(name), phase: "over" },
+        { $unset: { events_expire_at: "" } },
+      );
+    },
+
+    /** Index: expired_runs. */
+    recordsDue: (before, limit) =>
+      find({ expire_at: { $gt: earliest, $lte: before }, ...eventsAreGone, cleanup: null }, limit),
+
+    /** Guard: it is over, its thread knows, its events are gone, and it is due. */
+    async removeRecord(name, before) {
+      const removed = await runs.deleteOne({
+        ...{ _id: runKey(name), thread_id: threadKey(name), phase: "over", cleanup: null },
+        ...eventsAreGone,
+        expire_at: { $gt: earliest, $lte: before },
+      });
+      return removed.deletedCount === 1;
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import type { Collection, Filter } from "mongodb";
+import type { Run } from "../domain/run.ts";
+import type { RunFilter, RunStore } from "../domain/stores.ts";
+import type { Phase, RunStatus } from "../domain/transitions.ts";
+import { positionOf, positionsOf, type RunDocument, threadKey, timePosition, toRun } from "./run-document.ts";
+
+const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
+
+/**
+ * How far back in time the first look of a list goes, and how much further each next one does; after the last one there is
+ * no bound. The embedded engines collect all that a filter names before they sort it and take the first: without a window
+ * each page would read every run that there is.
+ */
+const firstWindowMs = 2_000;
+const windowGrowth = 8;
+const lastWindowMs = 60 * 24 * 60 * 60 * 1000;
+
+type Positions = { readonly $gte: string; readonly $lt: string };
+
+/** Runs by the page, newest first. */
+export function createRunLists(runs: Collection<RunDocument>, now: () => Date): Pick<RunStore, "list" | "live"> {
+  const find = (filter: Filter<RunDocument>, limit: number): Promise<RunDocument[]> =>
+    runs.find(filter).sort({ position: -1 }).limit(limit).toArray();
+
+  /** One page within these positions. */
+  async function within(filter: RunFilter, position: Positions, limit: number): Promise<RunDocument[]> {
+    const { owner, threadId, statuses = [], metadata = {} } = filter;
+    const fields = metadataFilter(metadata);
+    // A forbidden id has no position. A run that is being rolled back stays visible until it is gone.
+    const status = statuses.length > 0 ? { status: { $in: [...statuses] } } : {};
+    if (threadId !== undefined) {
+      // Index: thread_runs_by_time.
+      return find({ thread_id: threadKey({ owner, threadId }), position, ...status, ...fields }, limit);
+    }
+    // Index: runs_by_time.
+    if (statuses.length === 0 || Object.keys(fields).length > 0)
+      return find({ position, owner, ...status, ...fields }, limit);
+    // Index: runs_by_status.
+    return newest(await Promise.all(statuses.map((one) => find({ owner, status: one, position }, limit))), limit);
+  }
+
+  return {
+    async list(filter, { limit, after }) {
+      const all = positionsOf(filter.owner);
+      let $lt = after ? positionOf(filter.owner, after.createdAt, after.runId) : all.last;
+      // The runs of one thread are few enough.
+      if (filter.threadId !== undefined) return (await within(filter, { $gte: all.first, $lt }, limit)).map(toRun);
+      const found: RunDocument[] = [];
+      let from = (after?.createdAt ?? now()).getTime();
+      for (let width = firstWindowMs; ; width *= windowGrowth) {
+        from -= width;
+        const $gte = width > lastWindowMs ? all.first : timePosition(filter.owner, from);
+        found.push(...(await within(filter, { $gte, $lt }, limit - found.length)));
+        if (found.length >= limit || $gte === all.first) return found.map(toRun);
+        $lt = $gte;
+      }
+    },
+
+    /** Index: waiting_of_thread, or runs_by_status. */
+    async live({ owner, threadId, status }, limit): Promise<Run[]> {
+      const statuses = status === "all" ? liveStatuses : [status];
+      if (threadId === undefined) {
+        return newest(await Promise.all(statuses.map((one) => find({ owner, status: one }, limit))), limit).map(toRun);
+      }
+      const ofThread = { thread_id: threadKey({ owner, threadId }), phase: { $in: [...livePhases] } };
+      const live = (await runs.find(ofThread).toArray()).filter((run) => statuses.includes(run.status));
+      return newest([live], limit).map(toRun);
+    },
+  };
+}
+
+const newest = (found: readonly RunDocument[][], limit: number): RunDocument[] =>
+  found
+    .flat()
+    .sort((a, b) => (a.position < b.position ? 1 : -1))
+    .slice(0, limit);
+
+/** Named, so that a value never reads as an operator; null alone would also match what is not there. */
+const metadataFilter = (metadata: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(metadata).map(([field, value]) => [`spec.metadata.${field}`, { $eq: value, $exists: true }]),
+  );

@@ -1,0 +1,97 @@
+import { DomainError } from "../domain/errors.ts";
+import type { RunStore, ThreadStore } from "../domain/stores.ts";
+import type { Thread } from "../domain/thread.ts";
+import type { RunEventStore } from "../storage/run-events.ts";
+
+export interface RetentionParts {
+  readonly runs: Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue" | "removeRecord" | "live">;
+  readonly threads: Pick<ThreadStore, "expired" | "markExpired">;
+  readonly events: Pick<RunEventStore, "remove" | "discard">;
+  /** The database's time. */
+  readonly now: () => Date;
+  readonly everyMs: number;
+  /** As DeleteThread does. */
+  readonly removeThread: (thread: Thread) => Promise<void>;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+export interface Retention {
+  /** Removes what is due, at once; joins the round that is under way. */
+  round(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What one query brings, how many of these a round goes through, and how much of one is removed at a time. */
+const batchSize = 100;
+const batchesARound = 10;
+const atATime = 4;
+
+/**
+ * Removes what has been kept long enough: the events of runs that are over, later their records, and threads whose time to
+ * live is over. Every server does it, by the same guarded and repeatable steps. What a round leaves is for the next.
+ */
+export function createRetention(parts: RetentionParts): Retention {
+  const { runs, threads, events, now } = parts;
+  let running: Promise<void> | undefined;
+  let stopped = false;
+  const timer = setInterval(() => void round(), parts.everyMs);
+
+  function round(): Promise<void> {
+    running ??= roundOnce().finally(() => {
+      running = undefined;
+    });
+    return running;
+  }
+
+  async function roundOnce(): Promise<void> {
+    // Records before events: what a record stands for has been gone for a round, so that no reader is half-way through it.
+    await each("finished runs", runs.recordsDue, async (run) => {
+      await events.discard(run);
+      await runs.removeRecord(run, now());
+    });
+    await each("events", runs.eventsDue, async (run) => {
+      await events.remove(run);
+      await runs.eventsGone(run);
+    });
+    await each("threads", threads.expired, removeThread);
+  }
+
+  /** Goes through what is due, batch by batch, as long as each brings something to do. */
+  async function each<T>(
+    what: string,
+    due: (before: Date, limit: number) => Promise<T[]>,
+    remove: (one: T) => Promise<void>,
+  ): Promise<void> {
+    try {
+      for (let batch = 0; batch < batchesARound && !stopped; batch++) {
+        const found = await due(now(), batchSize);
+        for (let i = 0; i < found.length && !stopped; i += atATime) {
+          await Promise.all(found.slice(i, i + atATime).map(remove));
+        }
+        if (found.length < batchSize) return;
+      }
+    } catch (error) {
+      parts.onError(error, what);
+    }
+  }
+
+  async function removeThread(thread: Thread): Promise<void> {
+    // A run that was stored without the turn is about to get it.
+    if ((await runs.live({ ...thread, status: "all" }, 1)).length > 0) return;
+    const marked = await threads.markExpired(thread, now());
+    if (!marked) return;
+    await parts.removeThread(marked).catch((error: unknown) => {
+      // Another server was faster. What is left half-way here is found by the sweep.
+      if (!(error instanceof DomainError && error.reason === "THREAD_NOT_FOUND")) throw error;
+    });
+  }
+
+  return {
+    round,
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

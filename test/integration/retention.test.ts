@@ -1,0 +1,331 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
+import { errorReason } from "../../src/client/index.ts";
+import type { Run, RunName } from "../../src/domain/run.ts";
+import { expiry } from "../../src/storage/run-expiry.ts";
+import type { Stores } from "../../src/storage/stores.ts";
+import { createEventHub } from "../../src/stream/event-hub.ts";
+import { tail } from "../../src/stream/tail.ts";
+import { around, type Barrier, createBarrier } from "../support/barrier.ts";
+import { dump } from "../support/dump.ts";
+import { endOf, readEvents } from "../support/event-reader.ts";
+import { until } from "../support/gates.ts";
+import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
+
+const second = 1_000;
+const hour = 3_600 * second;
+const day = 24 * hour;
+
+let app: TestApp;
+let stores: Stores;
+/** How far the clock that decides what is due is ahead. */
+let turnedMs = 0;
+let rounds = 0;
+let beforeMark: Barrier | undefined;
+let afterMark: Barrier | undefined;
+
+beforeAll(async () => {
+  const turned = (before: Date) => new Date(before.getTime() + turnedMs);
+  app = await startTestApp({
+    config: { leaseMs: 3_000 },
+    decorate(parts) {
+      stores = parts.stores;
+      const { runs, threads } = stores;
+      const late = {
+        ...threads,
+        async expired(before: Date, limit: number) {
+          const found = await threads.expired(turned(before), limit);
+          // The last look of a round.
+          rounds += 1;
+          return found;
+        },
+        markExpired: (name: Parameters<typeof threads.markExpired>[0], before: Date) =>
+          threads.markExpired(name, turned(before)),
+      };
+      return {
+        ...parts,
+        stores: {
+          ...stores,
+          runs: {
+            ...runs,
+            eventsDue: (before, limit) => runs.eventsDue(turned(before), limit),
+            recordsDue: (before, limit) => runs.recordsDue(turned(before), limit),
+            removeRecord: (name, before) => runs.removeRecord(name, turned(before)),
+          },
+          threads: around(late, "markExpired", {
+            before: () => beforeMark?.pass(),
+            after: () => afterMark?.pass(),
+          }),
+        },
+      };
+    },
+  });
+});
+afterAll(() => app.close());
+
+/** Resolves when a round that has begun since is over. */
+async function aRound(): Promise<void> {
+  const from = rounds;
+  await until(() => rounds >= from + 2);
+}
+
+/** Turns the clock that decides what is due, for this test. */
+function turn(ms: number): void {
+  turnedMs = ms;
+  onTestFinished(() => {
+    turnedMs = 0;
+  });
+}
+
+async function done(kit: RunKit, step: string): Promise<string> {
+  kit.gates.open(step);
+  const { runId } = await kit.start({ steps: [step] });
+  expect((await kit.join(runId)).status).toBe(RunStatus.SUCCESS);
+  return runId;
+}
+
+const stored = (collection: string, filter: object) => app.db.collection(collection).countDocuments(filter);
+const read = (kit: RunKit, runId: string, afterSequence = 0n) =>
+  readEvents((signal) => kit.client.runs.joinRunStream({ threadId: kit.threadId, runId, afterSequence }, { signal }));
+
+describe("a run's events", () => {
+  it("go an hour after its end; its terminal event can be had all the same", async () => {
+    const kit = await createRunKit(app);
+    const runId = await done(kit, "a");
+    const before = read(kit, runId);
+    expect(await before.ended).toBeUndefined();
+    const last = before.events.at(-1)!.sequence - 1n;
+
+    turn(hour - 30 * second);
+    await aRound();
+    expect(await stored("run_events", { run_id: runId, gate: false })).toBeGreaterThan(0);
+
+    turn(hour + second);
+    await until(async () => (await stored("run_events", { run_id: runId, gate: false })) === 0);
+    expect(errorReason(await read(kit, runId).ended)).toBe("SEQUENCE_OUT_OF_RANGE");
+    const rest = read(kit, runId, last);
+    expect(await rest.ended).toBeUndefined();
+    expect(rest.events).toEqual([before.events.at(-1)]);
+    expect(endOf(rest.events)).toMatchObject({ status: RunStatus.SUCCESS });
+    // Nothing is due any more, and the run is as it was.
+    await until(
+      async () => (await stored("runs", { events_expire_at: { $exists: true }, thread_id: kit.threadId })) === 0,
+    );
+    expect((await kit.get(runId)).status).toBe(RunStatus.SUCCESS);
+    kit.gates.remove();
+  });
+
+  it("that go while somebody reads them end the reading with an error, never with a gap", async () => {
+    const run = await storedRun(100);
+    const sources = {
+      ...{ events: stores.events, hub: createEventHub(), pollMs: 10 },
+      ended: async (name: RunName) => (await stores.runs.find(name))!,
+      isRemoved: async () => false,
+      whileAway: <T>(what: () => Promise<T>) => what(),
+    };
+    const { signal } = new AbortController();
+    const reading = tail(sources, { run, afterSequence: 0, modes: [], signal });
+    const sequences: number[] = [];
+    const readOn = async (atMost: number) => {
+      while (sequences.length < atMost) {
+        const { value, done } = await reading.next();
+        if (done) return;
+        sequences.push(...value.map((event) => event.sequence));
+      }
+    };
+    await readOn(2);
+    turn(hour + second);
+    await until(async () => (await stored("run_events", { run_id: run.runId })) === 0);
+    expect(await readOn(Number.POSITIVE_INFINITY).catch((error) => error.reason)).toBe("SEQUENCE_OUT_OF_RANGE");
+    expect(sequences.length).toBeGreaterThan(1);
+    expect(sequences.length).toBeLessThan(100);
+    expect(sequences).toEqual(sequences.map((_, i) => i + 1));
+  });
+
+  /** A run that is over, with so many chunks of one event each. */
+  async function storedRun(chunks: number): Promise<Run> {
+    const thread = (await app.client.threads.createThread({})).thread!.threadId;
+    const name = { owner: "", threadId: thread, runId: randomUUID() };
+    const lease = { token: "t", server: "nobody", until: new Date(Date.now() + hour), unfenced: [] };
+    const spec = {
+      assistantId: "gated",
+      metadata: {},
+      streamModes: [],
+      streamSubgraphs: false,
+    } as unknown as Run["spec"];
+    const started = { status: "running", phase: "running", attempt: 1, startedAt: new Date(), lease } as const;
+    const rest = { lostAttempts: 0, suspect: false, createdAt: new Date(), cleanupPending: false };
+    const assistant = { assistantId: "gated", version: 1 };
+    await stores.runs.insert({ ...name, ...started, ...rest, spec, assistant, graph: "gated", n: 1 }, { ready: false });
+    await stores.events.insert(
+      Array.from({ length: chunks }, (_, chunk) => ({
+        ...{ run: name, chunk, token: "t", gate: false, first: chunk + 2, last: chunk + 2 },
+        events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" } as const],
+      })),
+    );
+    const over = await stores.runs.finish(name, "t", { status: "success", lastSequence: chunks + 1 });
+    await stores.runs.cleanupDone(name);
+    return over!;
+  }
+});
+
+describe("a finished run's record", () => {
+  it("goes after 30 days, and its thread stays what it is", async () => {
+    const kit = await createRunKit(app);
+    const runId = await done(kit, "a");
+    const before = { thread: await kit.thread(), state: await kit.state(), history: await kit.history() };
+    expect(before.thread.status).toBe(ThreadStatus.IDLE);
+
+    turn(30 * day - 30 * second);
+    await aRound();
+    expect((await kit.get(runId)).runId).toBe(runId);
+
+    turn(30 * day + second);
+    await until(async () => (await stored("runs", { thread_id: kit.threadId })) === 0);
+    turn(0);
+    expect(await kit.get(runId).catch(errorReason)).toBe("RUN_NOT_FOUND");
+    expect(errorReason(await read(kit, runId).ended)).toBe("RUN_NOT_FOUND");
+    expect((await kit.client.runs.listRuns({ threadId: kit.threadId })).runs).toEqual([]);
+    expect(await stored("run_events", { run_id: runId, gate: false })).toBe(0);
+    expect({ thread: await kit.thread(), state: await kit.state(), history: await kit.history() }).toEqual(before);
+
+    await done(kit, "b");
+    expect((await kit.state()).values).toMatchObject({ log: ["a", "b"] });
+    kit.gates.remove();
+  });
+
+  it("that failed still counts for its thread when a later run never starts", async () => {
+    const kit = await createRunKit(app, "faulty");
+    kit.gates.open();
+    await kit.join((await kit.start({ fault: "throw" })).runId);
+    const failed = await kit.thread();
+    expect(failed.status).toBe(ThreadStatus.ERROR);
+    turn(30 * day + second);
+    await until(async () => (await stored("runs", { thread_id: kit.threadId })) === 0);
+    turn(0);
+
+    // As a run that is cancelled while it waits for a worker.
+    const name = { owner: "", threadId: kit.threadId, runId: randomUUID() };
+    const entry = (await stores.threads.enter(name, name.runId, { onlyFree: true }))!;
+    expect(entry.hasTurn).toBe(true);
+    const spec = { assistantId: "faulty", metadata: {} } as unknown as Run["spec"];
+    const waiting = { status: "pending", phase: "waiting", attempt: 0, createdAt: new Date() } as const;
+    const rest = { lostAttempts: 0, suspect: false, cleanupPending: false, graph: "faulty", n: entry.thread.n };
+    const assistant = { assistantId: "faulty", version: 1 };
+    await stores.runs.insert({ ...name, ...waiting, ...rest, spec, assistant }, { ready: false });
+    await app.client.runs.cancelRun({ threadId: kit.threadId, runId: name.runId, wait: true });
+    const { updatedAt: _, ...after } = await kit.thread();
+    const { updatedAt: __, ...was } = failed;
+    expect(after).toEqual(was);
+    kit.gates.remove();
+  });
+
+  it("stays until its thread knows of its end and its events are gone", async () => {
+    const kit = await createRunKit(app);
+    const runId = await done(kit, "a");
+    const name = { owner: "", threadId: kit.threadId, runId };
+    const later = new Date(Date.now() + 31 * day);
+    expect(await stores.runs.removeRecord(name, later)).toBe(false);
+    await stores.runs.eventsGone(name);
+    await app.db.collection("runs").updateOne({ thread_id: kit.threadId }, { $set: { cleanup: "pending" } });
+    expect(await stores.runs.removeRecord(name, later)).toBe(false);
+    await stores.runs.cleanupDone(name);
+    expect(await stores.runs.removeRecord(name, new Date())).toBe(false);
+    expect(await stores.runs.removeRecord(name, later)).toBe(true);
+    kit.gates.remove();
+  });
+
+  it("and its events are kept for ever where that is asked for, and never longer than the record", () => {
+    const end = new Date(0);
+    expect(expiry({ eventsTtlMs: 0, runTtlMs: 0 }, end)).toEqual({});
+    expect(expiry({ eventsTtlMs: 5, runTtlMs: 0 }, end)).toEqual({ events_expire_at: new Date(5) });
+    expect(expiry({ eventsTtlMs: 0, runTtlMs: 7 }, end)).toEqual({
+      events_expire_at: new Date(7),
+      expire_at: new Date(7),
+    });
+    expect(expiry({ eventsTtlMs: 9, runTtlMs: 7 }, end)).toMatchObject({ events_expire_at: new Date(7) });
+  });
+});
+
+describe("a thread with a time to live", () => {
+  const minute = 60 * second;
+  async function mortal(graph = "gated"): Promise<RunKit> {
+    const kit = await createRunKit(app, graph);
+    const { threadId } = (await app.client.threads.createThread({ ttl: { seconds: 60n } })).thread!;
+    const start = async (input: object | null = {}, more = {}) =>
+      (await app.client.runs.createRun({ threadId, spec: kit.spec(input, more) })).run!;
+    return {
+      ...kit,
+      ...{ threadId, start },
+      join: async (runId) => (await app.client.runs.joinRun({ threadId, runId, omitValues: true })).run!,
+      thread: async () => (await app.client.threads.getThread({ threadId })).thread!,
+    };
+  }
+
+  it("goes with all that is of it when nothing has changed it for so long", async () => {
+    const [kit, unused, immortal] = [await mortal(), await mortal(), await createRunKit(app)];
+    await done(kit, "a");
+    turn(minute - 30 * second);
+    await aRound();
+    expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
+    turn(minute + second);
+    await until(
+      async () => (await stored("threads", { _id: { $in: [kit.threadId, unused.threadId] } as never })) === 0,
+    );
+    expect(await kit.thread().catch(errorReason)).toBe("THREAD_NOT_FOUND");
+    expect(await dump(app.db, { threadId: kit.threadId })).toEqual({});
+    expect((await immortal.thread()).threadId).toBe(immortal.threadId);
+    kit.gates.remove();
+  });
+
+  it("stays while a run is live, and its time begins anew at the run's end", async () => {
+    const kit = await mortal();
+    const { runId } = await kit.start({ steps: ["a"] });
+    await kit.gates.started("a");
+    turn(10 * minute);
+    await aRound();
+    expect((await kit.thread()).status).toBe(ThreadStatus.BUSY);
+    turn(0);
+    kit.gates.open("a");
+    const before = Date.now();
+    await kit.join(runId);
+    const { expire_at } = (await app.db.collection("threads").findOne({ thread_id: kit.threadId }))!;
+    expect(expire_at.getTime()).toBeGreaterThanOrEqual(before + minute);
+    turn(minute + second);
+    await until(async () => (await stored("threads", { thread_id: kit.threadId })) === 0);
+    kit.gates.remove();
+  });
+
+  it("stays when a run is created in the moment before it goes", async () => {
+    const kit = await mortal();
+    beforeMark = createBarrier();
+    turn(minute + second);
+    await beforeMark.reached;
+    const { runId } = await kit.start({ steps: ["a"] });
+    beforeMark.open();
+    beforeMark = undefined;
+    await aRound();
+    turn(0);
+    kit.gates.open("a");
+    expect((await kit.join(runId)).status).toBe(RunStatus.SUCCESS);
+    expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
+    kit.gates.remove();
+  });
+
+  it("takes no run any more from the moment on in which it goes", async () => {
+    const kit = await mortal();
+    afterMark = createBarrier();
+    turn(minute + second);
+    await afterMark.reached;
+    expect(await kit.start({ steps: ["a"] }).catch(errorReason)).toBe("THREAD_NOT_FOUND");
+    afterMark.open();
+    afterMark = undefined;
+    await until(async () => (await stored("threads", { thread_id: kit.threadId })) === 0);
+    expect(await dump(app.db, { threadId: kit.threadId })).toEqual({});
+    expect(kit.gates.hasStarted("a")).toBe(false);
+    kit.gates.remove();
+  });
+});
