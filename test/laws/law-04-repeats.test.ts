@@ -42,7 +42,7 @@ describe("law 4: a repeated cancel", () => {
     kit.gates.open("a");
     const over = await waited;
     expect(over).toMatchObject({ outcome: CancelOutcome.STOPPED, run: { status: RunStatus.INTERRUPTED } });
-    for (let repeat = 0; repeat < 3; repeat += 1) expect(await cancel(kit, runId, action)).toEqual(over);
+    for (let repeat = 0; repeat < 3; repeat += 1) await expect(cancel(kit, runId, action)).resolves.toEqual(over);
     kit.gates.remove();
   });
 

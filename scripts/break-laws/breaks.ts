@@ -1,0 +1,278 @@
+/**
+ * A deliberate fault at the heart of a law, and the test that must fail of it. Law tests that have never been seen to fail
+ * prove nothing; scripts/break-laws.ts applies each of these to a copy of the sources and demands the failure.
+ */
+export interface Break {
+  readonly law: number;
+  readonly file: string;
+  /** The lines to replace, each found exactly once, and what takes their place. */
+  readonly lines: readonly (readonly [from: string, to: string])[];
+  /** What is broken then, in one sentence. */
+  readonly means: string;
+  /** The file of the test, and its name or the part of it that says which. */
+  readonly test: string;
+  readonly name: string;
+  /** The fault makes somebody wait for ever, so that the test's time limit is what fails. */
+  readonly hangs?: true;
+}
+
+export const breaks: readonly Break[] = [
+  {
+    law: 1,
+    file: "src/worker/child/activity.ts",
+    lines: [["  async settle(): Promise<void> {\n", "  async settle(): Promise<void> {\n    return;\n"]],
+    means: "An attempt is reported as ended while its node functions still run.",
+    test: "test/laws/law-01-status-waits.test.ts",
+    name: "the status of a cancelled run stays",
+  },
+  {
+    law: 1,
+    file: "src/worker/child-stops.ts",
+    lines: [
+      [
+        "    if (neighbours.length === 0 || !responsive) {\n      this.#process.kill();\n",
+        '    if (neighbours.length === 0 || !responsive) {\n      this.#process.endedUnstarted(attempt, "stopped");\n',
+      ],
+    ],
+    means: "When the grace is over, a deaf node is taken for stopped instead of being killed.",
+    test: "test/laws/law-01-stopped-means-stopped.test.ts",
+    name: "a deaf node leaves no sign of life",
+  },
+  {
+    law: 2,
+    file: "src/domain/cancel-runs.ts",
+    lines: [
+      [
+        "          : await runs.requestCancel(name, run.cancellation?.revision ?? 0, request);\n",
+        '          : ({ ...run, phase: "stopping", cancellation: { ...request, revision: 1, requestedAt: new Date(), outcome: "requested" } } as Run);\n',
+      ],
+    ],
+    means: "A cancel of a running run is signalled and answered, but not stored.",
+    test: "test/laws/law-02-a-cancel-is-durable.test.ts",
+    name: "also when its signal was never delivered",
+  },
+  {
+    law: 2,
+    file: "src/domain/transitions.ts",
+    lines: [
+      [
+        '  finish: { from: ["running"], to: "over", status: ["success", "error", "timeout"], cancel: "absent", lease: "held" },\n',
+        '  finish: { from: ["running", "stopping"], to: "over", status: ["success", "error", "timeout"], cancel: "any", lease: "held" },\n',
+      ],
+    ],
+    means: "A run that comes to its end while a cancel is stored settles as a success.",
+    test: "test/laws/law-02-no-other-end.test.ts",
+    name: "that comes to its end meanwhile",
+  },
+  {
+    law: 3,
+    file: "src/storage/run-guard.ts",
+    lines: [["    phase: { $in: [...transition.from] },\n", ""]],
+    means: "No transition asks for the phase that the run is in.",
+    test: "test/laws/law-03-terminal-is-terminal.test.ts",
+    name: "SUCCESS is terminal for workers that come late",
+  },
+  {
+    law: 3,
+    file: "src/domain/transitions.ts",
+    lines: [
+      ['  cancelWaiting: { from: ["waiting"], to: "over"', '  cancelWaiting: { from: ["waiting", "over"], to: "over"'],
+    ],
+    means: "A cancel that comes late makes an ended run an interrupted one.",
+    test: "test/laws/law-03-terminal-is-terminal.test.ts",
+    name: "ERROR is terminal for workers that come late",
+  },
+  {
+    law: 4,
+    file: "src/storage/run-store.ts",
+    lines: [
+      ["        await tombstones.insertOne({ ...last, spec: withoutPayloads(doc.spec), buried_at: now });\n", ""],
+    ],
+    means: "Nothing is kept of a rolled back run, so that who asks again learns something else.",
+    test: "test/laws/law-04-repeats.test.ts",
+    name: "ROLLBACK answers the same while the run stops and afterwards",
+  },
+  {
+    law: 4,
+    file: "src/domain/cancel-runs.ts",
+    lines: [
+      [
+        "    return stored !== undefined && strength[stored] >= strength[request.action] ? run : undefined;\n",
+        "    return stored !== undefined && stored === request.action ? run : undefined;\n",
+      ],
+    ],
+    means: "The last cancel wins: an interrupt after a rollback makes it an interrupt.",
+    test: "test/laws/law-04-repeats.test.ts",
+    name: "of INTERRUPT leaves a ROLLBACK what it is",
+  },
+  {
+    law: 5,
+    file: "src/worker/child/run-config.ts",
+    lines: [["    durability: spec.durability,\n", '    durability: "async",\n']],
+    means: "Checkpoints are stored behind the execution instead of before the next step.",
+    test: "test/laws/law-05-interrupt-keeps.test.ts",
+    name: "of a flat graph, killed while busy",
+  },
+  {
+    law: 5,
+    file: "src/worker/child/run-config.ts",
+    lines: [["    durability: spec.durability,\n", '    durability: "exit",\n']],
+    means: "Checkpoints are stored only at the end of the execution.",
+    test: "test/laws/law-05-interrupt-keeps.test.ts",
+    name: "of a flat graph, killed while busy",
+  },
+  {
+    law: 6,
+    file: "src/checkpoints/journal-deletion.ts",
+    lines: [
+      [
+        "  if (doomed.length > 0) await collection.blankRun(journal, runId, doomed[0]!.slot);\n",
+        "  const first = doomed.find(({ checkpoints }) => (checkpoints ?? []).length > 0);\n  if (first) await collection.blankRun(journal, runId, first.slot);\n",
+      ],
+    ],
+    means: "A rollback leaves the pending writes that the run put on earlier checkpoints.",
+    test: "test/laws/law-06-rollback-leaves-nothing.test.ts",
+    name: "of a run that answers a question",
+  },
+  {
+    law: 6,
+    file: "src/domain/finish-run.ts",
+    lines: [["    await parts.data.removeEvents(run);\n", ""]],
+    means: "A rollback leaves the run's events.",
+    test: "test/laws/law-06-rollback-leaves-nothing.test.ts",
+    name: "of the first run of a thread",
+  },
+  {
+    law: 7,
+    file: "src/storage/thread-store.ts",
+    lines: [
+      [
+        "    takeTurn: (name, holder) => update(name, { turn: null }, {",
+        "    takeTurn: (name, holder) => update(name, {}, {",
+      ],
+    ],
+    means: "The next run is promoted while the former still executes.",
+    test: "test/laws/law-07-one-run-at-a-time.test.ts",
+    name: "in the order in which they were created one after the other",
+  },
+  {
+    law: 7,
+    file: "src/storage/run-store.ts",
+    lines: [['phase: "waiting" }, { n: 1 }, 1))[0];', 'phase: "waiting" }, { n: -1 }, 1))[0];']],
+    means: "The run that came last is the next.",
+    test: "test/laws/law-07-one-run-at-a-time.test.ts",
+    name: "in the order in which they were created one after the other",
+  },
+  {
+    law: 8,
+    file: "src/stream/outcomes.ts",
+    lines: [["settle(run, (one) => one.resolve(run));", "void run;"]],
+    means: "Nobody wakes those who wait for a run.",
+    test: "test/laws/law-08-nobody-waits-for-ever.test.ts",
+    name: "success ends every wait, join and stream",
+    hangs: true,
+  },
+  {
+    law: 8,
+    file: "src/server/client-gone.ts",
+    lines: [["  if (leftMs !== undefined && leftMs <=", "  if (leftMs !== undefined && leftMs < 0 && leftMs <="]],
+    means: "A call whose deadline is over counts as a client that has left.",
+    test: "test/laws/law-08-deadlines.test.ts",
+    name: "a deadline is not a disconnect",
+  },
+  {
+    law: 9,
+    file: "src/stream/event-writer.ts",
+    lines: [
+      [
+        "        const landed = await flusher.insert(next);\n",
+        "        options.published({ first: next.first!, last: next.last!, events });\n        const landed = await flusher.insert(next);\n",
+      ],
+    ],
+    means: "Events are delivered before they are stored.",
+    test: "test/laws/law-09-stored-first.test.ts",
+    name: "nothing is delivered in front of the store",
+  },
+  {
+    law: 9,
+    file: "src/stream/event-writer.ts",
+    lines: [
+      [
+        "  let { chunk, last } = await store.head(run);\n",
+        "  let { chunk, last } = await store.head(run);\n  last = 1;\n",
+      ],
+    ],
+    means: "Each attempt numbers its events from the start.",
+    test: "test/laws/law-09-attempts.test.ts",
+    name: "a killed child: the stream goes on",
+    hangs: true,
+  },
+  {
+    law: 10,
+    file: "src/worker/sweep.ts",
+    lines: [["    for (const token of unfenced) lastSequence = await parts.fence(taken, thread, token);\n", ""]],
+    means: "A run is taken over without fencing the worker that had it.",
+    test: "test/laws/law-10-take-over-fences.test.ts",
+    name: "stores no checkpoint that was under way",
+  },
+  {
+    law: 10,
+    file: "src/storage/run-transitions.ts",
+    lines: [["        ...(lost ? { $inc: { lost_attempts: 1 } } : {}),\n", ""]],
+    means: "Lost attempts are not counted.",
+    test: "test/laws/law-10-child-crash.test.ts",
+    name: "costs each of its runs an attempt",
+  },
+  {
+    law: 10,
+    file: "src/storage/run-guard.ts",
+    lines: [['    ...(transition.lease === "held" ? { "lease.token": held.token } : {}),\n', ""]],
+    means: "A worker writes an outcome without holding the lease.",
+    test: "test/laws/law-10-late-outcome.test.ts",
+    name: "is dropped: the run is another worker's",
+  },
+  {
+    law: 11,
+    file: "src/services/watchers.ts",
+    lines: [["        exists = true;\n        if (gone) begin(leave(id, run));\n", "        exists = true;\n"]],
+    means: "A caller that leaves while its run is being stored is forgotten.",
+    test: "test/laws/law-11-moments.test.ts",
+    name: "grpc-js, cancelled, during runs.insert",
+    hangs: true,
+  },
+  {
+    law: 11,
+    file: "src/server/client-gone.ts",
+    lines: [["  if (shutdownSignal.aborted && context", "  if (false && context"]],
+    means: "The server's own drain counts as the leaving of its callers.",
+    test: "test/laws/law-11-moments.test.ts",
+    name: "callers with CANCEL are told UNAVAILABLE",
+  },
+  {
+    law: 11,
+    file: "src/worker/sweep.ts",
+    lines: [["      for (const server of lost) await cancelWatched(server);\n", ""]],
+    means: "Callers of a server that died do not count as left.",
+    test: "test/laws/law-11-server-death.test.ts",
+    name: "runs with a CANCEL watcher are cancelled by the next server",
+    hangs: true,
+  },
+  {
+    law: 12,
+    file: "src/server/interceptors/validation.ts",
+    lines: [["        return await validated(request);\n", "        return await next(request);\n"]],
+    means: "Unknown values of enums, and all other requests of a wrong shape, are accepted.",
+    test: "test/laws/law-12-shape.test.ts",
+    name: 'CancelRun {"action":3}',
+  },
+  {
+    law: 12,
+    file: "src/domain/create-run.ts",
+    lines: [
+      ["      if (!thread || !(await parts.checkpointExists(thread, checkpointId))) {\n", "      if (!thread) {\n"],
+    ],
+    means: "A run from a checkpoint that does not exist is accepted.",
+    test: "test/laws/law-12-meaning.test.ts",
+    name: "an unknown checkpoint, and another thread's",
+  },
+];
