@@ -8,6 +8,7 @@ import type {
   UpdateThreadStateRequestSchema,
 } from "../../gen/reins/v1/thread_service_pb.ts";
 import { fromPayload, toPayload } from "../../src/client/index.ts";
+import { until } from "./gates.ts";
 import { createRunKit, type SpecInit } from "./run-kit.ts";
 import type { TestApp } from "./test-app.ts";
 
@@ -26,6 +27,8 @@ export const logOf = (state: Pick<ThreadState, "values"> | undefined): string[] 
 export async function createStateKit(app: Pick<TestApp, "client">, graph = "gated") {
   const kit = await createRunKit(app, graph);
   const { client, threadId } = kit;
+  /** Resolves when the step has begun once more, after `begun` steps. */
+  const reached = (step: string, begun: number) => until(() => kit.gates.steps().slice(begun).includes(step));
   return {
     ...kit,
     /** Runs to the end that is expected. */
@@ -36,15 +39,17 @@ export async function createStateKit(app: Pick<TestApp, "client">, graph = "gate
     },
     cancel: (runId: string, action: CancelAction = CancelAction.INTERRUPT) =>
       client.runs.cancelRun({ threadId, runId, action, wait: true }),
-    /** Starts a run, waits until the step has begun and stops it there. */
+    reached,
+    /** Starts a run, waits until it has begun the step and stops it there. */
     async stopAt(
       step: string,
       input: object | null,
       more: SpecInit = {},
       action: CancelAction = CancelAction.INTERRUPT,
     ) {
+      const begun = kit.gates.steps().length;
       const { runId } = await kit.start(input, more);
-      await kit.gates.started(step);
+      await reached(step, begun);
       await client.runs.cancelRun({ threadId, runId, action, wait: true });
       return runId;
     },

@@ -20,9 +20,13 @@ export function reportState(state: GraphState, omitValues: boolean): StateReport
     tasks,
     metadata: toJsonText(state.metadata ?? {}),
     createdAt: state.createdAt,
-    interrupts: tasks.flatMap((task) => task.interrupts),
+    interrupts: tasks.filter((task) => isOpen(task, state.next)).flatMap((task) => task.interrupts),
   };
 }
+
+/** A task that was answered keeps its question until the whole step is done, for example while another one waits. */
+const isOpen = ({ name, result }: StateReport["tasks"][number], next: readonly string[]): boolean =>
+  result === undefined && next.includes(name);
 
 function reportTask(
   { id, name, error, interrupts, state, result }: GraphState["tasks"][number],

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CancelAction, RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
+import { fromPayload, toPayload } from "../../src/client/index.ts";
+import { dump } from "../support/dump.ts";
+import { createStateKit, logOf, type StateKit, stateGraphs, valuesOf } from "../support/state-kit.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp({ config: { configFile: stateGraphs } });
+});
+afterAll(() => app.close());
+
+const resume = (answer: unknown) => ({ command: { resume: toPayload(answer as never) } });
+const asked = (interrupts: readonly { value?: Parameters<typeof fromPayload>[0] }[]) =>
+  interrupts.map(({ value }) => (fromPayload(value) as { question: string }).question);
+
+/** The questions by their texts: the ids that answers are given by. */
+async function questionIds(kit: StateKit): Promise<Record<string, string>> {
+  const { interrupts } = await kit.thread();
+  return Object.fromEntries(interrupts.map((one) => [asked([one])[0]!, one.id]));
+}
+
+describe("questions", () => {
+  it("are listed on the thread, in its state, with their tasks, and in the answer to WaitRun", async () => {
+    const kit = await createStateKit(app, "pair");
+    const { threadId, client } = kit;
+    const answer = await client.runs.waitRun({ create: { threadId, spec: kit.spec({}) } });
+    const thread = await kit.thread();
+    const state = await kit.stateAt();
+    expect(answer.run!.status).toBe(RunStatus.SUCCESS);
+    expect(thread.status).toBe(ThreadStatus.INTERRUPTED);
+    for (const interrupts of [answer.interrupts, thread.interrupts, state.interrupts]) {
+      expect(asked(interrupts).toSorted()).toEqual(["left", "right"]);
+      expect(new Set(interrupts.map(({ id }) => id)).size).toBe(2);
+      expect(interrupts.map(({ id }) => id).toSorted()).toEqual(state.interrupts.map(({ id }) => id).toSorted());
+    }
+    expect(state.tasks.map(({ name, interrupts }) => [name, asked(interrupts)])).toEqual([
+      ["left", ["left"]],
+      ["right", ["right"]],
+    ]);
+    expect(state.next.toSorted()).toEqual(["left", "right"]);
+    kit.gates.remove();
+  });
+
+  it("two side by side are answered by their ids, at once", async () => {
+    const kit = await createStateKit(app, "pair");
+    kit.gates.open();
+    await kit.run({});
+    const { left, right } = await questionIds(kit);
+    await kit.run(null, resume({ [right!]: "R", [left!]: "L" }));
+    expect(logOf(await kit.stateAt())).toEqual(["L and R"]);
+    expect(await kit.thread()).toMatchObject({ status: ThreadStatus.IDLE, interrupts: [] });
+    kit.gates.remove();
+  });
+
+  it("two side by side are answered by their ids, one after the other", async () => {
+    const kit = await createStateKit(app, "pair");
+    kit.gates.open();
+    await kit.run({});
+    const { left, right } = await questionIds(kit);
+    await kit.run(null, resume({ [right!]: "R" }));
+    expect(asked((await kit.thread()).interrupts)).toEqual(["left"]);
+    expect((await kit.thread()).status).toBe(ThreadStatus.INTERRUPTED);
+    expect(kit.gates.steps()).toEqual([]);
+    await kit.run(null, resume({ [left!]: "L" }));
+    expect(logOf(await kit.stateAt())).toEqual(["L and R"]);
+    kit.gates.remove();
+  });
+});
+
+describe("after a cancel with INTERRUPT", () => {
+  it("a question that was asked beside the step that was stopped is still there, and can be answered", async () => {
+    const kit = await createStateKit(app, "pair");
+    await kit.stopAt("right", { works: true });
+    const state = await kit.stateAt();
+    expect(state.next.toSorted()).toEqual(["left", "right"]);
+    const thread = await kit.thread();
+    expect(thread.status).toBe(ThreadStatus.INTERRUPTED);
+    expect(thread.interrupts).toEqual(state.interrupts);
+    kit.gates.open();
+    await kit.run(null);
+    expect(asked((await kit.thread()).interrupts)).toEqual(["left"]);
+    await kit.run(null, resume("L"));
+    expect(logOf(await kit.stateAt())).toEqual(["L and worked"]);
+    expect(kit.gates.steps()).toEqual(["right", "right", "work"]);
+    kit.gates.remove();
+  });
+
+  it("an answer that was given stays given: the run goes on after it", async () => {
+    const kit = await createStateKit(app, "ask");
+    await kit.run({});
+    await kit.stopAt("work", null, resume("one"));
+    expect(await kit.thread()).toMatchObject({ status: ThreadStatus.INTERRUPTED, interrupts: [] });
+    expect((await kit.stateAt()).next).toEqual(["work"]);
+    kit.gates.open();
+    await kit.run(null);
+    expect(valuesOf(await kit.stateAt())).toMatchObject({ answers: ["first=one"], log: ["worked on first=one"] });
+    expect(asked((await kit.thread()).interrupts)).toEqual(["second"]);
+    await kit.run(null, resume("two"));
+    expect(valuesOf(await kit.stateAt())).toMatchObject({ answers: ["first=one", "second=two"] });
+    kit.gates.remove();
+  });
+
+  it("another answer can be given at the checkpoint of the question", async () => {
+    const kit = await createStateKit(app, "ask");
+    await kit.run({});
+    const { checkpointId } = (await kit.stateAt()).checkpoint!;
+    await kit.stopAt("work", null, resume("wrong"));
+    kit.gates.open();
+    // LangGraph takes an answer that is already there before a new one: the question is asked once more first.
+    await kit.run(null, { checkpointId });
+    expect(asked((await kit.thread()).interrupts)).toEqual(["first"]);
+    await kit.run(null, resume("right"));
+    expect(valuesOf(await kit.stateAt())).toMatchObject({ answers: ["first=right"], log: ["worked on first=right"] });
+    expect(asked((await kit.thread()).interrupts)).toEqual(["second"]);
+    kit.gates.remove();
+  });
+
+  it("command.update changes the state that the run goes on with", async () => {
+    const kit = await createStateKit(app);
+    kit.gates.open("a");
+    await kit.stopAt("b", { steps: ["a", "b"] });
+    kit.gates.open();
+    await kit.run(null, { command: { update: toPayload({ steps: ["a", "x", "y"], log: ["by hand"] }) } });
+    expect(logOf(await kit.stateAt())).toEqual(["a", "by hand", "x", "y"]);
+    expect(kit.gates.steps()).toEqual(["a", "b", "x", "y"]);
+    kit.gates.remove();
+  });
+
+  it("command.goto leaves the step that was stopped for another node", async () => {
+    const kit = await createStateKit(app, "ask");
+    await kit.run({});
+    await kit.stopAt("work", null, resume("one"));
+    kit.gates.open();
+    await kit.run(null, { command: { goto: ["second"], update: toPayload({ log: ["skipped"] }) } });
+    expect(asked((await kit.thread()).interrupts)).toContain("second");
+    expect(logOf(await kit.stateAt())).toContain("skipped");
+    kit.gates.remove();
+  });
+});
+
+describe("rolling back a run that answers", () => {
+  it.each([
+    ["a question", "ask", {}, "work"],
+    ["one of two questions", "pair", { works: false }, "work"],
+    ["a question in a subgraph", "tree", { asks: true }, "two"],
+  ])("%s restores it and forgets the answer", async (_, graph, input, step) => {
+    const kit = await createStateKit(app, graph);
+    const { threadId } = kit;
+    kit.gates.open("one");
+    await kit.run(input);
+    if (graph === "pair") await kit.run(null, resume({ [(await questionIds(kit)).left!]: "L" }));
+    const before = {
+      stored: await dump(app.db),
+      state: await kit.stateAt({ subgraphs: true }),
+      thread: await kit.thread(),
+    };
+    const { runId } = await kit.start(null, resume("WRONG"));
+    await kit.gates.started(step);
+    await kit.client.runs.cancelRun({ threadId, runId, action: CancelAction.ROLLBACK, wait: true });
+
+    expect(await dump(app.db)).toEqual(before.stored);
+    expect(await kit.stateAt({ subgraphs: true })).toEqual(before.state);
+    const { updatedAt: _now, ...thread } = await kit.thread();
+    const { updatedAt: _then, ...former } = before.thread;
+    expect(thread).toEqual(former);
+
+    kit.gates.open();
+    await kit.run(null, resume("RIGHT"));
+    const values = JSON.stringify(valuesOf(await kit.stateAt()));
+    expect(values).toContain("RIGHT");
+    expect(values).not.toContain("WRONG");
+    kit.gates.remove();
+  });
+});
