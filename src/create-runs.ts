@@ -10,8 +10,9 @@ import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import type { Thread } from "./domain/thread.ts";
-import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
+import { type CreateThread, createCreateThread, createRemoval, ifMerely, type Removal } from "./domain/threads.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
+import type { Attachment } from "./stream/attachment.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
 import { createEventHub } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
@@ -25,6 +26,7 @@ import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
 import { createSettle } from "./worker/settle.ts";
 import { createSweep } from "./worker/sweep.ts";
+import { createTemporaryThreads } from "./worker/temporary-threads.ts";
 
 export interface RunsOptions extends AppParts {
   readonly config: Config;
@@ -48,6 +50,8 @@ export interface Runs {
   readonly readRuns: ReadRuns;
   readonly readThreads: ReadThreads<StateReport>;
   readonly outcomes: Outcomes;
+  /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
+  readonly openAttachment: (name: RunName) => Attachment;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   /** Claims nothing more and hands back what executes. */
   drain(graceMs: number): Promise<void>;
@@ -112,6 +116,7 @@ export function createRuns(options: RunsOptions): Runs {
     announce(run) {
       outcomes.announce(run);
       hub.poke(run);
+      temporaryThreads.over(run);
     },
   });
   const settle = createSettle({
@@ -184,6 +189,13 @@ export function createRuns(options: RunsOptions): Runs {
   const checkpointExists = (thread: Thread, checkpointId: string) =>
     journal.checkpointExists(thread.journal, checkpointId);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
+  const temporaryThreads = createTemporaryThreads({
+    ...{ runs, threads, server },
+    servers: async () => (await servers.others(server)).map(({ _id }) => _id),
+    remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
+    isBatchDone: () => Promise.resolve(true),
+    onError: onError("removing a temporary thread"),
+  });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
@@ -197,6 +209,7 @@ export function createRuns(options: RunsOptions): Runs {
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    others: { "remove temporary threads": temporaryThreads.sweep },
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
   void keeper.beat().then(() => sweep.sweep());
@@ -208,7 +221,9 @@ export function createRuns(options: RunsOptions): Runs {
       resolveAssistant: createResolveAssistant(options.reports),
       reserve: (runId) => executor.reserve(runId),
       turnPassed: () => scheduler.wake(),
+      attachedTo: temporaryThreads.attachedTo,
     }),
+    openAttachment: temporaryThreads.open,
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ runs, threads, checkpointExists, readState },
@@ -228,6 +243,7 @@ export function createRuns(options: RunsOptions): Runs {
     async close() {
       await scheduler.stop();
       await executor.drain(0);
+      await temporaryThreads.stop();
       closing.abort();
       await Promise.all([sweep.stop(), keeper.stop()]);
       outcomes.stop();

@@ -1,4 +1,5 @@
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
+import { checkWebhook } from "./check-webhook.ts";
 import type { Json, RunSpec } from "./run.ts";
 
 /** Keys of `config.configurable` that name what the server itself decides. */
@@ -17,6 +18,7 @@ export function checkSpec(spec: RunSpec): void {
     throw invalid("spec.config.configurable", `the key "${taken}" belongs to the server; use another one`);
   }
   checkMetadata(spec.metadata, "spec.metadata");
+  checkWebhook(spec.webhook);
   const bytes = Buffer.byteLength(JSON.stringify(spec));
   if (bytes > maxStoredBytes) throw tooLarge("spec", `the input and settings have ${bytes} bytes of JSON`);
 }

@@ -1,8 +1,10 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
+import { invalid } from "./check-metadata.ts";
 import { checkSpec } from "./check-spec.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
-import type { Lease, Run, RunName, RunSpec } from "./run.ts";
+import type { Lease, Run, RunName, RunSpec, StatelessRun } from "./run.ts";
+import { checkThreadFields, type GivenFields, threadOfStateless } from "./stateless-run.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
@@ -15,6 +17,9 @@ export interface NewRun {
   readonly isChosenId: boolean;
   readonly spec: RunSpec;
   readonly createThread: boolean;
+  /** Without a thread of the client's: `threadId` names the one that is made for it. */
+  readonly stateless?: StatelessRun;
+  readonly given?: GivenFields;
 }
 
 export interface CreateRunParts {
@@ -29,6 +34,8 @@ export interface CreateRunParts {
   readonly reserve: (runId: string) => Reservation | undefined;
   /** The run was stored with its thread's turn, and waits for a worker. */
   readonly turnPassed: () => void;
+  /** The servers in which somebody waits for the run that is about to be stored on a temporary thread. */
+  readonly attachedTo: (run: RunName) => readonly string[];
 }
 
 /** A place at a worker, taken before the run is stored. Exactly one of the two must be called. */
@@ -51,6 +58,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId);
     checkSpec(request.spec);
+    checkThreadFields(request);
     const { checkpointId } = request.spec;
     if (checkpointId !== undefined) {
       const thread = await threads.find(request);
@@ -75,10 +83,13 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     const stored: Run = { ...run, ...claimed };
     try {
       if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
-        if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
+        // The thread that was made for it has no other run.
+        if (run.stateless) await threads.remove(run);
+        else if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
         throw runExists(run);
       }
-      if (!(await isThere(thread))) {
+      // Nobody knows of a thread that was made for it yet.
+      if (!run.stateless && !(await isThere(thread))) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
       }
@@ -103,9 +114,22 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   const isTaken = async (name: RunName) =>
     (await runs.findMany([name])).length > 0 || (await runs.tombstone(name)) !== undefined;
 
+  /** The thread is stored with the run's turn already: that saves a write. */
+  async function enterOwn(run: Run): Promise<Entry | undefined> {
+    const thread = threadOfStateless(run, parts.attachedTo(run));
+    if (!(await threads.insert(thread))) throw new Error(`the new id ${run.threadId} is taken`);
+    return thread.turn === run.runId ? { thread, hasTurn: true } : threads.enter(run, run.runId, { onlyFree: false });
+  }
+
   async function refused(run: Run): Promise<DomainError> {
     const thread = await threads.find(run);
     if (!thread || thread.removing) return threadNotFound(run.threadId);
+    if (thread.temporary) {
+      return invalid(
+        "thread_id",
+        `thread ${run.threadId} is the temporary one of a stateless run and takes no other run`,
+      );
+    }
     const [live] = await runs.live({ owner: run.owner, threadId: run.threadId, status: "all" }, 1);
     const runId = thread.turn ?? live?.runId ?? "";
     return new DomainError(
@@ -135,11 +159,14 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       suspect: false,
       createdAt: new Date(),
       cleanupPending: false,
+      stateless: request.stateless,
     };
     const { owner, threadId } = request;
     if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
     const onlyFree = request.spec.multitaskStrategy === "reject";
-    const entry = await threads.enter(run, run.runId, { onlyFree });
+    const entry = request.stateless
+      ? await enterOwn(run)
+      : await threads.enter(run, run.runId, { onlyFree, plain: true });
     if (!entry) throw await refused(run);
     return insert({ ...run, n: entry.thread.n }, entry);
   };

@@ -1,4 +1,4 @@
-import type { Cancellation, Lease, Run, RunName } from "../domain/run.ts";
+import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../domain/run.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -33,6 +33,18 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
+  /** Absent for a run that was created on a thread. */
+  stateless?: { temporary: boolean; batch?: string };
+  /** Absent for a run without a webhook. */
+  webhook?: WebhookDocument;
+}
+
+export interface WebhookDocument {
+  state: "pending" | "done" | "failed";
+  tries: number;
+  due_at: Date | null;
+  /** Only of a tombstone, while the state is pending. */
+  kept?: { metadata: Record<string, unknown>; values?: string };
 }
 
 export interface CancelDocument {
@@ -79,6 +91,8 @@ export function toRun(doc: RunDocument): Run {
     parent: doc.parent ?? undefined,
     clearing: doc.clearing,
     cleanupPending: doc.cleanup === "pending",
+    stateless: doc.stateless,
+    webhook: doc.webhook && toDelivery(doc.webhook),
   };
 }
 
@@ -95,6 +109,11 @@ function toCancellation(cancel: CancelDocument): Cancellation {
     outcome: cancel.outcome,
   };
 }
+
+const toDelivery = ({ state, tries, due_at, kept }: WebhookDocument): WebhookDelivery => ({
+  ...{ state, tries, kept },
+  dueAt: due_at ?? undefined,
+});
 
 export const toLeaseDocument = (lease: Lease): NonNullable<RunDocument["lease"]> => ({
   ...lease,
@@ -129,5 +148,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     parent: run.parent ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
+    stateless: run.stateless,
+    webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },
   };
 }

@@ -1,5 +1,5 @@
 import type { Db } from "mongodb";
-import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
@@ -7,6 +7,7 @@ import { createRunEventStore, type RunEventStore } from "./run-events.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
+import { createWebhookStore } from "./webhook-store.ts";
 
 /** All that is stored, but for the checkpoints' journal. */
 export interface Stores {
@@ -15,6 +16,7 @@ export interface Stores {
   readonly threads: ThreadStore;
   readonly events: RunEventStore;
   readonly servers: ServerStore;
+  readonly webhooks: WebhookStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. */
@@ -27,5 +29,6 @@ export async function openStores(db: Db): Promise<Stores> {
     threads: createThreadStore(all),
     events: createRunEventStore(all),
     servers: createServerStore(all),
+    webhooks: createWebhookStore(all),
   };
 }

@@ -23,6 +23,8 @@ export interface ThreadDocument {
   updated_at: Date;
   ttl_ms: number | null;
   temporary: boolean;
+  /** Of a temporary thread only. */
+  attached?: string[];
   removing: boolean;
 }
 
@@ -41,6 +43,7 @@ function toThread(doc: ThreadDocument): Thread {
     updatedAt: doc.updated_at,
     ttlMs: doc.ttl_ms ?? undefined,
     temporary: doc.temporary,
+    attached: doc.attached,
     removing: doc.removing,
   };
 }
@@ -66,9 +69,9 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           owner: thread.owner,
           thread_id: thread.threadId,
           journal: thread.journal,
-          n: 0,
-          turn: null,
-          status: "idle",
+          n: thread.n,
+          turn: thread.turn ?? null,
+          status: thread.status,
           metadata: { ...thread.metadata },
           state: null,
           error: null,
@@ -76,6 +79,7 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           updated_at: thread.updatedAt,
           ttl_ms: thread.ttlMs ?? null,
           temporary: thread.temporary,
+          ...(thread.temporary ? { attached: [...(thread.attached ?? [])] } : {}),
           removing: false,
         });
         return true;
@@ -90,24 +94,25 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       return doc ? toThread(doc) : undefined;
     },
 
-    /** Number for a new run; busy; with the turn if it is free. Guard: not being removed. */
-    async enter(name, runId, { onlyFree }) {
+    /** Number for a new run; busy; with the turn if it is free. Guard: not being removed; `plain`: not temporary. */
+    async enter(name, runId, { onlyFree, plain }) {
+      const open: Filter<ThreadDocument> = { removing: false, ...(plain ? { temporary: { $ne: true } } : {}) };
       for (;;) {
         const withTurn = await update(
           name,
-          { removing: false, turn: null },
+          { ...open, turn: null },
           { $set: { turn: runId, status: "busy" }, $inc: { n: 1 } },
         );
         if (withTurn) return { thread: withTurn, hasTurn: true };
         if (onlyFree) return undefined;
         const queued = await update(
           name,
-          { removing: false, turn: { $ne: null } },
+          { ...open, turn: { $ne: null } },
           { $set: { status: "busy" }, $inc: { n: 1 } },
         );
         if (queued) return { thread: queued, hasTurn: false };
         // The turn was freed between the two updates, unless there is no such thread.
-        const there = await threads.countDocuments({ _id: threadKey(name), removing: false }, { limit: 1 });
+        const there = await threads.countDocuments({ _id: threadKey(name), ...open }, { limit: 1 });
         if (there === 0) return undefined;
       }
     },
@@ -141,6 +146,30 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
     async heldTurns(unchangedSince) {
       const filter: Filter<ThreadDocument> = { turn: { $gt: "" }, updated_at: { $lt: unchangedSince } };
       return (await threads.find(filter).limit(1000).toArray()).map(toThread);
+    },
+
+    /** Guard: temporary, not being removed. */
+    async attach(name, server) {
+      const filter = { _id: threadKey(name), temporary: true, removing: false };
+      return (await threads.updateOne(filter, { $addToSet: { attached: server } })).matchedCount === 1;
+    },
+
+    async detach(name, server) {
+      await threads.updateOne({ _id: threadKey(name) }, { $pull: { attached: server } });
+    },
+
+    /** Guard: temporary, not being removed, the turn is free, nobody is attached. */
+    abandon: (name) =>
+      update(
+        name,
+        { temporary: true, removing: false, turn: null, attached: { $size: 0 } },
+        { $set: { removing: true } },
+      ),
+
+    /** Index: temporary_threads. */
+    async idleTemporary(unchangedSince) {
+      const filter: Filter<ThreadDocument> = { temporary: true, updated_at: { $lt: unchangedSince }, turn: null };
+      return (await threads.find(filter).sort({ updated_at: 1 }).limit(1000).toArray()).map(toThread);
     },
   };
 }

@@ -32,6 +32,8 @@ export interface SweepParts {
   readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
   readonly settle: (run: Run, token: string, result: AttemptResult, end: SweptEnd) => Promise<void>;
   readonly removeThread: (thread: Thread) => Promise<void>;
+  /** What other parts repair after these, by what it is; each gets the time of a lease ago. */
+  readonly others?: Readonly<Record<string, (aLeaseAgo: Date) => Promise<void>>>;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -94,6 +96,7 @@ export function createSweep(parts: SweepParts): Sweep {
     await attempt("finish deletions", async () => {
       for (const thread of await threads.removing()) await parts.removeThread(thread);
     });
+    for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(aLeaseAgo()));
   }
 
   async function takeOverRuns(deadServers: readonly string[]): Promise<void> {
