@@ -16,9 +16,10 @@ import { createRestThreads } from "./domain/rest-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import { createRunLimits } from "./domain/run-limits.ts";
 import type { Thread } from "./domain/thread.ts";
-import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
+import { type CreateThread, createCreateThread, createRemoval, ifMerely, type Removal } from "./domain/threads.ts";
 import { createUpdateState, type UpdateState } from "./domain/update-state.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
+import type { Attachment } from "./stream/attachment.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
 import { createEventHub } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
@@ -35,6 +36,7 @@ import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
 import { createSettle } from "./worker/settle.ts";
 import { createSweep } from "./worker/sweep.ts";
+import { createTemporaryThreads } from "./worker/temporary-threads.ts";
 
 export interface RunsOptions extends AppParts {
   readonly config: Config;
@@ -61,6 +63,8 @@ export interface Runs {
   readonly readThreads: ReadThreads<StateReport>;
   readonly updateState: UpdateState;
   readonly outcomes: Outcomes;
+  /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
+  readonly openAttachment: (name: RunName) => Attachment;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   /** Claims nothing more and hands back what executes. */
   drain(graceMs: number): Promise<void>;
@@ -127,6 +131,7 @@ export function createRuns(options: RunsOptions): Runs {
     announce(run) {
       outcomes.announce(run);
       hub.poke(run);
+      temporaryThreads.over(run);
     },
   });
   const settle = createSettle({
@@ -214,6 +219,13 @@ export function createRuns(options: RunsOptions): Runs {
   const findCheckpoint: FindCheckpoint = (thread, name) => journal.checkpoint(thread.journal, name);
   const graphOf = createGraphOf(runs, findCheckpoint);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
+  const temporaryThreads = createTemporaryThreads({
+    ...{ runs, threads, server },
+    servers: async () => (await servers.others(server)).map(({ _id }) => _id),
+    remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
+    isBatchDone: () => Promise.resolve(true),
+    onError: onError("removing a temporary thread"),
+  });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
@@ -230,6 +242,7 @@ export function createRuns(options: RunsOptions): Runs {
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    others: { "remove temporary threads": temporaryThreads.sweep },
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
   const createRun = createCreateRun({
@@ -241,6 +254,7 @@ export function createRuns(options: RunsOptions): Runs {
     limits: createRunLimits({ ...config, runs, monotonicMs: () => performance.now() }),
     maxMetadataBytes: config.maxMetadataBytes,
     now: () => keeper.now(),
+    attachedTo: temporaryThreads.attachedTo,
   });
   const requestIds = createRequestIds({ requests: stores.requests, runs, createRun, cancels });
   const retention = createRetention({
@@ -253,6 +267,7 @@ export function createRuns(options: RunsOptions): Runs {
   return {
     ...{ server, assistants, createThread, cancels, removal, outcomes },
     ...{ createRun: requestIds.createRun, requestIds },
+    openAttachment: temporaryThreads.open,
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
@@ -277,6 +292,7 @@ export function createRuns(options: RunsOptions): Runs {
     async close() {
       await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
+      await temporaryThreads.stop();
       closing.abort();
       await Promise.all([sweep.stop(), retention.stop(), keeper.stop()]);
       outcomes.stop();

@@ -73,10 +73,10 @@ export function createCancelRuns({
     return stored !== undefined && strength[stored] >= strength[request.action] ? run : undefined;
   }
 
-  /** A rolled back run: repeating the rollback answers its last record for as long as that is kept. */
+  /** A run that is gone: repeating the cancel that ended it answers its last record for as long as that is kept. */
   async function buried(name: RunName, request: CancelRequest): Promise<Run> {
-    const last = request.action === "rollback" ? await runs.tombstone(name) : undefined;
-    if (last?.cancellation?.action !== "rollback") throw runNotFound(name);
+    const last = await runs.tombstone(name);
+    if (last?.status !== "interrupted" || last.cancellation?.action !== request.action) throw runNotFound(name);
     return last;
   }
 

@@ -1,5 +1,6 @@
 import { checkConfig, checkObject } from "./check-config.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
+import { checkWebhook } from "./check-webhook.ts";
 import type { AssistantOfRun, RunSpec } from "./run.ts";
 
 /**
@@ -18,6 +19,7 @@ export function checkSpec(
   checkObject(spec.context, "spec.context");
   checkConfig(spec.config, "spec.config");
   checkMetadata(spec.metadata, "spec.metadata", maxMetadataBytes);
+  checkWebhook(spec.webhook);
   const ofAssistant = config || context ? Buffer.byteLength(JSON.stringify({ config, context })) : 0;
   const bytes = Buffer.byteLength(JSON.stringify(spec)) + ofAssistant;
   if (bytes <= maxStoredBytes) return;

@@ -1,5 +1,6 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
 import type { CancelChildren } from "./cancel-children.ts";
+import { invalid } from "./check-metadata.ts";
 import { checkNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
 import {
@@ -13,8 +14,9 @@ import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { JoinOrder } from "./join-order.ts";
 import type { RememberedRequest } from "./request-ids.ts";
-import type { Lease, ParentOfRun, Run, RunName, RunSpec } from "./run.ts";
+import type { Lease, ParentOfRun, Run, RunName, RunSpec, StatelessRun } from "./run.ts";
 import type { RunLimits } from "./run-limits.ts";
+import { checkThreadFields, type GivenFields, threadOfStateless } from "./stateless-run.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
@@ -33,6 +35,9 @@ export interface NewRun {
   readonly requestId?: string;
   readonly remembered?: RememberedRequest;
   readonly request?: string;
+  /** Without a thread of the client's: `threadId` names the one that is made for it. */
+  readonly stateless?: StatelessRun;
+  readonly given?: GivenFields;
 }
 
 export interface CreateRunParts {
@@ -55,6 +60,8 @@ export interface CreateRunParts {
   readonly children: Pick<CancelChildren, "parentOf" | "adopted">;
   /** The time by the database's clock. */
   readonly now: () => Date;
+  /** The servers in which somebody waits for the run that is about to be stored on a temporary thread. */
+  readonly attachedTo: (run: RunName) => readonly string[];
 }
 
 /** A place at a worker, taken before the run is stored. Exactly one of the two must be called. */
@@ -80,6 +87,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
     checkSpec(request.spec, resolved.assistant, parts.maxMetadataBytes);
+    checkThreadFields(request);
     checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
     await checkStart(request, resolved.graph);
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
@@ -104,11 +112,13 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     const stored: Run = { ...run, ...claimed };
     try {
       if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
-        // A twin of this request may have stored it.
-        if (hasTurn) await parts.finish.confirmTurn(run);
+        // The thread that was made for it has no other run; a twin of this request may have stored this one.
+        if (run.stateless && !(await runs.find(run))) await threads.remove(run);
+        else if (hasTurn) await parts.finish.confirmTurn(run);
         throw runExists(run);
       }
-      if (!(await isThere(thread))) {
+      // Nobody knows of a thread that was made for it yet.
+      if (!run.stateless && !(await isThere(thread))) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
       }
@@ -134,9 +144,23 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   const isTaken = async (name: RunName) =>
     (await runs.findMany([name])).length > 0 || (await runs.tombstone(name)) !== undefined;
 
+  /** The thread is stored with the run's turn already: that saves a write. A repeated request finds it there. */
+  async function enterOwn(run: Run): Promise<Entry> {
+    const own = threadOfStateless(run, parts.attachedTo(run), { hasTurn: true });
+    const thread = (await threads.insert(own)) ? own : await threads.find(run);
+    if (thread?.turn !== run.runId) throw threadNotFound(run.threadId);
+    return { thread, hasTurn: true };
+  }
+
   async function refused(run: Run): Promise<DomainError> {
     const thread = await threads.find(run);
     if (!thread || thread.removing) return threadNotFound(run.threadId);
+    if (thread.temporary) {
+      return invalid(
+        "thread_id",
+        `thread ${run.threadId} is the temporary one of a stateless run and takes no other run`,
+      );
+    }
     const [live] = await runs.live({ owner: run.owner, threadId: run.threadId, status: "all" }, 1);
     const runId = thread.turn ?? live?.runId ?? "";
     return new DomainError(
@@ -152,15 +176,18 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   const isReject = (run: Run) => run.spec.multitaskStrategy === "reject";
 
   async function store(run: Run): Promise<Run> {
-    const entry = await threads.enter(run, run.runId, { onlyFree: isReject(run) });
+    const entry = run.stateless
+      ? await enterOwn(run)
+      : await threads.enter(run, run.runId, { onlyFree: isReject(run), plain: true });
     if (!entry) throw await refused(run);
     if (!entry.hasTurn) await parts.limits.checkThread(run);
     return insert({ ...run, n: entry.thread.n }, entry);
   }
 
   async function storeDelayed(run: Run, delayMs: number): Promise<Run> {
-    await parts.limits.checkThread(run);
-    const thread = await threads.enterDelayed(run, { onlyFree: isReject(run) });
+    if (run.stateless) await threads.insert(threadOfStateless(run, parts.attachedTo(run), { hasTurn: false }));
+    else await parts.limits.checkThread(run);
+    const thread = await threads.enterDelayed(run, { onlyFree: isReject(run), plain: !run.stateless });
     if (!thread) throw await refused(run);
     const dueAt = new Date(parts.now().getTime() + delayMs);
     try {
@@ -197,6 +224,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       cleanupPending: false,
       parent: request.parent,
       request: request.request,
+      stateless: request.stateless,
     };
     const refund = await parts.limits.admit();
     try {

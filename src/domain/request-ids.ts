@@ -125,10 +125,10 @@ export function createRequestIds({ requests, runs, createRun, cancels }: Request
 }
 
 /** Everything that the client asked for; an id only if the client chose it. */
-function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent }: NewRun): object {
+function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun): object {
   const { input, command, config, context } = spec;
   return {
-    ...{ threadId, runId: isChosenId ? runId : undefined, createThread, parent },
+    ...{ threadId: stateless ? undefined : threadId, runId: isChosenId ? runId : undefined, createThread, parent },
     ...{ spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined } },
     ...{ input: parsed(input), context: parsed(context) },
     command: command && { ...command, resume: parsed(command.resume), update: parsed(command.update) },

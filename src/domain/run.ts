@@ -116,6 +116,27 @@ export interface Run {
   readonly clearing?: boolean;
   /** The run is over but its thread does not know yet. */
   readonly cleanupPending: boolean;
+  /** It was created without a thread: the server made one for it. */
+  readonly stateless?: StatelessRun;
+  /** Whether its webhook has been told of its end; absent without one. */
+  readonly webhook?: WebhookDelivery;
+}
+
+export interface StatelessRun {
+  /** The thread disappears with the run. */
+  readonly temporary: boolean;
+  /** The batch that it was created with. */
+  readonly batch?: string;
+}
+
+export interface WebhookDelivery {
+  /** Pending from the run's creation on; nothing is delivered before its end. */
+  readonly state: "pending" | "done" | "failed";
+  readonly tries: number;
+  /** When whoever makes the try that is under way must have been heard of again. */
+  readonly dueAt?: Date;
+  /** Of a run whose record is gone: what the webhook is still to be told, kept until it is. */
+  readonly kept?: { readonly metadata: RunSpec["metadata"]; readonly values?: Json };
 }
 
 export interface AssistantOfRun {

@@ -1,4 +1,4 @@
-import type { Lease, Requester, Run, RunError, RunName } from "./run.ts";
+import type { Json, Lease, Requester, Run, RunError, RunName } from "./run.ts";
 import type { RememberedState, Thread } from "./thread.ts";
 import type { CancelAction, CancelOutcome, RunStatus, ThreadStatus } from "./transitions.ts";
 
@@ -59,16 +59,14 @@ export interface RunStore {
   cleanupDone(name: RunName): Promise<void>;
   /**
    * Keeps the last record of a run that is rolled back or deleted, without what it was given, for an hour. The first one
-   * stays when it is repeated.
+   * stays when it is repeated. `values` are kept for a webhook that is still to be told of them.
    */
-  entomb(run: Run): Promise<void>;
+  entomb(run: Run, values?: Json): Promise<void>;
   /** Removes a run that has a tombstone. Repeatable. */
   remove(name: RunName): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
   /** Makes the id unusable for an insert that is under way; false when the run exists. */
   forbid(name: RunName): Promise<boolean>;
-  removeAll(thread: ThreadName): Promise<void>;
-
   /** Runs that are over and whose events are to be removed by that time. */
   eventsDue(before: Date, limit: number): Promise<Run[]>;
   eventsGone(name: RunName): Promise<void>;
@@ -76,6 +74,23 @@ export interface RunStore {
   recordsDue(before: Date, limit: number): Promise<Run[]>;
   /** Removes such a record. */
   removeRecord(name: RunName, before: Date): Promise<boolean>;
+
+  /**
+   * Runs whose last record must outlive their thread: the run of a temporary thread, for those who wait for it elsewhere, and
+   * runs whose webhook has not been told of their end.
+   */
+  outliving(thread: Thread): Promise<Run[]>;
+  /** Removes the runs of a thread, and the tombstones that nobody needs without it. */
+  removeAll(thread: Thread): Promise<void>;
+}
+
+/** Deliveries of webhooks. A run's delivery is stored with its record, or with its tombstone when that is gone. */
+export interface WebhookStore {
+  /** Takes the next try; `dueAt` is when another may be made by somebody else. Undefined when it is not to be made any more. */
+  take(run: Run, dueAt: Date): Promise<Run | undefined>;
+  settle(run: Run, state: "done" | "failed"): Promise<void>;
+  /** Deliveries of runs that ended before the time, and nobody is known to make. */
+  undelivered(endedBefore: Date, now: Date): Promise<Run[]>;
 }
 
 export interface LeaseStore {
@@ -92,10 +107,13 @@ export interface ThreadStore {
   /** False when the id is taken. */
   insert(thread: Thread): Promise<boolean>;
   find(name: ThreadName): Promise<Thread | undefined>;
-  /** Gives the new run a number (the answered `n`), and the turn if it is free. `onlyFree`: undefined when it is taken. */
-  enter(name: ThreadName, runId: string, options: { onlyFree: boolean }): Promise<Entry | undefined>;
+  /**
+   * Gives the new run a number (the answered `n`), and the turn if it is free. `onlyFree`: undefined when it is taken.
+   * `plain`: undefined for a temporary thread, which is for one run only.
+   */
+  enter(name: ThreadName, runId: string, options: { onlyFree: boolean; plain?: boolean }): Promise<Entry | undefined>;
   /** The same for a delayed run: a number for the time being, and never the turn. `onlyFree`: undefined on a busy thread. */
-  enterDelayed(name: ThreadName, options: { onlyFree: boolean }): Promise<Thread | undefined>;
+  enterDelayed(name: ThreadName, options: { onlyFree: boolean; plain?: boolean }): Promise<Thread | undefined>;
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
   /** Hands the turn on; the thread stays busy. */
@@ -115,6 +133,14 @@ export interface ThreadStore {
   expired(before: Date, limit: number): Promise<Thread[]>;
   /** Marks such a thread as being removed; undefined when it was used in between. */
   markExpired(name: ThreadName, before: Date): Promise<Thread | undefined>;
+
+  /** Keeps a temporary thread for somebody in the server. False when it is being removed or gone. */
+  attach(name: ThreadName, server: string): Promise<boolean>;
+  detach(name: ThreadName, server: string): Promise<void>;
+  /** Marks a temporary thread as being removed, if its turn is free and nobody is attached. */
+  abandon(name: ThreadName): Promise<Thread | undefined>;
+  /** Temporary threads whose turn is free and which have not changed since the time. */
+  idleTemporary(unchangedSince: Date): Promise<Thread[]>;
 }
 
 export interface Entry {

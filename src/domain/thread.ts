@@ -38,6 +38,8 @@ export interface Thread {
   readonly ttlMs?: number;
   /** The temporary thread of a stateless run, which disappears with it. */
   readonly temporary: boolean;
+  /** Of a temporary thread: the servers in which somebody waits for its run or reads its events. It stays until they are gone. */
+  readonly attached?: readonly string[];
   /** The thread is being deleted and takes no new runs. */
   readonly removing: boolean;
 }

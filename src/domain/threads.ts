@@ -73,10 +73,14 @@ export function createRemoval(parts: RemovalParts): Removal {
       await cancels.cancelAll(live, { action: "interrupt", reason: "thread deleted", requestedBy: "client" });
       for (const run of live) await over(run, signal);
     }
+    for (const run of await runs.outliving(thread)) await runs.entomb(run, valuesOf(thread, run));
     await data.removeThread(thread);
-    await runs.removeAll(name);
+    await runs.removeAll(thread);
     await threads.remove(name);
   }
+
+  /** For the run's webhook, if they are still at hand. */
+  const valuesOf = ({ state }: Thread, run: Run) => (state?.n === run.n ? state.values : undefined);
 
   async function deleteRun(name: RunName, signal: AbortSignal): Promise<void> {
     let run = await runs.find(name);
@@ -131,7 +135,7 @@ export function createRemoval(parts: RemovalParts): Removal {
 }
 
 /** Takes these errors as done: the run ended, or was removed, by itself in between. */
-const ifMerely =
+export const ifMerely =
   (...reasons: ErrorReason[]) =>
   (error: unknown): void => {
     if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;

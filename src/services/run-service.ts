@@ -1,15 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
-import type { OnDisconnect, ParentRun } from "../../gen/reins/v1/run_pb.ts";
+import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
-import type { CancelRuns } from "../domain/cancel-runs.ts";
+import { type CancelRuns, runNotFound } from "../domain/cancel-runs.ts";
 import type { CreateRun, NewRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { RequestIds } from "../domain/request-ids.ts";
 import type { ParentOfRun, Run, RunName } from "../domain/run.ts";
 import type { Removal } from "../domain/threads.ts";
+import type { Attachment } from "../stream/attachment.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import type { NumberedEvent, TailOptions } from "../stream/tail.ts";
 import type { Calls } from "./calls.ts";
@@ -33,6 +34,8 @@ export interface RunServiceParts {
   readonly outcomes: Outcomes;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   readonly openWatcher: OpenWatcher;
+  /** Keeps the thread of a stateless run for a call; see TemporaryThreads. */
+  readonly openAttachment: (name: RunName) => Attachment;
   readonly calls: Calls;
 }
 
@@ -59,16 +62,23 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
     };
   }
 
+  /** The run, kept for the call that is attached to it. */
+  async function kept(attachment: Attachment, run: Run): Promise<Run> {
+    if (await attachment.keep(run)) return run;
+    throw runNotFound(run);
+  }
+
   async function* events(
     context: HandlerContext,
     request: { onDisconnect: OnDisconnect },
     name: RunName,
-    start: () => Promise<TailOptions>,
+    start: (attachment: Attachment) => Promise<TailOptions>,
     write: PayloadWriter,
   ) {
     const watcher = await parts.openWatcher(context, name, request.onDisconnect);
+    const attachment = parts.openAttachment(name);
     try {
-      const options = await start();
+      const options = await start(attachment);
       watcher.runExists();
       for await (const batch of parts.tail(options)) {
         for (const some of inMessages(batch)) yield { events: some.map((event) => toRunEvent(event, write)) };
@@ -76,6 +86,7 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
     } catch (error) {
       throw context.signal.aborted ? parts.calls.abortError(context) : error;
     } finally {
+      attachment.close();
       watcher.close();
     }
   }
@@ -89,12 +100,14 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
     async waitRun(request, context) {
       const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
       const watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
+      const attachment = parts.openAttachment(wanted);
       try {
         const created = await parts.createRun(wanted);
         watcher.runExists();
         const run = await inCall(context, () => outcomes.wait(created, context.signal));
         return create(pb.WaitRunResponseSchema, await ending(run!, request));
       } finally {
+        attachment.close();
         watcher.close();
       }
     },
@@ -134,20 +147,23 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
       const name = nameOf(request);
       const found = await read.get(name);
       const watcher = await parts.openWatcher(context, name, request.onDisconnect);
+      const attachment = parts.openAttachment(name);
       try {
         watcher.runExists();
+        await kept(attachment, found);
         const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
         if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
         return { run: toRun(await read.latest(name), payloadWriter(request.payloadFormat)) };
       } finally {
+        attachment.close();
         watcher.close();
       }
     },
 
     joinRunStream(request, context) {
       const name = nameOf(request);
-      const start = async () => ({
-        run: await read.get(name),
+      const start = async (attachment: Attachment) => ({
+        run: await kept(attachment, await read.get(name)),
         afterSequence: Number(request.afterSequence),
         modes: fromStreamModes(request.streamModes),
         signal: context.signal,
@@ -176,9 +192,16 @@ const formatOf = (payload: Payload | undefined): PayloadFormat =>
   payload?.encoding.case === "json" ? PayloadFormat.JSON : PayloadFormat.VALUE;
 
 function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
+  const { onCompletion, multitaskStrategy } = request.spec!;
   return {
     owner,
-    threadId: request.threadId.toLowerCase(),
+    threadId: request.threadId.toLowerCase() || newId(),
+    stateless: request.threadId === "" ? { temporary: onCompletion !== OnCompletion.KEEP } : undefined,
+    given: {
+      ifNotExists: request.ifNotExists !== pb.IfNotExists.UNSPECIFIED,
+      multitaskStrategy: multitaskStrategy !== MultitaskStrategy.UNSPECIFIED,
+      onCompletion: onCompletion !== OnCompletion.UNSPECIFIED,
+    },
     runId: request.runId.toLowerCase() || newId(),
     isChosenId: request.runId !== "",
     spec: fromSpec(request.spec!, specPath),

@@ -101,6 +101,27 @@ export const indexes: readonly Index[] = [
   { collection: "threads", name: "removing_threads", key: { removing: 1 }, serves: "deletions to be finished" },
   { collection: "threads", name: "expired_threads", key: { expire_at: 1 }, serves: "threads to be removed" },
   {
+    collection: "threads",
+    name: "temporary_threads",
+    key: { temporary: 1, updated_at: 1 },
+    serves: "temporary threads that a crash left",
+    options: { partialFilterExpression: { temporary: true } },
+  },
+  {
+    collection: "runs",
+    name: "webhooks_of_runs",
+    key: { "webhook.state": 1, phase: 1, ended_at: 1 },
+    serves: "webhooks to be called",
+    options: { partialFilterExpression: { "webhook.state": "pending" } },
+  },
+  {
+    collection: "tombstones",
+    name: "webhooks_of_tombstones",
+    key: { "webhook.state": 1, buried_at: 1 },
+    serves: "webhooks to be called of runs that are gone",
+    options: { partialFilterExpression: { "webhook.state": "pending" } },
+  },
+  {
     collection: "run_events",
     name: "events_by_chunk",
     key: { thread_id: 1, run_id: 1, chunk: -1 },

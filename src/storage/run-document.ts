@@ -1,4 +1,4 @@
-import type { Cancellation, Lease, Run, RunName } from "../domain/run.ts";
+import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../domain/run.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -39,6 +39,18 @@ export interface RunDocument {
   /** Of a run that is over: when its events are removed, until they are; and when its record is. */
   events_expire_at?: Date;
   expire_at?: Date;
+  /** Absent for a run that was created on a thread. */
+  stateless?: { temporary: boolean; batch?: string };
+  /** Absent for a run without a webhook. */
+  webhook?: WebhookDocument;
+}
+
+export interface WebhookDocument {
+  state: "pending" | "done" | "failed";
+  tries: number;
+  due_at: Date | null;
+  /** Only of a tombstone, while the state is pending. */
+  kept?: { metadata: Record<string, unknown>; values?: string };
 }
 
 export interface CancelDocument {
@@ -103,6 +115,8 @@ export function toRun(doc: RunDocument): Run {
     request: doc.request ?? undefined,
     clearing: doc.clearing,
     cleanupPending: doc.cleanup === "pending",
+    stateless: doc.stateless,
+    webhook: doc.webhook && toDelivery(doc.webhook),
   };
 }
 
@@ -119,6 +133,11 @@ function toCancellation(cancel: CancelDocument): Cancellation {
     outcome: cancel.outcome,
   };
 }
+
+const toDelivery = ({ state, tries, due_at, kept }: WebhookDocument): WebhookDelivery => ({
+  ...{ state, tries, kept },
+  dueAt: due_at ?? undefined,
+});
 
 export const toLeaseDocument = (lease: Lease): NonNullable<RunDocument["lease"]> => ({
   ...lease,
@@ -155,5 +174,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     request: run.request ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
+    stateless: run.stateless,
+    webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },
   };
 }

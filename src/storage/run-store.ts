@@ -107,7 +107,7 @@ export function createRunStore(
     /** Index: waiting_runs. */
     waiting: (limit) => list({ status: "pending", ready: false, due_at: null }, { created_at: 1 }, limit),
 
-    async entomb(run) {
+    async entomb(run, values) {
       const doc = await runs.findOne({ ...byName(run), phase: { $in: ["rolling_back", "over"] } });
       if (!doc) return;
       const now = new Date();
@@ -117,7 +117,8 @@ export function createRunStore(
       try {
         const { assistantId, version } = doc.assistant;
         const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
-        await tombstones.insertOne({ ...last, ...unexpired, ...bare, buried_at: now });
+        const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
+        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, buried_at: now });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
@@ -142,15 +143,27 @@ export function createRunStore(
       }
     },
 
+    /** Index: thread_runs. */
+    outliving(thread) {
+      const owed: Filter<RunDocument> = thread.temporary
+        ? { status: { $exists: true } }
+        : { "webhook.state": "pending" };
+      return list({ thread_id: threadKey(thread), ...owed, phase: "over" }, { n: -1 }, 10_000);
+    },
+
+    /** Index: tombstones_of_thread. */
     async removeAll(thread) {
-      await tombstones.deleteMany({ thread_id: threadKey(thread) });
-      await runs.deleteMany({ thread_id: threadKey(thread) });
+      const ofThread = { thread_id: threadKey(thread) };
+      if (!thread.temporary) await tombstones.deleteMany({ ...ofThread, "webhook.state": { $ne: "pending" } });
+      await runs.deleteMany(ofThread);
     },
   };
 }
 
 /** A tombstone's own time counts. */
 const unexpired = { events_expire_at: undefined, expire_at: undefined };
+/** What a webhook is still to be told of a run whose record goes. */
+const toldOf = ({ spec }: RunDocument, values?: string) => ({ metadata: { ...spec.metadata }, values });
 
 /** What a client gave a run goes with the run. */
 const withoutPayloads = (spec: RunSpec): RunSpec => ({

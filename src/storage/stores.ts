@@ -1,7 +1,7 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
 import type { RequestStore } from "../domain/request-ids.ts";
-import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
@@ -12,6 +12,7 @@ import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
+import { createWebhookStore } from "./webhook-store.ts";
 
 /** All that is stored, but for the checkpoints' journal. */
 export interface Stores {
@@ -22,6 +23,7 @@ export interface Stores {
   readonly requests: RequestStore;
   readonly servers: ServerStore;
   readonly assistants: AssistantStore;
+  readonly webhooks: WebhookStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
@@ -37,5 +39,6 @@ export async function openStores(db: Db, retention: Partial<RetentionOptions> = 
     requests: createRequestStore(all),
     servers: createServerStore(all),
     assistants: createAssistantStore(all),
+    webhooks: createWebhookStore(all),
   };
 }

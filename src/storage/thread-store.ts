@@ -23,6 +23,8 @@ export interface ThreadDocument {
   updated_at: Date;
   ttl_ms: number | null;
   temporary: boolean;
+  /** Of a temporary thread only. */
+  attached?: string[];
   removing: boolean;
   /** When it is removed; null while its turn is taken, and without a time to live. */
   expire_at: Date | null;
@@ -47,9 +49,16 @@ function toThread(doc: ThreadDocument): Thread {
     updatedAt: doc.updated_at,
     ttlMs: doc.ttl_ms ?? undefined,
     temporary: doc.temporary,
+    attached: doc.attached,
     removing: doc.removing,
   };
 }
+
+/** A new run may come. A temporary thread is for one run only, which is no `plain` one. */
+const openTo = (plain = false): Filter<ThreadDocument> => ({
+  removing: false,
+  ...(plain ? { temporary: { $ne: true } } : {}),
+});
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
 export function createThreadStore(
@@ -79,9 +88,9 @@ export function createThreadStore(
           owner: thread.owner,
           thread_id: thread.threadId,
           journal: thread.journal,
-          n: 0,
-          turn: null,
-          status: "idle",
+          n: thread.n,
+          turn: thread.turn ?? null,
+          status: thread.status,
           metadata: { ...thread.metadata },
           state: null,
           error: null,
@@ -89,6 +98,7 @@ export function createThreadStore(
           updated_at: thread.updatedAt,
           ttl_ms: thread.ttlMs ?? null,
           temporary: thread.temporary,
+          ...(thread.temporary ? { attached: [...(thread.attached ?? [])] } : {}),
           removing: false,
           expire_at: threadExpiry(thread.ttlMs, now()),
         });
@@ -106,38 +116,40 @@ export function createThreadStore(
 
     /**
      * Number for a new run; busy; with the turn if it is free. Guard: not being removed; `onlyFree`: not busy either, since a
-     * delayed run is live without the turn. A run whose creation was cut short finds that it has the turn already.
+     * delayed run is live without the turn; `plain`: not temporary. A run whose creation was cut short finds that it has the
+     * turn already.
      */
-    async enter(name, runId, { onlyFree }) {
+    async enter(name, runId, { onlyFree, plain }) {
+      const open = openTo(plain);
       for (;;) {
         const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : { turn: null };
         const withTurn = await update(
           name,
-          { removing: false, ...free },
+          { ...open, ...free },
           { $set: { turn: runId, status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (withTurn) return { thread: withTurn, hasTurn: true };
         if (onlyFree) {
-          const own = await update(name, { removing: false, turn: runId }, { $inc: { n: 1 } });
+          const own = await update(name, { ...open, turn: runId }, { $inc: { n: 1 } });
           return own && { thread: own, hasTurn: true };
         }
         const queued = await update(
           name,
-          { removing: false, turn: { $ne: null } },
+          { ...open, turn: { $ne: null } },
           { $set: { status: "busy", expire_at: null }, $inc: { n: 1 } },
         );
         if (queued) return { thread: queued, hasTurn: queued.turn === runId };
         // The turn was freed between the two updates, unless there is no such thread.
-        const there = await threads.countDocuments({ _id: threadKey(name), removing: false }, { limit: 1 });
+        const there = await threads.countDocuments({ _id: threadKey(name), ...open }, { limit: 1 });
         if (there === 0) return undefined;
       }
     },
 
     /** Number for a delayed run; busy. Guard: not being removed; `onlyFree`: no live run. */
-    enterDelayed(name, { onlyFree }) {
+    enterDelayed(name, { onlyFree, plain }) {
       const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : {};
       const change = { $set: { status: "busy" as const, expire_at: null }, $inc: { n: 1 } };
-      return update(name, { removing: false, ...free }, change);
+      return update(name, { ...openTo(plain), ...free }, change);
     },
 
     takeTurn: (name, holder) =>
@@ -205,5 +217,28 @@ export function createThreadStore(
         { turn: null, removing: false, expire_at: { $gt: earliest, $lte: before } },
         { $set: { removing: true, expire_at: null } },
       ),
+    /** Guard: temporary, not being removed. */
+    async attach(name, server) {
+      const filter = { _id: threadKey(name), temporary: true, removing: false };
+      return (await threads.updateOne(filter, { $addToSet: { attached: server } })).matchedCount === 1;
+    },
+
+    async detach(name, server) {
+      await threads.updateOne({ _id: threadKey(name) }, { $pull: { attached: server } });
+    },
+
+    /** Guard: temporary, not being removed, the turn is free, nobody is attached. */
+    abandon: (name) =>
+      update(
+        name,
+        { temporary: true, removing: false, turn: null, attached: { $size: 0 } },
+        { $set: { removing: true } },
+      ),
+
+    /** Index: temporary_threads. */
+    async idleTemporary(unchangedSince) {
+      const filter: Filter<ThreadDocument> = { temporary: true, updated_at: { $lt: unchangedSince }, turn: null };
+      return (await threads.find(filter).sort({ updated_at: 1 }).limit(1000).toArray()).map(toThread);
+    },
   };
 }

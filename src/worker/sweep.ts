@@ -38,6 +38,8 @@ export interface SweepParts {
   /** Threads that are busy with nothing. */
   readonly restThreads: (unchangedSince: Date) => Promise<void>;
   readonly removeThread: (thread: Thread) => Promise<void>;
+  /** What other parts repair after these, by what it is; each gets the time of a lease ago. */
+  readonly others?: Readonly<Record<string, (aLeaseAgo: Date) => Promise<void>>>;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -101,6 +103,7 @@ export function createSweep(parts: SweepParts): Sweep {
     await attempt("finish deletions", async () => {
       for (const thread of await threads.removing()) await parts.removeThread(thread);
     });
+    for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(aLeaseAgo()));
   }
 
   async function takeOverRuns(deadServers: readonly string[]): Promise<void> {

@@ -55,7 +55,10 @@ function inSpec(change: Record<string, unknown>, field: string, allowed: RegExp)
 }
 
 const missing: Row[] = [
-  ...having("threadId").map((rpc): Row => [rpc, { threadId: undefined }, "thread_id", uuid]),
+  // Without a thread a new run is a stateless one.
+  ...having("threadId")
+    .filter((rpc) => rpc !== "CreateRun")
+    .map((rpc): Row => [rpc, { threadId: undefined }, "thread_id", uuid]),
   ...having("runId").map((rpc): Row => [rpc, { runId: "" }, "run_id", uuid]),
   ...having("create").map((rpc): Row => [rpc, { create: null }, "create", /required/]),
   ["CreateRun", { spec: undefined }, "spec", /required/],
