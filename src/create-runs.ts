@@ -9,6 +9,7 @@ import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
+import { createSupersede } from "./domain/supersede.ts";
 import type { Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
@@ -180,13 +181,14 @@ export function createRuns(options: RunsOptions): Runs {
     },
     signal: (run) => executor.cancelStored(run),
   });
+  const supersede = createSupersede({ runs, cancels, finish });
   const createThread = createCreateThread(threads);
   const checkpointExists = (thread: Thread, checkpointId: string) =>
     journal.checkpointExists(thread.journal, checkpointId);
   const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
-    ...{ fence, settle, newestCheckpoint },
+    ...{ fence, settle, newestCheckpoint, supersede },
     async readState(thread) {
       const last = await runs.lastStarted(thread);
       const state = last && (await stateAtEnd(thread, last.graph));
@@ -204,7 +206,7 @@ export function createRuns(options: RunsOptions): Runs {
   return {
     ...{ server, createThread, cancels, removal, outcomes },
     createRun: createCreateRun({
-      ...{ runs, threads, finish, createThread, checkpointExists },
+      ...{ runs, threads, finish, supersede, createThread, checkpointExists },
       resolveAssistant: createResolveAssistant(options.reports),
       reserve: (runId) => executor.reserve(runId),
       turnPassed: () => scheduler.wake(),

@@ -4,6 +4,7 @@ import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { Lease, Run, RunName, RunSpec } from "./run.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
+import { isSuperseding, type Supersede } from "./supersede.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
 
@@ -21,6 +22,7 @@ export interface CreateRunParts {
   readonly runs: RunStore;
   readonly threads: ThreadStore;
   readonly finish: FinishRun;
+  readonly supersede: Supersede;
   readonly createThread: CreateThread;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND or GRAPH_UNAVAILABLE. */
   readonly resolveAssistant: ResolveAssistant;
@@ -68,20 +70,28 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {
-    const place = hasTurn ? parts.reserve(run.runId) : undefined;
+    const { supersede } = parts;
+    // On a free thread without live runs it may start at once, like any other.
+    const clearing = isSuperseding(run) && (!hasTurn || (await supersede.liveBefore(run)).length > 0);
+    const place = hasTurn && !clearing ? parts.reserve(run.runId) : undefined;
     const claimed: Partial<Run> = place
       ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
       : {};
-    const stored: Run = { ...run, ...claimed };
+    const stored: Run = { ...run, ...claimed, clearing };
+    let live: Run[] = [];
+    let superseded: Run | undefined;
     try {
-      if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
+      if (!(await runs.insert(stored, { ready: hasTurn && !place && !clearing }))) {
         if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
         throw runExists(run);
       }
-      if (!(await isThere(thread))) {
+      const [now, before] = await Promise.all([stillThere(thread), supersede.liveBefore(stored)]);
+      if (!now) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
       }
+      live = before;
+      if (now.n > run.n) superseded = await supersede.byLater(stored);
     } catch (error) {
       place?.release();
       throw error;
@@ -89,14 +99,15 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     if (place) place.start(stored, thread);
     else if (hasTurn) parts.turnPassed();
     // The turn may have been freed before this run could be seen waiting.
-    else await parts.finish.promote(run);
-    return stored;
+    else if (!clearing) await parts.finish.promote(run);
+    await supersede.carryOut(stored, live);
+    return superseded ?? stored;
   }
 
   /** A thread that was deleted since it was entered may have been looked through for runs before this one was stored. */
-  async function isThere(entered: Thread): Promise<boolean> {
+  async function stillThere(entered: Thread): Promise<Thread | undefined> {
     const thread = await threads.find(entered);
-    return thread !== undefined && !thread.removing && thread.journal === entered.journal;
+    return thread && !thread.removing && thread.journal === entered.journal ? thread : undefined;
   }
 
   /** By a run of any thread, or by one of this thread that was rolled back. */

@@ -15,13 +15,21 @@ export interface RunStore {
   findMany(names: readonly RunName[]): Promise<Run[]>;
   list(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]>;
   /** Live runs, newest first. */
-  live(filter: LiveFilter, limit: number): Promise<Run[]>;
+  live(filter: LiveFilter, limit: number, after?: RunPosition): Promise<Run[]>;
+  /** The live runs of its thread with a smaller number. */
+  liveBefore(run: Run): Promise<Run[]>;
+  /** The runs of its thread with a larger number that cancel those before them, in their order. */
+  supersedersOf(run: Run): Promise<Run[]>;
+  /** Runs that wait until those before them are cancelled, oldest first. */
+  clearing(createdBefore: Date, limit: number): Promise<Run[]>;
+  /** The cancels of those before it are stored: only the turn is left to wait for. */
+  cleared(name: RunName): Promise<boolean>;
   /** The waiting run with the smallest number. */
   nextWaiting(thread: ThreadName): Promise<Run | undefined>;
   /** The last run that started, of those that are there, other than `except`. */
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
 
-  /** The run has its thread's turn: workers may claim it. */
+  /** The run has its thread's turn: workers may claim it. False while it is clearing. */
   markReady(name: RunName): Promise<boolean>;
   ready(limit: number): Promise<Run[]>;
   claim(run: Run, lease: Lease): Promise<Run | undefined>;
@@ -127,6 +135,8 @@ export interface LiveFilter {
   readonly owner: string;
   readonly threadId?: string;
   readonly status: "pending" | "running" | "all";
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly createdBefore?: Date;
 }
 
 /** Where a page of runs ended. */

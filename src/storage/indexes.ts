@@ -36,6 +36,19 @@ export const indexes: readonly Index[] = [
     serves: "next waiting and last started run of a thread",
   },
   { collection: "runs", name: "live_runs", key: { status: 1, created_at: -1 }, serves: "live runs; waiting runs" },
+  {
+    collection: "runs",
+    name: "live_runs_of_thread",
+    key: { thread_id: 1, status: 1, n: -1 },
+    serves: "the live runs that a new run is to cancel",
+  },
+  {
+    collection: "runs",
+    name: "clearing_runs",
+    key: { clearing: 1, created_at: 1 },
+    serves: "runs that a crash has left before those before them were cancelled",
+    options: { partialFilterExpression: { clearing: true } },
+  },
   { collection: "runs", name: "ready_runs", key: { ready: 1, created_at: 1 }, serves: "what a worker may claim" },
   {
     collection: "runs",

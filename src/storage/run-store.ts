@@ -1,7 +1,7 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName, RunSpec } from "../domain/run.ts";
-import type { RunStore } from "../domain/stores.ts";
-import type { RunStatus } from "../domain/transitions.ts";
+import type { RunPosition, RunStore } from "../domain/stores.ts";
+import type { MultitaskStrategy, RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 import { newRunDocument, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
@@ -54,23 +54,35 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
         // A run that is being rolled back stays visible until it is gone; a forbidden id has no status.
         status: filter.statuses?.length ? { $in: [...filter.statuses] } : { $exists: true },
       };
-      for (const [field, value] of Object.entries(filter.metadata ?? {})) {
-        // Named, so that a value never reads as an operator; null alone would also match what is not there.
-        (query as Record<string, unknown>)[`spec.metadata.${field}`] = { $eq: value, $exists: true };
-      }
-      if (after) {
-        const afterKey = key(filter.owner, after.runId);
-        query.$or = [{ created_at: { $lt: after.createdAt } }, { created_at: after.createdAt, _id: { $lt: afterKey } }];
-      }
+      Object.assign(query, withMetadata(filter.metadata), olderThan(filter.owner, after));
       return list(query, { created_at: -1, _id: -1 }, limit);
     },
 
     /** Index: thread_runs_by_time, or live_runs. */
-    live(filter, limit) {
+    live(filter, limit, after) {
       const statuses = filter.status === "all" ? liveStatuses : [filter.status];
-      const query = { owner: filter.owner, ...inThread(filter), status: { $in: [...statuses] } };
+      const query: Filter<RunDocument> = { owner: filter.owner, ...inThread(filter), status: { $in: [...statuses] } };
+      if (filter.createdBefore) query.created_at = { $lt: filter.createdBefore };
+      Object.assign(query, withMetadata(filter.metadata), olderThan(filter.owner, after));
       return list(query, { created_at: -1, _id: -1 }, limit);
     },
+
+    /** Index: live_runs_of_thread. */
+    liveBefore(run) {
+      const query = { thread_id: threadKey(run), status: { $in: [...liveStatuses] }, n: { $lt: run.n } };
+      return list(query, { n: -1 }, 0);
+    },
+
+    /** Index: thread_runs. */
+    supersedersOf(run) {
+      const strategies = { $in: ["interrupt", "rollback"] as MultitaskStrategy[] };
+      const query = { thread_id: threadKey(run), n: { $gt: run.n }, "spec.multitaskStrategy": strategies };
+      return list(query, { n: 1 }, 0);
+    },
+
+    /** Index: clearing_runs. */
+    clearing: (createdBefore, limit) =>
+      list({ clearing: true, phase: "waiting", created_at: { $lt: createdBefore } }, { created_at: 1 }, limit),
 
     /** Index: thread_runs. */
     async nextWaiting(thread) {
@@ -131,6 +143,22 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       await runs.deleteMany({ thread_id: threadKey(thread) });
     },
   };
+}
+
+/** Runs that have these fields with these values. */
+function withMetadata(metadata: Readonly<Record<string, unknown>> | undefined): Filter<RunDocument> {
+  // Named, so that a value never reads as an operator; null alone would also match what is not there.
+  const fields = Object.entries(metadata ?? {}).map(
+    ([field, value]) => [`spec.metadata.${field}`, { $eq: value, $exists: true }] as const,
+  );
+  return Object.fromEntries(fields) as Filter<RunDocument>;
+}
+
+/** What comes after the position, newest first. */
+function olderThan(owner: string, position: RunPosition | undefined): Filter<RunDocument> {
+  if (!position) return {};
+  const { createdAt, runId } = position;
+  return { $or: [{ created_at: { $lt: createdAt } }, { created_at: createdAt, _id: { $lt: key(owner, runId) } }] };
 }
 
 /** What a client gave a run goes with the run. */

@@ -9,6 +9,7 @@ import { guard } from "./run-guard.ts";
 export type RunTransitions = Pick<
   RunStore,
   | "markReady"
+  | "cleared"
   | "claim"
   | "finish"
   | "handBack"
@@ -30,13 +31,19 @@ export function createRunTransitions({ runs }: Pick<Collections, "runs">): RunTr
 
   return {
     async markReady(name) {
-      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting" };
+      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting", ...notClearing };
       return (await runs.updateOne(filter, { $set: { ready: true } })).matchedCount === 1;
+    },
+
+    async cleared(name) {
+      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting", clearing: true };
+      return (await runs.updateOne(filter, { $set: { clearing: false } })).matchedCount === 1;
     },
 
     /** waiting → running. The turn need not be asked for again: only the run's own end takes it away. */
     claim(run, lease) {
-      return update(guard("claim", run), {
+      const claimable = { ...guard("claim", run), ...notClearing };
+      return update(claimable, {
         $set: {
           status: "running",
           phase: "running",
@@ -72,7 +79,7 @@ export function createRunTransitions({ runs }: Pick<Collections, "runs">): RunTr
       const change: UpdateFilter<RunDocument> =
         seen === 0
           ? { $set: { phase: "stopping", cancel: newCancel(request, "requested") } }
-          : { $set: { "cancel.action": request.action, "cancel.revision": seen + 1 } };
+          : { $set: upgraded(request, seen + 1) };
       return update({ ...guard("requestCancel", name), ...unchanged }, change);
     },
 
@@ -117,11 +124,24 @@ const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocume
   ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
 });
 
+/** The stronger request takes the place of the weaker one; when the first one came, and was told, stays. */
+const upgraded = (request: CancelRequest, revision: number) => ({
+  "cancel.action": request.action,
+  "cancel.revision": revision,
+  "cancel.reason": request.reason,
+  "cancel.requested_by": request.requestedBy,
+  "cancel.cause": request.causeRunId ?? null,
+});
+
+/** A run that waits until those before it are cancelled is nobody's to start. */
+const notClearing: Filter<RunDocument> = { clearing: { $ne: true } };
+
 /** What every end writes. The thread's status and turn follow from it, repeatably: see finish-run.ts. */
 const over = (end: RunEnd) =>
   ({
     phase: "over",
     ready: false,
+    clearing: false,
     lease: null,
     ended_at: new Date(),
     last_sequence: end.lastSequence,
@@ -130,4 +150,11 @@ const over = (end: RunEnd) =>
   }) as const;
 
 const rollingBack = (end: RunEnd) =>
-  ({ phase: "rolling_back", ready: false, lease: null, last_sequence: end.lastSequence, cleanup: "pending" }) as const;
+  ({
+    phase: "rolling_back",
+    ready: false,
+    clearing: false,
+    lease: null,
+    last_sequence: end.lastSequence,
+    cleanup: "pending",
+  }) as const;

@@ -174,6 +174,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       ready: narrow(() => runs.ready(all)),
       unfinished: narrow(() => runs.unfinished(all)),
       waiting: narrow(() => runs.waiting(all)),
+      clearing: narrow((before: Date) => runs.clearing(before, all)),
     },
     leases: { ...leases, expired: narrow(leases.expired) },
     threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns) },
