@@ -15,6 +15,7 @@ import { createRequestIds, type RequestIds } from "./domain/request-ids.ts";
 import { createRestThreads } from "./domain/rest-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import { createRunLimits } from "./domain/run-limits.ts";
+import { createSupersede } from "./domain/supersede.ts";
 import type { Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, ifMerely, type Removal } from "./domain/threads.ts";
 import { createUpdateState, type UpdateState } from "./domain/update-state.ts";
@@ -214,6 +215,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, join: order.join, now: () => keeper.now(), pollMs: config.pollMs },
     onError: onError("letting delayed runs join"),
   });
+  const supersede = createSupersede({ runs, cancels, finish });
   const createThread = createCreateThread(threads, config.maxMetadataBytes);
   const assistants = createAssistants(options);
   const findCheckpoint: FindCheckpoint = (thread, name) => journal.checkpoint(thread.journal, name);
@@ -228,7 +230,7 @@ export function createRuns(options: RunsOptions): Runs {
   });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
-    ...{ fence, settle, newestCheckpoint },
+    ...{ fence, settle, newestCheckpoint, supersede },
     fenceHolder: (thread, holder) => journal.fence(thread.journal, holder, thread),
     ...{ joinOrder: order.join, restThreads: createRestThreads({ runs, threads, finish }) },
     async readState(thread) {
@@ -246,7 +248,7 @@ export function createRuns(options: RunsOptions): Runs {
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
   const createRun = createCreateRun({
-    ...{ runs, threads, finish, createThread, findCheckpoint, children, delays: order },
+    ...{ runs, threads, finish, supersede, createThread, findCheckpoint, children, delays: order },
     resolveAssistant: assistants.resolve,
     nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
     reserve: (run) => executor.reserve(run),

@@ -18,6 +18,7 @@ import type { Lease, ParentOfRun, Run, RunName, RunSpec, StatelessRun } from "./
 import type { RunLimits } from "./run-limits.ts";
 import { checkThreadFields, type GivenFields, threadOfStateless } from "./stateless-run.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
+import { isSuperseding, type Supersede } from "./supersede.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
 
@@ -44,6 +45,7 @@ export interface CreateRunParts {
   readonly runs: RunStore;
   readonly threads: ThreadStore;
   readonly finish: FinishRun;
+  readonly supersede: Supersede;
   readonly createThread: CreateThread;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND, ASSISTANT_NOT_FOUND or GRAPH_UNAVAILABLE. */
   readonly resolveAssistant: ResolveAssistant;
@@ -105,23 +107,33 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
   }
 
   async function insert(run: Run, { thread, hasTurn }: Entry): Promise<Run> {
-    const place = hasTurn ? parts.reserve(run) : undefined;
+    const { supersede } = parts;
+    // On a free thread without live runs it may start at once, like any other.
+    const clearing = isSuperseding(run) && (!hasTurn || (await supersede.liveBefore(run)).length > 0);
+    const place = hasTurn && !clearing ? parts.reserve(run) : undefined;
     const claimed: Partial<Run> = place
       ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
       : {};
-    const stored: Run = { ...run, ...claimed };
+    const stored: Run = { ...run, ...claimed, clearing };
+    let live: Run[] = [];
+    let superseded: Run | undefined;
     try {
-      if (!(await runs.insert(stored, { ready: hasTurn && !place }))) {
+      if (!(await runs.insert(stored, { ready: hasTurn && !place && !clearing }))) {
         // The thread that was made for it has no other run; a twin of this request may have stored this one.
         if (run.stateless && !(await runs.find(run))) await threads.remove(run);
         else if (hasTurn) await parts.finish.confirmTurn(run);
         throw runExists(run);
       }
       // Nobody knows of a thread that was made for it yet.
-      if (!run.stateless && !(await isThere(thread))) {
+      const [now, before] = run.stateless
+        ? [thread, []]
+        : await Promise.all([stillThere(thread), supersede.liveBefore(stored)]);
+      if (!now) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
       }
+      live = before;
+      if (now.n > run.n) superseded = await supersede.byLater(stored);
     } catch (error) {
       place?.release();
       if (hasTurn) parts.turnPassed();
@@ -130,14 +142,15 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     if (place) place.start(stored, thread);
     else if (hasTurn) parts.turnPassed();
     // The turn may have been freed before this run could be seen waiting.
-    else await parts.finish.promote(run);
-    return stored;
+    else if (!clearing) await parts.finish.promote(run);
+    await supersede.carryOut(stored, live);
+    return superseded ?? stored;
   }
 
   /** A thread that was deleted since it was entered may have been looked through for runs before this one was stored. */
-  async function isThere(entered: Thread): Promise<boolean> {
+  async function stillThere(entered: Thread): Promise<Thread | undefined> {
     const thread = await threads.find(entered);
-    return thread !== undefined && !thread.removing && thread.journal === entered.journal;
+    return thread && !thread.removing && thread.journal === entered.journal ? thread : undefined;
   }
 
   /** By a run of any thread, or by one of this thread that was rolled back. */

@@ -15,7 +15,15 @@ export interface RunStore {
   findMany(names: readonly RunName[]): Promise<Run[]>;
   list(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]>;
   /** Live runs, newest first. */
-  live(filter: LiveFilter, limit: number): Promise<Run[]>;
+  live(filter: LiveFilter, limit: number, after?: RunPosition): Promise<Run[]>;
+  /** The live runs of its thread with a smaller number. */
+  liveBefore(run: Run): Promise<Run[]>;
+  /** The runs of its thread with a larger number that cancel those before them, in their order. */
+  supersedersOf(run: Run): Promise<Run[]>;
+  /** Runs that wait until those before them are cancelled, oldest first. */
+  clearing(createdBefore: Date, limit: number): Promise<Run[]>;
+  /** The cancels of those before it are stored: only the turn is left to wait for. */
+  cleared(name: RunName): Promise<boolean>;
   /** The waiting run with the smallest number; a delayed one does not wait yet. */
   nextWaiting(thread: ThreadName): Promise<Run | undefined>;
   /** The last run that started, of those that are there, other than `except`. */
@@ -33,7 +41,7 @@ export interface RunStore {
   /** What workers may claim of the runs that nodes of these runs have created. */
   readyChildren(parents: readonly RunName[], limit: number): Promise<Run[]>;
 
-  /** The run has its thread's turn: workers may claim it. */
+  /** The run has its thread's turn: workers may claim it. False while it is clearing. */
   markReady(name: RunName): Promise<boolean>;
   ready(limit: number): Promise<Run[]>;
   claim(run: Run, lease: Lease): Promise<Run | undefined>;
@@ -185,6 +193,8 @@ export interface LiveFilter {
   readonly owner: string;
   readonly threadId?: string;
   readonly status: "pending" | "running" | "all";
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly createdBefore?: Date;
 }
 
 /** Where a page of runs ended. */

@@ -63,6 +63,13 @@ export const indexes: readonly Index[] = [
   },
   {
     collection: "runs",
+    name: "clearing_runs",
+    key: { clearing: 1, created_at: 1 },
+    serves: "runs that a crash has left before those before them were cancelled",
+    options: { partialFilterExpression: { clearing: true } },
+  },
+  {
+    collection: "runs",
     name: "cleanup",
     key: { cleanup: 1, created_at: 1 },
     serves: "ends that the thread does not know",

@@ -58,13 +58,25 @@ export function createRunLists(runs: Collection<RunDocument>, now: () => Date): 
     },
 
     /** Index: waiting_of_thread, or runs_by_status. */
-    async live({ owner, threadId, status }, limit): Promise<Run[]> {
+    async live({ owner, threadId, status, metadata = {}, createdBefore }, limit, after): Promise<Run[]> {
       const statuses = status === "all" ? liveStatuses : [status];
+      const fields = metadataFilter(metadata);
+      const bounds = [
+        positionsOf(owner).last,
+        ...(after ? [positionOf(owner, after.createdAt, after.runId)] : []),
+        ...(createdBefore ? [timePosition(owner, createdBefore.getTime())] : []),
+      ];
+      const position = { $gte: positionsOf(owner).first, $lt: bounds.sort()[0]! };
       if (threadId === undefined) {
-        return newest(await Promise.all(statuses.map((one) => find({ owner, status: one }, limit))), limit).map(toRun);
+        const found = await Promise.all(
+          statuses.map((one) => find({ owner, status: one, position, ...fields }, limit)),
+        );
+        return newest(found, limit).map(toRun);
       }
-      const ofThread = { thread_id: threadKey({ owner, threadId }), phase: { $in: [...livePhases] } };
-      const live = (await runs.find(ofThread).toArray()).filter((run) => statuses.includes(run.status));
+      const ofThread = { thread_id: threadKey({ owner, threadId }), phase: { $in: [...livePhases] }, ...fields };
+      const live = (await runs.find(ofThread).toArray()).filter(
+        (run) => statuses.includes(run.status) && run.position < position.$lt,
+      );
       return newest([live], limit).map(toRun);
     },
   };

@@ -1,11 +1,14 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName } from "../domain/run.ts";
 import type { RunStore, ThreadName } from "../domain/stores.ts";
-import type { Phase, RunStatus } from "../domain/transitions.ts";
+import type { MultitaskStrategy, Phase, RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { type RunDocument, threadKey, toRun } from "./run-document.ts";
 
-export type RunLookups = Pick<RunStore, "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren">;
+export type RunLookups = Pick<
+  RunStore,
+  "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren" | "liveBefore" | "supersedersOf" | "clearing"
+>;
 
 const liveStatuses: readonly RunStatus[] = ["pending", "running"];
 const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
@@ -38,6 +41,28 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     async due(by, limit) {
       const query: Filter<RunDocument> = { due_at: { $lte: by }, phase: "waiting" };
       return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
+    },
+
+    /** Index: waiting_of_thread. */
+    async liveBefore(run) {
+      const live = await runs.find({ thread_id: threadKey(run), phase: { $in: [...livePhases] } }).toArray();
+      return live
+        .map(toRun)
+        .filter(({ n }) => n < run.n)
+        .sort((a, b) => b.n - a.n);
+    },
+
+    /** Index: thread_runs. */
+    async supersedersOf(run) {
+      const strategies = { $in: ["interrupt", "rollback"] as MultitaskStrategy[] };
+      const query = { thread_id: threadKey(run), n: { $gt: run.n }, "spec.multitaskStrategy": strategies };
+      return (await runs.find(query).sort({ n: 1 }).toArray()).map(toRun);
+    },
+
+    /** Index: clearing_runs. */
+    async clearing(createdBefore, limit) {
+      const query: Filter<RunDocument> = { clearing: true, phase: "waiting", created_at: { $lt: createdBefore } };
+      return (await runs.find(query).sort({ created_at: 1 }).limit(limit).toArray()).map(toRun);
     },
 
     /** Index: waiting_of_thread, or waiting_runs. */

@@ -11,6 +11,7 @@ export type RunTransitions = Pick<
   RunStore,
   | "markReady"
   | "joinOrder"
+  | "cleared"
   | "claim"
   | "finish"
   | "handBack"
@@ -39,6 +40,7 @@ export function createRunTransitions(
       phase: "over",
       ready: false,
       due_at: null,
+      clearing: false,
       lease: null,
       ended_at: now(),
       last_sequence: end.lastSequence,
@@ -49,7 +51,7 @@ export function createRunTransitions(
 
   return {
     async markReady(name) {
-      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting" };
+      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting", ...notClearing };
       return (await runs.updateOne(filter, { $set: { ready: true, due_at: null } })).matchedCount === 1;
     },
 
@@ -59,9 +61,15 @@ export function createRunTransitions(
       return update(filter, { $set: { n, ready, due_at: null } });
     },
 
+    async cleared(name) {
+      const filter: Filter<RunDocument> = { ...byName(name), phase: "waiting", clearing: true };
+      return (await runs.updateOne(filter, { $set: { clearing: false } })).matchedCount === 1;
+    },
+
     /** waiting → running. The turn need not be asked for again: only the run's own end takes it away. */
     claim(run, lease) {
-      return update(guard("claim", run), {
+      const claimable = { ...guard("claim", run), ...notClearing };
+      return update(claimable, {
         $set: {
           status: "running",
           phase: "running",
@@ -97,7 +105,7 @@ export function createRunTransitions(
       const change: UpdateFilter<RunDocument> =
         seen === 0
           ? { $set: { phase: "stopping", cancel: newCancel(request, "requested") } }
-          : { $set: { "cancel.action": request.action, "cancel.revision": seen + 1 } };
+          : { $set: upgraded(request, seen + 1) };
       return update({ ...guard("requestCancel", name), ...unchanged }, change);
     },
 
@@ -142,11 +150,24 @@ const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocume
   ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
 });
 
+/** The stronger request takes the place of the weaker one; when the first one came, and was told, stays. */
+const upgraded = (request: CancelRequest, revision: number) => ({
+  "cancel.action": request.action,
+  "cancel.revision": revision,
+  "cancel.reason": request.reason,
+  "cancel.requested_by": request.requestedBy,
+  "cancel.cause": request.causeRunId ?? null,
+});
+
+/** A run that waits until those before it are cancelled is nobody's to start. */
+const notClearing: Filter<RunDocument> = { clearing: { $ne: true } };
+
 const rollingBack = (end: RunEnd) =>
   ({
     phase: "rolling_back",
     ready: false,
     due_at: null,
+    clearing: false,
     lease: null,
     last_sequence: end.lastSequence,
     cleanup: "pending",

@@ -4,6 +4,7 @@ import type { FinishRun } from "../domain/finish-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { Run } from "../domain/run.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { Supersede } from "../domain/supersede.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ServerDocument, ServerStore } from "../storage/servers.ts";
 import type { Executor } from "./executor.ts";
@@ -18,6 +19,7 @@ export interface SweepParts {
   readonly servers: ServerStore;
   readonly finish: FinishRun;
   readonly cancels: CancelRuns;
+  readonly supersede: Pick<Supersede, "redo">;
   readonly executor: Pick<Executor, "knows">;
   readonly keeper: Pick<LeaseKeeper, "now" | "leaseEnd">;
   readonly server: string;
@@ -98,6 +100,7 @@ export function createSweep(parts: SweepParts): Sweep {
     });
     await attempt("finish ended runs", finishEndedRuns);
     await attempt("repair lost turns", repairTurns);
+    await attempt("finish double-texting", () => parts.supersede.redo(aLeaseAgo()));
     await attempt("promote waiting runs", promoteWaiting);
     await attempt("repair busy threads", () => parts.restThreads(aLeaseAgo()));
     await attempt("finish deletions", async () => {

@@ -176,6 +176,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       unfinished: narrow(() => runs.unfinished(all)),
       waiting: narrow(() => runs.waiting(all)),
       due: narrow((by: Date) => runs.due(by, all)),
+      clearing: narrow((before: Date) => runs.clearing(before, all)),
     },
     leases: { ...leases, expired: narrow(leases.expired) },
     threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns), busyWithoutTurn },
