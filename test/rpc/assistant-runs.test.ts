@@ -1,15 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CancelAction, errorReason, fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
+import {
+  CancelAction,
+  errorReason,
+  fromPayload,
+  IfNotExists,
+  type Payload,
+  type Run,
+  RunStatus,
+  toPayload,
+} from "../../src/client/index.ts";
 import { graphAssistantId } from "../../src/domain/ids.ts";
 import { around } from "../support/barrier.ts";
 import { tombstones } from "../support/dump.ts";
 import { createGates } from "../support/gates.ts";
+import type { SpecInit } from "../support/run-kit.ts";
 import { assistantGraphs, startTestApp, type TestApp } from "../support/test-app.ts";
 
 type NewAssistant = Parameters<TestApp["client"]["assistants"]["createAssistant"]>[0];
-type Spec = NonNullable<Parameters<TestApp["client"]["runs"]["createRun"]>[0]["spec"]>;
 
 let app: TestApp;
 let lookups = 0;
@@ -38,11 +47,14 @@ const configured = async (more: NewAssistant = {}) =>
 
 const newThread = async () => (await app.client.threads.createThread({})).thread!.threadId;
 
-async function run(assistantId: string, spec: Omit<Spec, "$typeName"> | object = {}) {
+async function run(assistantId: string, spec: SpecInit = {}) {
   const create = { threadId: await newThread(), spec: { input: toPayload({}), assistantId, ...spec } };
   const { run, values } = await app.client.runs.waitRun({ create });
-  return { run: run!, seen: (fromPayload(values) as { seen?: Seen } | undefined)?.seen as Seen };
+  return { run: run!, seen: seenIn(values) };
 }
+
+const seenIn = (values: Payload | undefined): Seen => (fromPayload(values) as unknown as { seen: Seen }).seen;
+const nameOf = ({ runId, threadId }: Run) => ({ runId, threadId });
 
 const whole = {
   config: { tags: ["a", "b"], recursionLimit: 11, configurable: toPayload({ tone: "warm", deep: { x: 1 }, only: 1 }) },
@@ -71,7 +83,7 @@ describe("what a node is given", () => {
     expect(seen.tags.filter((tag) => /^[abc]$/.test(tag)).sort()).toEqual(["a", "b", "c"]);
     expect(seen.recursionLimit).toBe(12);
     // The run's record says what was asked for, not what came of it.
-    const { spec } = (await app.client.runs.getRun(ended)).run!;
+    const { spec } = (await app.client.runs.getRun(nameOf(ended))).run!;
     expect(spec!.config).toMatchObject({ tags: ["b", "c"], recursionLimit: 12 });
     expect(fromPayload(spec!.config!.configurable)).toEqual({ tone: "dry", deep: { y: 2 } });
     expect(fromPayload(spec!.context)).toEqual({ deep: { y: 2 }, user: null });
@@ -93,7 +105,7 @@ describe("what a node is given", () => {
       const { run: ended, seen } = await run(assistantId);
       expect(ended).toMatchObject({ assistantId: own, assistantVersion: 1, graphId: "mirror" });
       expect([seen.configurable.assistant_id, seen.metadata.assistant_id]).toEqual([own, own]);
-      expect((await app.client.runs.getRun(ended)).run!.spec!.assistantId).toBe(assistantId);
+      expect((await app.client.runs.getRun(nameOf(ended))).run!.spec!.assistantId).toBe(assistantId);
     }
     expect(lookups).toBe(before);
     await run(await configured());
@@ -103,7 +115,7 @@ describe("what a node is given", () => {
   it("by a factory, which is called with the assistant's configuration and the run's over it", async () => {
     const config = { configurable: toPayload({ node: "below" }) };
     const assistantId = await configured({ graphId: "factory", config, context: toPayload({ tone: "dry" }) });
-    const said = async (spec: object) => {
+    const said = async (spec: SpecInit) => {
       const create = { threadId: await newThread(), spec: { input: toPayload({}), assistantId, ...spec } };
       return fromPayload((await app.client.runs.waitRun({ create })).values);
     };
@@ -142,10 +154,13 @@ describe("a run that is under way", () => {
     for (const { runId } of [running, waiting]) {
       const { run: ended, values } = await app.client.runs.joinRun({ threadId, runId });
       expect(ended).toMatchObject({ status: RunStatus.SUCCESS, assistantId, assistantVersion: 1, graphId: "mirror" });
-      const { seen } = fromPayload(values) as { seen: Seen };
-      expect(seen).toMatchObject({ context: { user: "u" }, configurable: { tone: "warm" }, recursionLimit: 11 });
+      expect(seenIn(values)).toMatchObject({
+        context: { user: "u" },
+        configurable: { tone: "warm" },
+        recursionLimit: 11,
+      });
     }
-    await app.client.runs.joinRun(after);
+    await app.client.runs.joinRun(nameOf(after));
     const gone = await app.client.runs.createRun({ threadId, spec }).catch((error) => error);
     expect([Code[gone.code], errorReason(gone)]).toEqual(["NotFound", "ASSISTANT_NOT_FOUND"]);
     gates.remove();
@@ -158,7 +173,12 @@ describe("a run that is under way", () => {
     const created = (await app.client.runs.createRun({ threadId: await newThread(), spec })).run!;
     await gates.started("look");
     const { runId, threadId } = created;
-    const { run: last } = await app.client.runs.cancelRun({ runId, threadId, action: CancelAction.ROLLBACK, wait: true });
+    const { run: last } = await app.client.runs.cancelRun({
+      runId,
+      threadId,
+      action: CancelAction.ROLLBACK,
+      wait: true,
+    });
     expect(last).toMatchObject({ assistantId, assistantVersion: 1 });
     const buried = (await tombstones(app.db)).filter(({ _id }) => _id === runId);
     expect(buried).toHaveLength(1);
@@ -168,9 +188,9 @@ describe("a run that is under way", () => {
 });
 
 describe("runs that cannot be created", () => {
-  const refusal = async (assistantId: string, spec: object = {}) => {
+  const refusal = async (assistantId: string, spec: SpecInit = {}) => {
     const threadId = randomUUID();
-    const request = { threadId, ifNotExists: 2, spec: { assistantId, input: toPayload({}), ...spec } };
+    const request = { threadId, ifNotExists: IfNotExists.CREATE, spec: { assistantId, input: toPayload({}), ...spec } };
     const error = await app.client.runs.createRun(request).then(
       () => expect.fail("it was created"),
       (error) => error,
@@ -192,7 +212,11 @@ describe("runs that cannot be created", () => {
     const broken = await configured({ graphId: "broken" });
     const former = await configured();
     await app.db.collection("assistants").updateOne({ assistant_id: former }, { $set: { graph: "former" } });
-    const unavailable = (sentence: RegExp) => ["FailedPrecondition", "GRAPH_UNAVAILABLE", expect.stringMatching(sentence)];
+    const unavailable = (sentence: RegExp) => [
+      "FailedPrecondition",
+      "GRAPH_UNAVAILABLE",
+      expect.stringMatching(sentence),
+    ];
     expect(await refusal(broken)).toEqual(unavailable(/^assistant_id: .*broken on purpose/));
     expect(await refusal(former)).toEqual(unavailable(/^assistant_id: its graph "former" is not in langgraph\.json/));
   });
@@ -201,7 +225,11 @@ describe("runs that cannot be created", () => {
     const half = "x".repeat(5_000_000);
     const assistantId = await configured({ context: toPayload({ half }) });
     expect(await refusal(assistantId, { input: toPayload({ half }) })).toEqual([
-      ...["ResourceExhausted", "INPUT_TOO_LARGE", expect.stringMatching(/^spec: .*the assistant's configuration have \d+/)],
+      ...[
+        "ResourceExhausted",
+        "INPUT_TOO_LARGE",
+        expect.stringMatching(/^spec: .*the assistant's configuration have \d+/),
+      ],
     ]);
     expect((await run(assistantId)).run.status).toBe(RunStatus.SUCCESS);
   });
