@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Assistant, AssistantFilter, AssistantName, AssistantStore, StoredAssistant } from "./assistant.ts";
+import type { Assistant, AssistantFilter, AssistantName, AssistantStore } from "./assistant.ts";
 import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } from "./assistant-page-token.ts";
 import { assistantNotFound } from "./assistants.ts";
 import { checkMetadata } from "./check-metadata.ts";
@@ -94,7 +94,8 @@ export function createReadAssistants<Drawing, Schemas>(
   };
 }
 
-const endAt = (last: Assistant): AssistantPageEnd => (last.system ? { graph: last.graph } : (last as StoredAssistant));
+const endAt = ({ graph, createdAt, assistantId }: Assistant): AssistantPageEnd =>
+  createdAt === undefined ? { graph } : { createdAt, assistantId };
 
 const sizeOf = ({ description, config, context, metadata }: Assistant): number =>
   JSON.stringify({ description, config, context, metadata }).length;
