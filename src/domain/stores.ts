@@ -76,6 +76,8 @@ export interface ThreadStore {
   enter(name: ThreadName, runId: string, options: { onlyFree: boolean }): Promise<Entry | undefined>;
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
+  /** Says that the holder, which is no run, is still at work; false when it has lost the turn. */
+  renewTurn(name: ThreadName, holder: string): Promise<boolean>;
   /** Hands the turn on; the thread stays busy. */
   passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
   /** Frees the turn, if no run was created since `n` was read. */

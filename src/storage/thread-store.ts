@@ -114,6 +114,9 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
 
     takeTurn: (name, holder) => update(name, { turn: null }, { $set: { turn: holder, status: "busy" } }),
 
+    /** Changes only when the thread was last changed. Guard: `holder` still has the turn. */
+    renewTurn: async (name, holder) => (await update(name, { turn: holder }, {})) !== undefined,
+
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
       const $set = { turn: to, status: "busy" as const, ...(state === undefined ? {} : { state }) };

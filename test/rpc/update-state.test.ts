@@ -226,7 +226,14 @@ describe("UpdateThreadState", () => {
 describe("an edit whose server stops answering", () => {
   it("writes nothing once a run may start, and leaves the thread as it was", async () => {
     const own = createHoldPoints();
-    const slow = await startTestApp({ config: { configFile: stateGraphs, leaseMs: 3_000 }, decorate: own.decorate });
+    const slow = await startTestApp({
+      config: { configFile: stateGraphs, leaseMs: 3_000 },
+      // It cannot say any more that it is at work.
+      decorate({ stores, ...parts }) {
+        const threads = { ...stores.threads, renewTurn: async () => false };
+        return own.decorate({ ...parts, stores: { ...stores, threads } });
+      },
+    });
     const kit = await createStateKit(slow);
     const { threadId } = kit;
     kit.gates.open();
@@ -265,12 +272,19 @@ describe("values that the graph does not take", () => {
 
   it("its code hangs: the edit ends, writes nothing and leaves the thread free", async () => {
     const kit = await createStateKit(app, "touchy");
+    const { threadId } = kit;
     await kit.run({ value: "fine" });
-    const before = await dump(app.db, { threadId: kit.threadId });
-    expect(await failure(kit.update({ value: "hang" }, { asNode: "first" }))).toEqual([
-      ...["FailedPrecondition", "GRAPH_UNAVAILABLE"],
-    ]);
-    expect(await dump(app.db, { threadId: kit.threadId })).toEqual(before);
+    const before = await dump(app.db, { threadId });
+    const begun = Date.now();
+    const edit = failure(kit.update({ value: "hang" }, { asNode: "first" }));
+    const holder = async () =>
+      (await app.db.collection("threads").findOne({ thread_id: threadId }))!.turn as string | null;
+    await until(async () => (await holder())?.startsWith("update ") ?? false);
+    expect(await edit).toEqual(["FailedPrecondition", "GRAPH_UNAVAILABLE"]);
+    // It was longer at work than a lease lasts, and nobody has taken the turn from it.
+    expect(Date.now() - begun).toBeGreaterThan(app.config.leaseMs);
+    expect(await app.db.collection("checkpoints").countDocuments({ thread_id: threadId, fences: /^update / })).toBe(0);
+    expect(await dump(app.db, { threadId })).toEqual(before);
     await kit.update({ value: "fine again" }, { asNode: "second" });
     expect((await kit.state()).values).toMatchObject({ value: "fine again" });
     kit.gates.remove();
