@@ -244,12 +244,14 @@ describe("an edit whose server stops answering", () => {
     await barrier.reached;
     await until(async () => (await slow.db.collection("threads").findOne({ thread_id: threadId }))!.turn === null);
     expect(await dump(slow.db, { threadId })).toEqual(before);
-    await kit.run({ steps: ["b"] });
+    // Its place in the journal is still free, as it is for a run that has just started.
     barrier.open();
     expect(await edit).toMatchObject({
       code: Code.FailedPrecondition,
       rawMessage: expect.stringMatching(/longer than the thread could be held/),
     });
+    expect(await dump(slow.db, { threadId })).toEqual(before);
+    await kit.run({ steps: ["b"] });
     expect(logOf(await kit.stateAt())).toEqual(["a", "b"]);
     expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
     kit.gates.remove();
