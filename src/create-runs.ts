@@ -279,7 +279,7 @@ export function createRuns(options: RunsOptions): Runs {
     updateState: createUpdateState({
       ...{ runs, threads, finish, findCheckpoint, graphOf, readState: stateAtEnd },
       resolveAssistant: assistants.resolve,
-      edit: createEditState({ host, journal, threads }),
+      edit: createEditState({ host, journal, threads, renewMs: config.leaseMs / 3 }),
     }),
     tail: (request) =>
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),

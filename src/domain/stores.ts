@@ -124,6 +124,8 @@ export interface ThreadStore {
   enterDelayed(name: ThreadName, options: { onlyFree: boolean; plain?: boolean }): Promise<Thread | undefined>;
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
+  /** Says that the holder, which is no run, is still at work; false when it has lost the turn. */
+  renewTurn(name: ThreadName, holder: string): Promise<boolean>;
   /** Hands the turn on; the thread stays busy. */
   passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
   /** Frees the turn, if no run was created and the time to live was not changed since they were read. */

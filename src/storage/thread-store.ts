@@ -155,6 +155,9 @@ export function createThreadStore(
     takeTurn: (name, holder) =>
       update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
+    /** Changes only when the thread was last changed. Guard: `holder` still has the turn. */
+    renewTurn: async (name, holder) => (await update(name, { turn: holder }, {})) !== undefined,
+
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
       const $set = { turn: to, status: "busy" as const, expire_at: null, ...(state === undefined ? {} : { state }) };

@@ -10,14 +10,16 @@ import type { AttemptHost } from "./attempt-host.ts";
 export interface EditStateParts {
   readonly host: Pick<AttemptHost, "inspect">;
   readonly journal: Journal;
-  readonly threads: Pick<ThreadStore, "find">;
+  readonly threads: Pick<ThreadStore, "find" | "renewTurn">;
+  /** How often to say that the holder is still at work: its graph may have to be loaded first. */
+  readonly renewMs: number;
 }
 
 /**
  * Has the inspector make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
  * journal has: an edit that has landed is done, even if its process ended before it could say so.
  */
-export function createEditState({ host, journal, threads }: EditStateParts) {
+export function createEditState({ host, journal, threads, renewMs }: EditStateParts) {
   return async (thread: Thread, holder: string, edit: StateEdit): Promise<CheckpointName> => {
     const writer = await journal.writer({
       ...{ journal: thread.journal, threadId: thread.threadId, owner: thread.owner, token: holder },
@@ -37,10 +39,14 @@ export function createEditState({ host, journal, threads }: EditStateParts) {
       },
     };
     let failure: unknown;
+    // A renewal that fails is as good as none: then the sweep takes the turn away, and fences what is written here.
+    const renewal = setInterval(() => void threads.renewTurn(thread, holder).catch(() => {}), renewMs);
     try {
       await host.inspect(port, { kind: "update", ...edit });
     } catch (error) {
       failure = error;
+    } finally {
+      clearInterval(renewal);
     }
     const { clean } = await writer.close();
     if (!clean) {

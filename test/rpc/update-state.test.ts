@@ -226,7 +226,14 @@ describe("UpdateThreadState", () => {
 describe("an edit whose server stops answering", () => {
   it("writes nothing once a run may start, and leaves the thread as it was", async () => {
     const own = createHoldPoints();
-    const slow = await startTestApp({ config: { configFile: stateGraphs, leaseMs: 3_000 }, decorate: own.decorate });
+    const slow = await startTestApp({
+      config: { configFile: stateGraphs, leaseMs: 3_000 },
+      // It cannot say any more that it is at work.
+      decorate({ stores, ...parts }) {
+        const threads = { ...stores.threads, renewTurn: async () => false };
+        return own.decorate({ ...parts, stores: { ...stores, threads } });
+      },
+    });
     const kit = await createStateKit(slow);
     const { threadId } = kit;
     kit.gates.open();
@@ -237,12 +244,14 @@ describe("an edit whose server stops answering", () => {
     await barrier.reached;
     await until(async () => (await slow.db.collection("threads").findOne({ thread_id: threadId }))!.turn === null);
     expect(await dump(slow.db, { threadId })).toEqual(before);
-    await kit.run({ steps: ["b"] });
+    // Its place in the journal is still free, as it is for a run that has just started.
     barrier.open();
     expect(await edit).toMatchObject({
       code: Code.FailedPrecondition,
       rawMessage: expect.stringMatching(/longer than the thread could be held/),
     });
+    expect(await dump(slow.db, { threadId })).toEqual(before);
+    await kit.run({ steps: ["b"] });
     expect(logOf(await kit.stateAt())).toEqual(["a", "b"]);
     expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
     kit.gates.remove();
@@ -265,12 +274,19 @@ describe("values that the graph does not take", () => {
 
   it("its code hangs: the edit ends, writes nothing and leaves the thread free", async () => {
     const kit = await createStateKit(app, "touchy");
+    const { threadId } = kit;
     await kit.run({ value: "fine" });
-    const before = await dump(app.db, { threadId: kit.threadId });
-    expect(await failure(kit.update({ value: "hang" }, { asNode: "first" }))).toEqual([
-      ...["FailedPrecondition", "GRAPH_UNAVAILABLE"],
-    ]);
-    expect(await dump(app.db, { threadId: kit.threadId })).toEqual(before);
+    const before = await dump(app.db, { threadId });
+    const begun = Date.now();
+    const edit = failure(kit.update({ value: "hang" }, { asNode: "first" }));
+    const holder = async () =>
+      (await app.db.collection("threads").findOne({ thread_id: threadId }))!.turn as string | null;
+    await until(async () => (await holder())?.startsWith("update ") ?? false);
+    expect(await edit).toEqual(["FailedPrecondition", "GRAPH_UNAVAILABLE"]);
+    // It was longer at work than a lease lasts, and nobody has taken the turn from it.
+    expect(Date.now() - begun).toBeGreaterThan(app.config.leaseMs);
+    expect(await app.db.collection("checkpoints").countDocuments({ thread_id: threadId, fences: /^update / })).toBe(0);
+    expect(await dump(app.db, { threadId })).toEqual(before);
     await kit.update({ value: "fine again" }, { asNode: "second" });
     expect((await kit.state()).values).toMatchObject({ value: "fine again" });
     kit.gates.remove();
