@@ -2,6 +2,7 @@ import type { Db, Document } from "mongodb";
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from "vitest";
 import { isDuplicateKey } from "../../src/storage/keys.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { until } from "../support/gates.ts";
 
 /** What the storage relies on, engine by engine. A new engine, or a new version of one, has to pass this first. */
 
@@ -154,3 +155,11 @@ test("no secondary unique index: a key that an update has vacated may be refused
   // MongoDB accepts it. Should a later secantusd-rs do so too, this test says so, and the rule may go.
   expect(second).toBe(inject("engine").engine === "secantusd-rs" ? "refused" : "accepted");
 });
+
+test("a document goes within a minute or two of the time that an index with expireAfterSeconds finds in it", async () => {
+  await items.createIndex({ expire_at: 1 }, { expireAfterSeconds: 0 });
+  await items.insertMany([{ _id: "over", expire_at: new Date(Date.now() - 1) }, { _id: "without" }]);
+  await items.insertOne({ _id: "later", expire_at: new Date(Date.now() + 3_600_000) });
+  await until(async () => (await items.findOne({ _id: "over" })) === null, 150_000);
+  expect(await items.countDocuments()).toBe(2);
+}, 160_000);

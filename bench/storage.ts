@@ -1,0 +1,154 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { MongoClient } from "mongodb";
+import type { Run } from "../src/domain/run.ts";
+import type { ThreadName } from "../src/domain/stores.ts";
+import { startEmbeddedDatabase } from "../src/storage/embedded/start-embedded-database.ts";
+import { toRun } from "../src/storage/run-document.ts";
+import { openStores, type Stores } from "../src/storage/stores.ts";
+import { embeddedOptions } from "../test/support/embedded-options.ts";
+import { type Load, loadRuns, runId, servers, syntheticRun, threadId } from "../test/support/synthetic-load.ts";
+
+/** What the stores take at different sizes of the database. See README.md beside this file. */
+const sizes = [1_000, 10_000, 100_000] as const;
+const owner = "";
+const page = { limit: 21 };
+const liveRuns = 400;
+
+interface Bench {
+  readonly stores: Stores;
+  readonly load: Load;
+  readonly now: number;
+  /** An old run; another one each time. */
+  readonly anOld: () => Run;
+  readonly aThread: () => ThreadName;
+}
+
+type Operation = readonly [name: string, run: (bench: Bench) => Promise<unknown>];
+
+/** Where the fiftieth page of twenty begins. */
+const fiftieth = ({ load, now }: Bench) => ({ limit: 21, after: toRun(syntheticRun(load.runs - 1_000, load, now)) });
+
+const operations: readonly Operation[] = [
+  [
+    "CreateRun: enter a thread, insert a run",
+    async ({ stores, aThread }) => {
+      const name = { ...aThread(), runId: randomUUID() };
+      const { thread } = (await stores.threads.enter(name, name.runId, { onlyFree: false }))!;
+      await stores.runs.insert({ ...template, ...name, n: thread.n, createdAt: new Date() }, { ready: false });
+    },
+  ],
+  ["GetRun", ({ stores, anOld }) => stores.runs.find(anOld())],
+  ["ListRuns, first page", ({ stores }) => stores.runs.list({ owner }, page)],
+  ["ListRuns, page 50", (bench) => bench.stores.runs.list({ owner }, fiftieth(bench))],
+  ["ListRuns, of a thread", ({ stores, aThread }) => stores.runs.list(aThread(), page)],
+  ["ListRuns, SUCCESS", ({ stores }) => stores.runs.list({ owner, statuses: ["success"] }, page)],
+  ["ListRuns, TIMEOUT", ({ stores }) => stores.runs.list({ owner, statuses: ["timeout"] }, page)],
+  [
+    "ListRuns, one run in 50 by metadata",
+    ({ stores }) => stores.runs.list({ owner, metadata: { user: "user-7" } }, page),
+  ],
+  ["live runs", ({ stores }) => stores.runs.live({ owner, status: "all" }, 1_000)],
+  ["live runs of a thread", ({ stores, aThread }) => stores.runs.live({ ...aThread(), status: "all" }, 1_000)],
+  ["the scheduler's look: ready", ({ stores }) => stores.runs.ready(32)],
+  ["next waiting run of a thread", ({ stores, aThread }) => stores.runs.nextWaiting(aThread())],
+  ["last started run of a thread", ({ stores, aThread }) => stores.runs.lastStarted(aThread())],
+  ["heartbeat: renew 50 leases", ({ stores }) => stores.leases.renew(servers[0], new Date(Date.now() + 86_400_000))],
+  ["heartbeat: held leases", ({ stores }) => stores.leases.held(servers[0])],
+  ["poll: 32 waited for", ({ stores, load }) => stores.runs.findMany(newest(load, 32))],
+  ["sweep: expired leases", ({ stores }) => stores.leases.expired(new Date(), [])],
+  ["sweep: unfinished ends", ({ stores }) => stores.runs.unfinished(1_000)],
+  ["sweep: waiting runs", ({ stores }) => stores.runs.waiting(1_000)],
+  ["sweep: held turns", ({ stores }) => stores.threads.heldTurns(new Date())],
+  ["sweep: deletions", ({ stores }) => stores.threads.removing()],
+  ["retention: events, records, threads", ({ stores, now }) => retention(stores, new Date(now))],
+];
+
+const newest = ({ runs, threads }: Load, count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    owner,
+    threadId: threadId((runs - 1 - i) % threads),
+    runId: runId(runs - 1 - i),
+  }));
+
+const retention = ({ runs, threads }: Stores, now: Date) =>
+  Promise.all([runs.eventsDue(now, 100), runs.recordsDue(now, 100), threads.expired(now, 100)]);
+
+/** What a new run has besides its names. */
+const {
+  runId: _,
+  threadId: __,
+  ...template
+} = toRun(syntheticRun(98, { runs: 100, threads: 10, liveRuns: 2, journals: 0 }, 0));
+
+interface Measured {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** For a second and a half at most, and at least five times. */
+async function measure(what: () => Promise<unknown>): Promise<Measured> {
+  await what();
+  const times: number[] = [];
+  for (
+    const start = performance.now();
+    times.length < 5 || (times.length < 100 && performance.now() - start < 1_500);
+  ) {
+    const began = performance.now();
+    await what();
+    times.push(performance.now() - began);
+  }
+  times.sort((a, b) => a - b);
+  return { p50: times[Math.floor(times.length / 2)]!, p99: times[Math.ceil(times.length * 0.99) - 1]! };
+}
+
+const dataDir = await mkdtemp(join(tmpdir(), "reins-bench-"));
+const engine = await startEmbeddedDatabase(embeddedOptions(dataDir));
+const client = new MongoClient(engine.uri, {
+  maxPoolSize: engine.maxPoolSize,
+  writeConcern: { w: "majority", journal: true },
+});
+const results = new Map<string, Measured[]>();
+try {
+  const { version } = await client.db("admin").command({ buildInfo: 1 });
+  const [cpu] = cpus();
+  console.log(`${cpus().length} × ${cpu?.model}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, Node ${process.version}`);
+  console.log(`${engine.engine}, which answers as MongoDB ${version}; ${engine.maxPoolSize} connections\n`);
+  for (const runs of sizes) {
+    const load: Load = { runs, threads: runs / 10, liveRuns, journals: 0 };
+    const [db, now] = [client.db(`bench_${runs}`), Date.now()];
+    const stores = await openStores(db);
+    const { runs: loaded } = await loadRuns(db, load, now);
+    console.log(`loaded ${loaded!.count} runs in ${(loaded!.ms / 1000).toFixed(1)} s`);
+    let turn = 0;
+    const next = () => {
+      turn += 7919;
+      return turn % (runs - liveRuns);
+    };
+    const bench: Bench = {
+      ...{ stores, load, now },
+      anOld: () => toRun(syntheticRun(next(), load, now)),
+      aThread: () => ({ owner, threadId: threadId(next() % load.threads) }),
+    };
+    for (const [name, run] of operations) {
+      results.set(name, [...(results.get(name) ?? []), await measure(() => run(bench))]);
+    }
+    await db.dropDatabase();
+  }
+} finally {
+  await client.close();
+  await engine.stop();
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+const cell = (text: string) => text.padStart(16);
+console.log(
+  `\nmilliseconds (p50 / p99)${" ".repeat(16)}${sizes.map((size) => cell(`${size} runs`)).join("")}${cell("flat")}`,
+);
+for (const [name, measured] of results) {
+  const cells = measured.map(({ p50, p99 }) => cell(`${p50.toFixed(1)} / ${p99.toFixed(1)}`));
+  const flat = measured.at(-1)!.p50 / measured[0]!.p50;
+  console.log(`${name.padEnd(40)}${cells.join("")}${cell(`${flat.toFixed(1)} ×`)}`);
+}
