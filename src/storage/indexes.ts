@@ -31,6 +31,12 @@ export const indexes: readonly Index[] = [
   },
   {
     collection: "runs",
+    name: "runs_by_metadata",
+    key: { tokens: 1, created_at: -1, _id: -1 },
+    serves: "list by metadata",
+  },
+  {
+    collection: "runs",
     name: "thread_runs",
     key: { thread_id: 1, n: -1 },
     serves: "next waiting and last started run of a thread",

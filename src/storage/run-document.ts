@@ -1,4 +1,5 @@
 import type { Cancellation, Lease, Run, RunName } from "../domain/run.ts";
+import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -33,6 +34,8 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
+  /** What the run is found by: see domain/search-tokens.ts. */
+  tokens: string[];
 }
 
 export interface CancelDocument {
@@ -129,5 +132,6 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     parent: run.parent ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
+    tokens: metadataTokens(run.owner, run.spec.metadata),
   };
 }

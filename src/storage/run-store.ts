@@ -1,5 +1,6 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName, RunSpec } from "../domain/run.ts";
+import { filterTokens } from "../domain/search-tokens.ts";
 import type { RunStore } from "../domain/stores.ts";
 import type { RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
@@ -46,21 +47,20 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       return docs.map(toRun);
     },
 
-    /** Index: thread_runs_by_time, or runs_by_time. */
+    /** Index: runs_by_metadata, thread_runs_by_time or runs_by_time. */
     list(filter, { limit, after }) {
+      const tokens = filterTokens(filter.owner, filter.metadata);
       const query: Filter<RunDocument> = {
-        owner: filter.owner,
+        // The owner is in the tokens, too; named beside them, the embedded engine would walk all of the owner's runs.
+        ...(tokens.length > 0 ? { tokens: { $all: tokens } } : { owner: filter.owner }),
         ...inThread(filter),
         // A run that is being rolled back stays visible until it is gone; a forbidden id has no status.
         status: filter.statuses?.length ? { $in: [...filter.statuses] } : { $exists: true },
       };
-      for (const [field, value] of Object.entries(filter.metadata ?? {})) {
-        // Named, so that a value never reads as an operator; null alone would also match what is not there.
-        (query as Record<string, unknown>)[`spec.metadata.${field}`] = { $eq: value, $exists: true };
-      }
       if (after) {
-        const afterKey = key(filter.owner, after.runId);
-        query.$or = [{ created_at: { $lt: after.createdAt } }, { created_at: after.createdAt, _id: { $lt: afterKey } }];
+        // The first condition says where to begin in the index.
+        query.created_at = { $lte: after.createdAt };
+        query.$or = [{ created_at: { $lt: after.createdAt } }, { _id: { $lt: key(filter.owner, after.runId) } }];
       }
       return list(query, { created_at: -1, _id: -1 }, limit);
     },
@@ -101,7 +101,7 @@ export function createRunStore({ runs, tombstones }: Collections): RunStore {
       const rolledBack = { ...end, status: "interrupted", phase: "over", cleanup: null } as const;
       const last = doc.phase === "over" ? doc : { ...doc, ...rolledBack };
       try {
-        await tombstones.insertOne({ ...last, spec: withoutPayloads(doc.spec), buried_at: now });
+        await tombstones.insertOne({ ...last, spec: withoutPayloads(doc.spec), tokens: [], buried_at: now });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
