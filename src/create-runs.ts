@@ -3,14 +3,19 @@ import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
 import { createResolveAssistant } from "./domain/assistants.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
+import { type CopyThread, createCopyThread } from "./domain/copy-thread.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
+import { createHoldTurn } from "./domain/hold-turn.ts";
+import { createPruneThreads, type PruneThreads } from "./domain/prune-threads.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
-import type { Thread } from "./domain/thread.ts";
+import { createSearchThreads, type SearchThreads } from "./domain/search-threads.ts";
+import type { RememberedState, Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, type Removal } from "./domain/threads.ts";
+import { createUpdateThread, type UpdateThread } from "./domain/update-thread.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
 import { createEventHub } from "./stream/event-hub.ts";
@@ -42,6 +47,10 @@ export interface RunsOptions extends AppParts {
 export interface Runs {
   readonly server: string;
   readonly createThread: CreateThread;
+  readonly updateThread: UpdateThread;
+  readonly searchThreads: SearchThreads;
+  readonly copyThread: CopyThread;
+  readonly pruneThreads: PruneThreads;
   readonly createRun: CreateRun;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
@@ -91,6 +100,14 @@ export function createRuns(options: RunsOptions): Runs {
     const report = await stateIfReadable(thread, graph);
     return report && toState(report);
   };
+
+  /** What is to be remembered of the thread; null without a checkpoint, undefined when it cannot be read. */
+  async function whereItStands(thread: Thread): Promise<RememberedState | null | undefined> {
+    const last = (await runs.lastStarted(thread)) ?? thread.state;
+    const state = last && (await stateAtEnd(thread, last.graph));
+    if (last && !state) return undefined;
+    return state?.checkpointId === undefined ? null : { ...state, n: last!.n, graph: last!.graph };
+  }
 
   const data = {
     removeCheckpoints: (thread: Thread, run: Run) => journal.deleteRun(thread.journal, run.runId),
@@ -183,16 +200,21 @@ export function createRuns(options: RunsOptions): Runs {
   const createThread = createCreateThread(threads);
   const checkpointExists = (thread: Thread, checkpointId: string) =>
     journal.checkpointExists(thread.journal, checkpointId);
-  const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
+  const removal = createRemoval({
+    ...{ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait },
+    keepTurnMs: config.leaseMs / 3,
+  });
+  const holdTurn = createHoldTurn({ runs, threads, finish, leaseMs: config.leaseMs });
+  const journals = {
+    copy: (from: Thread, to: Thread, check: () => Promise<void>) => journal.copy(from.journal, to, check),
+    keepCopy: (to: Thread) => journal.keepCopy(to.journal),
+    discardCopy: (to: Thread) => journal.discardCopy(to.journal),
+  };
+  const keepLatest = (thread: Thread, check: () => Promise<void>) => journal.keepLatest(thread.journal, check);
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
-    async readState(thread) {
-      const last = await runs.lastStarted(thread);
-      const state = last && (await stateAtEnd(thread, last.graph));
-      if (last && !state) return undefined;
-      return state?.checkpointId === undefined ? null : { ...state, n: last!.n, graph: last!.graph };
-    },
+    readState: whereItStands,
     presenceOf: (other) =>
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
@@ -203,6 +225,10 @@ export function createRuns(options: RunsOptions): Runs {
 
   return {
     ...{ server, createThread, cancels, removal, outcomes },
+    updateThread: createUpdateThread(threads),
+    searchThreads: createSearchThreads(threads),
+    copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
+    pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
     createRun: createCreateRun({
       ...{ runs, threads, finish, createThread, checkpointExists },
       resolveAssistant: createResolveAssistant(options.reports),

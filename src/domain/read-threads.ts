@@ -47,8 +47,8 @@ export function createReadThreads<State>(parts: ReadThreadsParts<State>): ReadTh
     );
   }
 
-  /** The graph that the thread's checkpoints belong to: that of the last run that started. */
-  const graphOf = async (thread: Thread) => (await parts.runs.lastStarted(thread))?.graph;
+  /** The graph that the thread's checkpoints belong to: that of the last run that started. A copy has had none. */
+  const graphOf = async (thread: Thread) => (await parts.runs.lastStarted(thread))?.graph ?? thread.state?.graph;
 
   return {
     get,

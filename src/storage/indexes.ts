@@ -64,6 +64,37 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: tombstoneSeconds },
   },
   { collection: "tombstones", name: "tombstones_of_thread", key: { thread_id: 1 }, serves: "deletion of a thread" },
+  {
+    collection: "threads",
+    name: "threads_by_metadata",
+    key: { metadata_tokens: 1, created_at: -1, _id: -1 },
+    serves: "search by metadata",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_values",
+    key: { value_tokens: 1, created_at: -1, _id: -1 },
+    serves: "search by values",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_time",
+    key: { owner: 1, created_at: -1, _id: -1 },
+    serves: "search in order of creation",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_change",
+    key: { owner: 1, updated_at: -1, _id: -1 },
+    serves: "search in order of change",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_status",
+    key: { owner: 1, status: 1, _id: 1 },
+    serves: "search in order of status, and by status",
+  },
+  { collection: "threads", name: "threads_by_id", key: { owner: 1, _id: 1 }, serves: "search in order of ids" },
   { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
   { collection: "threads", name: "removing_threads", key: { removing: 1 }, serves: "deletions to be finished" },
   {

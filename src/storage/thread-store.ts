@@ -1,10 +1,12 @@
 import type { Filter, UpdateFilter } from "mongodb";
+import { metadataTokens, valueTokens } from "../domain/search-tokens.ts";
 import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
+import { createThreadSearch } from "./thread-search.ts";
 
 export interface ThreadDocument {
   /** The thread's key: what the collection is sharded by. */
@@ -22,6 +24,11 @@ export interface ThreadDocument {
   created_at: Date;
   updated_at: Date;
   ttl_ms: number | null;
+  /** Counts the changes of the metadata. */
+  metadata_revision: number;
+  /** What the thread is found by: see domain/search-tokens.ts. Two arrays, so that each is written with what it is of. */
+  metadata_tokens: string[];
+  value_tokens: string[];
   temporary: boolean;
   removing: boolean;
 }
@@ -43,6 +50,22 @@ function toThread(doc: ThreadDocument): Thread {
     temporary: doc.temporary,
     removing: doc.removing,
   };
+}
+
+/** The metadata with what it is found by. */
+const ofMetadata = ({ owner }: ThreadName, metadata: Thread["metadata"]) => ({
+  metadata: { ...metadata },
+  metadata_tokens: metadataTokens(owner, metadata),
+});
+
+/** The state with what its values are found by; nothing of both when it has not changed. */
+function ofState({ owner }: ThreadName, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
+function ofState(
+  { owner }: ThreadName,
+  state: RememberedState | null | undefined,
+): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
+function ofState({ owner }: ThreadName, state: RememberedState | null | undefined) {
+  return state === undefined ? {} : { state, value_tokens: valueTokens(owner, state?.values) };
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
@@ -68,13 +91,14 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
           journal: thread.journal,
           n: 0,
           turn: null,
-          status: "idle",
-          metadata: { ...thread.metadata },
-          state: null,
+          status: thread.status,
+          ...ofMetadata(thread, thread.metadata),
+          ...ofState(thread, thread.state ?? null),
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,
           ttl_ms: thread.ttlMs ?? null,
+          metadata_revision: 0,
           temporary: thread.temporary,
           removing: false,
         });
@@ -112,21 +136,43 @@ export function createThreadStore({ threads }: Pick<Collections, "threads">): Th
       }
     },
 
+    ...createThreadSearch(threads, toThread),
+
+    /** Guard: the metadata as it was read, and not being removed. */
+    async change(name, change, ttlMs) {
+      for (;;) {
+        const there = await threads.findOne({ _id: threadKey(name), removing: false });
+        if (!there) return undefined;
+        const metadata_revision = there.metadata_revision + 1;
+        const $set = { metadata_revision, ...ofMetadata(name, change(there.metadata)) };
+        const changed = await update(
+          name,
+          { metadata_revision: there.metadata_revision, removing: false },
+          { $set: { ...$set, ...(ttlMs === undefined ? {} : { ttl_ms: ttlMs }) } },
+        );
+        if (changed) return changed;
+      }
+    },
+
+    /** Guard: the holder has the turn, and the thread is not being removed. */
+    keepTurn: async (name, holder) => (await update(name, { turn: holder, removing: false }, {})) !== undefined,
+
     takeTurn: (name, holder) => update(name, { turn: null }, { $set: { turn: holder, status: "busy" } }),
 
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
-      const $set = { turn: to, status: "busy" as const, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: to, status: "busy" as const, ...ofState(name, state) };
       return (await update(name, { turn: from }, { $set })) !== undefined;
     },
 
     /** Guard: `from` still has the turn and no run was created since `n` was read. */
     async freeTurn(name, from, n, { status, error, state }) {
-      const $set = { turn: null, status, error: error ?? null, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: null, status, error: error ?? null, ...ofState(name, state) };
       return (await update(name, { turn: from, n }, { $set })) !== undefined;
     },
 
-    markRemoving: (name) => update(name, {}, { $set: { removing: true } }),
+    markRemoving: (name, { onlyFree } = { onlyFree: false }) =>
+      update(name, onlyFree ? { turn: null } : {}, { $set: { removing: true } }),
 
     async remove(name) {
       await threads.deleteOne({ _id: threadKey(name) });

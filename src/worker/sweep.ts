@@ -1,6 +1,7 @@
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
+import { isRun } from "../domain/hold-turn.ts";
 import { newId } from "../domain/ids.ts";
 import type { Run } from "../domain/run.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
@@ -146,7 +147,7 @@ export function createSweep(parts: SweepParts): Sweep {
       const run = await runs.find(holder);
       if (run?.phase === "waiting") await runs.markReady(holder);
       else if (run?.phase === "over" && !run.cleanupPending) await parts.finish.releaseTurn(thread, holder.runId);
-      else if (!run && (await neverStored(holder))) {
+      else if (!run && (!isRun(holder.runId) || (await neverStored(holder)))) {
         // It may have been a deletion, which has removed the last checkpoint.
         await parts.finish.releaseTurn(thread, holder.runId, { state: await parts.readState(thread) });
       }
