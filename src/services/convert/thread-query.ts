@@ -1,3 +1,4 @@
+import type { ThreadStatus } from "../../../gen/reins/v1/thread_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_service_pb.ts";
 import type { ThreadFilter, ThreadOrder } from "../../domain/stores.ts";
 import { nameOf } from "./spec.ts";
@@ -15,11 +16,17 @@ export const fromThreadOrder = (by: pb.ThreadSortBy, order: pb.SortOrder): Threa
   descending: order !== pb.SortOrder.ASCENDING,
 });
 
-/** Lists and objects that are empty say nothing. */
+/** What is empty says nothing, and is the same as what is absent. */
 export const fromThreadFilter = (owner: string, filter: pb.ThreadFilter | undefined): ThreadFilter => ({
   owner,
-  threadIds: filter?.threadIds.map((id) => id.toLowerCase()),
-  metadata: filter?.metadata,
-  values: filter?.values,
-  statuses: filter?.statuses.map((status) => nameOf(threadStatusNumbers, status)).filter((one) => one !== undefined),
+  threadIds: unlessEmpty(filter?.threadIds.map((id) => id.toLowerCase())),
+  metadata: unlessEmpty(filter?.metadata),
+  values: unlessEmpty(filter?.values),
+  statuses: unlessEmpty(fromStatuses(filter?.statuses ?? [])),
 });
+
+const fromStatuses = (values: readonly ThreadStatus[]) =>
+  values.map((value) => nameOf(threadStatusNumbers, value)).filter((status) => status !== undefined);
+
+const unlessEmpty = <T extends object>(all: T | undefined): T | undefined =>
+  all && Object.keys(all).length > 0 ? all : undefined;
