@@ -5,20 +5,25 @@ import { type Assistants, createAssistants } from "./create-assistants.ts";
 import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
+import { type CopyThread, createCopyThread } from "./domain/copy-thread.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
+import { createHoldTurn } from "./domain/hold-turn.ts";
 import { createJoinOrder } from "./domain/join-order.ts";
+import { createPruneThreads, type PruneThreads } from "./domain/prune-threads.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads, type StateQuery } from "./domain/read-threads.ts";
 import { createRequestIds, type RequestIds } from "./domain/request-ids.ts";
 import { createRestThreads } from "./domain/rest-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import { createRunLimits } from "./domain/run-limits.ts";
+import { createSearchThreads, type SearchThreads } from "./domain/search-threads.ts";
 import { createSupersede } from "./domain/supersede.ts";
-import type { Thread } from "./domain/thread.ts";
+import type { RememberedState, Thread } from "./domain/thread.ts";
 import { type CreateThread, createCreateThread, createRemoval, ifMerely, type Removal } from "./domain/threads.ts";
 import { createUpdateState, type UpdateState } from "./domain/update-state.ts";
+import { createUpdateThread, type UpdateThread } from "./domain/update-thread.ts";
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
 import type { Attachment } from "./stream/attachment.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
@@ -56,6 +61,10 @@ export interface Runs {
   readonly server: string;
   readonly assistants: Assistants;
   readonly createThread: CreateThread;
+  readonly updateThread: UpdateThread;
+  readonly searchThreads: SearchThreads;
+  readonly copyThread: CopyThread;
+  readonly pruneThreads: PruneThreads;
   readonly createRun: CreateRun;
   readonly requestIds: RequestIds;
   readonly cancels: CancelRuns;
@@ -110,6 +119,15 @@ export function createRuns(options: RunsOptions): Runs {
     const report = await stateIfReadable(thread, graph);
     return report && toState(report);
   };
+
+  /** What is to be remembered of the thread; null without a checkpoint, undefined when it cannot be read. */
+  async function whereItStands(thread: Thread): Promise<RememberedState | null | undefined> {
+    const graph = await graphOf(thread);
+    const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
+    if (graph !== undefined && !state) return undefined;
+    const n = (await runs.lastStarted(thread))?.n ?? thread.state?.n ?? thread.n;
+    return state?.checkpointId === undefined ? null : { ...state, n, graph: graph! };
+  }
 
   const data = {
     removeCheckpoints: (thread: Thread, run: Run) => journal.deleteRun(thread.journal, run.runId),
@@ -220,7 +238,17 @@ export function createRuns(options: RunsOptions): Runs {
   const assistants = createAssistants(options);
   const findCheckpoint: FindCheckpoint = (thread, name) => journal.checkpoint(thread.journal, name);
   const graphOf = createGraphOf(runs, findCheckpoint);
-  const removal = createRemoval({ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait });
+  const removal = createRemoval({
+    ...{ runs, threads, cancels, finish, data, readState: stateAtEnd, wait: outcomes.wait },
+    keepTurnMs: config.leaseMs / 3,
+  });
+  const holdTurn = createHoldTurn({ runs, threads, finish, leaseMs: config.leaseMs });
+  const journals = {
+    copy: (from: Thread, to: Thread, check: () => Promise<void>) => journal.copy(from.journal, to, check),
+    keepCopy: (to: Thread) => journal.keepCopy(to.journal),
+    discardCopy: (to: Thread) => journal.discardCopy(to.journal),
+  };
+  const keepLatest = (thread: Thread, check: () => Promise<void>) => journal.keepLatest(thread.journal, check);
   const temporaryThreads = createTemporaryThreads({
     ...{ runs, threads, server },
     servers: async () => (await servers.others(server)).map(({ _id }) => _id),
@@ -233,13 +261,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ fence, settle, newestCheckpoint, supersede },
     fenceHolder: (thread, holder) => journal.fence(thread.journal, holder, thread),
     ...{ joinOrder: order.join, restThreads: createRestThreads({ runs, threads, finish }) },
-    async readState(thread) {
-      const graph = await graphOf(thread);
-      const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
-      if (graph !== undefined && !state) return undefined;
-      const n = (await runs.lastStarted(thread))?.n ?? thread.state?.n ?? thread.n;
-      return state?.checkpointId === undefined ? null : { ...state, n, graph: graph! };
-    },
+    readState: whereItStands,
     presenceOf: (other) =>
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
@@ -270,6 +292,10 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ server, assistants, createThread, cancels, removal, outcomes },
     ...{ createRun: requestIds.createRun, requestIds },
     openAttachment: temporaryThreads.open,
+    updateThread: createUpdateThread(threads, config.maxMetadataBytes),
+    searchThreads: createSearchThreads(threads),
+    copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
+    pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },

@@ -23,7 +23,8 @@ export const toCheckpointRecord = (entry: CheckpointEntry): CheckpointRecord => 
   values: Object.fromEntries(entry.values.map((value) => [value.channel, toChannelValue(value)])),
 });
 
-export const metadataFields = (entry: CheckpointEntry): Record<string, unknown> => JSON.parse(entry.fields);
+export const metadataFields = (entry: Pick<CheckpointEntry, "fields">): Record<string, unknown> =>
+  JSON.parse(entry.fields);
 
 export const toWriteEntry = (record: PendingWriteRecord): WriteEntry => ({
   ns: record.namespace,

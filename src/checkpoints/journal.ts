@@ -1,4 +1,5 @@
 import { JournalCollection, type JournalDatabase } from "../storage/journal.ts";
+import { copySlots, dropSlots, keepSlots } from "../storage/journal-copies.ts";
 import { anyToken } from "../storage/journal-documents.ts";
 import { JournalQueries } from "../storage/journal-queries.ts";
 import { key } from "../storage/keys.ts";
@@ -6,6 +7,7 @@ import { deleteRunFromJournal } from "./journal-deletion.ts";
 import { metadataFields } from "./journal-entries.ts";
 import { fenceJournal } from "./journal-fence.ts";
 import type { JournalPort } from "./journal-port.ts";
+import { pruneJournal } from "./journal-pruning.ts";
 import { createJournalReader } from "./journal-reader.ts";
 import { type JournalWriter, openJournalWriter, type WriterOptions } from "./journal-writer.ts";
 
@@ -31,6 +33,14 @@ export interface Journal {
   newest(journal: string): Promise<{ slot: number; checkpointId: string } | undefined>;
   /** See {@link deleteRunFromJournal}: for rollback and for DeleteRun. Repeatable. */
   deleteRun(journal: string, runId: string): Promise<void>;
+  /** See {@link copySlots}. Nobody may know the new journal yet. `check` is asked before each write. */
+  copy(journal: string, to: ThreadOfJournal & { readonly journal: string }, check: () => Promise<void>): Promise<void>;
+  /** Of a copy: it no longer expires. */
+  keepCopy(journal: string): Promise<void>;
+  /** Of a copy that no thread has. */
+  discardCopy(journal: string): Promise<void>;
+  /** See {@link pruneJournal}. */
+  keepLatest(journal: string, check: () => Promise<void>): Promise<void>;
   /** Of a thread that is deleted. No writer can add to it afterwards. Repeatable. */
   deleteJournal(journal: string): Promise<void>;
 }
@@ -89,6 +99,11 @@ export function createJournal(db: JournalDatabase): Journal {
       return placed && { slot: placed.slot, checkpointId: placed.entry.id };
     },
     deleteRun: (journal, runId) => deleteRunFromJournal(collection, journal, runId),
+    copy: (from, { journal, owner, threadId }, check) =>
+      copySlots(collection, from, { journal, owner, thread_id: key(owner, threadId) }, check),
+    keepCopy: (journal) => keepSlots(collection, journal),
+    discardCopy: (journal) => dropSlots(collection, journal),
+    keepLatest: (journal, check) => pruneJournal(collection, journal, check),
     async deleteJournal(journal) {
       // The gate comes first and the emptied slots stay for a day, so a writer that has been asleep finds no free slot. One
       // that sleeps longer writes into a journal whose name nobody knows.

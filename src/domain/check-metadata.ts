@@ -9,6 +9,9 @@ export const defaultMetadataBytes = 64 * 1024;
 /** The database takes documents of 100 levels, and the metadata stands some levels deep in its own. */
 const maxDepth = 64;
 
+/** Each field is found by a token of its own (see search-tokens.ts). A list is one field, whatever it holds. */
+const maxFields = 1000;
+
 /** Throws INVALID_FIELD or INPUT_TOO_LARGE for metadata that cannot be stored, or that could not be read as JSON again. */
 export function checkMetadata(
   metadata: Readonly<Record<string, unknown>>,
@@ -18,6 +21,13 @@ export function checkMetadata(
   checkValue(metadata, field, 1);
   const bytes = Buffer.byteLength(JSON.stringify(metadata));
   if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
+  const fields = countFields(metadata);
+  if (fields > maxFields) throw invalid(field, `has ${fields} fields; at most ${maxFields} are allowed`);
+}
+
+function countFields(value: unknown): number {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return 0;
+  return Object.values(value).reduce<number>((sum, inner) => sum + 1 + countFields(inner), 0);
 }
 
 function checkValue(value: unknown, field: string, depth: number): void {

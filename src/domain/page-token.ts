@@ -1,33 +1,35 @@
 import { createHash } from "node:crypto";
 import { DomainError } from "./errors.ts";
-import type { RunFilter, RunPosition } from "./stores.ts";
 
 /**
- * A page token is opaque to clients. It holds where the page ended and a hash of the filters, so that a token is not used
- * with others by mistake.
+ * A page token is opaque to clients. It holds where the page ended (what it is sorted by and the id of its last item) and a
+ * hash of the query (filters and order), so that a token is not used with another by mistake.
  */
-export function pageToken(position: RunPosition, filter: RunFilter): string {
-  const parts = [position.createdAt.getTime(), position.runId, hash(filter)];
-  return Buffer.from(JSON.stringify(parts)).toString("base64url");
-}
+export const pageToken = (position: PagePosition, query: object): string =>
+  Buffer.from(JSON.stringify([...position, hash(query)])).toString("base64url");
 
-/** Throws INVALID_PAGE_TOKEN for anything but a token that was given out for these filters. */
-export function readPageToken(token: string, filter: RunFilter): RunPosition | undefined {
+export type PagePosition = readonly [sortedBy: number | string, id: string];
+
+/**
+ * Throws INVALID_PAGE_TOKEN for anything but a token that was given out for this query. `sortedBy`: what the order's values
+ * are.
+ */
+export function readPageToken(token: string, query: object, sortedBy: "number"): [number, string] | undefined;
+export function readPageToken(token: string, query: object, sortedBy: "string"): [string, string] | undefined;
+export function readPageToken(token: string, query: object, sortedBy: string): PagePosition | undefined {
   if (token === "") return undefined;
   try {
-    const [time, runId, filterHash] = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    if (typeof time === "number" && typeof runId === "string" && filterHash === hash(filter)) {
-      return { createdAt: new Date(time), runId };
-    }
+    const [value, id, queryHash] = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+    if (typeof value === sortedBy && typeof id === "string" && queryHash === hash(query)) return [value, id];
   } catch {
     // Not one of ours.
   }
   throw new DomainError(
     "INVALID_PAGE_TOKEN",
-    "page_token: must be the next_page_token of an answer to the same filters, or empty for the first page",
+    "page_token: must be the next_page_token of an answer to the same filters and order, or empty for the first page",
     { metadata: { field: "page_token" } },
   );
 }
 
-const hash = (filter: RunFilter): string =>
-  createHash("sha256").update(JSON.stringify(filter)).digest("base64url").slice(0, 16);
+const hash = (query: object): string =>
+  createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 16);

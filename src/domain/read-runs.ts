@@ -1,5 +1,5 @@
 import { runNotFound } from "./cancel-runs.ts";
-import { checkMetadata, invalid } from "./check-metadata.ts";
+import { checkMetadata } from "./check-metadata.ts";
 import type { StateAtEnd } from "./finish-run.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import type { Json, Run, RunName } from "./run.ts";
@@ -47,18 +47,16 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
     },
 
     async list(filter, { size, token }) {
-      const bad = Object.keys(filter.metadata ?? {}).find((field) => field === "" || /[.$\0]/.test(field));
-      if (bad !== undefined)
-        throw invalid("metadata", `the field "${bad}" cannot be searched; names hold no "." or "$"`);
       checkMetadata(filter.metadata ?? {}, "metadata");
-      const after = readPageToken(token, filter);
+      const position = readPageToken(token, filter, "number");
+      const after = position && { createdAt: new Date(position[0]), runId: position[1] };
       const { owner, threadId } = filter;
       if (threadId !== undefined && !(await threads.find({ owner, threadId }))) throw threadNotFound(threadId);
       const limit = size || defaultPageSize;
       const found = await runs.list(filter, { limit: limit + 1, after });
       const page = found.slice(0, limit);
       const more = found.length > limit ? page.at(-1) : undefined;
-      return { runs: page, nextPageToken: more ? pageToken(more, filter) : "" };
+      return { runs: page, nextPageToken: more ? pageToken([more.createdAt.getTime(), more.runId], filter) : "" };
     },
 
     live: (filter, limit) => runs.live(filter, limit),

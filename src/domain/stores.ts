@@ -1,3 +1,4 @@
+import type { PagePosition } from "./page-token.ts";
 import type { Json, Lease, Requester, Run, RunError, RunName } from "./run.ts";
 import type { RememberedState, Thread } from "./thread.ts";
 import type { CancelAction, CancelOutcome, RunStatus, ThreadStatus } from "./transitions.ts";
@@ -122,10 +123,22 @@ export interface ThreadStore {
   enter(name: ThreadName, runId: string, options: { onlyFree: boolean; plain?: boolean }): Promise<Entry | undefined>;
   /** The same for a delayed run: a number for the time being, and never the turn. `onlyFree`: undefined on a busy thread. */
   enterDelayed(name: ThreadName, options: { onlyFree: boolean; plain?: boolean }): Promise<Thread | undefined>;
+  /** Newest, or as the order says. Threads that are being removed are left out. */
+  search(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }): Promise<Thread[]>;
+  count(filter: ThreadFilter): Promise<number>;
+  /**
+   * Puts what `change` makes of the metadata in its place, and the time to be kept unless that is undefined (null: for
+   * ever). Concurrent changes come one after the other. Undefined when there is no such thread, or it is being removed.
+   */
+  change(
+    name: ThreadName,
+    change: (metadata: Thread["metadata"]) => Thread["metadata"],
+    ttlMs: number | null | undefined,
+  ): Promise<Thread | undefined>;
+  /** Shows that the holder of the turn is at work; false when it has lost the turn, or the thread is being removed. */
+  keepTurn(name: ThreadName, holder: string): Promise<boolean>;
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
-  /** Says that the holder, which is no run, is still at work; false when it has lost the turn. */
-  renewTurn(name: ThreadName, holder: string): Promise<boolean>;
   /** Hands the turn on; the thread stays busy. */
   passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
   /** Frees the turn, if no run was created and the time to live was not changed since they were read. */
@@ -134,7 +147,8 @@ export interface ThreadStore {
   rest(thread: Thread, rest: RestingThread): Promise<boolean>;
   /** Threads that are busy without a turn and have not changed since the time, by id after `after`. */
   busyWithoutTurn(unchangedSince: Date, after: ThreadName | undefined, limit: number): Promise<Thread[]>;
-  markRemoving(name: ThreadName): Promise<Thread | undefined>;
+  /** `onlyFree`: undefined when the turn is taken. */
+  markRemoving(name: ThreadName, options?: { onlyFree: boolean }): Promise<Thread | undefined>;
   remove(name: ThreadName): Promise<void>;
   removing(): Promise<Thread[]>;
   /** Threads whose turn is taken and which have not changed since the time. */
@@ -170,6 +184,21 @@ export interface RestingThread {
 export interface ThreadName {
   readonly owner: string;
   readonly threadId: string;
+}
+
+/** A thread must match every field that is there. */
+export interface ThreadFilter {
+  readonly owner: string;
+  readonly threadIds?: readonly string[];
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly values?: Readonly<Record<string, unknown>>;
+  readonly statuses?: readonly ThreadStatus[];
+}
+
+/** Equal ones are ordered by their ids. */
+export interface ThreadOrder {
+  readonly by: "created_at" | "updated_at" | "thread_id" | "status";
+  readonly descending: boolean;
 }
 
 export interface CancelRequest {

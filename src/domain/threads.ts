@@ -37,9 +37,7 @@ export function createCreateThread(threads: ThreadStore, maxMetadataBytes?: numb
     const there = await threads.find(request);
     if (!there && (await threads.insert(thread))) return thread;
     if (request.ifExists === "do_nothing") return there ?? (await threads.find(request)) ?? thread;
-    throw new DomainError("THREAD_EXISTS", `thread_id: there is already a thread ${request.threadId}`, {
-      metadata: { thread_id: request.threadId },
-    });
+    throw threadExists("thread_id", request.threadId);
   };
 }
 
@@ -51,6 +49,8 @@ export interface RemovalParts {
   readonly data: RunData & { removeThread(thread: Thread): Promise<void> };
   readonly wait: (name: RunName, signal: AbortSignal) => Promise<Run | undefined>;
   readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+  /** How often the holder of a turn shows that it is at work, lest the turn be taken from it. */
+  readonly keepTurnMs: number;
 }
 
 export interface Removal {
@@ -97,13 +97,18 @@ export function createRemoval(parts: RemovalParts): Removal {
     const holder = `delete ${newId()}`;
     const thread = await threads.takeTurn(name, holder);
     if (!thread) throw await busy(name);
+    const keeping = setInterval(() => void threads.keepTurn(name, holder).catch(() => undefined), parts.keepTurnMs);
     try {
       await data.removeCheckpoints(thread, run);
       await data.removeEvents(run);
       await runs.entomb(run);
     } finally {
-      const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;
-      await finish.releaseTurn(name, holder, { state, leaving: run.startedAt && run.runId });
+      try {
+        const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;
+        await finish.releaseTurn(name, holder, { state, leaving: run.startedAt && run.runId });
+      } finally {
+        clearInterval(keeping);
+      }
     }
     await runs.remove(run);
   }
@@ -112,8 +117,12 @@ export function createRemoval(parts: RemovalParts): Removal {
     await parts.wait(name, signal).catch(ifMerely("RUN_NOT_FOUND"));
   }
 
-  /** What the journal shows now: null without a checkpoint, undefined when it cannot be read. */
-  async function stateOf(thread: Thread, { graph, n }: Run) {
+  /**
+   * What the journal shows now, as the state of the last run that is left: null without a checkpoint, undefined when it cannot
+   * be read.
+   */
+  async function stateOf(thread: Thread, run: Run) {
+    const { n, graph } = (await runs.lastStarted(thread, run.runId)) ?? { n: 0, graph: run.graph };
     const read = await parts.readState(thread, graph);
     return read && (read.checkpointId === undefined ? null : { ...read, n, graph });
   }
@@ -140,6 +149,12 @@ export const ifMerely =
   (error: unknown): void => {
     if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;
   };
+
+export function threadExists(field: string, threadId: string): DomainError {
+  return new DomainError("THREAD_EXISTS", `${field}: there is already a thread ${threadId}`, {
+    metadata: { thread_id: threadId },
+  });
+}
 
 export function threadNotFound(threadId: string): DomainError {
   return new DomainError("THREAD_NOT_FOUND", `thread_id: there is no thread ${threadId}`, {

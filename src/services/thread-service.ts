@@ -1,20 +1,29 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
+import type { CopyThread } from "../domain/copy-thread.ts";
 import { newId } from "../domain/ids.ts";
+import type { PruneThreads } from "../domain/prune-threads.ts";
 import type { ReadThreads } from "../domain/read-threads.ts";
+import type { SearchThreads } from "../domain/search-threads.ts";
 import type { CreateThread, Removal } from "../domain/threads.ts";
 import type { UpdateState } from "../domain/update-state.ts";
+import type { UpdateThread } from "../domain/update-thread.ts";
 import type { StateReport } from "../worker/protocol.ts";
 import type { Calls } from "./calls.ts";
 import { payloadText, payloadWriter } from "./convert/payload.ts";
 import { fromCheckpoint, toCheckpoint } from "./convert/spec.ts";
 import { toThread, toThreadState } from "./convert/thread.ts";
+import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
 
 export interface ThreadServiceParts {
   readonly createThread: CreateThread;
+  readonly updateThread: UpdateThread;
+  readonly searchThreads: SearchThreads;
+  readonly copyThread: CopyThread;
+  readonly pruneThreads: PruneThreads;
   readonly read: ReadThreads<StateReport>;
   readonly removal: Removal;
   readonly updateState: UpdateState;
@@ -40,6 +49,44 @@ export function createThreadService(parts: ThreadServiceParts): Partial<ServiceI
     async getThread(request) {
       const thread = await read.get(nameOf(request));
       return { thread: toThread(thread, payloadWriter(request.payloadFormat), request.omitValues) };
+    },
+
+    async updateThread(request) {
+      const thread = await parts.updateThread({
+        ...nameOf(request),
+        metadata: request.metadata ?? {},
+        removeMetadata: request.removeMetadata,
+        ttlMs: msOf(request.ttl),
+      });
+      return { thread: toThread(thread, writer(request), request.omitValues) };
+    },
+
+    async searchThreads(request) {
+      const { pageSize: size, pageToken: token } = request;
+      const order = fromThreadOrder(request.sortBy, request.sortOrder);
+      const page = await parts.searchThreads.search(fromThreadFilter(owner, request.filter), order, { size, token });
+      const threads = page.threads.map((thread) => toThread(thread, writer(request), request.omitValues));
+      return { threads, nextPageToken: page.nextPageToken };
+    },
+
+    async countThreads(request) {
+      return { count: BigInt(await parts.searchThreads.count(fromThreadFilter(owner, request.filter))) };
+    },
+
+    async copyThread(request) {
+      const thread = await parts.copyThread(nameOf(request), request.newThreadId.toLowerCase() || newId());
+      return { thread: toThread(thread, writer(request), request.omitValues) };
+    },
+
+    async pruneThreads(request, context) {
+      const ids = [...new Set(request.threadIds.map((id) => id.toLowerCase()))];
+      const strategy = request.strategy === pb.PruneStrategy.DELETE ? "delete" : "keep_latest";
+      try {
+        const { pruned, busy } = await parts.pruneThreads(owner, ids, strategy, context.signal);
+        return { prunedThreadIds: [...pruned], busyThreadIds: [...busy] };
+      } catch (error) {
+        throw context.signal.aborted ? parts.calls.abortError(context) : error;
+      }
     },
 
     async deleteThread(request, context) {

@@ -31,6 +31,12 @@ export const indexes: readonly Index[] = [
   },
   {
     collection: "runs",
+    name: "runs_by_metadata",
+    key: { tokens: 1, position: -1 },
+    serves: "list by metadata",
+  },
+  {
+    collection: "runs",
     name: "thread_runs",
     key: { thread_id: 1, n: -1 },
     serves: "last started run of a thread",
@@ -91,6 +97,37 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: tombstoneSeconds },
   },
   { collection: "tombstones", name: "tombstones_of_thread", key: { thread_id: 1 }, serves: "deletion of a thread" },
+  {
+    collection: "threads",
+    name: "threads_by_metadata",
+    key: { metadata_tokens: 1, created_at: -1, _id: -1 },
+    serves: "search by metadata",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_values",
+    key: { value_tokens: 1, created_at: -1, _id: -1 },
+    serves: "search by values",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_time",
+    key: { owner: 1, created_at: -1, _id: -1 },
+    serves: "search in order of creation",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_change",
+    key: { owner: 1, updated_at: -1, _id: -1 },
+    serves: "search in order of change",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_status",
+    key: { owner: 1, status: 1, _id: 1 },
+    serves: "search in order of status, and by status",
+  },
+  { collection: "threads", name: "threads_by_id", key: { owner: 1, _id: 1 }, serves: "search in order of ids" },
   { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
   {
     collection: "threads",

@@ -1,4 +1,5 @@
 import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../domain/run.ts";
+import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -36,6 +37,8 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
+  /** What the run is found by: see domain/search-tokens.ts. */
+  tokens: string[];
   /** Of a run that is over: when its events are removed, until they are; and when its record is. */
   events_expire_at?: Date;
   expire_at?: Date;
@@ -174,6 +177,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     request: run.request ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
+    tokens: metadataTokens(run.owner, run.spec.metadata),
     stateless: run.stateless,
     webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },
   };

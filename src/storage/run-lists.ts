@@ -1,5 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { Run } from "../domain/run.ts";
+import { filterTokens } from "../domain/search-tokens.ts";
 import type { RunFilter, RunStore } from "../domain/stores.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { positionOf, positionsOf, type RunDocument, threadKey, timePosition, toRun } from "./run-document.ts";
@@ -26,16 +27,17 @@ export function createRunLists(runs: Collection<RunDocument>, now: () => Date): 
   /** One page within these positions. */
   async function within(filter: RunFilter, position: Positions, limit: number): Promise<RunDocument[]> {
     const { owner, threadId, statuses = [], metadata = {} } = filter;
-    const fields = metadataFilter(metadata);
+    const tokens = tokensFilter(owner, metadata);
     // A forbidden id has no position. A run that is being rolled back stays visible until it is gone.
     const status = statuses.length > 0 ? { status: { $in: [...statuses] } } : {};
     if (threadId !== undefined) {
       // Index: thread_runs_by_time.
-      return find({ thread_id: threadKey({ owner, threadId }), position, ...status, ...fields }, limit);
+      return find({ thread_id: threadKey({ owner, threadId }), position, ...status, ...tokens }, limit);
     }
+    // Index: runs_by_metadata. The owner is in the tokens, too.
+    if (tokens.tokens) return find({ ...tokens, position, ...status }, limit);
     // Index: runs_by_time.
-    if (statuses.length === 0 || Object.keys(fields).length > 0)
-      return find({ position, owner, ...status, ...fields }, limit);
+    if (statuses.length === 0) return find({ position, owner }, limit);
     // Index: runs_by_status.
     return newest(await Promise.all(statuses.map((one) => find({ owner, status: one, position }, limit))), limit);
   }
@@ -60,7 +62,7 @@ export function createRunLists(runs: Collection<RunDocument>, now: () => Date): 
     /** Index: waiting_of_thread, or runs_by_status. */
     async live({ owner, threadId, status, metadata = {}, createdBefore }, limit, after): Promise<Run[]> {
       const statuses = status === "all" ? liveStatuses : [status];
-      const fields = metadataFilter(metadata);
+      const tokens = tokensFilter(owner, metadata);
       const bounds = [
         positionsOf(owner).last,
         ...(after ? [positionOf(owner, after.createdAt, after.runId)] : []),
@@ -69,11 +71,11 @@ export function createRunLists(runs: Collection<RunDocument>, now: () => Date): 
       const position = { $gte: positionsOf(owner).first, $lt: bounds.sort()[0]! };
       if (threadId === undefined) {
         const found = await Promise.all(
-          statuses.map((one) => find({ owner, status: one, position, ...fields }, limit)),
+          statuses.map((one) => find({ owner, status: one, position, ...tokens }, limit)),
         );
         return newest(found, limit).map(toRun);
       }
-      const ofThread = { thread_id: threadKey({ owner, threadId }), phase: { $in: [...livePhases] }, ...fields };
+      const ofThread = { thread_id: threadKey({ owner, threadId }), phase: { $in: [...livePhases] }, ...tokens };
       const live = (await runs.find(ofThread).toArray()).filter(
         (run) => statuses.includes(run.status) && run.position < position.$lt,
       );
@@ -88,8 +90,8 @@ const newest = (found: readonly RunDocument[][], limit: number): RunDocument[] =
     .sort((a, b) => (a.position < b.position ? 1 : -1))
     .slice(0, limit);
 
-/** Named, so that a value never reads as an operator; null alone would also match what is not there. */
-const metadataFilter = (metadata: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(metadata).map(([field, value]) => [`spec.metadata.${field}`, { $eq: value, $exists: true }]),
-  );
+/** Runs whose metadata has these fields with these values. */
+function tokensFilter(owner: string, metadata: Readonly<Record<string, unknown>>): { tokens?: { $all: string[] } } {
+  const tokens = filterTokens(owner, metadata);
+  return tokens.length > 0 ? { tokens: { $all: tokens } } : {};
+}

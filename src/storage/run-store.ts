@@ -118,7 +118,7 @@ export function createRunStore(
         const { assistantId, version } = doc.assistant;
         const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
         const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
-        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, buried_at: now });
+        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, tokens: [], buried_at: now });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }

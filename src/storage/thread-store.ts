@@ -1,10 +1,12 @@
 import type { Filter, UpdateFilter } from "mongodb";
+import { metadataTokens, valueTokens } from "../domain/search-tokens.ts";
 import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
+import { createThreadSearch } from "./thread-search.ts";
 
 export interface ThreadDocument {
   /** The thread's key: what the collection is sharded by. */
@@ -22,6 +24,11 @@ export interface ThreadDocument {
   created_at: Date;
   updated_at: Date;
   ttl_ms: number | null;
+  /** Counts the changes of the metadata. */
+  metadata_revision: number;
+  /** What the thread is found by: see domain/search-tokens.ts. Two arrays, so that each is written with what it is of. */
+  metadata_tokens: string[];
+  value_tokens: string[];
   temporary: boolean;
   /** Of a temporary thread only. */
   attached?: string[];
@@ -60,6 +67,22 @@ const openTo = (plain = false): Filter<ThreadDocument> => ({
   ...(plain ? { temporary: { $ne: true } } : {}),
 });
 
+/** The metadata with what it is found by. */
+const ofMetadata = ({ owner }: ThreadName, metadata: Thread["metadata"]) => ({
+  metadata: { ...metadata },
+  metadata_tokens: metadataTokens(owner, metadata),
+});
+
+/** The state with what its values are found by; nothing of both when it has not changed. */
+function ofState({ owner }: ThreadName, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
+function ofState(
+  { owner }: ThreadName,
+  state: RememberedState | null | undefined,
+): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
+function ofState({ owner }: ThreadName, state: RememberedState | null | undefined) {
+  return state === undefined ? {} : { state, value_tokens: valueTokens(owner, state?.values) };
+}
+
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
 export function createThreadStore(
   { threads }: Pick<Collections, "threads">,
@@ -80,6 +103,12 @@ export function createThreadStore(
   const restExpiry = (status: ThreadStatus, ttlMs: number | undefined) =>
     status === "busy" ? null : threadExpiry(ttlMs, now());
 
+  /** A change starts the time to live anew, on a thread that is at rest. */
+  const ofTtl = ({ turn, status, ttl_ms }: ThreadDocument, ttlMs: number | null | undefined) => {
+    const ttl = ttlMs === undefined ? ttl_ms : ttlMs;
+    return { ttl_ms: ttl, expire_at: turn === null ? restExpiry(status, ttl ?? undefined) : null };
+  };
+
   return {
     async insert(thread) {
       try {
@@ -91,12 +120,13 @@ export function createThreadStore(
           n: thread.n,
           turn: thread.turn ?? null,
           status: thread.status,
-          metadata: { ...thread.metadata },
-          state: null,
+          ...ofMetadata(thread, thread.metadata),
+          ...ofState(thread, thread.state ?? null),
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,
           ttl_ms: thread.ttlMs ?? null,
+          metadata_revision: 0,
           temporary: thread.temporary,
           ...(thread.temporary ? { attached: [...(thread.attached ?? [])] } : {}),
           removing: false,
@@ -145,6 +175,27 @@ export function createThreadStore(
       }
     },
 
+    ...createThreadSearch(threads, toThread),
+
+    /** Guard: metadata, turn and status as they were read, and not being removed. */
+    async change(name, change, ttlMs) {
+      for (;;) {
+        const there = await threads.findOne({ _id: threadKey(name), removing: false });
+        if (!there) return undefined;
+        const metadata_revision = there.metadata_revision + 1;
+        const $set = { metadata_revision, ...ofMetadata(name, change(there.metadata)) };
+        const changed = await update(
+          name,
+          { metadata_revision: there.metadata_revision, removing: false, turn: there.turn, status: there.status },
+          { $set: { ...$set, ...ofTtl(there, ttlMs) } },
+        );
+        if (changed) return changed;
+      }
+    },
+
+    /** Guard: the holder has the turn, and the thread is not being removed. */
+    keepTurn: async (name, holder) => (await update(name, { turn: holder, removing: false }, {})) !== undefined,
+
     /** Number for a delayed run; busy. Guard: not being removed; `onlyFree`: no live run. */
     enterDelayed(name, { onlyFree, plain }) {
       const free: Filter<ThreadDocument> = onlyFree ? { turn: null, status: { $ne: "busy" } } : {};
@@ -155,19 +206,16 @@ export function createThreadStore(
     takeTurn: (name, holder) =>
       update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
-    /** Changes only when the thread was last changed. Guard: `holder` still has the turn. */
-    renewTurn: async (name, holder) => (await update(name, { turn: holder }, {})) !== undefined,
-
     /** Guard: `from` still has the turn. */
     async passTurn(name, from, to, state) {
-      const $set = { turn: to, status: "busy" as const, expire_at: null, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: to, status: "busy" as const, expire_at: null, ...ofState(name, state) };
       return (await update(name, { turn: from }, { $set })) !== undefined;
     },
 
     /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
     async freeTurn(name, from, n, { status, error, state, ttlMs }) {
       const expire_at = restExpiry(status, ttlMs);
-      const $set = { turn: null, status, error: error ?? null, expire_at, ...(state === undefined ? {} : { state }) };
+      const $set = { turn: null, status, error: error ?? null, expire_at, ...ofState(name, state) };
       return (await update(name, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
     },
 
@@ -190,7 +238,8 @@ export function createThreadStore(
       return (await threads.find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(toThread);
     },
 
-    markRemoving: (name) => update(name, {}, { $set: { removing: true } }),
+    markRemoving: (name, { onlyFree } = { onlyFree: false }) =>
+      update(name, onlyFree ? { turn: null } : {}, { $set: { removing: true } }),
 
     async remove(name) {
       await threads.deleteOne({ _id: threadKey(name) });

@@ -10,7 +10,7 @@ import type { AttemptHost } from "./attempt-host.ts";
 export interface EditStateParts {
   readonly host: Pick<AttemptHost, "inspect">;
   readonly journal: Journal;
-  readonly threads: Pick<ThreadStore, "find" | "renewTurn">;
+  readonly threads: Pick<ThreadStore, "find" | "keepTurn">;
   /** How often to say that the holder is still at work: its graph may have to be loaded first. */
   readonly renewMs: number;
 }
@@ -40,7 +40,7 @@ export function createEditState({ host, journal, threads, renewMs }: EditStatePa
     };
     let failure: unknown;
     // A renewal that fails is as good as none: then the sweep takes the turn away, and fences what is written here.
-    const renewal = setInterval(() => void threads.renewTurn(thread, holder).catch(() => {}), renewMs);
+    const renewal = setInterval(() => void threads.keepTurn(thread, holder).catch(() => {}), renewMs);
     try {
       await host.inspect(port, { kind: "update", ...edit });
     } catch (error) {

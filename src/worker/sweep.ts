@@ -1,6 +1,7 @@
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
+import { isRun } from "../domain/hold-turn.ts";
 import { newId } from "../domain/ids.ts";
 import type { Run } from "../domain/run.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
@@ -160,7 +161,7 @@ export function createSweep(parts: SweepParts): Sweep {
       if (run?.phase === "waiting" && run.dueAt) await parts.joinOrder(run);
       else if (run?.phase === "waiting") await runs.markReady(holder);
       else if (run?.phase === "over" && !run.cleanupPending) await parts.finish.releaseTurn(thread, holder.runId);
-      else if (!run && (await neverStored(holder))) {
+      else if (!run && (!isRun(holder.runId) || (await neverStored(holder)))) {
         // An edit of the state that goes on after all must find itself fenced before a run can start.
         await parts.fenceHolder(thread, holder.runId);
         // It may have been a deletion, which has removed the last checkpoint, or an edit that has made one.

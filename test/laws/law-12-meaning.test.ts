@@ -284,8 +284,8 @@ describe("law 12: searching and cancelling", () => {
     await refused(runs.listRuns({ pageToken, threadId: kit.threadId }), badToken);
   });
 
-  it.each(["a.b", "$where", "", "a\0"])("the metadata field %j", async (field) => {
-    await refused(app.client.runs.listRuns({ metadata: { [field]: 1 } }), invalid("metadata", /cannot be searched/));
+  it("a metadata field that no run can have", async () => {
+    await refused(app.client.runs.listRuns({ metadata: { deep: { "a\0": 1 } } }), invalid("metadata", /NUL/));
   });
 
   it("a finished run cannot be cancelled", async () => {

@@ -98,8 +98,15 @@ describe("ListRuns", () => {
     await finish(kit);
   });
 
-  it("filters by metadata: each field must be there with this very value", async () => {
-    const kinds = [{ user: "a", n: 1 }, { user: "a", n: 2 }, { user: null }, {}, { user: { $gt: "" } }];
+  it("filters by metadata: each field must be there with this very value, an object with at least its fields", async () => {
+    const kinds = [
+      ...[{ user: "a", n: 1 }, { user: "a", n: 2 }, { user: null }, {}, { user: { $gt: "" } }],
+      ...[
+        { deep: { "a.b": { $c: 1 }, list: [1, { x: 1, y: 2 }] }, "a.b": 0 },
+        { deep: { more: true } },
+        { a: { b: 0 } },
+      ],
+    ];
     const { kit, created } = await busyThread(kinds.length, (i) => kinds[i]!);
     const { threadId } = kit;
     const found = async (metadata: Record<string, never>) =>
@@ -113,7 +120,13 @@ describe("ListRuns", () => {
       [{ user: { $gt: "" } }, [4]],
       [{ user: { $ne: "x" } }, []],
       [{ n: "1" }, []],
-      [{}, [0, 1, 2, 3, 4]],
+      [{ deep: { "a.b": { $c: 1 } } }, [5]],
+      [{ deep: { list: [1, { y: 2, x: 1 }] }, "a.b": 0 }, [5]],
+      [{ deep: { list: [1] } }, []],
+      [{ deep: {} }, [5, 6]],
+      [{ a: { b: 0 } }, [7]],
+      [{ "a.b": 0 }, [5]],
+      [{}, [0, 1, 2, 3, 4, 5, 6, 7]],
     ];
     for (const [metadata, expected] of cases) {
       expect([metadata, await found(metadata as Record<string, never>)]).toEqual([metadata, expected]);

@@ -230,7 +230,7 @@ describe("an edit whose server stops answering", () => {
       config: { configFile: stateGraphs, leaseMs: 3_000 },
       // It cannot say any more that it is at work.
       decorate({ stores, ...parts }) {
-        const threads = { ...stores.threads, renewTurn: async () => false };
+        const threads = { ...stores.threads, keepTurn: async () => false };
         return own.decorate({ ...parts, stores: { ...stores, threads } });
       },
     });

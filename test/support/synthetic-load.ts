@@ -1,5 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { Run } from "../../src/domain/run.ts";
+import { metadataTokens, valueTokens } from "../../src/domain/search-tokens.ts";
 import type { RunStatus } from "../../src/domain/transitions.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
@@ -70,11 +71,13 @@ function syntheticThread(n: number, { runs, threads, liveRuns }: Load, now: numb
   const newest = Math.floor((runs - 1 - n) / threads) * threads + n;
   const isBusy = newest >= runs - liveRuns;
   const at = new Date(now - ((runs - newest) * 30 * day) / runs);
+  const [metadata, values] = [{ user: `user-${n % 50}` }, '{"answer":"nothing"}'];
   return {
     ...{ _id: threadId(n), owner: "", thread_id: threadId(n), journal: journalOf(n) },
     ...{ n: Math.floor(newest / threads) + 1, turn: isBusy ? runId(newest) : null, status: isBusy ? "busy" : "idle" },
-    ...{ metadata: { user: `user-${n % 50}` }, error: null, created_at: at, updated_at: at, ttl_ms: null },
-    state: { n: 1, graph: "agent", checkpointId: "c", values: '{"answer":"nothing"}', next: [], interrupts: [] },
+    ...{ metadata, metadata_revision: 0, metadata_tokens: metadataTokens("", metadata) },
+    ...{ value_tokens: valueTokens("", values), error: null, created_at: at, updated_at: at, ttl_ms: null },
+    state: { n: 1, graph: "agent", checkpointId: "c", values, next: [], interrupts: [] },
     ...{ temporary: false, removing: false, expire_at: null },
   };
 }

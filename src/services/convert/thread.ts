@@ -9,7 +9,7 @@ import { type PayloadWriter, structOf } from "./payload.ts";
 import { toRunError } from "./run.ts";
 import { toTime } from "./time.ts";
 
-const statuses: Record<ThreadStatus, pb.ThreadStatus> = {
+export const threadStatusNumbers: Record<ThreadStatus, pb.ThreadStatus> = {
   idle: pb.ThreadStatus.IDLE,
   busy: pb.ThreadStatus.BUSY,
   interrupted: pb.ThreadStatus.INTERRUPTED,
@@ -20,7 +20,7 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
   const { state } = thread;
   return create(pb.ThreadSchema, {
     threadId: thread.threadId,
-    status: statuses[thread.status],
+    status: threadStatusNumbers[thread.status],
     metadata: structOf(thread.metadata),
     createdAt: toTime(thread.createdAt),
     updatedAt: toTime(thread.updatedAt),

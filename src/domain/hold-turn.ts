@@ -1,0 +1,92 @@
+import { DomainError } from "./errors.ts";
+import type { FinishRun } from "./finish-run.ts";
+import { newId } from "./ids.ts";
+import type { Run } from "./run.ts";
+import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import type { Thread } from "./thread.ts";
+import { threadNotFound } from "./threads.ts";
+
+export interface HoldTurnParts {
+  readonly runs: Pick<RunStore, "find" | "live">;
+  readonly threads: Pick<ThreadStore, "find" | "takeTurn" | "keepTurn">;
+  readonly finish: Pick<FinishRun, "releaseTurn">;
+  /** A turn whose holder shows no life this long is taken from it. */
+  readonly leaseMs: number;
+}
+
+/** The turn of a thread on which no run is live. */
+export interface HeldTurn {
+  readonly thread: Thread;
+  /** To be called before each write: throws THREAD_BUSY when the turn may have been lost while this server slept. */
+  check(): Promise<void>;
+  /** Throws THREAD_BUSY unless the turn has been held without a break until now. */
+  confirm(): Promise<void>;
+}
+
+/**
+ * Does something with a thread that must not meet a run: `purpose` as in "the thread cannot be copied". The turn is kept
+ * however long it takes, and released in any case; after a crash the sweep releases it. THREAD_NOT_FOUND; THREAD_BUSY with
+ * the run that is live.
+ */
+export type HoldTurn = <T>(
+  name: ThreadName,
+  purpose: "copy" | "prune",
+  work: (turn: HeldTurn) => Promise<T>,
+) => Promise<T>;
+
+/** Runs are named by UUIDs; what holds a turn without being one has a space in its name. */
+export const isRun = (holder: string): boolean => !holder.includes(" ");
+
+export function createHoldTurn({ runs, threads, finish, leaseMs }: HoldTurnParts): HoldTurn {
+  const renewMs = leaseMs / 3;
+
+  return async (name, purpose, work) => {
+    const holder = `${purpose} ${newId()}`;
+    const thread = await threads.takeTurn(name, holder);
+    if (!thread) throw await refusal(name);
+    let keeping: NodeJS.Timeout | undefined;
+    try {
+      if (thread.removing) throw threadNotFound(name.threadId);
+      // One that is delayed, or has not got its turn yet.
+      const [live] = await runs.live({ ...name, status: "all" }, 1);
+      if (live) throw threadBusy(name, live);
+      let keptAt = performance.now();
+      const confirm = async () => {
+        const since = performance.now();
+        if (!(await threads.keepTurn(name, holder))) throw threadBusy(name);
+        keptAt = since;
+      };
+      // A failure shows at the next check.
+      keeping = setInterval(() => void confirm().catch(() => undefined), renewMs);
+      return await work({
+        thread,
+        confirm,
+        check: async () => {
+          if (performance.now() - keptAt > renewMs) await confirm();
+        },
+      });
+    } finally {
+      clearInterval(keeping);
+      await finish.releaseTurn(name, holder);
+    }
+  };
+
+  async function refusal(name: ThreadName): Promise<DomainError> {
+    const thread = await threads.find(name);
+    if (!thread || thread.removing) return threadNotFound(name.threadId);
+    const run = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
+    return threadBusy(name, run);
+  }
+}
+
+function threadBusy({ threadId }: ThreadName, run?: Run): DomainError {
+  const what = run ? `run ${run.runId}` : "the removal or copying of what it holds";
+  return new DomainError(
+    "THREAD_BUSY",
+    `thread_id: thread ${threadId} is busy with ${what}; try again when that is over`,
+    {
+      metadata: { thread_id: threadId },
+      run: run && { runId: run.runId, threadId, status: run.status },
+    },
+  );
+}

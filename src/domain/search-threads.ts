@@ -1,0 +1,54 @@
+import { checkMetadata } from "./check-metadata.ts";
+import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
+import { checkValueFilter } from "./search-tokens.ts";
+import type { ThreadFilter, ThreadOrder, ThreadStore } from "./stores.ts";
+import type { Thread } from "./thread.ts";
+
+export interface SearchThreads {
+  /** No page repeats or loses a thread that stays as it is. */
+  search(
+    filter: ThreadFilter,
+    order: ThreadOrder,
+    page: { size: number; token: string },
+  ): Promise<{ threads: Thread[]; nextPageToken: string }>;
+  count(filter: ThreadFilter): Promise<number>;
+}
+
+const defaultPageSize = 20;
+
+/** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
+export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {
+  return {
+    async search(filter, order, { size, token }) {
+      check(filter);
+      const query = { filter, order };
+      const isTime = order.by === "created_at" || order.by === "updated_at";
+      const after = isTime ? readPageToken(token, query, "number") : readPageToken(token, query, "string");
+      const limit = size || defaultPageSize;
+      const found = await store.search(filter, order, { limit: limit + 1, after });
+      const threads = found.slice(0, limit);
+      const last = found.length > limit ? threads.at(-1) : undefined;
+      return { threads, nextPageToken: last ? pageToken(positionOf(last, order), query) : "" };
+    },
+
+    async count(filter) {
+      check(filter);
+      return store.count(filter);
+    },
+  };
+}
+
+function check({ metadata, values }: ThreadFilter): void {
+  checkMetadata(metadata ?? {}, "filter.metadata");
+  checkValueFilter(values, "filter.values");
+}
+
+function positionOf(thread: Thread, { by }: ThreadOrder): PagePosition {
+  const sortedBy = {
+    created_at: thread.createdAt.getTime(),
+    updated_at: thread.updatedAt.getTime(),
+    thread_id: thread.threadId,
+    status: thread.status,
+  }[by];
+  return [sortedBy, thread.threadId];
+}

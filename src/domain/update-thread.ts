@@ -1,0 +1,46 @@
+import { checkMetadata, invalid } from "./check-metadata.ts";
+import type { ThreadName, ThreadStore } from "./stores.ts";
+import type { Thread } from "./thread.ts";
+import { threadNotFound } from "./threads.ts";
+
+export interface ThreadChange extends ThreadName {
+  /** Put over the metadata, field by field at the top. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Fields to be removed; none that is also put. */
+  readonly removeMetadata: readonly string[];
+  /** 0 for ever; unchanged when undefined. */
+  readonly ttlMs?: number;
+}
+
+export type UpdateThread = (change: ThreadChange) => Promise<Thread>;
+
+const shortestTtlMs = 1000;
+
+/** Changes what the client keeps beside the thread. Concurrent changes of different fields are all kept. Repeatable. */
+export function createUpdateThread(threads: Pick<ThreadStore, "change">, maxMetadataBytes?: number): UpdateThread {
+  return async (change) => {
+    const { metadata, removeMetadata } = change;
+    checkMetadata(metadata, "metadata", maxMetadataBytes);
+    const both = removeMetadata.find((field) => Object.hasOwn(metadata, field));
+    if (both !== undefined) throw contradiction(both);
+    if (change.ttlMs !== undefined && change.ttlMs > 0 && change.ttlMs < shortestTtlMs)
+      throw invalid("ttl", "must be 0, or from 1 s to 10 years");
+    const gone = new Set(removeMetadata);
+    const ttlMs = change.ttlMs === 0 ? null : change.ttlMs;
+    const changed = await threads.change(
+      change,
+      (before) => {
+        const kept = Object.entries(before).filter(([field]) => !gone.has(field));
+        const merged = Object.fromEntries([...kept, ...Object.entries(metadata)]);
+        checkMetadata(merged, "metadata", maxMetadataBytes);
+        return merged;
+      },
+      ttlMs,
+    );
+    if (!changed) throw threadNotFound(change.threadId);
+    return changed;
+  };
+}
+
+const contradiction = (field: string) =>
+  invalid("remove_metadata", `"${field}" is also in metadata; a field is either put or removed`);
