@@ -36,6 +36,11 @@ export interface Config {
   /** How often to look for what no signal told. */
   readonly pollMs: number;
   readonly maxRequestBytes: number;
+  /** The most runs that one BatchCreateRuns creates. */
+  readonly maxBatch: number;
+  /** What one call of a webhook may take, and the pause after the first failure; each later one is five times as long. */
+  readonly webhookLimitMs: number;
+  readonly webhookPauseMs: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -76,6 +81,12 @@ export const options = [
   { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
   { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  { variable: "REINS_MAX_BATCH", is: "most runs of one BatchCreateRuns (100)" },
+  { variable: "REINS_WEBHOOK_LIMIT_MS", is: "time that a webhook may take to answer (10000)" },
+  {
+    variable: "REINS_WEBHOOK_PAUSE_MS",
+    is: "pause before a failed webhook is called again; then five times that (1000)",
+  },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -118,6 +129,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
     pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    maxBatch: whole(set, "REINS_MAX_BATCH", 100, 1, 10_000),
+    webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
+    webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

@@ -18,7 +18,7 @@ import { createEventHub } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
-import { startAttempt, toState } from "./worker/attempt.ts";
+import { rememberedBytes, startAttempt, toState } from "./worker/attempt.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
@@ -27,6 +27,8 @@ import { killChildren, machineName, presenceOf } from "./worker/server-presence.
 import { createSettle } from "./worker/settle.ts";
 import { createSweep } from "./worker/sweep.ts";
 import { createTemporaryThreads } from "./worker/temporary-threads.ts";
+import { postWebhook } from "./worker/webhook-post.ts";
+import { createWebhooks } from "./worker/webhooks.ts";
 
 export interface RunsOptions extends AppParts {
   readonly config: Config;
@@ -117,6 +119,7 @@ export function createRuns(options: RunsOptions): Runs {
       outcomes.announce(run);
       hub.poke(run);
       temporaryThreads.over(run);
+      webhooks.over(run);
     },
   });
   const settle = createSettle({
@@ -196,6 +199,16 @@ export function createRuns(options: RunsOptions): Runs {
     isBatchDone: () => Promise.resolve(true),
     onError: onError("removing a temporary thread"),
   });
+  const readRuns = createReadRuns({ runs, threads, readState: stateIfReadable });
+  const webhooks = createWebhooks({
+    ...{ store: stores.webhooks, entomb: runs.entomb, post: postWebhook, now: () => keeper.now(), log },
+    ...{ limitMs: config.webhookLimitMs, pauseMs: config.webhookPauseMs, leaseMs: config.leaseMs },
+    async valuesAtEnd(run) {
+      const { values } = await readRuns.endState(run);
+      return values !== undefined && values.length <= rememberedBytes ? values : undefined;
+    },
+    onError: onError("a webhook"),
+  });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
     ...{ fence, settle, newestCheckpoint },
@@ -209,7 +222,7 @@ export function createRuns(options: RunsOptions): Runs {
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
-    others: { "remove temporary threads": temporaryThreads.sweep },
+    others: { "remove temporary threads": temporaryThreads.sweep, "call webhooks": webhooks.sweep },
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
   void keeper.beat().then(() => sweep.sweep());
@@ -224,7 +237,7 @@ export function createRuns(options: RunsOptions): Runs {
       attachedTo: temporaryThreads.attachedTo,
     }),
     openAttachment: temporaryThreads.open,
-    readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
+    readRuns,
     readThreads: createReadThreads<StateReport>({
       ...{ runs, threads, checkpointExists, readState },
       readHistory: (thread, graph, query) => inspect(thread, { kind: "history", graph, ...query }),
@@ -234,16 +247,18 @@ export function createRuns(options: RunsOptions): Runs {
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 
     async drain(graceMs) {
+      const end = performance.now() + graceMs;
       await scheduler.stop();
       // Without the database no outcome can be written: what is left is then for the server that comes next.
       const limit = setTimeout(() => closing.abort(), graceMs + settleLimitMs);
       await executor.drain(graceMs);
       clearTimeout(limit);
+      await webhooks.stop(Math.max(0, end - performance.now()));
     },
     async close() {
       await scheduler.stop();
       await executor.drain(0);
-      await temporaryThreads.stop();
+      await Promise.all([temporaryThreads.stop(), webhooks.stop(0)]);
       closing.abort();
       await Promise.all([sweep.stop(), keeper.stop()]);
       outcomes.stop();
