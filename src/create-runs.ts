@@ -3,6 +3,7 @@ import type { AppParts } from "./app.ts";
 import type { Config } from "./config.ts";
 import { createResolveAssistant } from "./domain/assistants.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
+import { type CreateBatch, createCreateBatch } from "./domain/create-batch.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
@@ -47,6 +48,7 @@ export interface Runs {
   readonly server: string;
   readonly createThread: CreateThread;
   readonly createRun: CreateRun;
+  readonly createBatch: CreateBatch;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
@@ -196,7 +198,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, threads, server },
     servers: async () => (await servers.others(server)).map(({ _id }) => _id),
     remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
-    isBatchDone: () => Promise.resolve(true),
+    isBatchDone: stores.requests.isBatchDone,
     onError: onError("removing a temporary thread"),
   });
   const readRuns = createReadRuns({ runs, threads, readState: stateIfReadable });
@@ -222,20 +224,31 @@ export function createRuns(options: RunsOptions): Runs {
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
-    others: { "remove temporary threads": temporaryThreads.sweep, "call webhooks": webhooks.sweep },
+    others: {
+      "create the rest of batches": (aLeaseAgo) => createBatch.sweep(aLeaseAgo),
+      "remove temporary threads": temporaryThreads.sweep,
+      "call webhooks": webhooks.sweep,
+    },
     onError: (error, what) => onError(`the sweep (${what})`)(error),
+  });
+  const reserve = (runId: string) => executor.reserve(runId);
+  const turnPassed = () => scheduler.wake();
+  const createRun = createCreateRun({
+    ...{ runs, threads, finish, createThread, checkpointExists, reserve, turnPassed },
+    resolveAssistant: createResolveAssistant(options.reports),
+    attachedTo: temporaryThreads.attachedTo,
+  });
+  const createBatch = createCreateBatch({
+    ...{ runs, threads, requests: stores.requests, createRun, reserve, turnPassed },
+    ...{ maxBatch: config.maxBatch, leaseMs: config.leaseMs, monotonicMs: () => performance.now() },
+    done: temporaryThreads.batchDone,
   });
   void keeper.beat().then(() => sweep.sweep());
 
   return {
     ...{ server, createThread, cancels, removal, outcomes },
-    createRun: createCreateRun({
-      ...{ runs, threads, finish, createThread, checkpointExists },
-      resolveAssistant: createResolveAssistant(options.reports),
-      reserve: (runId) => executor.reserve(runId),
-      turnPassed: () => scheduler.wake(),
-      attachedTo: temporaryThreads.attachedTo,
-    }),
+    createRun,
+    createBatch,
     openAttachment: temporaryThreads.open,
     readRuns,
     readThreads: createReadThreads<StateReport>({

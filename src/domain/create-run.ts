@@ -45,7 +45,13 @@ export interface Reservation {
   release(): void;
 }
 
-export type CreateRun = (request: NewRun) => Promise<Run>;
+export interface CreateRun {
+  (request: NewRun): Promise<Run>;
+  /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
+  check(request: NewRun): Promise<ResolvedAssistant>;
+  /** The run as it is stored, but for its number and a worker's claim. */
+  record(request: NewRun, resolved: ResolvedAssistant): Run;
+}
 
 /**
  * Stores a run: one guarded update of its thread, which gives it its number and, if it is free, the turn; then one insert.
@@ -54,7 +60,6 @@ export type CreateRun = (request: NewRun) => Promise<Run>;
 export function createCreateRun(parts: CreateRunParts): CreateRun {
   const { runs, threads } = parts;
 
-  /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId);
     checkSpec(request.spec);
@@ -142,9 +147,8 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     );
   }
 
-  return async (request) => {
-    const { graph, assistant } = await check(request);
-    const run: Run = {
+  function record(request: NewRun, { graph, assistant }: ResolvedAssistant): Run {
+    return {
       owner: request.owner,
       runId: request.runId,
       threadId: request.threadId,
@@ -161,6 +165,10 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       cleanupPending: false,
       stateless: request.stateless,
     };
+  }
+
+  async function create(request: NewRun): Promise<Run> {
+    const run = record(request, await check(request));
     const { owner, threadId } = request;
     if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
     const onlyFree = request.spec.multitaskStrategy === "reject";
@@ -169,7 +177,9 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       : await threads.enter(run, run.runId, { onlyFree, plain: true });
     if (!entry) throw await refused(run);
     return insert({ ...run, n: entry.thread.n }, entry);
-  };
+  }
+
+  return Object.assign(create, { check, record });
 }
 
 function runExists(run: RunName): DomainError {

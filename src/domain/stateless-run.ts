@@ -40,7 +40,7 @@ export function threadOfStateless(run: Run, attached: readonly string[]): Thread
     status: begins ? "busy" : "idle",
     metadata: {},
     createdAt: run.createdAt,
-    updatedAt: run.createdAt,
+    updatedAt: new Date(),
     temporary: run.stateless!.temporary,
     attached,
     removing: false,

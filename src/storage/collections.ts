@@ -1,4 +1,5 @@
 import type { Collection, Db } from "mongodb";
+import type { RequestDocument } from "./request-store.ts";
 import type { RunDocument } from "./run-document.ts";
 import type { RunEventsDocument } from "./run-events.ts";
 import type { ServerDocument, WatchDocument } from "./servers.ts";
@@ -12,6 +13,7 @@ export interface Collections {
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
   readonly watches: Collection<WatchDocument>;
+  readonly requests: Collection<RequestDocument>;
 }
 
 /** The last record of a run that was rolled back or deleted. */
@@ -27,5 +29,6 @@ export function collections(db: Db): Collections {
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
     watches: db.collection("watches", options),
+    requests: db.collection("requests", options),
   };
 }

@@ -101,6 +101,20 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: 0 },
   },
   { collection: "watches", name: "watches_of_server", key: { server: 1 }, serves: "a dead server's watchers" },
+  {
+    collection: "requests",
+    name: "undone_batches",
+    key: { done: 1, created: 1 },
+    serves: "batches that a crash left undone",
+    options: { partialFilterExpression: { done: false } },
+  },
+  {
+    collection: "requests",
+    name: "expired_requests",
+    key: { expire_at: 1 },
+    serves: "expiry",
+    options: { expireAfterSeconds: 0 },
+  },
   ...journalIndexes,
 ];
 

@@ -1,8 +1,9 @@
 import type { Db } from "mongodb";
-import type { LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
+import type { LeaseStore, RequestStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
+import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore, type RunEventStore } from "./run-events.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";
@@ -17,6 +18,7 @@ export interface Stores {
   readonly events: RunEventStore;
   readonly servers: ServerStore;
   readonly webhooks: WebhookStore;
+  readonly requests: RequestStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. */
@@ -30,5 +32,6 @@ export async function openStores(db: Db): Promise<Stores> {
     events: createRunEventStore(all),
     servers: createServerStore(all),
     webhooks: createWebhookStore(all),
+    requests: createRequestStore(all),
   };
 }
