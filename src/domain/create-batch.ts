@@ -88,13 +88,16 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     if (!(await requests.insertBatch(decided))) return repeat((await requests.findBatch(decided))!, hash);
     // Later on somebody else may take it for left undone.
     const isOurs = () => parts.monotonicMs() - began < parts.leaseMs / 2;
-    const stored = await inGroups(records, async (run) => (isOurs() && (await storeNew(run))) || storeAgain(run));
+    const stored = await inGroups(
+      records,
+      async (run) => (isOurs() && (await storeNew(run, isOurs))) || storeAgain(run),
+    );
     await finish(decided);
     return stored.every((run) => run !== undefined) ? stored : now(decided);
   }
 
   /** The run first: a thread whose run is not there would be taken for one of which the run was never stored. */
-  async function storeNew(run: Run): Promise<Run | undefined> {
+  async function storeNew(run: Run, isOurs: () => boolean): Promise<Run | undefined> {
     const place = parts.reserve(run.runId);
     const claimed: Partial<Run> = place
       ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
@@ -102,7 +105,8 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     const stored: Run = { ...run, ...claimed };
     try {
       const thread = threadOfStateless(run, []);
-      if (!(await runs.insert(stored, { ready: false })) || !(await threads.insert(thread))) {
+      const isNew = (await runs.insert(stored, { ready: false })) && (isOurs() || !(await wasThere(run)));
+      if (!isNew || !(await threads.insert(thread))) {
         place?.release();
         return undefined;
       }
@@ -119,18 +123,19 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
   async function storeAgain(run: Run): Promise<Run | undefined> {
     if (await runs.tombstone(run)) return undefined;
     // Without a worker's place, so that nothing of it begins before the next look.
-    if (await runs.insert(run, { ready: false })) {
-      // Somebody else has created it, and it has come and gone since.
-      if (await runs.tombstone(run)) {
-        await runs.withdraw(run);
-        return undefined;
-      }
-    }
+    if ((await runs.insert(run, { ready: false })) && (await wasThere(run))) return undefined;
     const there = await runs.find(run);
     if (!there || there.phase === "over" || there.phase === "rolling_back") return there;
     await threads.insert(threadOfStateless(run, []));
     if (there.phase === "waiting") await makeReady(run);
     return there;
+  }
+
+  /** Whether somebody else has created the run, and it has come and gone, before it was stored here: it is taken back. */
+  async function wasThere(run: Run): Promise<boolean> {
+    if (!(await runs.tombstone(run))) return false;
+    await runs.withdraw(run);
+    return true;
   }
 
   async function makeReady(run: Run): Promise<void> {

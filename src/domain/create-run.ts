@@ -93,8 +93,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
         else if (hasTurn) await parts.finish.releaseTurn(run, run.runId);
         throw runExists(run);
       }
-      // Nobody knows of a thread that was made for it yet.
-      if (!run.stateless && !(await isThere(thread))) {
+      if (!(await isThere(thread))) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
       }
@@ -109,7 +108,10 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     return stored;
   }
 
-  /** A thread that was deleted since it was entered may have been looked through for runs before this one was stored. */
+  /**
+   * A thread that was deleted since it was entered may have been looked through for runs before this one was stored; one that
+   * was made for it, taken for left behind.
+   */
   async function isThere(entered: Thread): Promise<boolean> {
     const thread = await threads.find(entered);
     return thread !== undefined && !thread.removing && thread.journal === entered.journal;

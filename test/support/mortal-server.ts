@@ -164,7 +164,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       await life.rest();
       return (await find(...args)).filter((one) => one.threadId === threadId);
     };
-  const { runs, leases, threads, servers } = stores;
+  const { runs, leases, threads, servers, webhooks, requests } = stores;
   const all = 10_000;
   return {
     ...stores,
@@ -176,7 +176,14 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       waiting: narrow(() => runs.waiting(all)),
     },
     leases: { ...leases, expired: narrow(leases.expired) },
-    threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns) },
+    threads: {
+      ...threads,
+      removing: narrow(threads.removing),
+      heldTurns: narrow(threads.heldTurns),
+      idleTemporary: narrow(threads.idleTemporary),
+    },
+    webhooks: { ...webhooks, undelivered: narrow(webhooks.undelivered) },
+    requests: { ...requests, undoneBatches: () => Promise.resolve([]) },
     servers: {
       ...servers,
       others: () => Promise.resolve([]),
