@@ -44,6 +44,11 @@ export interface Config {
   readonly maxLiveRuns: number;
   /** Of a run or a thread, as JSON text. */
   readonly maxMetadataBytes: number;
+  /** The most runs that one BatchCreateRuns creates. */
+  readonly maxBatch: number;
+  /** What one call of a webhook may take, and the pause after the first failure; each later one is five times as long. */
+  readonly webhookLimitMs: number;
+  readonly webhookPauseMs: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -92,6 +97,12 @@ export const options = [
   { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
   { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
   { variable: "REINS_MAX_METADATA_BYTES", is: "largest metadata of a run or a thread, as JSON (65536)" },
+  { variable: "REINS_MAX_BATCH", is: "most runs of one BatchCreateRuns (100)" },
+  { variable: "REINS_WEBHOOK_LIMIT_MS", is: "time that a webhook may take to answer (10000)" },
+  {
+    variable: "REINS_WEBHOOK_PAUSE_MS",
+    is: "pause before a failed webhook is called again; then five times that (1000)",
+  },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -139,6 +150,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
     maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),
     maxMetadataBytes: whole(set, "REINS_MAX_METADATA_BYTES", 65_536, 2, 8 * 1024 * 1024),
+    maxBatch: whole(set, "REINS_MAX_BATCH", 100, 1, 10_000),
+    webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
+    webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

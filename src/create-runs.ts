@@ -6,6 +6,7 @@ import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
 import { type CopyThread, createCopyThread } from "./domain/copy-thread.ts";
+import { type CreateBatch, createCreateBatch } from "./domain/create-batch.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
@@ -31,7 +32,7 @@ import { createEventHub } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
-import { startAttempt, toState } from "./worker/attempt.ts";
+import { rememberedBytes, startAttempt, toState } from "./worker/attempt.ts";
 import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
@@ -43,6 +44,8 @@ import { killChildren, machineName, presenceOf } from "./worker/server-presence.
 import { createSettle } from "./worker/settle.ts";
 import { createSweep } from "./worker/sweep.ts";
 import { createTemporaryThreads } from "./worker/temporary-threads.ts";
+import { postWebhook } from "./worker/webhook-post.ts";
+import { createWebhooks } from "./worker/webhooks.ts";
 
 export interface RunsOptions extends AppParts {
   readonly config: Config;
@@ -67,6 +70,7 @@ export interface Runs {
   readonly pruneThreads: PruneThreads;
   readonly createRun: CreateRun;
   readonly requestIds: RequestIds;
+  readonly createBatch: CreateBatch;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
@@ -151,6 +155,7 @@ export function createRuns(options: RunsOptions): Runs {
       outcomes.announce(run);
       hub.poke(run);
       temporaryThreads.over(run);
+      webhooks.over(run);
     },
   });
   const settle = createSettle({
@@ -253,8 +258,18 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, threads, server },
     servers: async () => (await servers.others(server)).map(({ _id }) => _id),
     remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
-    isBatchDone: () => Promise.resolve(true),
+    isBatchDone: stores.batches.isBatchDone,
     onError: onError("removing a temporary thread"),
+  });
+  const readRuns = createReadRuns({ runs, threads, readState: stateIfReadable });
+  const webhooks = createWebhooks({
+    ...{ store: stores.webhooks, entomb: runs.entomb, post: postWebhook, now: () => keeper.now(), log },
+    ...{ limitMs: config.webhookLimitMs, pauseMs: config.webhookPauseMs, leaseMs: config.leaseMs },
+    async valuesAtEnd(run) {
+      const { values } = await readRuns.endState(run);
+      return values !== undefined && values.length <= rememberedBytes ? values : undefined;
+    },
+    onError: onError("a webhook"),
   });
   const sweep = createSweep({
     ...{ runs, leases, threads, servers, finish, cancels, executor, keeper, server, leaseMs: config.leaseMs },
@@ -266,21 +281,31 @@ export function createRuns(options: RunsOptions): Runs {
       presenceOf(other, { machine, isAlive, now: keeper.now(), silentAfterMs: 3 * config.leaseMs }),
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
-    others: { "remove temporary threads": temporaryThreads.sweep },
+    others: {
+      "create the rest of batches": (aLeaseAgo) => createBatch.sweep(aLeaseAgo),
+      "remove temporary threads": temporaryThreads.sweep,
+      "call webhooks": webhooks.sweep,
+    },
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
-  const createRun = createCreateRun({
-    ...{ runs, threads, finish, supersede, createThread, findCheckpoint, children, delays: order },
+  const reserve = (run: Run) => executor.reserve(run);
+  const turnPassed = () => scheduler.wake();
+  const limits = createRunLimits({ ...config, runs, monotonicMs: () => performance.now() });
+  const newRuns = createCreateRun({
+    ...{ runs, threads, finish, supersede, createThread, findCheckpoint, children, limits, reserve, turnPassed },
+    delays: order,
     resolveAssistant: assistants.resolve,
     nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
-    reserve: (run) => executor.reserve(run),
-    turnPassed: () => scheduler.wake(),
-    limits: createRunLimits({ ...config, runs, monotonicMs: () => performance.now() }),
     maxMetadataBytes: config.maxMetadataBytes,
     now: () => keeper.now(),
     attachedTo: temporaryThreads.attachedTo,
   });
-  const requestIds = createRequestIds({ requests: stores.requests, runs, createRun, cancels });
+  const requestIds = createRequestIds({ requests: stores.requests, runs, createRun: newRuns.create, cancels });
+  const createBatch = createCreateBatch({
+    ...{ runs, threads, batches: stores.batches, prepareRun: newRuns.prepare, children, limits, reserve, turnPassed },
+    ...{ delays: order, maxBatch: config.maxBatch, leaseMs: config.leaseMs, monotonicMs: () => performance.now() },
+    done: temporaryThreads.batchDone,
+  });
   const retention = createRetention({
     ...{ runs, threads, events, now: keeper.now, everyMs: config.leaseMs / 3 },
     removeThread: (thread) => removal.deleteThread(thread, closing.signal),
@@ -296,7 +321,7 @@ export function createRuns(options: RunsOptions): Runs {
     searchThreads: createSearchThreads(threads),
     copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
     pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
-    readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
+    ...{ createBatch, readRuns },
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
       readHistory: (thread, graph, query) => inspect(thread, { kind: "history", graph, ...query }),
@@ -311,16 +336,18 @@ export function createRuns(options: RunsOptions): Runs {
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 
     async drain(graceMs) {
+      const end = performance.now() + graceMs;
       await Promise.all([scheduler.stop(), dueRuns.stop()]);
       // Without the database no outcome can be written: what is left is then for the server that comes next.
       const limit = setTimeout(() => closing.abort(), graceMs + settleLimitMs);
       await executor.drain(graceMs);
       clearTimeout(limit);
+      await webhooks.stop(Math.max(0, end - performance.now()));
     },
     async close() {
       await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
-      await temporaryThreads.stop();
+      await Promise.all([temporaryThreads.stop(), webhooks.stop(0)]);
       closing.abort();
       await Promise.all([sweep.stop(), retention.stop(), keeper.stop()]);
       outcomes.stop();

@@ -79,13 +79,18 @@ const doomedMs = 10_000;
 export type CreateRun = (request: NewRun) => Promise<Run>;
 
 /**
+ * The run as it would be stored, but for its number and a worker's claim. Throws what refuses the request; nothing is changed
+ * by it, not even the thread that the request would create.
+ */
+export type PrepareRun = (request: NewRun) => Promise<Run>;
+
+/**
  * Stores a run: one guarded update of its thread, which gives it its number and, if it is free, the turn; then one insert.
  * Nothing is stored when it throws.
  */
-export function createCreateRun(parts: CreateRunParts): CreateRun {
+export function createCreateRun(parts: CreateRunParts): { create: CreateRun; prepare: PrepareRun } {
   const { runs, threads } = parts;
 
-  /** What refuses the request; nothing is changed by it, not even the thread that the request would create. */
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
     checkSpec(request.spec, resolved.assistant, parts.maxMetadataBytes);
@@ -124,10 +129,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
         else if (hasTurn) await parts.finish.confirmTurn(run);
         throw runExists(run);
       }
-      // Nobody knows of a thread that was made for it yet.
-      const [now, before] = run.stateless
-        ? [thread, []]
-        : await Promise.all([stillThere(thread), supersede.liveBefore(stored)]);
+      const [now, before] = await Promise.all([stillThere(thread), run.stateless ? [] : supersede.liveBefore(stored)]);
       if (!now) {
         await runs.withdraw(run);
         throw threadNotFound(run.threadId);
@@ -147,7 +149,10 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     return superseded ?? stored;
   }
 
-  /** A thread that was deleted since it was entered may have been looked through for runs before this one was stored. */
+  /**
+   * A thread that was deleted since it was entered may have been looked through for runs before this one was stored; one that
+   * was made for it, taken for left behind.
+   */
   async function stillThere(entered: Thread): Promise<Thread | undefined> {
     const thread = await threads.find(entered);
     return thread && !thread.removing && thread.journal === entered.journal ? thread : undefined;
@@ -159,7 +164,7 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
 
   /** The thread is stored with the run's turn already: that saves a write. A repeated request finds it there. */
   async function enterOwn(run: Run): Promise<Entry> {
-    const own = threadOfStateless(run, parts.attachedTo(run), { hasTurn: true });
+    const own = threadOfStateless(run, parts.attachedTo(run));
     const thread = (await threads.insert(own)) ? own : await threads.find(run);
     if (thread?.turn !== run.runId) throw threadNotFound(run.threadId);
     return { thread, hasTurn: true };
@@ -197,14 +202,13 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     return insert({ ...run, n: entry.thread.n }, entry);
   }
 
-  async function storeDelayed(run: Run, delayMs: number): Promise<Run> {
-    if (run.stateless) await threads.insert(threadOfStateless(run, parts.attachedTo(run), { hasTurn: false }));
+  async function storeDelayed(run: Run): Promise<Run> {
+    if (run.stateless) await threads.insert(threadOfStateless(run, parts.attachedTo(run)));
     else await parts.limits.checkThread(run);
     const thread = await threads.enterDelayed(run, { onlyFree: isReject(run), plain: !run.stateless });
     if (!thread) throw await refused(run);
-    const dueAt = new Date(parts.now().getTime() + delayMs);
     try {
-      const delayed = await insert({ ...run, n: thread.n, dueAt }, { thread, hasTurn: false });
+      const delayed = await insert({ ...run, n: thread.n }, { thread, hasTurn: false });
       await parts.delays.delayed(delayed);
       return delayed;
     } catch (error) {
@@ -213,14 +217,14 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
     }
   }
 
-  return async (request) => {
+  async function prepare(request: NewRun): Promise<Run> {
     const { graph, assistant } = await check(request);
     const { afterMs } = request.spec;
     const parent = request.parent && (await parts.children.parentOf(request.owner, request.parent));
     // One that is to be cancelled with its parent at once is kept from starting until that is done.
     const isDoomed = parent?.cancellation !== undefined && !request.parent!.independent;
     const delayMs = afterMs ?? (isDoomed ? doomedMs : undefined);
-    const run: Run = {
+    return {
       owner: request.owner,
       runId: request.runId,
       threadId: request.threadId,
@@ -238,17 +242,24 @@ export function createCreateRun(parts: CreateRunParts): CreateRun {
       parent: request.parent,
       request: request.request,
       stateless: request.stateless,
+      dueAt: delayMs === undefined ? undefined : new Date(parts.now().getTime() + delayMs),
     };
+  }
+
+  async function create(request: NewRun): Promise<Run> {
+    const run = await prepare(request);
     const refund = await parts.limits.admit();
     try {
       const { owner, threadId } = request;
       if (request.createThread) await parts.createThread({ owner, threadId, metadata: {}, ifExists: "do_nothing" });
-      return await parts.children.adopted(delayMs === undefined ? await store(run) : await storeDelayed(run, delayMs));
+      return await parts.children.adopted(run.dueAt ? await storeDelayed(run) : await store(run));
     } catch (error) {
       refund();
       throw error;
     }
-  };
+  }
+
+  return { create, prepare };
 }
 
 function runExists(run: RunName): DomainError {

@@ -10,7 +10,7 @@ import type { CancelRequest, RunStore } from "./stores.ts";
 /** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
 export interface RequestName {
   readonly owner: string;
-  readonly kind: "create" | "cancel" | "batch";
+  readonly kind: "create" | "cancel";
   readonly requestId: string;
 }
 
@@ -125,7 +125,7 @@ export function createRequestIds({ requests, runs, createRun, cancels }: Request
 }
 
 /** Everything that the client asked for; an id only if the client chose it. */
-function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun): object {
+export function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun): object {
   const { input, command, config, context } = spec;
   return {
     ...{ threadId: stateless ? undefined : threadId, runId: isChosenId ? runId : undefined, createThread, parent },

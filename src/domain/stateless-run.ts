@@ -29,11 +29,8 @@ export function checkThreadFields({ stateless, given, spec }: NewRun): void {
 }
 
 /** The thread that is made for a run, which has its turn at once; a delayed one gets it when it joins the order. */
-export function threadOfStateless(
-  run: Run,
-  attached: readonly string[],
-  { hasTurn }: { readonly hasTurn: boolean },
-): Thread {
+export function threadOfStateless(run: Run, attached: readonly string[]): Thread {
+  const hasTurn = run.dueAt === undefined;
   return {
     owner: run.owner,
     threadId: run.threadId,

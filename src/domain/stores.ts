@@ -93,6 +93,37 @@ export interface RunStore {
   removeAll(thread: Thread): Promise<void>;
 }
 
+/** Requests that may be repeated. */
+/** Batches that are decided, whose runs may not all be created yet. */
+export interface BatchStore {
+  /** False when the id is taken. */
+  insertBatch(batch: Batch): Promise<boolean>;
+  findBatch(name: BatchName): Promise<Batch | undefined>;
+  /** Also when it is forgotten. */
+  isBatchDone(name: BatchName): Promise<boolean>;
+  /** All runs are created: what they were created from goes. For a day the batch is known by its id. */
+  finishBatch(batch: Batch): Promise<void>;
+  /** Batches that were decided before the time, and of which some runs may not be created. */
+  undoneBatches(before: Date): Promise<Batch[]>;
+  /** The place of a run that the database would not take. */
+  unstorable(records: readonly Run[]): number | undefined;
+}
+
+export interface BatchName {
+  readonly owner: string;
+  readonly batchId: string;
+}
+
+/** A decided batch of stateless runs. */
+export interface Batch extends BatchName {
+  readonly hash: string;
+  readonly created: Date;
+  readonly done: boolean;
+  readonly runs: readonly RunName[];
+  /** The runs as they are to be created; empty when they have been. */
+  readonly records: readonly Run[];
+}
+
 /** Deliveries of webhooks. A run's delivery is stored with its record, or with its tombstone when that is gone. */
 export interface WebhookStore {
   /** Takes the next try; `dueAt` is when another may be made by somebody else. Undefined when it is not to be made any more. */

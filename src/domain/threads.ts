@@ -101,7 +101,7 @@ export function createRemoval(parts: RemovalParts): Removal {
     try {
       await data.removeCheckpoints(thread, run);
       await data.removeEvents(run);
-      await runs.entomb(run);
+      await runs.entomb(run, valuesOf(thread, run));
     } finally {
       try {
         const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;

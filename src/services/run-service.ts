@@ -4,6 +4,7 @@ import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import { type CancelRuns, runNotFound } from "../domain/cancel-runs.ts";
+import type { BatchItem, CreateBatch, NewBatch } from "../domain/create-batch.ts";
 import type { CreateRun, NewRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
@@ -28,6 +29,7 @@ import type { OpenWatcher } from "./watchers.ts";
 export interface RunServiceParts {
   readonly createRun: CreateRun;
   readonly requestIds: Pick<RequestIds, "identify" | "cancel">;
+  readonly createBatch: CreateBatch;
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
   readonly removal: Removal;
@@ -95,6 +97,12 @@ export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<ty
     async createRun(request) {
       const run = await parts.createRun(newRun(request, "spec"));
       return { run: toRun(run, payloadWriter(formatOf(request.spec!.input))) };
+    },
+
+    async batchCreateRuns(request) {
+      const runs = await parts.createBatch.create(newBatch(request));
+      const formats = request.runs.map(({ spec }) => formatOf(spec!.input));
+      return { runs: runs.map((run, i) => toRun(run, payloadWriter(formats[i]!))) };
     },
 
     async waitRun(request, context) {
@@ -214,6 +222,14 @@ function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunNam
 const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => ({
   ...{ threadId: threadId.toLowerCase(), runId: runId.toLowerCase(), independent },
 });
+function newBatch({ runs, requestId }: pb.BatchCreateRunsRequest): NewBatch {
+  const items = runs.map((item, place): BatchItem => {
+    const { threadId: thread_id, runId: run_id, requestId: request_id } = item;
+    const ids = Object.entries({ thread_id, run_id, request_id }).flatMap(([name, id]) => (id === "" ? [] : [name]));
+    return { ...newRun({ ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
+  });
+  return { owner, requestId, items };
+}
 
 const nameOf = (request: { threadId: string; runId: string }): RunName => ({
   owner,

@@ -1,5 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { AssistantDocument } from "./assistant-store.ts";
+import type { BatchDocument } from "./batch-store.ts";
 import type { RequestDocument } from "./request-store.ts";
 import type { RunDocument } from "./run-document.ts";
 import type { RunEventsDocument } from "./run-events.ts";
@@ -16,6 +17,8 @@ export interface Collections {
   readonly requests: Collection<RequestDocument>;
   readonly watches: Collection<WatchDocument>;
   readonly assistants: Collection<AssistantDocument>;
+  /** In the same collection as the other requests that may be repeated. */
+  readonly batches: Collection<BatchDocument>;
 }
 
 /** The last record of a run that was rolled back or deleted. */
@@ -33,5 +36,6 @@ export function collections(db: Db): Collections {
     requests: db.collection("requests", options),
     watches: db.collection("watches", options),
     assistants: db.collection("assistants", options),
+    batches: db.collection("requests", options),
   };
 }

@@ -191,6 +191,13 @@ export const indexes: readonly Index[] = [
     key: { owner: 1, created_at: -1, _id: -1 },
     serves: "search for assistants",
   },
+  {
+    collection: "requests",
+    name: "undone_batches",
+    key: { done: 1, created: 1 },
+    serves: "batches that a crash left undone",
+    options: { partialFilterExpression: { done: false } },
+  },
   ...journalIndexes,
 ];
 

@@ -1,8 +1,9 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
 import type { RequestStore } from "../domain/request-ids.ts";
-import type { LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
+import type { BatchStore, LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
+import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createLeaseStore } from "./lease-store.ts";
@@ -24,6 +25,7 @@ export interface Stores {
   readonly servers: ServerStore;
   readonly assistants: AssistantStore;
   readonly webhooks: WebhookStore;
+  readonly batches: BatchStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
@@ -40,5 +42,6 @@ export async function openStores(db: Db, retention: Partial<RetentionOptions> = 
     servers: createServerStore(all),
     assistants: createAssistantStore(all),
     webhooks: createWebhookStore(all),
+    batches: createBatchStore(all),
   };
 }

@@ -183,7 +183,7 @@ function toStoredEvent([mode, name, namespace, json]: OutputTuple) {
 }
 
 /** Larger values are not kept beside the thread, whose document every run writes; they are read from the journal. */
-const rememberedBytes = 256 * 1024;
+export const rememberedBytes = 256 * 1024;
 
 export function toState(report: StateReport): StateAtEnd {
   return {

@@ -1,6 +1,6 @@
 import type { Run } from "../domain/run.ts";
 import { runName } from "../domain/run.ts";
-import type { RunStore, ThreadName, ThreadStore } from "../domain/stores.ts";
+import type { Batch, BatchName, RunStore, ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { Attachment } from "../stream/attachment.ts";
 
@@ -14,7 +14,7 @@ export interface TemporaryThreadsParts {
   /** Removes a thread that is marked as being removed. */
   readonly remove: (thread: Thread) => Promise<void>;
   /** Whether the batch has created all of its runs, so that nobody creates this one again. */
-  readonly isBatchDone: (batch: string) => Promise<boolean>;
+  readonly isBatchDone: (batch: BatchName) => Promise<boolean>;
   /** What could not be done is left to a later sweep. */
   readonly onError: (error: unknown) => void;
 }
@@ -27,6 +27,8 @@ export interface TemporaryThreads {
   attachedTo(name: ThreadName): readonly string[];
   /** The run is over for everybody. */
   over(run: Run): void;
+  /** All runs of the batch are created. */
+  batchDone(batch: Batch): void;
   /** Removes what a crash, or a database that was away, has left. */
   sweep(unchangedSince: Date): Promise<void>;
   /** Resolves when what is under way is done; the rest is left to the servers that go on. */
@@ -49,6 +51,8 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
   const key = ({ owner, threadId }: ThreadName) => `${owner}/${threadId}`;
   /** Detachments under way: who comes now attaches after them. */
   const detaching = new Map<string, Promise<void>>();
+  /** Runs that are over before all runs of their batch are created. */
+  const deferred = new Map<string, Run>();
   const queue: (() => Promise<void>)[] = [];
   const working = new Set<Promise<void>>();
 
@@ -98,8 +102,12 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
   }
 
   async function remove(run: Run): Promise<void> {
-    const batch = run.stateless?.batch;
-    if (batch !== undefined && !(await parts.isBatchDone(batch))) return;
+    const batchId = run.stateless?.batch;
+    if (batchId !== undefined && !(await parts.isBatchDone({ owner: run.owner, batchId }))) {
+      deferred.set(key(run), run);
+      return;
+    }
+    deferred.delete(key(run));
     const thread = await threads.abandon(run);
     if (thread) await parts.remove(thread);
   }
@@ -155,6 +163,13 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       const callers = callersOf.get(key(run));
       if (callers) callers.over = run;
       else begin(() => removeIfOver(run));
+    },
+
+    batchDone(batch) {
+      for (const name of batch.runs) {
+        const run = deferred.get(key(name));
+        if (run && deferred.delete(key(name))) begin(() => removeIfOver(run));
+      }
     },
 
     async sweep(unchangedSince) {

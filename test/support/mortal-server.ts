@@ -164,7 +164,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       await life.rest();
       return (await find(...args)).filter((one) => one.threadId === threadId);
     };
-  const { runs, leases, threads, servers } = stores;
+  const { runs, leases, threads, servers, webhooks, batches } = stores;
   const all = 10_000;
   const busyWithoutTurn = narrow((since: Date) => threads.busyWithoutTurn(since, undefined, all));
   return {
@@ -179,7 +179,14 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       clearing: narrow((before: Date) => runs.clearing(before, all)),
     },
     leases: { ...leases, expired: narrow(leases.expired) },
-    threads: { ...threads, removing: narrow(threads.removing), heldTurns: narrow(threads.heldTurns), busyWithoutTurn },
+    threads: {
+      ...{ ...threads, busyWithoutTurn },
+      removing: narrow(threads.removing),
+      heldTurns: narrow(threads.heldTurns),
+      idleTemporary: narrow(threads.idleTemporary),
+    },
+    webhooks: { ...webhooks, undelivered: narrow(webhooks.undelivered) },
+    batches: { ...batches, undoneBatches: () => Promise.resolve([]) },
     servers: {
       ...servers,
       others: () => Promise.resolve([]),

@@ -16,6 +16,8 @@ export interface TestApp {
   readonly db: Db;
   /** Stops the server and starts another one on the same database; the client's address changes with it. */
   restart(): Promise<TestApp>;
+  /** Starts another server on the same database. */
+  start(): Promise<TestApp>;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       config,
       client: createReinsClient({ baseUrl: app.url }),
       db: database.db,
+      start,
       async restart() {
         await app.stop();
         return start();

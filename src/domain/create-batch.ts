@@ -1,0 +1,218 @@
+import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
+import type { CreateRunParts, NewRun, PrepareRun } from "./create-run.ts";
+import { DomainError } from "./errors.ts";
+import { newId } from "./ids.ts";
+import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
+import { type Run, runName } from "./run.ts";
+import { threadOfStateless } from "./stateless-run.ts";
+import type { Batch, BatchStore } from "./stores.ts";
+
+export interface NewBatch {
+  readonly owner: string;
+  /** Chosen by the client to make a retry safe; empty when it did not. */
+  readonly requestId: string;
+  readonly items: readonly BatchItem[];
+}
+
+export interface BatchItem extends NewRun {
+  /** Ids that the item was sent with, which belong to the server here. */
+  readonly ids: readonly string[];
+}
+
+export interface CreateBatchParts
+  extends Pick<CreateRunParts, "runs" | "threads" | "reserve" | "turnPassed" | "limits" | "children" | "delays"> {
+  readonly batches: BatchStore;
+  readonly prepareRun: PrepareRun;
+  readonly maxBatch: number;
+  readonly leaseMs: number;
+  readonly monotonicMs: () => number;
+  /** All runs of the batch are created: none of them will be created again. */
+  readonly done: (batch: Batch) => void;
+}
+
+export interface CreateBatch {
+  /** All of the runs, or an error and none of them; a repeat answers the same runs as they are by then. */
+  create(batch: NewBatch): Promise<Run[]>;
+  /** Creates what a crash has left undone of batches that were decided before the time. */
+  sweep(before: Date): Promise<void>;
+}
+
+/** Runs that are created side by side. */
+const atATime = 8;
+
+/**
+ * Creates stateless runs all or nothing. One insert, with all that is needed to create them, decides; then each is created by
+ * its known ids, which can be repeated by anybody.
+ */
+export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
+  const { batches, runs, threads } = parts;
+
+  async function check(batch: NewBatch, batchId: string): Promise<Run[]> {
+    const { items } = batch;
+    if (items.length > parts.maxBatch) {
+      throw invalid("runs", `has ${items.length} runs; at most ${parts.maxBatch} are allowed in a batch`);
+    }
+    const records: Run[] = [];
+    for (const [place, item] of items.entries()) {
+      try {
+        for (const id of item.ids) throw invalid(id, "must be empty in a batch: the server chooses the ids");
+        const run = await parts.prepareRun(item);
+        records.push({ ...run, n: 1, stateless: { ...run.stateless!, batch: batchId } });
+      } catch (error) {
+        throw inBatch(error, place);
+      }
+    }
+    const bytes = Buffer.byteLength(JSON.stringify(items.map(({ spec }) => spec)));
+    if (bytes > maxStoredBytes) throw tooLarge("runs", `the inputs and settings have ${bytes} bytes of JSON together`);
+    const unstorable = batches.unstorable(records);
+    if (unstorable !== undefined) throw tooLarge(`runs[${unstorable}].spec`, "it is too large to be stored");
+    return records;
+  }
+
+  async function create(batch: NewBatch): Promise<Run[]> {
+    const { owner } = batch;
+    const batchId = batch.requestId || newId();
+    const hash = hashOf(batch.items.map(bodyOf));
+    const earlier = batch.requestId === "" ? undefined : await batches.findBatch({ owner, batchId });
+    if (earlier) return repeat(earlier, hash);
+    const records = await check(batch, batchId);
+    const decided: Batch = {
+      owner,
+      batchId,
+      hash,
+      created: new Date(),
+      done: false,
+      runs: records.map(runName),
+      records,
+    };
+    const began = parts.monotonicMs();
+    const refunds = await admit(records);
+    const isNew = await batches.insertBatch(decided).catch(refunds.andThrow);
+    if (!isNew) {
+      refunds.all();
+      return repeat((await batches.findBatch(decided))!, hash);
+    }
+    // Later on somebody else may take it for left undone.
+    const isOurs = () => parts.monotonicMs() - began < parts.leaseMs / 2;
+    const stored = await inGroups(
+      records,
+      async (run) => (isOurs() && (await storeNew(run, isOurs))) || storeAgain(run),
+    );
+    await finish(decided);
+    return stored.every((run) => run !== undefined) ? stored : now(decided);
+  }
+
+  /** Throws TOO_MANY_RUNS unless there is room for all. */
+  async function admit(records: readonly Run[]) {
+    const refunds: (() => void)[] = [];
+    const all = () => {
+      for (const refund of refunds) refund();
+    };
+    const andThrow = (error: unknown): never => {
+      all();
+      throw error;
+    };
+    for (const _ of records) refunds.push(await parts.limits.admit().catch(andThrow));
+    return { all, andThrow };
+  }
+
+  /** The run first: a thread whose run is not there would be taken for one of which the run was never stored. */
+  async function storeNew(run: Run, isOurs: () => boolean): Promise<Run | undefined> {
+    const place = run.dueAt ? undefined : parts.reserve(run);
+    const claimed: Partial<Run> = place
+      ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
+      : {};
+    const stored: Run = { ...run, ...claimed };
+    try {
+      const thread = threadOfStateless(run, []);
+      const isNew = (await runs.insert(stored, { ready: false })) && (isOurs() || !(await wasThere(run)));
+      if (!isNew || !(await threads.insert(thread))) {
+        place?.release();
+        return undefined;
+      }
+      if (place) place.start(stored, thread);
+      else await makeReady(run);
+      return await parts.children.adopted(stored);
+    } catch (error) {
+      place?.release();
+      throw error;
+    }
+  }
+
+  /** For a run that may have been created, and may even be gone, by now. Undefined when it is gone. */
+  async function storeAgain(run: Run): Promise<Run | undefined> {
+    if (await runs.tombstone(run)) return undefined;
+    // Without a worker's place, so that nothing of it begins before the next look.
+    if ((await runs.insert(run, { ready: false })) && (await wasThere(run))) return undefined;
+    const there = await runs.find(run);
+    if (!there || there.phase === "over" || there.phase === "rolling_back") return there;
+    await threads.insert(threadOfStateless(run, []));
+    if (there.phase === "waiting") await makeReady(there);
+    return parts.children.adopted(there);
+  }
+
+  /** Whether somebody else has created the run, and it has come and gone, before it was stored here: it is taken back. */
+  async function wasThere(run: Run): Promise<boolean> {
+    if (!(await runs.tombstone(run))) return false;
+    await runs.withdraw(run);
+    return true;
+  }
+
+  async function makeReady(run: Run): Promise<void> {
+    if (run.dueAt) await parts.delays.delayed(run);
+    else if (await runs.markReady(run)) parts.turnPassed();
+  }
+
+  async function finish(batch: Batch): Promise<void> {
+    await batches.finishBatch(batch);
+    parts.done(batch);
+  }
+
+  async function carryOut(batch: Batch): Promise<void> {
+    if (batch.done) return;
+    await inGroups(batch.records, storeAgain);
+    await finish(batch);
+  }
+
+  async function repeat(batch: Batch, hash: string): Promise<Run[]> {
+    if (batch.hash !== hash) throw requestExists(batch.batchId);
+    await carryOut(batch);
+    return now(batch);
+  }
+
+  /** The runs as they are; those that are over and gone as they were, for as long as their last record is kept. */
+  async function now(batch: Batch): Promise<Run[]> {
+    const found = new Map((await runs.findMany(batch.runs)).map((run) => [run.runId, run]));
+    return inGroups(batch.runs, async (name) => {
+      const run = found.get(name.runId) ?? (await runs.tombstone(name));
+      if (run) return run;
+      throw new DomainError("RUN_NOT_FOUND", `request_id: run ${name.runId} of this request is over and gone`, {
+        metadata: { run_id: name.runId, thread_id: name.threadId },
+      });
+    });
+  }
+
+  return {
+    create,
+    async sweep(before) {
+      for (const batch of await batches.undoneBatches(before)) await carryOut(batch);
+    },
+  };
+}
+
+/** The same error with the item's place in front of its field. */
+function inBatch(error: unknown, place: number): unknown {
+  if (!(error instanceof DomainError)) return error;
+  const { reason, message, metadata, run, cause } = error;
+  const placed: Record<string, string> = { ...metadata, index: String(place) };
+  if (metadata.field !== undefined) placed.field = `runs[${place}].${metadata.field}`;
+  return new DomainError(reason, `runs[${place}].${message}`, { metadata: placed, run, cause });
+}
+
+async function inGroups<T, R>(items: readonly T[], what: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += atATime) {
+    results.push(...(await Promise.all(items.slice(at, at + atATime).map(what))));
+  }
+  return results;
+}

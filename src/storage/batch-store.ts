@@ -1,0 +1,97 @@
+import { BSON } from "mongodb";
+import type { Run, RunName } from "../domain/run.ts";
+import type { Batch, BatchName, BatchStore } from "../domain/stores.ts";
+import type { Collections } from "./collections.ts";
+import { isDuplicateKey, key } from "./keys.ts";
+import { newRunDocument } from "./run-document.ts";
+
+/** A decided batch, which is also a request that may be repeated, by the id that its client chose. */
+export interface BatchDocument {
+  /** The kind and the id. */
+  _id: string;
+  owner: string;
+  kind: "batch";
+  /** Of the request's body. */
+  hash: string;
+  created: Date;
+  /** Absent as long as the request is not carried out. */
+  expire_at?: Date;
+  /** Of a batch: whether all of its runs are created. */
+  done: boolean;
+  runs: { thread_id: string; run_id: string }[];
+  /** The runs to create, as JSON text: as documents, metadata can be many times as large. Dropped when they are created. */
+  records?: string;
+}
+
+const keptMs = 24 * 60 * 60 * 1000;
+
+/** Documents end at 16 MiB, and a run's grows with its life. */
+const maxRunBytes = 15 * 1024 * 1024;
+
+export function createBatchStore({ batches }: Pick<Collections, "batches">): BatchStore {
+  const batchKey = ({ owner, batchId }: BatchName) => key(owner, `batch:${batchId}`);
+
+  return {
+    async insertBatch(batch) {
+      try {
+        await batches.insertOne({
+          _id: batchKey(batch),
+          ...{ owner: batch.owner, kind: "batch", hash: batch.hash, created: batch.created, done: false },
+          runs: batch.runs.map(({ threadId, runId }) => ({ thread_id: threadId, run_id: runId })),
+          records: JSON.stringify(batch.records),
+        });
+        return true;
+      } catch (error) {
+        if (isDuplicateKey(error)) return false;
+        throw error;
+      }
+    },
+
+    async findBatch(name) {
+      const doc = await batches.findOne({ _id: batchKey(name) });
+      return doc ? toBatch(doc) : undefined;
+    },
+
+    async isBatchDone(name) {
+      return (await batches.countDocuments({ _id: batchKey(name), done: false }, { limit: 1 })) === 0;
+    },
+
+    /** Repeatable. */
+    async finishBatch(batch) {
+      const $set = { done: true, expire_at: new Date(batch.created.getTime() + keptMs) };
+      await batches.updateOne({ _id: batchKey(batch) }, { $set, $unset: { records: "" } });
+    },
+
+    /** Index: undone_batches. */
+    async undoneBatches(before) {
+      return (
+        await batches
+          .find({ done: false, created: { $lt: before } })
+          .limit(100)
+          .toArray()
+      ).map(toBatch);
+    },
+
+    unstorable(records) {
+      const at = records.findIndex((run) => BSON.calculateObjectSize(newRunDocument(run, false)) > maxRunBytes);
+      return at < 0 ? undefined : at;
+    },
+  };
+}
+
+function toBatch(doc: BatchDocument): Batch {
+  const { owner } = doc;
+  return {
+    ...{ owner, hash: doc.hash, created: doc.created, done: doc.done },
+    batchId: doc._id.slice(doc._id.indexOf("batch:") + "batch:".length),
+    runs: doc.runs.map(({ thread_id, run_id }): RunName => ({ owner, threadId: thread_id, runId: run_id })),
+    records: doc.records === undefined ? [] : (JSON.parse(doc.records) as Run[]).map(revived),
+  };
+}
+
+/** Times are texts in JSON. */
+const revived = (run: Run): Run => ({
+  ...run,
+  createdAt: new Date(run.createdAt),
+  dueAt: run.dueAt && new Date(run.dueAt),
+});

@@ -1,0 +1,163 @@
+import type { Logger } from "pino";
+import type { Json, Run } from "../domain/run.ts";
+import type { WebhookStore } from "../domain/stores.ts";
+import { webhookBody } from "./webhook-body.ts";
+import type { Posting } from "./webhook-post.ts";
+
+export interface WebhooksParts {
+  readonly store: WebhookStore;
+  /** Puts the run's last record where its thread's end does not reach it; see RunStore.entomb. */
+  readonly entomb: (run: Run, values: Json | undefined) => Promise<void>;
+  /** The thread's values at the run's end; undefined when they are too large, or cannot be read any more. */
+  readonly valuesAtEnd: (run: Run) => Promise<Json | undefined>;
+  readonly post: (url: string, body: string, options: Posting) => Promise<void>;
+  /** The time by the database's clock. */
+  readonly now: () => Date;
+  /** What one call may take. */
+  readonly limitMs: number;
+  /** The pause after the first failure; each later one is five times as long. */
+  readonly pauseMs: number;
+  readonly leaseMs: number;
+  readonly onError: (error: unknown) => void;
+  readonly log: Pick<Logger, "warn" | "error">;
+}
+
+/**
+ * Tells webhooks of the ends of their runs, at least once each. A slow or dead receiver holds up nobody but itself. What a
+ * crash leaves is found by the sweep, since each delivery is part of its run's record.
+ */
+export interface Webhooks {
+  /** The run is over for everybody. Returns at once. */
+  over(run: Run): void;
+  /** Takes up deliveries of runs that ended before the time, and that nobody makes. */
+  sweep(endedBefore: Date): Promise<void>;
+  /** Begins no retries any more; resolves when what is under way is done, or given up at the end of the grace. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** The last of so many tries is the end of it. */
+const maxTries = 5;
+/** Calls at a time, and to one receiver, so that one that does not answer leaves room for the others. */
+const callsAtATime = 32;
+const callsAReceiver = 4;
+/** Deliveries kept in mind; more are left to the sweep. */
+const maxKnown = 10_000;
+
+export function createWebhooks(parts: WebhooksParts): Webhooks {
+  const { store, log } = parts;
+  /** Runs whose delivery is under way here, waits for its place or for its next try. */
+  const known = new Set<string>();
+  const retries = new Set<NodeJS.Timeout>();
+  const queue: Run[] = [];
+  const calling = new Map<string, number>();
+  const working = new Set<Promise<void>>();
+  const closing = new AbortController();
+  let stopping = false;
+
+  const receiverOf = (run: Run) => new URL(run.spec.webhook!).origin;
+  const keyOf = (run: Run) => `${run.owner}/${run.runId}`;
+
+  function begin(run: Run): void {
+    if (stopping || run.webhook?.state !== "pending" || known.has(keyOf(run)) || known.size >= maxKnown) return;
+    known.add(keyOf(run));
+    enqueue(run);
+  }
+
+  function enqueue(run: Run): void {
+    queue.push(run);
+    next();
+  }
+
+  function next(): void {
+    while (working.size < callsAtATime) {
+      const at = queue.findIndex((run) => (calling.get(receiverOf(run)) ?? 0) < callsAReceiver);
+      if (at < 0) return;
+      const [run] = queue.splice(at, 1) as [Run];
+      count(run, 1);
+      const done = tryOnce(run).finally(() => {
+        working.delete(done);
+        count(run, -1);
+        next();
+      });
+      working.add(done);
+    }
+  }
+
+  function count(run: Run, change: number): void {
+    const calls = (calling.get(receiverOf(run)) ?? 0) + change;
+    if (calls === 0) calling.delete(receiverOf(run));
+    else calling.set(receiverOf(run), calls);
+  }
+
+  async function tryOnce(run: Run): Promise<void> {
+    try {
+      const again = await deliver(run);
+      if (again && !stopping) return retry(again);
+    } catch (error) {
+      // The database: the sweep finds it again.
+      parts.onError(error);
+    }
+    known.delete(keyOf(run));
+  }
+
+  /** The run as it is to be tried again, or undefined when there is nothing more to do. */
+  async function deliver(run: Run): Promise<Run | undefined> {
+    const outlives = run.stateless?.temporary && !run.webhook!.kept;
+    if (outlives) await parts.entomb(run, await parts.valuesAtEnd(run));
+    const tries = run.webhook!.tries + 1;
+    const takes = parts.limitMs + pauseAfter(tries) + parts.leaseMs;
+    const taken = await store.take(run, new Date(parts.now().getTime() + takes));
+    if (!taken) return undefined;
+    try {
+      const values = taken.webhook!.kept ? taken.webhook!.kept.values : await parts.valuesAtEnd(taken);
+      const body = webhookBody(taken, values, new Date());
+      await parts.post(taken.spec.webhook!, body, { limitMs: parts.limitMs, signal: closing.signal });
+    } catch (err) {
+      return failed(taken, err);
+    }
+    await store.settle(taken, "done");
+    return undefined;
+  }
+
+  async function failed(run: Run, err: unknown): Promise<Run | undefined> {
+    // Given up with the server: it has not really failed.
+    if (closing.signal.aborted) return undefined;
+    const facts = { err, run_id: run.runId, receiver: receiverOf(run), tries: run.webhook!.tries };
+    if (run.webhook!.tries < maxTries) {
+      log.warn(facts, "a webhook failed; it is called again");
+      return run;
+    }
+    log.error(facts, "a webhook failed too often and is given up");
+    await store.settle(run, "failed");
+    return undefined;
+  }
+
+  const pauseAfter = (tries: number) => parts.pauseMs * 5 ** (tries - 1);
+
+  function retry(run: Run): void {
+    const timer = setTimeout(() => {
+      retries.delete(timer);
+      enqueue(run);
+    }, pauseAfter(run.webhook!.tries));
+    retries.add(timer);
+  }
+
+  return {
+    over: begin,
+
+    async sweep(endedBefore) {
+      for (const run of await store.undelivered(endedBefore, parts.now())) begin(run);
+    },
+
+    async stop(graceMs) {
+      stopping = true;
+      for (const timer of retries) clearTimeout(timer);
+      const limit = setTimeout(() => {
+        queue.length = 0;
+        closing.abort();
+      }, graceMs);
+      while (working.size > 0) await Promise.all(working);
+      clearTimeout(limit);
+    },
+  };
+}
