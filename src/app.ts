@@ -153,7 +153,8 @@ async function serve(
         ...{ pause, log },
       });
       const openWatcher = watchers.open;
-      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls }));
+      const { cancelLimit } = config;
+      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls, cancelLimit }));
       router.service(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }));
     },
   });

@@ -36,6 +36,8 @@ export interface Config {
   /** How often to look for what no signal told. */
   readonly pollMs: number;
   readonly maxRequestBytes: number;
+  /** The most runs that one call with a filter cancels. */
+  readonly cancelLimit: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -76,6 +78,7 @@ export const options = [
   { variable: "REINS_DRAIN_MS", is: "time that a shutdown waits for calls and runs (5000)" },
   { variable: "REINS_POLL_MS", is: "how often to look for what no signal told (1000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  { variable: "REINS_CANCEL_LIMIT", is: "runs that one CancelRuns with a filter cancels (10000)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -118,6 +121,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     drainMs: whole(set, "REINS_DRAIN_MS", 5_000, 0, 600_000),
     pollMs: whole(set, "REINS_POLL_MS", 1_000, 10, 60_000),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    cancelLimit: whole(set, "REINS_CANCEL_LIMIT", 10_000, 1, 10_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

@@ -6,6 +6,7 @@ import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
+import { createPreviewCancels, type PreviewCancels } from "./domain/preview-cancels.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads } from "./domain/read-threads.ts";
 import type { Run, RunName } from "./domain/run.ts";
@@ -45,6 +46,7 @@ export interface Runs {
   readonly createThread: CreateThread;
   readonly createRun: CreateRun;
   readonly cancels: CancelRuns;
+  readonly preview: PreviewCancels;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
   readonly readThreads: ReadThreads<StateReport>;
@@ -211,6 +213,7 @@ export function createRuns(options: RunsOptions): Runs {
       reserve: (runId) => executor.reserve(runId),
       turnPassed: () => scheduler.wake(),
     }),
+    preview: createPreviewCancels(runs),
     readRuns: createReadRuns({ runs, threads, readState: stateIfReadable }),
     readThreads: createReadThreads<StateReport>({
       ...{ runs, threads, checkpointExists, readState },

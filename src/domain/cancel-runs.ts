@@ -40,7 +40,7 @@ export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: Can
     for (;;) {
       const run = await runs.find(name);
       if (!run) return { run: await buried(name, request), ended: false };
-      const decided = alreadyDecided(run, request);
+      const decided = alreadyDecided(run, request.action);
       if (decided) return { run: decided, ended: false };
       const stored =
         run.phase === "waiting"
@@ -53,17 +53,6 @@ export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: Can
 
   /** A run that waits for another attempt has the turn, so nobody moves its thread. */
   const checkpointOf = async (run: Run) => (run.startedAt === undefined ? undefined : newestCheckpoint(run));
-
-  /** A request that changes nothing: the run is over, or a request as strong is stored. */
-  function alreadyDecided(run: Run, request: CancelRequest): Run | undefined {
-    const stored = run.cancellation?.action;
-    if (run.phase === "over") {
-      if (run.status === "interrupted" && stored === request.action) return run;
-      throw notCancellable(run);
-    }
-    if (run.phase === "rolling_back") return run;
-    return stored !== undefined && strength[stored] >= strength[request.action] ? run : undefined;
-  }
 
   /** A rolled back run: repeating the rollback answers its last record for as long as that is kept. */
   async function buried(name: RunName, request: CancelRequest): Promise<Run> {
@@ -110,6 +99,20 @@ export function createCancelRuns({ runs, finish, newestCheckpoint, signal }: Can
       return results;
     },
   };
+}
+
+/**
+ * The run when a request would change nothing: it is over, or a request as strong is stored. Throws RUN_NOT_CANCELLABLE when
+ * it ended otherwise.
+ */
+export function alreadyDecided(run: Run, action: CancelAction): Run | undefined {
+  const stored = run.cancellation?.action;
+  if (run.phase === "over") {
+    if (run.status === "interrupted" && stored === action) return run;
+    throw notCancellable(run);
+  }
+  if (run.phase === "rolling_back") return run;
+  return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;
 }
 
 type Results = Map<string, StoredCancel | DomainError>;

@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import { DomainError } from "./errors.ts";
-import type { RunFilter, RunPosition } from "./stores.ts";
+import type { LiveFilter, RunFilter, RunPosition } from "./stores.ts";
 
 /**
  * A page token is opaque to clients. It holds where the page ended and a hash of the filters, so that a token is not used
  * with others by mistake.
  */
-export function pageToken(position: RunPosition, filter: RunFilter): string {
+export function pageToken(position: RunPosition, filter: RunFilter | LiveFilter): string {
   const parts = [position.createdAt.getTime(), position.runId, hash(filter)];
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
 /** Throws INVALID_PAGE_TOKEN for anything but a token that was given out for these filters. */
-export function readPageToken(token: string, filter: RunFilter): RunPosition | undefined {
+export function readPageToken(token: string, filter: RunFilter | LiveFilter): RunPosition | undefined {
   if (token === "") return undefined;
   try {
     const [time, runId, filterHash] = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
@@ -29,5 +29,5 @@ export function readPageToken(token: string, filter: RunFilter): RunPosition | u
   );
 }
 
-const hash = (filter: RunFilter): string =>
+const hash = (filter: RunFilter | LiveFilter): string =>
   createHash("sha256").update(JSON.stringify(filter)).digest("base64url").slice(0, 16);

@@ -25,7 +25,8 @@ export interface ReadRuns {
   /** Also the last record of a run that was rolled back meanwhile. */
   latest(name: RunName): Promise<Run>;
   list(filter: RunFilter, page: { size: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
-  live(filter: LiveFilter, limit: number): Promise<Run[]>;
+  /** Live runs, newest first, at most `limit` of them. */
+  live(filter: LiveFilter, page: { limit: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** The state at the end of a run that is over, whatever has come after it; of a rolled back run the state before it. */
   endState(run: Run): Promise<EndState>;
 }
@@ -47,21 +48,22 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
     },
 
     async list(filter, { size, token }) {
-      const bad = Object.keys(filter.metadata ?? {}).find((field) => field === "" || /[.$\0]/.test(field));
-      if (bad !== undefined)
-        throw invalid("metadata", `the field "${bad}" cannot be searched; names hold no "." or "$"`);
-      checkMetadata(filter.metadata ?? {}, "metadata");
+      checkSearched(filter.metadata, "metadata");
       const after = readPageToken(token, filter);
       const { owner, threadId } = filter;
       if (threadId !== undefined && !(await threads.find({ owner, threadId }))) throw threadNotFound(threadId);
       const limit = size || defaultPageSize;
-      const found = await runs.list(filter, { limit: limit + 1, after });
-      const page = found.slice(0, limit);
-      const more = found.length > limit ? page.at(-1) : undefined;
-      return { runs: page, nextPageToken: more ? pageToken(more, filter) : "" };
+      return pageOf(await runs.list(filter, { limit: limit + 1, after }), limit, filter);
     },
 
-    live: (filter, limit) => runs.live(filter, limit),
+    async live(filter, { limit, token }) {
+      checkSearched(filter.metadata, "filter.metadata");
+      if (Number.isNaN(filter.createdBefore?.getTime())) {
+        throw invalid("filter.created_before", "must be a time from the year 1 to the year 9999");
+      }
+      const after = readPageToken(token, filter);
+      return pageOf(await runs.live(filter, limit + 1, after), limit, filter);
+    },
 
     async endState(run) {
       const thread = await threads.find(run);
@@ -73,6 +75,20 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
       return (await readState(thread, run.graph, run.endCheckpointId)) ?? { interrupts: [] };
     },
   };
+}
+
+/** `found` holds one more run than the page when there are more. */
+function pageOf(found: Run[], limit: number, filter: RunFilter | LiveFilter) {
+  const page = found.slice(0, limit);
+  const more = found.length > limit ? page.at(-1) : undefined;
+  return { runs: page, nextPageToken: more ? pageToken(more, filter) : "" };
+}
+
+/** Metadata that runs are looked for by. */
+function checkSearched(metadata: Readonly<Record<string, unknown>> = {}, field: string): void {
+  const bad = Object.keys(metadata).find((name) => name === "" || /[.$\0]/.test(name));
+  if (bad !== undefined) throw invalid(field, `the field "${bad}" cannot be searched; names hold no "." or "$"`);
+  checkMetadata(metadata, field);
 }
 
 /** A run that never started has no checkpoint of its own to compare with: the thread stands where it stood. */

@@ -6,6 +6,7 @@ import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import type { CreateRun, NewRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
+import type { PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Removal } from "../domain/threads.ts";
@@ -27,6 +28,8 @@ export interface RunServiceParts {
   readonly createRun: CreateRun;
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
+  readonly preview: PreviewCancels;
+  readonly cancelLimit: number;
   readonly removal: Removal;
   readonly outcomes: Outcomes;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;

@@ -51,6 +51,7 @@ describe("readConfig", () => {
     ["REINS_DRAIN_MS", "1", { drainMs: 1 }],
     ["REINS_POLL_MS", "10", { pollMs: 10 }],
     ["REINS_MAX_REQUEST_BYTES", "1024", { maxRequestBytes: 1024 }],
+    ["REINS_CANCEL_LIMIT", "7", { cancelLimit: 7 }],
     [
       "REINS_CORS_ORIGINS",
       "https://a.example, https://b.example,",
