@@ -143,15 +143,23 @@ async function serve(
       };
       watchers = createWatchers({
         calls,
-        store: (id, run) => stores.servers.watch(id, runs.server, run),
+        store: (id, run, ifLast) => stores.servers.watch(id, runs.server, run, ifLast),
         forget: (id) => stores.servers.unwatch(id),
+        markLeft: (id) => stores.servers.markLeft(id),
+        async stored(run) {
+          const watches = await stores.servers.watchesOfRun(run);
+          const left = watches.filter((watch) => watch.left).map((watch) => watch.id);
+          return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server) };
+        },
+        isEnding: () => shutdownSignal.aborted,
         cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
         // What cannot be done before the end is left to the server that comes next: it finds the watch.
         isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
         ...{ pause, log },
       });
       const openWatcher = watchers.open;
-      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls }));
+      const { cancelLimit } = config;
+      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls, cancelLimit }));
       router.service(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }));
       router.service(AssistantService, createAssistantService(runs.assistants));
     },

@@ -49,6 +49,8 @@ export interface Config {
   /** What one call of a webhook may take, and the pause after the first failure; each later one is five times as long. */
   readonly webhookLimitMs: number;
   readonly webhookPauseMs: number;
+  /** The most runs that one call with a filter cancels. */
+  readonly cancelLimit: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -103,6 +105,7 @@ export const options = [
     variable: "REINS_WEBHOOK_PAUSE_MS",
     is: "pause before a failed webhook is called again; then five times that (1000)",
   },
+  { variable: "REINS_CANCEL_LIMIT", is: "runs that one CancelRuns with a filter cancels (10000)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -153,6 +156,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     maxBatch: whole(set, "REINS_MAX_BATCH", 100, 1, 10_000),
     webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
     webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),
+    cancelLimit: whole(set, "REINS_CANCEL_LIMIT", 10_000, 1, 10_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

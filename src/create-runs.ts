@@ -12,6 +12,7 @@ import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
 import { createHoldTurn } from "./domain/hold-turn.ts";
 import { createJoinOrder } from "./domain/join-order.ts";
+import { createPreviewCancels, type PreviewCancels } from "./domain/preview-cancels.ts";
 import { createPruneThreads, type PruneThreads } from "./domain/prune-threads.ts";
 import { createReadRuns, type ReadRuns } from "./domain/read-runs.ts";
 import { createReadThreads, type ReadThreads, type StateQuery } from "./domain/read-threads.ts";
@@ -72,6 +73,7 @@ export interface Runs {
   readonly requestIds: RequestIds;
   readonly createBatch: CreateBatch;
   readonly cancels: CancelRuns;
+  readonly preview: PreviewCancels;
   readonly removal: Removal;
   readonly readRuns: ReadRuns;
   readonly readThreads: ReadThreads<StateReport>;
@@ -322,6 +324,7 @@ export function createRuns(options: RunsOptions): Runs {
     copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
     pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
     ...{ createBatch, readRuns },
+    preview: createPreviewCancels(runs),
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
       readHistory: (thread, graph, query) => inspect(thread, { kind: "history", graph, ...query }),

@@ -8,6 +8,7 @@ export * from "./messages.ts";
 export { fromPayload, toPayload } from "./payload.ts";
 export { createReinsClientOn, type ReinsClient } from "./reins-client.ts";
 export { runEvents } from "./run-events.ts";
+export { type CancelOptions, cancelUntilCreated, newRunId, type StartedRun, startRun } from "./start-run.ts";
 export { until } from "./until.ts";
 
 export interface ReinsWebClientOptions {

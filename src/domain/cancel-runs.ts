@@ -48,7 +48,7 @@ export function createCancelRuns({
     for (;;) {
       const run = await runs.find(name);
       if (!run) return { run: await buried(name, request), ended: false };
-      const decided = alreadyDecided(run, request);
+      const decided = alreadyDecided(run, request.action);
       if (decided) return { run: decided, ended: false };
       const stored =
         run.phase === "waiting"
@@ -61,17 +61,6 @@ export function createCancelRuns({
 
   /** A run that waits for another attempt has the turn, so nobody moves its thread. */
   const checkpointOf = async (run: Run) => (run.startedAt === undefined ? undefined : newestCheckpoint(run));
-
-  /** A request that changes nothing: the run is over, or a request as strong is stored. */
-  function alreadyDecided(run: Run, request: CancelRequest): Run | undefined {
-    const stored = run.cancellation?.action;
-    if (run.phase === "over") {
-      if (run.status === "interrupted" && stored === request.action) return run;
-      throw notCancellable(run);
-    }
-    if (run.phase === "rolling_back") return run;
-    return stored !== undefined && strength[stored] >= strength[request.action] ? run : undefined;
-  }
 
   /** A run that is gone: repeating the cancel that ended it answers its last record for as long as that is kept. */
   async function buried(name: RunName, request: CancelRequest): Promise<Run> {
@@ -129,6 +118,19 @@ export function createCancelRuns({
 
 /** It executes; the children of one that ended are cancelled by its end. */
 const isStopping = ({ run, ended }: StoredCancel): boolean => !ended && run.phase === "stopping";
+/**
+ * The run when a request would change nothing: it is over, or a request as strong is stored. Throws RUN_NOT_CANCELLABLE when
+ * it ended otherwise.
+ */
+export function alreadyDecided(run: Run, action: CancelAction): Run | undefined {
+  const stored = run.cancellation?.action;
+  if (run.phase === "over") {
+    if (run.status === "interrupted" && stored === action) return run;
+    throw notCancellable(run);
+  }
+  if (run.phase === "rolling_back") return run;
+  return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;
+}
 
 type Results = Map<string, StoredCancel | DomainError>;
 

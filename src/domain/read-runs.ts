@@ -1,9 +1,9 @@
 import { runNotFound } from "./cancel-runs.ts";
-import { checkMetadata } from "./check-metadata.ts";
+import { checkMetadata, invalid } from "./check-metadata.ts";
 import type { StateAtEnd } from "./finish-run.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import type { Json, Run, RunName } from "./run.ts";
-import type { LiveFilter, RunFilter, RunStore, ThreadStore } from "./stores.ts";
+import type { LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread, ThreadInterrupt } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
@@ -25,7 +25,8 @@ export interface ReadRuns {
   /** Also the last record of a run that was rolled back meanwhile. */
   latest(name: RunName): Promise<Run>;
   list(filter: RunFilter, page: { size: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
-  live(filter: LiveFilter, limit: number): Promise<Run[]>;
+  /** Live runs, newest first, at most `limit` of them. */
+  live(filter: LiveFilter, page: { limit: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** The state at the end of a run that is over, whatever has come after it; of a rolled back run the state before it. */
   endState(run: Run): Promise<EndState>;
 }
@@ -48,18 +49,21 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
 
     async list(filter, { size, token }) {
       checkMetadata(filter.metadata ?? {}, "metadata");
-      const position = readPageToken(token, filter, "number");
-      const after = position && { createdAt: new Date(position[0]), runId: position[1] };
+      const after = positionOf(token, filter);
       const { owner, threadId } = filter;
       if (threadId !== undefined && !(await threads.find({ owner, threadId }))) throw threadNotFound(threadId);
       const limit = size || defaultPageSize;
-      const found = await runs.list(filter, { limit: limit + 1, after });
-      const page = found.slice(0, limit);
-      const more = found.length > limit ? page.at(-1) : undefined;
-      return { runs: page, nextPageToken: more ? pageToken([more.createdAt.getTime(), more.runId], filter) : "" };
+      return pageOf(await runs.list(filter, { limit: limit + 1, after }), limit, filter);
     },
 
-    live: (filter, limit) => runs.live(filter, limit),
+    async live(filter, { limit, token }) {
+      checkMetadata(filter.metadata ?? {}, "filter.metadata");
+      if (Number.isNaN(filter.createdBefore?.getTime())) {
+        throw invalid("filter.created_before", "must be a time from the year 1 to the year 9999");
+      }
+      const after = positionOf(token, filter);
+      return pageOf(await runs.live(filter, limit + 1, after), limit, filter);
+    },
 
     async endState(run) {
       const thread = await threads.find(run);
@@ -71,6 +75,18 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
       return (await readState(thread, run.graph, run.endCheckpointId)) ?? { interrupts: [] };
     },
   };
+}
+
+/** `found` holds one more run than the page when there are more. */
+function pageOf(found: Run[], limit: number, filter: RunFilter | LiveFilter) {
+  const page = found.slice(0, limit);
+  const more = found.length > limit ? page.at(-1) : undefined;
+  return { runs: page, nextPageToken: more ? pageToken([more.createdAt.getTime(), more.runId], filter) : "" };
+}
+
+function positionOf(token: string, filter: RunFilter | LiveFilter): RunPosition | undefined {
+  const position = readPageToken(token, filter, "number");
+  return position && { createdAt: new Date(position[0]), runId: position[1] };
 }
 
 /** A run that never started has no checkpoint of its own to compare with: the thread stands where it stood. */

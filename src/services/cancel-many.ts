@@ -2,21 +2,23 @@ import { create } from "@bufbuild/protobuf";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import type { CancelRuns } from "../domain/cancel-runs.ts";
+import { invalid } from "../domain/check-metadata.ts";
 import { DomainError } from "../domain/errors.ts";
+import type { CancelPreview, PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import { fromAction, toOutcome, toStatus } from "./convert/run.ts";
-import { msOf } from "./convert/time.ts";
+import { fromTime, msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
-
-/** The most runs that one call cancels. */
-const maxRuns = 10_000;
 
 export interface CancelManyParts {
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
+  readonly preview: PreviewCancels;
   readonly outcomes: Outcomes;
+  /** The most runs that one call with a filter cancels; the next call goes on where it ended. */
+  readonly cancelLimit: number;
 }
 
 /** CancelRuns: which runs, the cancel itself, the wait, and an answer for each. */
@@ -25,34 +27,50 @@ export async function cancelMany(
   request: pb.CancelRunsRequest,
   signal: AbortSignal,
 ): Promise<pb.CancelRunsResponse> {
-  const { names, more } = await targets(parts, request.target);
+  const { names, nextPageToken } = await targets(parts, request);
   const wanted = { action: fromAction(request.action), reason: request.reason, requestedBy: "client" } as const;
-  const outcomes = await parts.cancels.cancelAll(names, wanted);
-  if (request.wait) await waitForAll(parts, outcomes, signal, msOf(request.waitTimeout));
+  const outcomes = request.validateOnly
+    ? await parts.preview(names, wanted.action)
+    : await parts.cancels.cancelAll(names, wanted).then(ended);
   const results = names.map((name) => toResult(name, outcomes.get(name.runId)!));
   const counts = Map.groupBy(results, (result) => result.outcome);
   return create(pb.CancelRunsResponseSchema, {
     results,
     counts: [...counts].map(([outcome, group]) => ({ outcome, count: group.length })),
-    more,
+    more: nextPageToken !== "",
+    nextPageToken,
   });
+
+  async function ended(runs: Map<string, Run | DomainError>): Promise<Map<string, CancelPreview | DomainError>> {
+    if (request.wait) await waitForAll(parts, runs, signal, msOf(request.waitTimeout));
+    return new Map([...runs].map(([id, run]) => [id, run instanceof DomainError ? run : toPreview(run)]));
+  }
 }
 
-async function targets(parts: CancelManyParts, target: pb.CancelRunsRequest["target"]) {
+const toPreview = (run: Run): CancelPreview => ({
+  status: run.status,
+  outcome: run.cancellation?.outcome ?? "requested",
+});
+
+async function targets(parts: CancelManyParts, { target, pageToken: token }: pb.CancelRunsRequest) {
   if (target.case === "runs") {
+    if (token !== "")
+      throw invalid("page_token", "goes with a filter only; a call with run ids takes all of them at once");
     const threadId = target.value.threadId.toLowerCase();
     const ids = new Set(target.value.runIds.map((id) => id.toLowerCase()));
-    return { names: [...ids].map((runId): RunName => ({ owner, threadId, runId })), more: false };
+    return { names: [...ids].map((runId): RunName => ({ owner, threadId, runId })), nextPageToken: "" };
   }
-  const { status, threadId } = target.value as pb.LiveRunFilter;
+  const { status, threadId, metadata, createdBefore } = target.value as pb.LiveRunFilter;
   const wanted = { [pb.LiveRunStatus.PENDING]: "pending", [pb.LiveRunStatus.RUNNING]: "running" } as const;
   const filter = {
     owner,
     threadId: threadId.toLowerCase() || undefined,
-    status: wanted[status as keyof typeof wanted] ?? "all",
+    status: wanted[status as keyof typeof wanted] ?? ("all" as const),
+    metadata,
+    createdBefore: createdBefore && fromTime(createdBefore),
   };
-  const found = await parts.read.live(filter, maxRuns + 1);
-  return { names: found.slice(0, maxRuns) as RunName[], more: found.length > maxRuns };
+  const page = await parts.read.live(filter, { limit: parts.cancelLimit, token });
+  return { names: page.runs as RunName[], nextPageToken: page.nextPageToken };
 }
 
 async function waitForAll(
@@ -76,14 +94,14 @@ function asOutcome(error: unknown): DomainError {
   throw error;
 }
 
-function toResult({ runId, threadId }: RunName, outcome: Run | DomainError): pb.CancelRunsResult {
+function toResult({ runId, threadId }: RunName, outcome: CancelPreview | DomainError): pb.CancelRunsResult {
   const result = { runId, threadId };
   if (!(outcome instanceof DomainError)) {
     const status = toStatus(outcome.status);
     return create(pb.CancelRunsResultSchema, {
       ...result,
       status,
-      outcome: toOutcome(outcome.cancellation?.outcome ?? "requested"),
+      outcome: toOutcome(outcome.outcome),
     });
   }
   if (outcome.reason === "RUN_NOT_CANCELLABLE") {

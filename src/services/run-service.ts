@@ -7,6 +7,7 @@ import { type CancelRuns, runNotFound } from "../domain/cancel-runs.ts";
 import type { BatchItem, CreateBatch, NewBatch } from "../domain/create-batch.ts";
 import type { CreateRun, NewRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
+import type { PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { RequestIds } from "../domain/request-ids.ts";
 import type { ParentOfRun, Run, RunName } from "../domain/run.ts";
@@ -32,6 +33,8 @@ export interface RunServiceParts {
   readonly createBatch: CreateBatch;
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
+  readonly preview: PreviewCancels;
+  readonly cancelLimit: number;
   readonly removal: Removal;
   readonly outcomes: Outcomes;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;

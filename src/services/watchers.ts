@@ -4,17 +4,24 @@ import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
 import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import type { RunName } from "../domain/run.ts";
+import { type AttachedTo, createAttached } from "./attached.ts";
 import type { Calls } from "./calls.ts";
 
 export interface WatcherParts {
   readonly calls: Pick<Calls, "onClientGone">;
   /** Kept until the caller has got its end: the death of this server counts as the caller's leaving. */
-  readonly store: (id: string, run: RunName) => Promise<void>;
+  readonly store: (id: string, run: RunName, ifLast: boolean) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
+  /** Its caller has left, and its wish to cancel stays for when the last one leaves. */
+  readonly markLeft: (id: string) => Promise<void>;
+  /** What is stored for the run: wishes that were left, and whether other servers have callers that may cancel it. */
+  readonly stored: (run: RunName) => Promise<{ readonly left: readonly string[]; readonly elsewhere: boolean }>;
   /** Cancels the run because its watcher left. */
   readonly cancel: (run: RunName) => Promise<void>;
   /** Whether it is worth trying again. */
   readonly isPassing: (error: unknown) => boolean;
+  /** The server is ending calls that nobody has left. */
+  readonly isEnding: () => boolean;
   readonly pause: () => Promise<void>;
   readonly log: Logger;
 }
@@ -27,7 +34,10 @@ export interface Watcher {
   close(): void;
 }
 
-/** Opens watchers; see Watcher. With CONTINUE nothing happens when the caller leaves. */
+/**
+ * Opens watchers; see Watcher. With CANCEL the run is cancelled when the caller leaves; with CANCEL_IF_LAST when it leaves and
+ * nobody is left, or as soon as the last of the others has departed in whatever way.
+ */
 export type OpenWatcher = (context: HandlerContext, run: RunName, onDisconnect: OnDisconnect) => Promise<Watcher>;
 
 export interface Watchers {
@@ -38,6 +48,7 @@ export interface Watchers {
 
 export function createWatchers(parts: WatcherParts): Watchers {
   const pending = new Set<Promise<void>>();
+  const attached = createAttached();
 
   /** Does it while the handler goes on. Never rejects. */
   function begin(work: Promise<void>): void {
@@ -45,7 +56,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     void work.finally(() => pending.delete(work));
   }
 
-  async function keepTrying(what: () => Promise<void>): Promise<void> {
+  async function keepTrying<T>(what: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await what();
@@ -56,7 +67,8 @@ export function createWatchers(parts: WatcherParts): Watchers {
     }
   }
 
-  async function leave(id: string, run: RunName): Promise<void> {
+  /** Cancels the run for the sake of these watches, which are then of no more use. */
+  async function leave(ids: readonly string[], run: RunName): Promise<void> {
     try {
       await keepTrying(() => parts.cancel(run));
     } catch (error) {
@@ -66,37 +78,81 @@ export function createWatchers(parts: WatcherParts): Watchers {
         return;
       }
     }
-    await forget(id);
+    await forget(ids);
   }
 
-  const forget = (id: string) =>
-    keepTrying(() => parts.forget(id)).catch((err) => parts.log.error({ err }, "a watch is not removed"));
+  async function forget(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      await keepTrying(() => parts.forget(id)).catch((err) => parts.log.error({ err }, "a watch is not removed"));
+    }
+  }
+
+  /**
+   * Nobody in this server watches the run any more: does what those who left with CANCEL_IF_LAST wanted. What this server's
+   * own watches have become is stored by then, so that of two servers whose last callers leave at once one sees it.
+   */
+  async function lastDeparted(run: RunName, leftHere: readonly string[]): Promise<void> {
+    try {
+      const stored = await keepTrying(() => parts.stored(run));
+      const left = [...new Set([...leftHere, ...stored.left])];
+      if (left.length === 0 || stored.elsewhere) return;
+      // Somebody has come meanwhile.
+      if (attached.inherit(run, left)) return;
+      await leave(left, run);
+    } catch (err) {
+      parts.log.error({ err, run_id: run.runId }, "a run that may be left is not looked at; its watches are kept");
+    }
+  }
+
+  async function depart(id: string, to: AttachedTo, run: RunName, how: OnDisconnect | "closed"): Promise<void> {
+    const isLeftBehind = how === OnDisconnect.CANCEL_IF_LAST;
+    // At once, so that of several who go at the same time one is the last.
+    const last = to.depart(isLeftBehind ? id : undefined);
+    if (how === OnDisconnect.CANCEL) return leave([id, ...(last?.left ?? [])], run);
+    if (isLeftBehind) {
+      const marked = keepTrying(() => parts.markLeft(id));
+      await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
+    } else if (to.isStored) {
+      await forget([id]);
+    }
+    if (!last) return;
+    if (parts.isEnding() && how === "closed") return forget(last.left);
+    if (to.isStored || last.left.length > 0) await lastDeparted(run, last.left);
+  }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {
-    if (onDisconnect !== OnDisconnect.CANCEL) return { runExists() {}, close() {} };
     const id = newId();
+    const ifLast = onDisconnect === OnDisconnect.CANCEL_IF_LAST;
+    const isStored = ifLast || onDisconnect === OnDisconnect.CANCEL;
+    const to = attached.attach(run, isStored);
     let exists = false;
     let gone = false;
+    let departed = false;
+    function go(how: OnDisconnect | "closed"): void {
+      if (departed) return;
+      departed = true;
+      begin(depart(id, to, run, how));
+    }
     const stopListening = parts.calls.onClientGone(context, () => {
       gone = true;
-      if (exists) begin(leave(id, run));
+      if (exists) go(onDisconnect);
     });
     try {
-      await parts.store(id, run);
+      if (isStored) await parts.store(id, run, ifLast);
     } catch (error) {
       stopListening();
       // It may be stored all the same.
-      begin(forget(id));
+      go("closed");
       throw error;
     }
     return {
       runExists() {
         exists = true;
-        if (gone) begin(leave(id, run));
+        if (gone) go(onDisconnect);
       },
       close() {
         stopListening();
-        if (!gone || !exists) begin(forget(id));
+        go("closed");
       },
     };
   };

@@ -185,6 +185,7 @@ export const indexes: readonly Index[] = [
     options: { expireAfterSeconds: 0 },
   },
   { collection: "watches", name: "watches_of_server", key: { server: 1 }, serves: "a dead server's watchers" },
+  { collection: "watches", name: "watches_of_run", key: { run_id: 1 }, serves: "whether a run is still watched" },
   {
     collection: "assistants",
     name: "assistants_by_time",

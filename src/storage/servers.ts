@@ -16,13 +16,25 @@ export interface ServerDocument {
   seen_at: Date;
 }
 
-/** A CANCEL watcher: its run is cancelled when the server that holds the connection dies. */
+/** A watcher whose leaving cancels, or may cancel: so does the death of the server that holds its connection. */
 export interface WatchDocument {
   _id: string;
   owner: string;
   thread_id: string;
   run_id: string;
   server: string;
+  /** The run is cancelled only when nobody else watches it. */
+  if_last: boolean;
+  /** Its caller has left; others were still there. */
+  left: boolean;
+}
+
+/** A watch as those ask for it who look whether a run is still watched. */
+export interface StoredWatch {
+  readonly id: string;
+  readonly server: string;
+  readonly ifLast: boolean;
+  readonly left: boolean;
 }
 
 export interface ServerStore {
@@ -30,9 +42,11 @@ export interface ServerStore {
   beat(server: Omit<ServerDocument, "seen_at">): Promise<Date>;
   leave(server: string): Promise<void>;
   others(server: string): Promise<ServerDocument[]>;
-  watch(id: string, server: string, run: RunName): Promise<void>;
+  watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;
+  markLeft(id: string): Promise<void>;
   unwatch(id: string): Promise<void>;
-  watchesOf(server: string): Promise<(RunName & { id: string })[]>;
+  watchesOf(server: string): Promise<(RunName & StoredWatch)[]>;
+  watchesOfRun(run: RunName): Promise<StoredWatch[]>;
 }
 
 export function createServerStore({ servers, watches }: Pick<Collections, "servers" | "watches">): ServerStore {
@@ -51,8 +65,15 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
 
     others: (server) => servers.find({ _id: { $ne: server } }).toArray(),
 
-    async watch(id, server, run) {
-      await watches.insertOne({ _id: id, owner: run.owner, thread_id: run.threadId, run_id: runKey(run), server });
+    async watch(id, server, run, ifLast) {
+      await watches.insertOne({
+        ...{ _id: id, owner: run.owner, thread_id: run.threadId, run_id: runKey(run), server },
+        ...{ if_last: ifLast, left: false },
+      });
+    },
+
+    async markLeft(id) {
+      await watches.updateOne({ _id: id }, { $set: { left: true } });
     },
 
     async unwatch(id) {
@@ -63,11 +84,20 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
     async watchesOf(server) {
       const docs = await watches.find({ server }).toArray();
       return docs.map((doc) => ({
-        id: doc._id,
+        ...toWatch(doc),
         owner: doc.owner,
         threadId: doc.thread_id,
         runId: doc.run_id.slice(doc.run_id.lastIndexOf("/") + 1),
       }));
     },
+
+    /** Index: watches_of_run. */
+    async watchesOfRun(run) {
+      return (await watches.find({ run_id: runKey(run) }).toArray()).map(toWatch);
+    },
   };
 }
+
+const toWatch = (doc: WatchDocument): StoredWatch => ({
+  ...{ id: doc._id, server: doc.server, ifLast: doc.if_last, left: doc.left },
+});

@@ -3,7 +3,7 @@ import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
 import { isRun } from "../domain/hold-turn.ts";
 import { newId } from "../domain/ids.ts";
-import type { Run } from "../domain/run.ts";
+import type { Run, RunName } from "../domain/run.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
 import type { Supersede } from "../domain/supersede.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
@@ -95,7 +95,7 @@ export function createSweep(parts: SweepParts): Sweep {
       }
       const dead = lost.filter((server) => parts.presenceOf(server) === "dead").map((server) => server._id);
       // Before the runs are taken over: one that is to be cancelled does not start again.
-      for (const server of lost) await cancelWatched(server);
+      for (const server of lost) await cancelWatched(server, lost);
       await takeOverRuns(dead);
       for (const server of lost) await servers.leave(server._id);
     });
@@ -135,8 +135,13 @@ export function createSweep(parts: SweepParts): Sweep {
     await parts.settle(taken, lease.token, { kind: "lost", suspect: false, reachable }, end);
   }
 
-  async function cancelWatched(server: ServerDocument): Promise<void> {
+  async function cancelWatched(server: ServerDocument, lost: readonly ServerDocument[]): Promise<void> {
     for (const watch of await servers.watchesOf(server._id)) {
+      if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) {
+        // Whoever departs there last does what it wanted.
+        await servers.markLeft(watch.id);
+        continue;
+      }
       try {
         await parts.cancels.cancel(watch, disconnected);
       } catch (error) {
@@ -144,7 +149,13 @@ export function createSweep(parts: SweepParts): Sweep {
         if (!(error instanceof DomainError)) throw error;
       }
       await servers.unwatch(watch.id);
+      for (const other of await servers.watchesOfRun(watch)) if (other.left) await servers.unwatch(other.id);
     }
+  }
+
+  async function isWatchedElsewhere(run: RunName, lost: readonly ServerDocument[]): Promise<boolean> {
+    const isLost = (id: string) => lost.some((server) => server._id === id);
+    return (await servers.watchesOfRun(run)).some((watch) => !watch.left && !isLost(watch.server));
   }
 
   async function finishEndedRuns(): Promise<void> {

@@ -12,6 +12,7 @@ import { createChildPool } from "../../src/worker/child-pool.ts";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
 import type { GraphReport } from "../../src/worker/protocol.ts";
 import { type Scenario, type Scene, scenarios } from "../support/crash-scenarios.ts";
+import { doubleTexting } from "../support/double-texting-scenarios.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { silentLog, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { createGates, until } from "../support/gates.ts";
@@ -65,12 +66,12 @@ describe("a server that dies at any write", () => {
     const scene: Scene = {
       ...{ threadId, gates, server, answered, runIds, runName },
       got: (answer) => void (server.isDead || answered.add(answer)),
-      async create(name, steps) {
+      async create(name, steps, multitaskStrategy = "enqueue") {
         runIds[name] = newId();
         const spec = {
           ...{ assistantId: "gated", input: JSON.stringify({ dir: gates.dir, steps }), metadata: {} },
           ...{ streamModes: ["values" as const], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-          ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const, onCompletion: "delete" as const },
+          ...{ multitaskStrategy, durability: "sync" as const, onCompletion: "delete" as const },
         };
         const run = await server.runs.createRun({ ...runName(name), isChosenId: true, spec, createThread: false });
         scene.got(name);
@@ -138,8 +139,9 @@ describe("a server that dies at any write", () => {
       found[name] = run?.status ?? "gone";
       expect(expected, JSON.stringify(run?.error)).toContain(found[name]);
       if (run) expect(run).toMatchObject({ phase: "over", lease: null, ready: false, cleanup: null });
-      else if (scene.runIds[name]) expect(mentions(await dump(db, { threadId }), scene.runIds[name])).toEqual([]);
+      else if (scene.runIds[name]) await expectNothingLeft(threadId, scene.runIds[name]);
       if (run) await expectTold(runs, scene.runName(name), run.status);
+      if (run?.cancel && scenario.cause) expect(run.cancel.cause).toBe(scene.runIds[scenario.cause]);
     }
     if (scenario.threadIsGone) {
       expect(await dump(db, { threadId })).toEqual({});
@@ -153,6 +155,12 @@ describe("a server that dies at any write", () => {
     expect(thread.state?.values).toEqual(state.values);
     expect(thread.state?.checkpointId).toBe(state.checkpointId);
     return found;
+  }
+
+  /** Only a run that was cancelled for its sake still names it. */
+  async function expectNothingLeft(threadId: string, runId: string): Promise<void> {
+    const left = mentions(await dump(db, { threadId }), runId);
+    expect(left.filter(({ cancel }) => cancel?.cause !== runId)).toEqual([]);
   }
 
   /** A finished run's steps, each once; of an interrupted one those that it had completed. */
@@ -173,37 +181,47 @@ describe("a server that dies at any write", () => {
     expect(events.at(-1)).toMatchObject({ kind: "ended", run: { status } });
   }
 
-  it("leaves nothing that the next server does not put right, and writes nothing when it was only asleep", async () => {
-    const played: { scene: Scene; name: string; scenario: Scenario }[] = [];
-    for (const [name, scenario] of Object.entries(scenarios)) {
-      const all = await allDeaths(scenario);
-      played.push(...all.map((scene) => ({ scene, name, scenario })));
-      console.log(`${name}: ${all.filter(({ server }) => server.isDead).length} crash points`);
-    }
-    for (const { gates } of scenes) gates.open();
-    const runs = await startRescuer();
-    const wrong: string[] = [];
-    const ends = new Map<Scene, Record<string, string>>();
+  const subjects = [
+    ["runs and threads", scenarios],
+    ["double-texting", doubleTexting],
+  ] as const;
+  it.each(subjects)(
+    "%s: the next server puts right what is left, and one that was only asleep writes nothing",
+    async (_, all) => {
+      const played: { scene: Scene; name: string; scenario: Scenario }[] = [];
+      for (const [name, scenario] of Object.entries(all)) {
+        const deaths = await allDeaths(scenario);
+        played.push(...deaths.map((scene) => ({ scene, name, scenario })));
+        console.log(`${name}: ${deaths.filter(({ server }) => server.isDead).length} crash points`);
+      }
+      for (const { gates } of scenes) gates.open();
+      const runs = await startRescuer();
+      const wrong: string[] = [];
+      const ends = new Map<Scene, Record<string, string>>();
 
-    async function checkAll(when: string): Promise<void> {
-      await until(isQuiet, 120_000).catch((error) => wrong.push(`${when}: ${error}`));
-      await inGroups(played, async ({ scene, name, scenario }) => {
-        const { writes } = scene.server;
-        const place = `${name}, ${when}, before write ${writes.length} (${writes.slice(-3).join(", ")})`;
-        const found = await expectSound(scene, scenario, runs).catch((error) => void wrong.push(`${place}: ${error}`));
-        for (const [run, status] of Object.entries(ends.get(scene) ?? {})) {
-          if (status !== "gone" && found?.[run] !== status) wrong.push(`${place}: ${status} has changed`);
-        }
-        if (found) ends.set(scene, found);
-      });
-    }
+      async function checkAll(when: string): Promise<void> {
+        await until(isQuiet, 120_000).catch((error) => wrong.push(`${when}: ${error}`));
+        await inGroups(played, async ({ scene, name, scenario }) => {
+          const { writes } = scene.server;
+          const place = `${name}, ${when}, before write ${writes.length} (${writes.slice(-3).join(", ")})`;
+          const found = await expectSound(scene, scenario, runs).catch(
+            (error) => void wrong.push(`${place}: ${error}`),
+          );
+          for (const [run, status] of Object.entries(ends.get(scene) ?? {})) {
+            if (status !== "gone" && found?.[run] !== status) wrong.push(`${place}: ${status} has changed`);
+          }
+          if (found) ends.set(scene, found);
+        });
+      }
 
-    await Promise.all(played.map(({ scene, scenario }) => scene.server.isDead && scenario.again?.(scene, runs)));
-    await checkAll("dead");
-    for (const { server } of scenes) if (server.isDead) server.wake();
-    await Promise.all(scenes.map(({ server }) => server.runs.drain(0)));
-    await checkAll("woken");
-    await runs.close();
-    expect(wrong).toEqual([]);
-  }, 600_000);
+      await Promise.all(played.map(({ scene, scenario }) => scene.server.isDead && scenario.again?.(scene, runs)));
+      await checkAll("dead");
+      for (const { server } of scenes) if (server.isDead) server.wake();
+      await Promise.all(scenes.map(({ server }) => server.runs.drain(0)));
+      await checkAll("woken");
+      await runs.close();
+      expect(wrong).toEqual([]);
+    },
+    600_000,
+  );
 });

@@ -39,7 +39,7 @@ beforeAll(async () => {
         ...stores,
         runs: { ...stores.runs, insert: mortal("runs.insert", stores.runs.insert) },
         threads: { ...stores.threads, insert: mortal("threads.insert", stores.threads.insert) },
-        requests: { ...stores.requests, finishBatch: mortal("requests.finishBatch", stores.requests.finishBatch) },
+        batches: { ...stores.batches, finishBatch: mortal("requests.finishBatch", stores.batches.finishBatch) },
       },
     }),
   });

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import type { Runs } from "../../src/create-runs.ts";
 import { DomainError } from "../../src/domain/errors.ts";
 import type { Run } from "../../src/domain/run.ts";
+import type { MultitaskStrategy } from "../../src/domain/transitions.ts";
 import { type Gates, until } from "./gates.ts";
 import type { MortalServer } from "./mortal-server.ts";
 
@@ -15,7 +16,7 @@ export interface Scene {
   got(answer: string): void;
   readonly runIds: Record<string, string>;
   /** Creates a run that goes through its steps; `name` is how the scenario calls it. */
-  create(name: string, steps: string[]): Promise<Run>;
+  create(name: string, steps: string[], strategy?: MultitaskStrategy): Promise<Run>;
   join(name: string): Promise<Run>;
   runName(name: string): { owner: string; threadId: string; runId: string };
 }
@@ -30,6 +31,8 @@ export interface Scenario {
   /** What a client does again when it got no answer. */
   again?(scene: Scene, runs: Runs): Promise<unknown>;
   threadIsGone?: true;
+  /** For the sake of this run all others that were cancelled were cancelled. */
+  cause?: string;
 }
 
 const cancel = (action: "interrupt" | "rollback") => ({ action, reason: "test", requestedBy: "client" }) as const;
@@ -39,7 +42,7 @@ function cancelled(scene: Scene, name: string, action: "interrupt" | "rollback")
 }
 
 /** A finished run, one at its gate, and one that waits for it. */
-async function threeRuns(scene: Scene): Promise<void> {
+export async function threeRuns(scene: Scene): Promise<void> {
   scene.gates.open("early");
   await scene.create("early", ["early"]);
   await scene.join("early");

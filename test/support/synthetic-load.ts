@@ -145,7 +145,7 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
     })),
     watches: await insertAll(all.watches, 200, (n) => ({
       ...{ _id: `watch-${n}`, owner: "", thread_id: threadId(n), run_id: runId(load.runs - 1 - n) },
-      server: servers[n % servers.length]!,
+      ...{ server: servers[n % servers.length]!, if_last: n % 2 === 0, left: false },
     })),
   };
 }

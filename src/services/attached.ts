@@ -1,0 +1,55 @@
+import type { RunName } from "../domain/run.ts";
+
+/** Who waits for runs or reads their events in this server, whatever is to happen when they leave. */
+export interface Attached {
+  /** From now on the run has one more watcher. */
+  attach(run: RunName, isStored: boolean): AttachedTo;
+  /** Hands left wishes on to those who watch the run now; false when nobody does. */
+  inherit(run: RunName, left: readonly string[]): boolean;
+}
+
+/** One watcher's place. */
+export interface AttachedTo {
+  /** The database knows of it. */
+  readonly isStored: boolean;
+  /**
+   * The watcher goes, with or without leaving its wish to cancel behind. The last one gets the wishes of all who left:
+   * undefined when others are still there.
+   */
+  depart(leftBehind?: string): { readonly left: readonly string[] } | undefined;
+}
+
+interface Watched {
+  count: number;
+  readonly left: Set<string>;
+}
+
+export function createAttached(): Attached {
+  const runs = new Map<string, Watched>();
+  const keyOf = (run: RunName) => `${run.owner}/${run.threadId}/${run.runId}`;
+
+  return {
+    attach(run, isStored) {
+      const key = keyOf(run);
+      const watched = runs.get(key) ?? { count: 0, left: new Set() };
+      runs.set(key, watched);
+      watched.count += 1;
+      return {
+        isStored,
+        depart(leftBehind) {
+          watched.count -= 1;
+          if (leftBehind !== undefined) watched.left.add(leftBehind);
+          if (watched.count > 0) return undefined;
+          runs.delete(key);
+          return { left: [...watched.left] };
+        },
+      };
+    },
+
+    inherit(run, left) {
+      const watched = runs.get(keyOf(run));
+      for (const id of left) watched?.left.add(id);
+      return watched !== undefined;
+    },
+  };
+}
