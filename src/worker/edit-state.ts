@@ -26,16 +26,16 @@ export function createEditState({ host, journal, threads, renewMs }: EditStatePa
       stillMine: async () => (await threads.find(thread))?.turn === holder,
     });
     let sent: CheckpointRecord | undefined;
-    let landed = false;
+    let writing: Promise<void> | undefined;
     const port: JournalPort = {
       read: writer.read,
       list: writer.list,
       async append(flush) {
         // When its process is lost the question is asked again.
-        if (sent) throw new FencedError("An edit is written once");
+        if (writing) throw new FencedError("An edit is written once");
         sent = flush.checkpoints.at(-1);
-        await writer.append(flush);
-        landed = true;
+        writing = writer.append(flush);
+        await writing;
       },
     };
     let failure: unknown;
@@ -49,6 +49,7 @@ export function createEditState({ host, journal, threads, renewMs }: EditStatePa
       clearInterval(renewal);
     }
     const { clean } = await writer.close();
+    let landed = await settled(writing);
     if (!clean) {
       await journal.fence(thread.journal, holder, thread);
       landed = sent !== undefined && (await isThere(thread, sent));
@@ -60,6 +61,14 @@ export function createEditState({ host, journal, threads, renewMs }: EditStatePa
   async function isThere(thread: Thread, { checkpointId, namespace }: CheckpointRecord): Promise<boolean> {
     return (await journal.checkpoint(thread.journal, { checkpointId, checkpointNs: namespace })) !== undefined;
   }
+}
+
+async function settled(writing: Promise<void> | undefined): Promise<boolean> {
+  const done = await writing?.then(
+    () => true,
+    () => false,
+  );
+  return done ?? false;
 }
 
 /** As LangGraph names it: a subgraph's checkpoint with those that it was made under. */

@@ -83,7 +83,26 @@ describe("UpdateThreadState", () => {
     await kit.run({});
     await kit.update(null, { asNode: "__end__" });
     expect(await kit.thread()).toMatchObject({ status: ThreadStatus.IDLE, interrupts: [] });
-    expect((await kit.state()).next).toEqual([]);
+    const state = await kit.state();
+    expect(state.next).toEqual([]);
+    expect(state.metadata).toMatchObject({ source: "update" });
+    expect(state.metadata).not.toHaveProperty("run_id");
+    kit.gates.remove();
+  });
+
+  it("values can count as the graph's input, and a checkpoint can be copied", async () => {
+    const kit = await createStateKit(app);
+    kit.gates.open();
+    await kit.run({ steps: ["a", "b"] });
+    const afterA = (await kit.history()).find((state) => logOf(state).length === 1)!;
+    await kit.update({ steps: ["x"], log: ["input"] }, { asNode: "__input__" });
+    expect((await kit.state()).next).toEqual(["__start__"]);
+    await kit.run(null);
+    expect(logOf(await kit.stateAt())).toEqual(["a", "b", "input", "x"]);
+    const copy = await kit.update(null, { asNode: "__copy__", checkpoint: afterA.checkpoint });
+    const state = await kit.stateAt();
+    expect([state.checkpoint, state.values, state.next]).toEqual([copy, afterA.values, afterA.next]);
+    expect(state.parentCheckpoint).toEqual(afterA.parentCheckpoint);
     kit.gates.remove();
   });
 
@@ -223,6 +242,48 @@ describe("UpdateThreadState", () => {
   });
 });
 
+describe("an edit whose process is lost", () => {
+  it.each([
+    ["before it has written", "store", 0],
+    ["after it has written", "stored", 1],
+  ] as const)("%s is done once", async (_, point, written) => {
+    const own = createHoldPoints();
+    let pids: () => readonly number[] = () => [];
+    const fragile = await startTestApp({
+      config: { configFile: stateGraphs },
+      decorate(parts) {
+        pids = () => parts.host.pids;
+        return own.decorate(parts);
+      },
+    });
+    const kit = await createStateKit(fragile);
+    kit.gates.open();
+    await kit.run({ steps: ["a"] });
+    const before = (await kit.history()).length;
+    const barrier = own.hold(point, "undefined");
+    const edit = kit.update({ log: ["edited"] }, { asNode: "step" });
+    await barrier.reached;
+    // No run is live: one of these is the inspector.
+    for (const pid of pids()) process.kill(pid, "SIGKILL");
+    expect(
+      (
+        await fragile.db
+          .collection("checkpoints")
+          .find({ token: /^update / })
+          .toArray()
+      ).length,
+    ).toBe(written);
+    barrier.open();
+    const made = await edit;
+    expect(await kit.history()).toHaveLength(before + 1);
+    expect(await kit.stateAt()).toMatchObject({ checkpoint: made });
+    expect(logOf(await kit.stateAt())).toEqual(["a", "edited"]);
+    await kit.run({ steps: ["b"] });
+    kit.gates.remove();
+    await fragile.close();
+  });
+});
+
 describe("an edit whose server stops answering", () => {
   it("writes nothing once a run may start, and leaves the thread as it was", async () => {
     const own = createHoldPoints();
@@ -294,7 +355,8 @@ describe("values that the graph does not take", () => {
 
   it("a graph that is made for each run is edited as well", async () => {
     const kit = await createStateKit(app, "made");
-    await kit.run({ value: "fine" }, { interruptBefore: ["second"] });
+    // What its nodes are is not known before: an unknown one is passed over.
+    await kit.run({ value: "fine" }, { interruptBefore: ["second", "nothing"] });
     await kit.update({ log: ["edited"] }, { asNode: "first" });
     await kit.run(null);
     expect((await kit.state()).values).toMatchObject({ log: ["first", "edited", "second"] });

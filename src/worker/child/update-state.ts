@@ -40,6 +40,10 @@ export async function updateState(
   const flushes: JournalFlush[] = [];
   const port: JournalPort = { ...journal, append: async (flush) => void flushes.push(flush) };
   const saver = createJournalSaver(checkpoint, port, { metadata: JSON.parse(metadata) as Record<string, unknown> });
+  const put = saver.put.bind(saver);
+  // LangGraph hands some of the metadata of the checkpoint before on: the edit is no part of the run that made that one.
+  saver.put = (config, made, { run_id: _, ...own }: Parameters<typeof put>[2] & { run_id?: unknown }, versions) =>
+    put(config, made, own as Parameters<typeof put>[2], versions);
   graph.checkpointer = saver;
   const at = { ...configurable, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
   try {
