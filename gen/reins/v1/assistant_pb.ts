@@ -67,7 +67,7 @@ export type Assistant = Message<"reins.v1.Assistant"> & {
   context?: Payload | undefined;
 
   /**
-   * Free data of the client.
+   * Free data of the client. That of a graph's own is {"created_by": "system"}.
    *
    * @generated from field: google.protobuf.Struct metadata = 7;
    */
@@ -151,7 +151,7 @@ export type AssistantJson = {
   context?: PayloadJson;
 
   /**
-   * Free data of the client.
+   * Free data of the client. That of a graph's own is {"created_by": "system"}.
    *
    * @generated from field: google.protobuf.Struct metadata = 7;
    */

@@ -331,7 +331,7 @@ export type UpdateAssistantRequest = Message<"reins.v1.UpdateAssistantRequest"> 
   metadata?: JsonObject | undefined;
 
   /**
-   * Fields to remove from the metadata.
+   * Fields to remove from the metadata; none that `metadata` sets.
    *
    * @generated from field: repeated string remove_metadata = 8;
    */
@@ -401,7 +401,7 @@ export type UpdateAssistantRequestJson = {
   metadata?: StructJson;
 
   /**
-   * Fields to remove from the metadata.
+   * Fields to remove from the metadata; none that `metadata` sets.
    *
    * @generated from field: repeated string remove_metadata = 8;
    */
@@ -592,7 +592,7 @@ export type SearchAssistantsRequest = Message<"reins.v1.SearchAssistantsRequest"
   filter?: AssistantFilter | undefined;
 
   /**
-   * The most assistants to answer, 1 to 1000; 20 when 0.
+   * The most assistants to answer, 1 to 1000; 20 when 0. A page of large assistants is shorter: it ends at about 1 MB.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -627,7 +627,7 @@ export type SearchAssistantsRequestJson = {
   filter?: AssistantFilterJson;
 
   /**
-   * The most assistants to answer, 1 to 1000; 20 when 0.
+   * The most assistants to answer, 1 to 1000; 20 when 0. A page of large assistants is shorter: it ends at about 1 MB.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -988,7 +988,8 @@ export const AssistantService: GenService<{
   },
   /**
    * Changes an assistant, for runs that are created from then on. Repeating it counts another version. Errors: NOT_FOUND
-   * (ASSISTANT_NOT_FOUND), FAILED_PRECONDITION (ASSISTANT_READ_ONLY) for a graph's own, RESOURCE_EXHAUSTED (INPUT_TOO_LARGE).
+   * (ASSISTANT_NOT_FOUND), INVALID_ARGUMENT (GRAPH_NOT_FOUND), FAILED_PRECONDITION (ASSISTANT_READ_ONLY) for a graph's own,
+   * RESOURCE_EXHAUSTED (INPUT_TOO_LARGE).
    *
    * @generated from rpc reins.v1.AssistantService.UpdateAssistant
    */
