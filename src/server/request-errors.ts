@@ -83,7 +83,16 @@ function wrongMessage([, typeName, problem]: RegExpExecArray, input: DescMessage
     return malformed(`The request is not the JSON of a ${typeName}: ${problem}.`);
   }
   const field = findField(input, (candidate) => candidate.message?.typeName === typeName);
-  return invalidField(field?.path ?? typeName ?? "", `${problem} is not a ${typeName}`);
+  return invalidField(field?.path ?? typeName ?? "", `${problem} is not a ${typeName}${alsoMeant(field)}`);
+}
+
+/** Connect names only the type of what it could not read: the fault may as well be in another field of that type. */
+function alsoMeant(field: { path: string; desc: DescField } | undefined): string {
+  if (!field) return "";
+  const { desc, path } = field;
+  const others = desc.parent.fields.filter((other) => other !== desc && other.message === desc.message);
+  const siblings = others.map(({ name }) => path.slice(0, path.length - desc.name.length) + name);
+  return siblings.length > 0 ? `, which ${siblings.join(" and ")} must be as well` : "";
 }
 
 /** The values that a client may send, by name. The zero value only says that a field is not set. */

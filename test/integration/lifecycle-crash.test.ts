@@ -66,12 +66,13 @@ describe("a server that dies at any write", () => {
     const scene: Scene = {
       ...{ threadId, gates, server, answered, runIds, runName },
       got: (answer) => void (server.isDead || answered.add(answer)),
-      async create(name, steps, multitaskStrategy = "enqueue") {
+      async create(name, steps, more = {}) {
         runIds[name] = newId();
         const spec = {
           ...{ assistantId: "gated", input: JSON.stringify({ dir: gates.dir, steps }), metadata: {} },
           ...{ streamModes: ["values" as const], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-          ...{ multitaskStrategy, durability: "sync" as const, onCompletion: "delete" as const },
+          ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const, onCompletion: "delete" as const },
+          ...more,
         };
         const run = await server.runs.createRun({ ...runName(name), isChosenId: true, spec, createThread: false });
         scene.got(name);
@@ -122,7 +123,8 @@ describe("a server that dies at any write", () => {
   async function isQuiet(): Promise<boolean> {
     const undone = { $or: [{ status: { $in: ["pending", "running"] } }, { cleanup: "pending" }] };
     if ((await db.collection("runs").countDocuments(undone)) > 0) return false;
-    return (await db.collection("threads").countDocuments({ $or: [{ removing: true }, { turn: { $gt: "" } }] })) === 0;
+    const unsettled = { $or: [{ removing: true }, { turn: { $gt: "" } }, { status: "busy" }] };
+    return (await db.collection("threads").countDocuments(unsettled)) === 0;
   }
 
   /** The runs' ends by their names. */

@@ -1,8 +1,7 @@
 import { expect } from "vitest";
 import type { Runs } from "../../src/create-runs.ts";
 import { DomainError } from "../../src/domain/errors.ts";
-import type { Run } from "../../src/domain/run.ts";
-import type { MultitaskStrategy } from "../../src/domain/transitions.ts";
+import type { Run, RunSpec } from "../../src/domain/run.ts";
 import { type Gates, until } from "./gates.ts";
 import type { MortalServer } from "./mortal-server.ts";
 
@@ -16,7 +15,7 @@ export interface Scene {
   got(answer: string): void;
   readonly runIds: Record<string, string>;
   /** Creates a run that goes through its steps; `name` is how the scenario calls it. */
-  create(name: string, steps: string[], strategy?: MultitaskStrategy): Promise<Run>;
+  create(name: string, steps: string[], more?: Partial<RunSpec>): Promise<Run>;
   join(name: string): Promise<Run>;
   runName(name: string): { owner: string; threadId: string; runId: string };
 }
@@ -130,6 +129,30 @@ export const scenarios: Record<string, Scenario> = {
       first: answered.has("cancel") ? ["interrupted"] : ["interrupted", "success"],
       next: answered.has("cancel") ? ["interrupted"] : ["interrupted", "success"],
     }),
+  },
+  "create a delayed run, which joins while another executes": {
+    async prepare({ gates }) {
+      gates.open();
+    },
+    async act(scene) {
+      await Promise.all([scene.create("delayed", ["d"], { afterMs: 60 }), scene.create("first", ["a", "b", "c"])]);
+      await Promise.all([scene.join("delayed"), scene.join("first")]);
+    },
+    ends: ({ answered }) => ({
+      delayed: answered.has("delayed") ? ["success"] : ["success", "gone"],
+      first: answered.has("first") ? ["success"] : ["success", "gone"],
+    }),
+  },
+  "cancel a delayed run": {
+    async prepare(scene) {
+      scene.gates.open();
+      await scene.create("early", ["early"]);
+      await scene.join("early");
+      await scene.create("delayed", ["d"], { afterMs: 3_600_000 });
+    },
+    act: (scene) => cancelled(scene, "delayed", "interrupt"),
+    again: (scene, runs) => runs.cancels.cancel(scene.runName("delayed"), cancel("interrupt")),
+    ends: () => ({ early: ["success"], delayed: ["interrupted"] }),
   },
   "delete the last run": {
     async prepare(scene) {

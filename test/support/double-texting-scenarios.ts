@@ -7,7 +7,7 @@ function doubleText(strategy: "interrupt" | "rollback"): Scenario {
     prepare: threeRuns,
     async act(scene) {
       scene.gates.open("new");
-      await scene.create("new", ["new"], strategy);
+      await scene.create("new", ["new"], { multitaskStrategy: strategy });
       await scene.join("new");
     },
     // Until the new run's creation is answered, those before it may come to their own ends.
@@ -25,8 +25,8 @@ function doubleText(strategy: "interrupt" | "rollback"): Scenario {
 const upgrade: Scenario = {
   prepare: threeRuns,
   async act(scene) {
-    await scene.create("second", ["second"], "interrupt");
-    await scene.create("new", ["new"], "rollback");
+    await scene.create("second", ["second"], { multitaskStrategy: "interrupt" });
+    await scene.create("new", ["new"], { multitaskStrategy: "rollback" });
     scene.gates.open("new");
     await scene.join("new");
   },
