@@ -14,19 +14,20 @@ const tombstoneSeconds = 60 * 60;
 
 /**
  * Every index with the query that it serves. None is unique: uniqueness is only ever asked of `_id`, since one of the
- * engines reports a false duplicate for a unique key that an update has vacated.
+ * engines reports a false duplicate for a unique key that an update has vacated. Strings stand ascending: a range of them in a
+ * descending index makes the same engine read the whole index.
  */
 export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_time",
-    key: { position: -1 },
+    key: { position: 1 },
     serves: "list over all threads",
   },
   {
     collection: "runs",
     name: "thread_runs_by_time",
-    key: { thread_id: 1, position: -1 },
+    key: { thread_id: 1, position: 1 },
     serves: "list of a thread",
   },
   {
@@ -58,7 +59,7 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_status",
-    key: { owner: 1, status: 1, position: -1 },
+    key: { owner: 1, status: 1, position: 1 },
     serves: "list by status, and live runs, over all threads",
   },
   {
