@@ -12,17 +12,22 @@ const maxDepth = 64;
 /** Each field is found by a token of its own (see search-tokens.ts). A list is one field, whatever it holds. */
 const maxFields = 1000;
 
-/** Throws INVALID_FIELD or INPUT_TOO_LARGE for metadata that cannot be stored, or that could not be read as JSON again. */
+/** Throws INVALID_FIELD or INPUT_TOO_LARGE for metadata that cannot be stored, searched, or read as JSON again. */
 export function checkMetadata(
   metadata: Readonly<Record<string, unknown>>,
   field: string,
   maxBytes = defaultMetadataBytes,
 ): void {
-  checkValue(metadata, field, 1);
-  const bytes = Buffer.byteLength(JSON.stringify(metadata));
-  if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
+  checkData(metadata, field, maxBytes);
   const fields = countFields(metadata);
   if (fields > maxFields) throw invalid(field, `has ${fields} fields; at most ${maxFields} are allowed`);
+}
+
+/** The same for other free data, which nothing is found by. */
+export function checkData(data: object, field: string, maxBytes = maxStoredBytes): void {
+  checkValue(data, field, 1);
+  const bytes = Buffer.byteLength(JSON.stringify(data));
+  if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
 }
 
 function countFields(value: unknown): number {

@@ -1,7 +1,7 @@
 import type { Assistant, AssistantName, AssistantStore, StoredAssistant } from "./assistant.ts";
 import { assistantNotFound } from "./assistants.ts";
 import { checkConfig, checkObject } from "./check-config.ts";
-import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
+import { checkData, checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { DomainError } from "./errors.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 
@@ -86,9 +86,8 @@ export function createEditAssistants({ own, assistants }: EditAssistantsParts): 
 /** Throws INVALID_FIELD or INPUT_TOO_LARGE. */
 function checkSaid({ name, description, config, context, metadata }: Said): void {
   checkConfig(config, "config");
-  // Read back with each search, so that they obey the limits of metadata.
-  checkMetadata(checkObject(config?.configurable, "config.configurable") ?? {}, "config.configurable");
-  checkMetadata(checkObject(context, "context") ?? {}, "context");
+  checkData(checkObject(config?.configurable, "config.configurable") ?? {}, "config.configurable");
+  checkData(checkObject(context, "context") ?? {}, "context");
   checkMetadata(metadata, "metadata");
   const bytes = Buffer.byteLength(JSON.stringify({ name, description, config, context, metadata }));
   if (bytes > maxStoredBytes) throw tooLarge("assistant", `its fields have ${bytes} bytes of JSON together`);

@@ -151,7 +151,8 @@ describe("a bad request changes nothing", () => {
 
   const own = graphAssistantId("mirror");
   const unknown = randomUUID();
-  const large = "x".repeat(8 * 1024 * 1024);
+  const [large, half] = ["x".repeat(8 * 1024 * 1024), "x".repeat(5_000_000)];
+  const tooMuch = /: .* bytes of JSON.*; at most 8388608/;
   const others = [
     ...writing.map((rpc) => [
       ...[
@@ -180,12 +181,12 @@ describe("a bad request changes nothing", () => {
     ]),
     ...writing.flatMap((rpc) =>
       [
-        ["metadata", { metadata: { large } }],
-        ["context", { context: value({ large }) }],
-        ["config.configurable", { config: { configurable: value({ large }) } }],
-        ["assistant", { metadata: { half: "x".repeat(5e6) }, context: value({ half: "x".repeat(5e6) }) }],
-      ].map(([field, change]) => [
-        ...[rpc, change, "resource_exhausted", "INPUT_TOO_LARGE", { field }, /: .* bytes of JSON.*; at most 8388608/],
+        ["metadata", { metadata: { large: "x".repeat(65_536) } }, /^metadata: .* bytes of JSON; at most 65536/],
+        ["context", { context: value({ large }) }, tooMuch],
+        ["config.configurable", { config: { configurable: value({ large }) } }, tooMuch],
+        ["assistant", { config: { configurable: value({ half }) }, context: value({ half }) }, tooMuch],
+      ].map(([field, change, sentence]) => [
+        ...[rpc, change, "resource_exhausted", "INPUT_TOO_LARGE", { field }, sentence],
       ]),
     ),
     ...["x", "e30", Buffer.from('["",1,"x"]').toString("base64url")].map((pageToken) => [
