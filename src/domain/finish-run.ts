@@ -59,7 +59,13 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     await runs.cleanupDone(run);
     const over: Run = { ...run, cleanupPending: false };
     parts.announce(over);
+    await releaseTurnGivenLate(run);
     return over;
+  }
+
+  /** Somebody who saw it waiting before it executed may have given it the turn once more, after it had handed it on. */
+  async function releaseTurnGivenLate(run: Run): Promise<void> {
+    if (run.startedAt !== undefined) await releaseTurn(run, run.runId);
   }
 
   async function finishRollback(run: Run): Promise<Run> {
@@ -74,6 +80,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     await runs.remove(run);
     const over = (await runs.tombstone(run)) ?? last;
     parts.announce(over);
+    await releaseTurnGivenLate(run);
     return over;
   }
 
@@ -93,7 +100,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       if (thread?.turn !== from) return;
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
-        if (await threads.freeTurn(name, from, thread.n, await resting(thread, change))) return;
+        // A run that was stored since the look has found the turn taken.
+        if (await threads.freeTurn(name, from, thread.n, await resting(thread, change))) return promote(name);
       } else if (await threads.passTurn(name, from, next.runId, change.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;
