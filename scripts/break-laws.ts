@@ -14,7 +14,7 @@ if (wanted.length === 0 || laws.some((law) => !breaks.some((one) => one.law === 
 }
 
 /** An error that says what was expected: of `expect`, or of a condition that a test has waited for in vain. */
-const isAssertion = /^(AssertionError|Error: still not so after)/;
+const isAssertion = /^(AssertionError|Error: still not so after|Error: promise rejected .* instead of resolving)/;
 const isTimeLimit = /^TestTimeoutError:/;
 /** Where somebody waits for ever there is no use in waiting long. */
 const hangLimitMs = 20_000;

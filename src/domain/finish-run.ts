@@ -67,7 +67,13 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     await runs.cleanupDone(run);
     const over: Run = { ...run, cleanupPending: false };
     parts.announce(over);
+    await releaseTurnGivenLate(run);
     return over;
+  }
+
+  /** Somebody who saw it waiting before it executed may have given it the turn once more, after it had handed it on. */
+  async function releaseTurnGivenLate(run: Run): Promise<void> {
+    if (run.startedAt !== undefined) await releaseTurn(run, run.runId);
   }
 
   async function finishRollback(run: Run): Promise<Run> {
@@ -82,6 +88,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     await runs.remove(run);
     const over = (await runs.tombstone(run)) ?? last;
     parts.announce(over);
+    await releaseTurnGivenLate(run);
     return over;
   }
 
@@ -104,7 +111,10 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
         const facts = await resting(thread, change);
-        if (await threads.freeTurn(name, from, thread.n, facts)) return delayedIsThere(name, facts);
+        if (!(await threads.freeTurn(name, from, thread.n, facts))) continue;
+        await delayedIsThere(name, facts);
+        // A run that was stored since the look has found the turn taken.
+        return promote(name);
       } else if (await threads.passTurn(name, from, next.runId, change.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;

@@ -41,14 +41,17 @@ describe("law 10: a worker whose run was taken over", () => {
     await runs.updateOne({ _id: runId }, { $set: { "lease.until": new Date(0) } });
     const { mongodbUri, databaseName } = app.config;
     const config = testConfig({ uri: mongodbUri!, name: databaseName }, { configFile: gatedGraph });
-    const next = await startApp(config, { log: silentLog, progress: () => {} });
+    const elsewhere = createHoldPoints();
+    const claim = elsewhere.hold("claim", runId);
+    const next = await startApp(config, { log: silentLog, progress: () => {}, decorate: elsewhere.decorate });
     onTestFinished(() => next.stop());
-    // It goes on from the checkpoint before, and has stored nothing of its own yet.
-    await until(() => kit.gates.steps().length === 2);
+    // It has taken the run over, and has stored nothing of its own yet.
+    await claim.reached;
     store.open();
     await until(async () => dropped.length > 0 || (await written()) > before);
     expect(await written()).toBe(before);
 
+    claim.open();
     kit.gates.open();
     expect(await kit.join(runId)).toMatchObject({ status: RunStatus.SUCCESS, attempt: 2 });
     expect((await kit.state()).values).toMatchObject({ log: ["a", "b", "c"] });
