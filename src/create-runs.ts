@@ -17,6 +17,7 @@ import { createEventHub } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
+import { openedBy } from "./worker/assistant-config.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
@@ -72,8 +73,13 @@ export function createRuns(options: RunsOptions): Runs {
   const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
 
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
-  const inspect = <I extends Inspection>(thread: Thread, inspection: I) =>
-    host.inspect(journal.reader(thread.journal), inspection);
+  const factories = new Set(options.reports.filter(({ nodes }) => nodes === undefined).map(({ name }) => name));
+  const inspect = async <I extends Inspection>(thread: Thread, inspection: I) => {
+    // What a factory makes may depend on what it is called with.
+    const last = factories.has(inspection.graph) ? await runs.lastStarted(thread) : undefined;
+    const opened = last?.graph === inspection.graph && { opened: openedBy(last) };
+    return host.inspect(journal.reader(thread.journal), { ...inspection, ...opened });
+  };
   const readState = async (thread: Thread, graph: string, query: { checkpointId?: string; omitValues: boolean }) =>
     (await inspect(thread, { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (

@@ -97,20 +97,26 @@ export interface AttemptEnd {
 
 /** Reads that need the graph but run none of its nodes. */
 export type Inspection =
-  | { readonly kind: "state"; readonly graph: string; readonly checkpointId?: string; readonly omitValues: boolean }
+  | {
+      readonly kind: "state";
+      readonly graph: string;
+      readonly opened?: OpenedBy;
+      readonly checkpointId?: string;
+      readonly omitValues: boolean;
+    }
   | {
       readonly kind: "history";
       readonly graph: string;
+      readonly opened?: OpenedBy;
       readonly limit: number;
       readonly beforeCheckpointId?: string;
       readonly omitValues: boolean;
     }
-  | ({ readonly kind: "graph"; readonly subgraphDepth: number } & GraphToOpen)
-  | ({ readonly kind: "schemas" } & GraphToOpen);
+  | { readonly kind: "graph"; readonly graph: string; readonly opened: OpenedBy; readonly subgraphDepth: number }
+  | { readonly kind: "schemas"; readonly graph: string; readonly opened: OpenedBy };
 
-/** A graph as an assistant opens it: JSON text of the objects that a graph's factory is called with. */
-export interface GraphToOpen {
-  readonly graph: string;
+/** What a graph's factory is called with: JSON text of objects. */
+export interface OpenedBy {
   readonly assistantId: string;
   readonly configurable?: string;
   readonly context?: string;
