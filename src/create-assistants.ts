@@ -4,7 +4,7 @@ import { createResolveAssistant, type ResolveAssistant } from "./domain/assistan
 import { createEditAssistants, type EditAssistants } from "./domain/edit-assistants.ts";
 import { createGraphAssistants } from "./domain/graph-assistants.ts";
 import { createReadAssistants, type ReadAssistants } from "./domain/read-assistants.ts";
-import type { GraphDrawing, GraphReport, GraphSchemas, GraphSpec, GraphToOpen } from "./worker/protocol.ts";
+import type { GraphDrawing, GraphReport, GraphSchemas, GraphSpec } from "./worker/protocol.ts";
 
 export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
   readonly graphs: readonly GraphSpec[];
@@ -29,13 +29,13 @@ export function createAssistants({ stores, host, graphs, reports }: AssistantsOp
     edit: createEditAssistants({ own, assistants }),
     read: createReadAssistants({
       ...{ own, assistants },
-      draw: (assistant, subgraphDepth) => host.inspect(undefined, { kind: "graph", subgraphDepth, ...open(assistant) }),
+      draw: (assistant, subgraphDepth) => host.inspect(undefined, { kind: "graph", ...open(assistant), subgraphDepth }),
       schemas: (assistant) => host.inspect(undefined, { kind: "schemas", ...open(assistant) }),
     }),
     resolve: createResolveAssistant(own, assistants),
   };
 }
 
-const open = ({ graph, assistantId, config, context }: Assistant): GraphToOpen => ({
-  ...{ graph, assistantId, configurable: config?.configurable, context },
+const open = ({ graph, assistantId, config, context }: Assistant) => ({
+  ...{ graph, opened: { assistantId, configurable: config?.configurable, context } },
 });

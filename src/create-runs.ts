@@ -37,8 +37,9 @@ import { rememberedBytes, startAttempt, toState } from "./worker/attempt.ts";
 import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
+import { createInspectThread } from "./worker/inspect-thread.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
-import type { GraphReport, GraphSpec, Inspection, StateReport } from "./worker/protocol.ts";
+import type { GraphReport, GraphSpec, StateReport } from "./worker/protocol.ts";
 import { createRetention } from "./worker/retention.ts";
 import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
@@ -104,10 +105,9 @@ export function createRuns(options: RunsOptions): Runs {
   const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
 
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
-  const inspect = <I extends Inspection>(thread: Thread, inspection: I) =>
-    host.inspect(journal.reader(thread.journal), inspection);
+  const inspect = createInspectThread({ host, runs, reports: options.reports });
   const readState = async (thread: Thread, graph: string, query: StateQuery) =>
-    (await inspect(thread, { kind: "state", graph, ...query }))[0]!;
+    (await inspect(thread, journal.reader(thread.journal), { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (
     thread: Thread,
     graph: string,
@@ -327,13 +327,14 @@ export function createRuns(options: RunsOptions): Runs {
     preview: createPreviewCancels(runs),
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
-      readHistory: (thread, graph, query) => inspect(thread, { kind: "history", graph, ...query }),
+      readHistory: (thread, graph, query) =>
+        inspect(thread, journal.reader(thread.journal), { kind: "history", graph, ...query }),
       emptyState: { checkpointNs: "", next: [], tasks: [], interrupts: [] },
     }),
     updateState: createUpdateState({
       ...{ runs, threads, finish, findCheckpoint, graphOf, readState: stateAtEnd },
       resolveAssistant: assistants.resolve,
-      edit: createEditState({ host, journal, threads, renewMs: config.leaseMs / 3 }),
+      edit: createEditState({ inspect, journal, threads, renewMs: config.leaseMs / 3 }),
     }),
     tail: (request) =>
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),

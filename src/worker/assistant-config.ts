@@ -1,5 +1,5 @@
-import type { AssistantOfRun, Json, RunSpec } from "../domain/run.ts";
-import type { AttemptSpec } from "./protocol.ts";
+import type { AssistantOfRun, Json, Run, RunSpec } from "../domain/run.ts";
+import type { AttemptSpec, OpenedBy } from "./protocol.ts";
 
 /**
  * What a run executes with: its own configuration and context over its assistant's. Tags are added up; of the rest, what the run
@@ -14,6 +14,12 @@ export function underTheRun(assistant: AssistantOfRun, run: RunSpec): Pick<Attem
     },
     context: over(assistant.context, run.context),
   };
+}
+
+/** How the run opened its graph, to read what it left with the same graph if a factory made it. */
+export function openedBy({ assistant, spec }: Pick<Run, "assistant" | "spec">): OpenedBy {
+  const { config, context } = underTheRun(assistant, spec);
+  return { assistantId: assistant.assistantId, configurable: config.configurable, context };
 }
 
 /** JSON texts of objects. */

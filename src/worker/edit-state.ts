@@ -5,10 +5,10 @@ import type { CheckpointName } from "../domain/run.ts";
 import type { ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { StateEdit } from "../domain/update-state.ts";
-import type { AttemptHost } from "./attempt-host.ts";
+import type { InspectThread } from "./inspect-thread.ts";
 
 export interface EditStateParts {
-  readonly host: Pick<AttemptHost, "inspect">;
+  readonly inspect: InspectThread;
   readonly journal: Journal;
   readonly threads: Pick<ThreadStore, "find" | "keepTurn">;
   /** How often to say that the holder is still at work: its graph may have to be loaded first. */
@@ -19,7 +19,7 @@ export interface EditStateParts {
  * Has the inspector make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
  * journal has: an edit that has landed is done, even if its process ended before it could say so.
  */
-export function createEditState({ host, journal, threads, renewMs }: EditStateParts) {
+export function createEditState({ inspect, journal, threads, renewMs }: EditStateParts) {
   return async (thread: Thread, holder: string, edit: StateEdit): Promise<CheckpointName> => {
     const writer = await journal.writer({
       ...{ journal: thread.journal, threadId: thread.threadId, owner: thread.owner, token: holder },
@@ -42,7 +42,7 @@ export function createEditState({ host, journal, threads, renewMs }: EditStatePa
     // A renewal that fails is as good as none: then the sweep takes the turn away, and fences what is written here.
     const renewal = setInterval(() => void threads.keepTurn(thread, holder).catch(() => {}), renewMs);
     try {
-      await host.inspect(port, { kind: "update", ...edit });
+      await inspect(thread, port, { kind: "update", ...edit });
     } catch (error) {
       failure = error;
     } finally {

@@ -111,6 +111,7 @@ export type Inspection =
   | {
       readonly kind: "state";
       readonly graph: string;
+      readonly opened?: OpenedBy;
       readonly checkpointId?: string;
       /** The subgraph; the graph itself when absent. */
       readonly checkpointNs?: string;
@@ -120,6 +121,7 @@ export type Inspection =
   | {
       readonly kind: "history";
       readonly graph: string;
+      readonly opened?: OpenedBy;
       readonly limit: number;
       readonly beforeCheckpointId?: string;
       readonly checkpointNs?: string;
@@ -131,6 +133,7 @@ export type Inspection =
   | {
       readonly kind: "update";
       readonly graph: string;
+      readonly opened?: OpenedBy;
       readonly checkpointId?: string;
       readonly checkpointNs?: string;
       /** JSON text; absent means null. */
@@ -139,12 +142,11 @@ export type Inspection =
       /** JSON text of an object, put on the new checkpoint. */
       readonly metadata: string;
     }
-  | ({ readonly kind: "graph"; readonly subgraphDepth: number } & GraphToOpen)
-  | ({ readonly kind: "schemas" } & GraphToOpen);
+  | { readonly kind: "graph"; readonly graph: string; readonly opened: OpenedBy; readonly subgraphDepth: number }
+  | { readonly kind: "schemas"; readonly graph: string; readonly opened: OpenedBy };
 
-/** A graph as an assistant opens it: JSON text of the objects that a graph's factory is called with. */
-export interface GraphToOpen {
-  readonly graph: string;
+/** What a graph's factory is called with: JSON text of objects. */
+export interface OpenedBy {
   readonly assistantId: string;
   readonly configurable?: string;
   readonly context?: string;

@@ -122,6 +122,15 @@ describe("what a node is given", () => {
     expect(await said({})).toEqual({ said: 'below {"tone":"dry"}' });
     const over = { config: { configurable: toPayload({ node: "over" }) }, context: toPayload({ mood: "good" }) };
     expect(await said(over)).toEqual({ said: 'over {"tone":"dry","mood":"good"}' });
+
+    // Such a graph is also needed to read what it has left.
+    const create = { threadId: await newThread(), spec: { input: toPayload({}), assistantId } };
+    const { threadId } = (await app.client.runs.waitRun({ create })).run!;
+    await app.client.assistants.deleteAssistant({ assistantId });
+    const { state } = await app.client.threads.getThreadState({ threadId });
+    expect(fromPayload(state!.values)).toEqual({ said: 'below {"tone":"dry"}' });
+    const { states } = await app.client.threads.listThreadHistory({ threadId });
+    expect(states.map(({ next }) => next)).toEqual([[], ["below"], ["__start__"]]);
   });
 
   it("by a graph that checks its context", async () => {

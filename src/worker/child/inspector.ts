@@ -1,7 +1,8 @@
 import { createJournalSaver } from "../../checkpoints/journal-saver.ts";
-import type { ChildMessage, GraphToOpen, Inspection, StateReport } from "../protocol.ts";
+import type { ChildMessage, Inspection, StateReport } from "../protocol.ts";
 import type { AttemptHome } from "./attempt.ts";
 import { drawGraph } from "./graph-drawing.ts";
+import type { OpenGraph } from "./graph-registry.ts";
 import { graphSchemas } from "./graph-schemas.ts";
 import type { CompiledGraph, GraphState } from "./graph-types.ts";
 import { reportState } from "./state-report.ts";
@@ -14,17 +15,19 @@ type Answer = Pick<Extract<ChildMessage, { type: "inspected" }>, "states" | "des
  * nodes; an edit calls its reducers and the functions of its conditional edges.
  */
 export async function inspect(scope: string, inspection: Inspection, home: AttemptHome): Promise<Answer> {
+  const open = await home.registry.open(inspection.graph, factoryConfig(inspection));
   if (inspection.kind === "graph" || inspection.kind === "schemas") {
-    const open = await home.registry.open(inspection.graph, factoryConfig(inspection));
     const description =
       inspection.kind === "graph" ? await drawGraph(open, inspection.subgraphDepth) : await graphSchemas(open);
     return { description };
   }
-  return { states: await inspectThread(scope, inspection, home) };
+  return { states: await inspectThread(scope, inspection, open, home) };
 }
 
-/** What a run of the assistant, which sets nothing itself, gives to the graph's factory. */
-function factoryConfig({ graph, assistantId, configurable, context }: GraphToOpen): object {
+/** What the graph's factory is called with; of what a run gives it, what says how the graph is made. */
+function factoryConfig({ graph, opened }: Inspection): object {
+  if (opened === undefined) return { configurable: {} };
+  const { assistantId, configurable, context } = opened;
   const parse = (json: string | undefined): object => (json === undefined ? {} : (JSON.parse(json) as object));
   return {
     configurable: { ...parse(configurable), assistant_id: assistantId, graph_id: graph },
@@ -35,9 +38,9 @@ function factoryConfig({ graph, assistantId, configurable, context }: GraphToOpe
 async function inspectThread(
   scope: string,
   inspection: Extract<Inspection, { kind: "state" | "history" | "update" }>,
+  { graph, instance }: OpenGraph,
   home: AttemptHome,
 ): Promise<StateReport[]> {
-  const { graph, instance } = await home.registry.open(inspection.graph, { configurable: {} });
   const journal = home.channel.journal(scope);
   // The parent knows which thread the scope is bound to; here the id is a formality, and left out of what is reported.
   const configurable = { thread_id: scope, checkpoint_ns: inspection.checkpointNs ?? "" };

@@ -1,0 +1,26 @@
+import type { JournalPort } from "../checkpoints/journal-port.ts";
+import type { RunStore } from "../domain/stores.ts";
+import type { Thread } from "../domain/thread.ts";
+import { openedBy } from "./assistant-config.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+import type { GraphReport, Inspection, StateReport } from "./protocol.ts";
+
+export interface InspectThreadParts {
+  readonly host: Pick<AttemptHost, "inspect">;
+  readonly runs: Pick<RunStore, "lastStarted">;
+  readonly reports: readonly GraphReport[];
+}
+
+export type ThreadInspection = Extract<Inspection, { kind: "state" | "history" | "update" }>;
+
+export type InspectThread = (thread: Thread, port: JournalPort, inspection: ThreadInspection) => Promise<readonly StateReport[]>;
+
+/** Reads or edits a thread with its graph; one that a factory makes is made as for the thread's last run. */
+export function createInspectThread({ host, runs, reports }: InspectThreadParts): InspectThread {
+  const factories = new Set(reports.filter(({ nodes }) => nodes === undefined).map(({ name }) => name));
+  return async (thread, port, inspection) => {
+    const last = factories.has(inspection.graph) ? await runs.lastStarted(thread) : undefined;
+    const opened = last?.graph === inspection.graph && { opened: openedBy(last) };
+    return host.inspect(port, { ...inspection, ...opened });
+  };
+}
