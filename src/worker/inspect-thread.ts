@@ -13,7 +13,11 @@ export interface InspectThreadParts {
 
 export type ThreadInspection = Extract<Inspection, { kind: "state" | "history" | "update" }>;
 
-export type InspectThread = (thread: Thread, port: JournalPort, inspection: ThreadInspection) => Promise<readonly StateReport[]>;
+export type InspectThread = (
+  thread: Thread,
+  port: JournalPort,
+  inspection: ThreadInspection,
+) => Promise<readonly StateReport[]>;
 
 /** Reads or edits a thread with its graph; one that a factory makes is made as for the thread's last run. */
 export function createInspectThread({ host, runs, reports }: InspectThreadParts): InspectThread {
