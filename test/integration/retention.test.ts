@@ -4,6 +4,7 @@ import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import type { Run, RunName } from "../../src/domain/run.ts";
+import type { ThreadName } from "../../src/domain/stores.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
 import type { Stores } from "../../src/storage/stores.ts";
 import { createEventHub } from "../../src/stream/event-hub.ts";
@@ -24,8 +25,8 @@ let stores: Stores;
 /** How far the clock that decides what is due is ahead. */
 let turnedMs = 0;
 let rounds = 0;
-let beforeMark: Barrier | undefined;
-let afterMark: Barrier | undefined;
+/** Where the removal of one thread waits: before or after it is marked. */
+let held: { readonly threadId: string; readonly when: "before" | "after"; readonly barrier: Barrier } | undefined;
 
 beforeAll(async () => {
   const turned = (before: Date) => new Date(before.getTime() + turnedMs);
@@ -56,8 +57,8 @@ beforeAll(async () => {
             removeRecord: (name, before) => runs.removeRecord(name, turned(before)),
           },
           threads: around(late, "markExpired", {
-            before: () => beforeMark?.pass(),
-            after: () => afterMark?.pass(),
+            before: (thread) => passes(thread as ThreadName, "before"),
+            after: (marked) => marked !== undefined && passes(marked as ThreadName, "after"),
           }),
         },
       };
@@ -65,6 +66,19 @@ beforeAll(async () => {
   });
 });
 afterAll(() => app.close());
+
+const passes = ({ threadId }: ThreadName, when: string) =>
+  held?.threadId === threadId && held.when === when ? held.barrier.pass() : undefined;
+
+function holdMark(when: "before" | "after", threadId: string): Barrier {
+  const barrier = createBarrier();
+  held = { threadId, when, barrier };
+  onTestFinished(() => {
+    held = undefined;
+    barrier.open();
+  });
+  return barrier;
+}
 
 /** Resolves when a round that has begun since is over. */
 async function aRound(): Promise<void> {
@@ -301,12 +315,11 @@ describe("a thread with a time to live", () => {
 
   it("stays when a run is created in the moment before it goes", async () => {
     const kit = await mortal();
-    beforeMark = createBarrier();
+    const mark = holdMark("before", kit.threadId);
     turn(minute + second);
-    await beforeMark.reached;
+    await mark.reached;
     const { runId } = await kit.start({ steps: ["a"] });
-    beforeMark.open();
-    beforeMark = undefined;
+    mark.open();
     await aRound();
     turn(0);
     kit.gates.open("a");
@@ -317,12 +330,11 @@ describe("a thread with a time to live", () => {
 
   it("takes no run any more from the moment on in which it goes", async () => {
     const kit = await mortal();
-    afterMark = createBarrier();
+    const mark = holdMark("after", kit.threadId);
     turn(minute + second);
-    await afterMark.reached;
+    await mark.reached;
     expect(await kit.start({ steps: ["a"] }).catch(errorReason)).toBe("THREAD_NOT_FOUND");
-    afterMark.open();
-    afterMark = undefined;
+    mark.open();
     await until(async () => (await stored("threads", { thread_id: kit.threadId })) === 0);
     expect(await dump(app.db, { threadId: kit.threadId })).toEqual({});
     expect(kit.gates.hasStarted("a")).toBe(false);

@@ -125,7 +125,7 @@ describe("BatchCreateRuns", () => {
     for (const runs of [[item("a")], [item("b"), item("a")], [item("a"), item("b", { metadata: { x: 1 } })]]) {
       const error = await create(...runs).catch((one) => one);
       expect([Code[error.code], errorReason(error)]).toEqual(["AlreadyExists", "REQUEST_EXISTS"]);
-      expect(error.rawMessage).toMatch(/^request_id: other came with other runs/);
+      expect(error.rawMessage).toMatch(/^request_id: "other" came with another request before/);
     }
     expect(kit.gates.steps().toSorted()).toEqual(["a", "b"]);
   });
