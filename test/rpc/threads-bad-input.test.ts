@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { maxStoredBytes } from "../../src/domain/check-metadata.ts";
+import { defaultMetadataBytes } from "../../src/domain/check-metadata.ts";
 import { type Dump, dump } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { rawCall } from "../support/raw-call.ts";
@@ -15,7 +15,7 @@ const idle = randomUUID();
 const busy = randomUUID();
 const unknown = randomUUID();
 /** Metadata of this size is there already. */
-const half = "x".repeat(maxStoredBytes / 2);
+const half = "x".repeat(defaultMetadataBytes / 2);
 
 const good: Record<string, Fields> = {
   CreateThread: {},
@@ -144,7 +144,7 @@ const tooLarge: Row[] = [
   invalid("PruneThreads", { threadIds: manyIds }, "thread_ids", /no more than 1000 item/),
   ...["CreateThread", "UpdateThread"].map((rpc): Row => {
     const metadata = { text: half + half };
-    return [rpc, { metadata }, "resource_exhausted", "INPUT_TOO_LARGE", "metadata", new RegExp(String(maxStoredBytes))];
+    return [rpc, { metadata }, "resource_exhausted", "INPUT_TOO_LARGE", "metadata", new RegExp(String(defaultMetadataBytes))];
   }),
   // Together with what is there.
   ["UpdateThread", { metadata: { more: half } }, "resource_exhausted", "INPUT_TOO_LARGE", "metadata", /bytes of JSON/],
