@@ -103,21 +103,24 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
 
   async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {
     let from = holder;
+    let told = change;
     for (;;) {
       const thread = await threads.find(name);
       // A run without the turn matters to the thread only as the delayed run that keeps it busy.
-      if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, change.leaving);
+      if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, told.leaving);
       if (thread?.turn !== from) return;
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
-        const facts = await resting(thread, change);
+        const facts = await resting(thread, told);
         if (!(await threads.freeTurn(name, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
         // A run that was stored since the look has found the turn taken.
         return promote(name);
-      } else if (await threads.passTurn(name, from, next.runId, change.state)) {
+      } else if (await threads.passTurn(name, from, next.runId, told.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;
+        // The thread has been told; whoever gives that run the turn once more may know of a newer state by then.
+        told = { leaving: change.leaving };
       }
     }
   }
