@@ -86,7 +86,10 @@ export const breaks: readonly Break[] = [
     law: 4,
     file: "src/storage/run-store.ts",
     lines: [
-      ["        await tombstones.insertOne({ ...last, spec: withoutPayloads(doc.spec), buried_at: now });\n", ""],
+      [
+        "        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, tokens: [], buried_at: now });\n",
+        "",
+      ],
     ],
     means: "Nothing is kept of a rolled back run, so that who asks again learns something else.",
     test: "test/laws/law-04-repeats.test.ts",
@@ -97,8 +100,8 @@ export const breaks: readonly Break[] = [
     file: "src/domain/cancel-runs.ts",
     lines: [
       [
-        "    return stored !== undefined && strength[stored] >= strength[request.action] ? run : undefined;\n",
-        "    return stored !== undefined && stored === request.action ? run : undefined;\n",
+        "  return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;\n",
+        "  return stored !== undefined && stored === action ? run : undefined;\n",
       ],
     ],
     means: "The last cancel wins: an interrupt after a rollback makes it an interrupt.",
@@ -147,8 +150,8 @@ export const breaks: readonly Break[] = [
     file: "src/storage/thread-store.ts",
     lines: [
       [
-        "    takeTurn: (name, holder) => update(name, { turn: null }, {",
-        "    takeTurn: (name, holder) => update(name, {}, {",
+        "    takeTurn: (name, holder) =>\n      update(name, { turn: null }, {",
+        "    takeTurn: (name, holder) =>\n      update(name, {}, {",
       ],
     ],
     means: "The next run is promoted while the former still executes.",
@@ -158,7 +161,7 @@ export const breaks: readonly Break[] = [
   {
     law: 7,
     file: "src/storage/run-store.ts",
-    lines: [['phase: "waiting" }, { n: 1 }, 1))[0];', 'phase: "waiting" }, { n: -1 }, 1))[0];']],
+    lines: [["due_at: null }, { n: 1 }, 1))[0];", "due_at: null }, { n: -1 }, 1))[0];"]],
     means: "The run that came last is the next.",
     test: "test/laws/law-07-one-run-at-a-time.test.ts",
     name: "in the order in which they were created one after the other",
@@ -234,7 +237,7 @@ export const breaks: readonly Break[] = [
   {
     law: 11,
     file: "src/services/watchers.ts",
-    lines: [["        exists = true;\n        if (gone) begin(leave(id, run));\n", "        exists = true;\n"]],
+    lines: [["        exists = true;\n        if (gone) go(onDisconnect);\n", "        exists = true;\n"]],
     means: "A caller that leaves while its run is being stored is forgotten.",
     test: "test/laws/law-11-moments.test.ts",
     name: "grpc-js, cancelled, during runs.insert",
@@ -251,7 +254,7 @@ export const breaks: readonly Break[] = [
   {
     law: 11,
     file: "src/worker/sweep.ts",
-    lines: [["      for (const server of lost) await cancelWatched(server);\n", ""]],
+    lines: [["      for (const server of lost) await cancelWatched(server, lost);\n", ""]],
     means: "Callers of a server that died do not count as left.",
     test: "test/laws/law-11-server-death.test.ts",
     name: "runs with a CANCEL watcher are cancelled by the next server",
@@ -269,7 +272,10 @@ export const breaks: readonly Break[] = [
     law: 12,
     file: "src/domain/create-run.ts",
     lines: [
-      ["      if (!thread || !(await parts.checkpointExists(thread, checkpointId))) {\n", "      if (!thread) {\n"],
+      [
+        "    requireGraph(await requireCheckpoint(parts.findCheckpoint, thread, name, field), graph, field);\n",
+        "    void requireGraph, requireCheckpoint;\n",
+      ],
     ],
     means: "A run from a checkpoint that does not exist is accepted.",
     test: "test/laws/law-12-meaning.test.ts",

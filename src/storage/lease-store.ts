@@ -17,7 +17,7 @@ export function createLeaseStore({ runs }: Pick<Collections, "runs">): LeaseStor
 
     /** A query each, since the embedded engines answer `$or` by reading everything. Index: lease_ends, and leases. */
     async expired(before, deadServers) {
-      const over: Filter<RunDocument> = { "lease.until": { $gt: earliest, $lt: before } };
+      const over: Filter<RunDocument> = { "lease.until": { $gte: earliest, $lt: before } };
       const filters = [over, ...deadServers.map((server): Filter<RunDocument> => ({ "lease.server": server }))];
       const found = await Promise.all(filters.map((filter) => runs.find(filter).limit(1000).toArray()));
       return [...new Map(found.flat().map((doc) => [doc._id, doc])).values()].map(toRun);

@@ -38,7 +38,7 @@ export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
 
   return {
     /** Index: expired_run_events. */
-    eventsDue: (before, limit) => find({ events_expire_at: { $gt: earliest, $lte: before } }, limit),
+    eventsDue: (before, limit) => find({ events_expire_at: { $gte: earliest, $lte: before } }, limit),
 
     async eventsGone(name) {
       await runs.updateOne(
@@ -49,14 +49,14 @@ export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
 
     /** Index: expired_runs. */
     recordsDue: (before, limit) =>
-      find({ expire_at: { $gt: earliest, $lte: before }, ...eventsAreGone, cleanup: null }, limit),
+      find({ expire_at: { $gte: earliest, $lte: before }, ...eventsAreGone, cleanup: null }, limit),
 
     /** Guard: it is over, its thread knows, its events are gone, and it is due. */
     async removeRecord(name, before) {
       const removed = await runs.deleteOne({
         ...{ _id: runKey(name), thread_id: threadKey(name), phase: "over", cleanup: null },
         ...eventsAreGone,
-        expire_at: { $gt: earliest, $lte: before },
+        expire_at: { $gte: earliest, $lte: before },
       });
       return removed.deletedCount === 1;
     },

@@ -258,7 +258,7 @@ export function createThreadStore(
 
     /** Index: expired_threads. */
     async expired(before, limit) {
-      const filter: Filter<ThreadDocument> = { expire_at: { $gt: earliest, $lte: before } };
+      const filter: Filter<ThreadDocument> = { expire_at: { $gte: earliest, $lte: before } };
       return (await threads.find(filter).limit(limit).toArray()).map(toThread);
     },
 
@@ -266,7 +266,7 @@ export function createThreadStore(
     markExpired: (name, before) =>
       update(
         name,
-        { turn: null, removing: false, expire_at: { $gt: earliest, $lte: before } },
+        { turn: null, removing: false, expire_at: { $gte: earliest, $lte: before } },
         { $set: { removing: true, expire_at: null } },
       ),
     /** Guard: temporary, not being removed. */

@@ -19,6 +19,8 @@ export function allows(
 export const over = (record: RunRecord, { to, status }: Transition): RunRecord => ({
   ...record,
   ...{ phase: to, status: status[0] ?? record.status, ready: false, lease: undefined, cleanup: true },
+  // Of no importance any more.
+  ...{ n: 0, tokens: 0, attempt: Math.min(record.attempt, 1) },
 });
 
 export function claimed(record: RunRecord, { claim }: Table): RunRecord {

@@ -8,9 +8,19 @@ export interface State {
   readonly beside: readonly Beside[];
   /** Processes in servers, each the list of the steps that it still has to do; sorted, since their order means nothing. */
   readonly actors: readonly Actor[];
-  readonly left: { readonly cancels: number; readonly deletes: number; readonly crashes: number };
-  /** There has been a crash: servers sweep. */
-  readonly sweeping: boolean;
+  readonly left: Bounds;
+  /** Servers sweep after a crash: when nothing else is under way but executions, or at any time. */
+  readonly sweeping: "never" | "at rest" | "always";
+}
+
+/** What can still happen. */
+export interface Bounds {
+  readonly cancels: number;
+  readonly deletes: number;
+  /** All servers die. */
+  readonly crashes: number;
+  /** A server sleeps for longer than a lease. */
+  readonly sleeps: number;
 }
 
 /** A run, by its position, or the deletion of one. */
@@ -51,21 +61,20 @@ export type Outcome = RunStatus | "rolled back";
 export type Actor = string;
 
 const newBeside: Beside = {
-  ...{ creation: "none", isAfter: false, isForbidden: false, hasData: false, fenced: 0 },
-  ...{ tombstone: undefined, told: undefined },
+  ...{ creation: "none", isAfter: false, isForbidden: false, hasData: false, fenced: 0, tombstone: undefined },
 };
 
-export const initialState = (left: State["left"]): State => ({
+export const initialState = (left: Bounds): State => ({
   thread: { n: 0, turn: undefined },
   runs: [undefined, undefined],
   beside: [newBeside, newBeside],
   actors: [],
   left,
-  sweeping: false,
+  sweeping: "never",
 });
 
 export function keyOf({ thread, runs, beside, actors, left, sweeping }: State): string {
-  const counters = `${thread.n} ${thread.turn} ${left.cancels} ${left.deletes} ${left.crashes} ${sweeping}`;
+  const counters = `${thread.n} ${thread.turn} ${left.cancels} ${left.deletes} ${left.crashes} ${left.sleeps} ${sweeping}`;
   const parts = [counters, ...runs.map(codeOfRecord), ...beside.map(codeOfRecord), ...actors];
   return parts.map((part) => (part.length === 1 ? part : codeOf(part))).join("");
 }

@@ -20,6 +20,8 @@ export interface Done {
 
 export interface Rules {
   readonly table: Table;
+  /** A look is one step with the guarded update that follows, and sweeps begin only when nothing else is under way. */
+  readonly isCoarse: boolean;
   /** What the storage asks for beside the table; a test takes one away to see that it is needed. */
   readonly without: ReadonlySet<
     | "n-guard of freeTurn"
@@ -28,6 +30,8 @@ export interface Rules {
     | "turn-guard of takeTurn"
     | "fence at takeover"
     | "forbidden ids"
+    | "attempt-guard of cancelWaiting"
+    | "revision-guard of requestCancel"
   >;
 }
 
@@ -51,16 +55,12 @@ export const operations: Readonly<Record<string, Operation>> = {
       ...{ n: n!, phase: "waiting", status: "pending", ready: hasTurn === 1, attempt: 0, tokens: 0 },
       ...{ lease: undefined, cancel: undefined, cleanup: false },
     };
-    const stored = (record: RunRecord) => withRun(state, run!, record);
-    if (!hasTurn) return [does(stored(waiting), "promote", ...(run === 0 ? ["answer 0"] : []))];
+    // The caller hears of it a little later; a run that begins in between has still to be in order.
+    const stored = (record: RunRecord) => answered(withRun(state, run!, record), run!);
+    if (!hasTurn) return [does(stored(waiting), "promote")];
     // With a place at a worker it is stored as claimed.
-    return [
-      does(stored(waiting), `answer ${run}`),
-      does(answered(withData(stored(claimed(waiting, table)), run!), run!), `execute ${run} 1`),
-    ];
+    return [does(stored(waiting)), does(withData(stored(claimed(waiting, table)), run!), `execute ${run} 1`)];
   },
-  answer: (state, _, [run]) => [does(answered(state, run!))],
-
   // worker/scheduler.ts
   claim(state, { table }, [run]) {
     const record = state.runs[run!];
@@ -78,10 +78,9 @@ export const operations: Readonly<Record<string, Operation>> = {
   /** Its process is dead, as its lease was over; what it sent before may still be written. */
   late(state, _, [run, token]) {
     const { hasData, fenced } = state.beside[run!]!;
-    const settle = `settle ${run} ${token} ${results.displaced}`;
-    const ends = [does(state, settle)];
-    if (!hasData && fenced < token!) ends.push(does(withBeside(state, run!, { hasData: true }), settle));
-    return ends;
+    const ends = [results.displaced, results.success].map((result) => `settle ${run} ${token} ${result}`);
+    const written = !hasData && fenced < token! ? [withBeside(state, run!, { hasData: true })] : [];
+    return [state, ...written].flatMap((now) => ends.map((settle) => does(now, settle)));
   },
 
   // worker/settle.ts
@@ -127,25 +126,25 @@ export const operations: Readonly<Record<string, Operation>> = {
     const seen = record.phase === "waiting" ? `cancelWaiting ${run} ${action} ${record.attempt}` : undefined;
     return [does(state, seen ?? `requestCancel ${run} ${action} ${record.cancel?.revision ?? 0}`)];
   },
-  cancelWaiting(state, { table }, [run, action, attempt]) {
+  cancelWaiting(state, { table, without }, [run, action, attempt]) {
     const record = state.runs[run!];
     const transition = action === 0 ? table.cancelWaiting : table.rollBackWaiting;
-    if (!allows(transition, record) || record.attempt !== attempt)
-      return [does(state, `findToCancel ${run} ${action}`)];
+    const isUnclaimed = record?.attempt === attempt || without.has("attempt-guard of cancelWaiting");
+    if (!allows(transition, record) || !isUnclaimed) return [does(state, `findToCancel ${run} ${action}`)];
     const cancel = { action: actions[action!]!, revision: 1 };
     const ended = { ...over(record, transition), cancel };
     return [does(withRun(state, run!, ended), ...end(run!, action!, attempt! > 0))];
   },
-  requestCancel(state, { table }, [run, action, seen]) {
+  requestCancel(state, { table, without }, [run, action, seen]) {
     const record = state.runs[run!];
-    const isUnchanged = (record?.cancel?.revision ?? 0) === seen;
+    const isUnchanged = (record?.cancel?.revision ?? 0) === seen || without.has("revision-guard of requestCancel");
     if (!allows(table.requestCancel, record) || !isUnchanged) return [does(state, `findToCancel ${run} ${action}`)];
     const cancel = { action: actions[action!]!, revision: seen! + 1 };
     return [does(withRun(state, run!, { ...record, phase: table.requestCancel.to, cancel }))];
   },
 
   // domain/finish-run.ts
-  removeData: (state, _, [run]) => [does(withBeside(state, run!, { hasData: false }))],
+  removeData: (state, _, [run]) => [does(withBeside(state, run!, { hasData: false }), `entomb ${run}`)],
   /** The first tombstone stays. */
   entomb(state, _, [run]) {
     const record = state.runs[run!];
@@ -222,7 +221,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   lockForDeletion(state, _, [run]) {
     if (state.thread.turn !== undefined) return [does(state)];
     const locked: State = { ...state, thread: { ...state.thread, turn: deletion } };
-    return [does(locked, `removeData ${run}`, `entomb ${run}`, ...release(deletion), `remove ${run}`)];
+    return [does(locked, `removeData ${run}`, ...release(deletion), `remove ${run}`)];
   },
 
   // worker/sweep.ts
@@ -269,10 +268,9 @@ export const finishRun = (run: number, isStarted: boolean) => [
   ...(isStarted ? [`releaseLate ${run}`] : []),
 ];
 export const finishRollback = (run: number, isStarted: boolean) => [
-  ...[`removeData ${run}`, `entomb ${run}`],
-  ...[...release(run), `remove ${run}`],
+  ...[`removeData ${run}`, ...release(run), `remove ${run}`],
   ...(isStarted ? [`releaseLate ${run}`] : []),
 ];
 
 const withData = (state: State, run: number) => withBeside(state, run, { hasData: true });
-const does = (state: State, ...then: string[]): Done => ({ state, then });
+export const does = (state: State, ...then: string[]): Done => ({ state, then });

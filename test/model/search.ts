@@ -11,7 +11,7 @@ export interface System<State> {
 }
 
 export interface Step<State> {
-  readonly label: string;
+  readonly label: () => string;
   readonly to: State;
   /** The system does it by itself, sooner or later; the others may happen or not. */
   readonly isProgress: boolean;
@@ -67,7 +67,7 @@ export function search<State>(system: System<State>, limit = 5_000_000): Found {
           to.push(target);
         }
         const wrong = system.fault(step.to, state);
-        if (wrong) return answer([...pathTo(id), step.label, wrong]);
+        if (wrong) return answer([...pathTo(id), step.label(), wrong]);
       }
     }
     frontier = next;
@@ -84,7 +84,7 @@ export function search<State>(system: System<State>, limit = 5_000_000): Found {
       for (const step of system.steps(state)) {
         if (ids.get(fingerprint(system.key(step.to))) !== target) continue;
         state = step.to;
-        return step.label;
+        return step.label();
       }
       throw new Error("the steps of a state are not always the same");
     });
