@@ -111,11 +111,11 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
         const facts = await resting(thread, change);
-        if (!(await threads.freeTurn(name, from, thread.n, facts))) continue;
+        if (!(await threads.freeTurn(thread, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
         // A run that was stored since the look has found the turn taken.
         return promote(name);
-      } else if (await threads.passTurn(name, from, next.runId, change.state)) {
+      } else if (await threads.passTurn(thread, from, next.runId, change.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;
       }

@@ -19,7 +19,7 @@ const { engine, maxPoolSize } = inject("engine");
 const small: Load = { runs: 5_000, threads: 500, liveRuns: 100, journals: 20 };
 // The Python engine would take longer to load more than the whole test run takes.
 const large: Load =
-  engine === "secantusd-py" ? small : { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 10_000 };
+  engine === "secantusd-py" ? small : { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 5_000 };
 const checkpointsLimitMs = 60_000;
 /** Documents or keys that a query may look at: a hundred runs are live, and a journal of this load has a hundred slots. */
 const most = 250;
@@ -47,10 +47,11 @@ function loadedDatabase(load: Load) {
       await client.close();
       await database.close();
     };
-    const loaded = {
-      ...(await loadRuns(db, load, now)),
-      checkpoints: await loadCheckpoints(db, load, checkpointsLimitMs),
-    };
+    const [others, checkpoints] = await Promise.all([
+      loadRuns(db, load, now),
+      loadCheckpoints(db, load, checkpointsLimitMs),
+    ]);
+    const loaded = { ...others, checkpoints };
     for (const [collection, { count, ms }] of Object.entries(loaded)) {
       process.stdout.write(`loaded ${count} ${collection} in ${(ms / 1000).toFixed(1)} s\n`);
     }
@@ -61,11 +62,12 @@ function loadedDatabase(load: Load) {
   return {
     calls,
     rows: Object.entries(calls).flatMap(([store, rows]) =>
-      rows.map(([method, args, which]) => ({
+      rows.map(([method, args, which, cost]) => ({
         name: `${store}.${method}${which ? ` (${which})` : ""}`,
         store,
         method,
         args,
+        isLinear: cost === "linear",
       })),
     ),
     get client() {
@@ -97,9 +99,10 @@ function methodsOf(store: object): string[] {
   );
 }
 
-async function fastest(times: number, what: () => Promise<unknown>): Promise<number> {
+/** The fastest of so many times, or the first that is fast enough. */
+async function fastest(times: number, what: () => Promise<unknown>, enoughMs = 0): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < times; i++) {
+  for (let i = 0; i < times && best > enoughMs; i++) {
     const start = performance.now();
     await what();
     best = Math.min(best, performance.now() - start);
@@ -125,37 +128,45 @@ describe("by the engine's explanation", () => {
     expect(plan.examined).toBeGreaterThanOrEqual(small.runs);
   });
 
-  it.each(database.rows)("$name goes by an index and looks at little", async ({ name, store, method, args }) => {
-    const made = await args();
-    for (const query of await capture(database.client, () => database.call(store, method, made))) {
-      const plan = await explain(database.db, query);
-      const numbers = `${plan.examined} examined, ${plan.returned} named`;
-      process.stdout.write(`${name}: ${query.command} ${query.collection}: ${plan.stages}, ${numbers}\n`);
-      // Servers are a handful, all of which are wanted; and this engine's explanation leaves out what it does with a second field.
-      if (query.collection === "servers" || engine === "secantusd-py") continue;
-      expect(plan.stages, JSON.stringify(query.filter)).toMatch(/IXSCAN|IDHACK|EXPRESS/);
-      expect(plan.stages, JSON.stringify(query.filter)).not.toContain("COLLSCAN");
-      expect(plan.examined, JSON.stringify(query.filter)).toBeLessThanOrEqual(most);
-    }
-  });
+  it.each(database.rows)(
+    "$name goes by an index and looks at little",
+    async ({ name, store, method, args, isLinear }) => {
+      const made = await args();
+      for (const query of await capture(database.client, () => database.call(store, method, made))) {
+        const plan = await explain(database.db, query);
+        const numbers = `${plan.examined} examined, ${plan.returned} named`;
+        process.stdout.write(`${name}: ${query.command} ${query.collection}: ${plan.stages}, ${numbers}\n`);
+        // Servers are a handful, all of which are wanted; and this engine's explanation leaves out what it does with a second field.
+        if (query.collection === "servers" || engine === "secantusd-py") continue;
+        expect(plan.stages, JSON.stringify(query.filter)).toMatch(/IXSCAN|IDHACK|EXPRESS/);
+        expect(plan.stages, JSON.stringify(query.filter)).not.toContain("COLLSCAN");
+        expect(plan.examined, JSON.stringify(query.filter)).toBeLessThanOrEqual(isLinear ? plan.returned : most);
+      }
+    },
+  );
 });
 
 describe("at a hundred thousand runs", () => {
   const database = loadedDatabase(large);
-  let fullScanMs: number;
+  let limitMs: number;
 
   beforeAll(async () => {
-    fullScanMs = await fastest(3, () => database.db.collection("runs").findOne({ graph: "none" }));
+    const fullScanMs = await fastest(3, () => database.db.collection("runs").findOne({ graph: "none" }));
+    limitMs = fullScanMs * shareOfFullScan;
     process.stdout.write(`reading all runs takes ${fullScanMs.toFixed(0)} ms\n`);
   }, 60_000);
 
-  it.each(database.rows)("$name is far from reading everything", async ({ name, store, method, args }) => {
-    const made = await args();
-    // The changes that it makes are made once; what they look for is looked for again.
-    for (const query of await capture(database.client, () => database.call(store, method, made))) {
-      const takes = await fastest(5, () => database.db.collection(query.collection).findOne(query.filter));
-      process.stdout.write(`${name}: ${query.command} ${query.collection}: ${takes.toFixed(1)} ms\n`);
-      expect(takes, JSON.stringify(query.filter)).toBeLessThan(fullScanMs * shareOfFullScan);
-    }
-  });
+  it.each(database.rows.filter(({ isLinear }) => !isLinear))(
+    "$name is far from reading everything",
+    async ({ name, store, method, args }) => {
+      const made = await args();
+      // The changes that it makes are made once; what they look for is looked for again.
+      for (const query of await capture(database.client, () => database.call(store, method, made))) {
+        const find = () => database.db.collection(query.collection).findOne(query.filter);
+        const takes = await fastest(5, find, limitMs);
+        process.stdout.write(`${name}: ${query.command} ${query.collection}: ${takes.toFixed(1)} ms\n`);
+        expect(takes, JSON.stringify(query.filter)).toBeLessThanOrEqual(limitMs);
+      }
+    },
+  );
 });
