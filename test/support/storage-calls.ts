@@ -59,6 +59,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     last: null,
     events: [],
   });
+  const nothing = { checkpoints: new Set(), writes: new Set(), segments: new Set() };
   const page = { limit: 21 };
   /** Deep in the list. */
   const after = () => ({ limit: 21, after: documentOf(Math.floor(load.runs / 2)) });
@@ -261,6 +262,13 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["keepSegments", () => [journal, slotKey(journal, 30), [`segment-3-30`]]],
       ["keepAncestors", () => [journal, runId(3), 5]],
       ["blankJournal", () => [journalOf(4)]],
+    ],
+    wholeJournals: [
+      ["slotOutlines", () => [journal]],
+      ["thinSlot", () => [journal, slotKey(journal, 8), { ...nothing, isAncestor: false }]],
+      ["copySlots", () => [journal, { journal: "copy", owner, thread_id: threadId(3) }, async () => {}]],
+      ["keepSlots", () => ["copy"]],
+      ["dropSlots", () => ["copy"]],
     ],
     queries: [
       ["checkpoint", () => [journal, checkpointId(3, 50)]],
