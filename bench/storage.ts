@@ -4,12 +4,25 @@ import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { MongoClient } from "mongodb";
 import type { Run } from "../src/domain/run.ts";
-import type { ThreadName } from "../src/domain/stores.ts";
+import type { ThreadFilter, ThreadName, ThreadOrder } from "../src/domain/stores.ts";
 import { startEmbeddedDatabase } from "../src/storage/embedded/start-embedded-database.ts";
+import { JournalCollection } from "../src/storage/journal.ts";
+import { JournalQueries } from "../src/storage/journal-queries.ts";
 import { toRun } from "../src/storage/run-document.ts";
 import { openStores, type Stores } from "../src/storage/stores.ts";
 import { embeddedOptions } from "../test/support/embedded-options.ts";
-import { type Load, loadRuns, runId, servers, syntheticRun, threadId } from "../test/support/synthetic-load.ts";
+import {
+  checkpointId,
+  journalOf,
+  type Load,
+  loadCheckpoints,
+  loadRuns,
+  runId,
+  servers,
+  syntheticRun,
+  syntheticThread,
+  threadId,
+} from "../test/support/synthetic-load.ts";
 
 /** What the stores take at different sizes of the database. See README.md beside this file. */
 const sizes = [1_000, 10_000, 100_000] as const;
@@ -19,17 +32,38 @@ const liveRuns = 400;
 
 interface Bench {
   readonly stores: Stores;
+  readonly checkpoints: JournalQueries;
   readonly load: Load;
   readonly now: number;
   /** An old run; another one each time. */
   readonly anOld: () => Run;
   readonly aThread: () => ThreadName;
+  /** The number of a thread that has a journal. */
+  readonly aJournal: () => number;
 }
 
 type Operation = readonly [name: string, run: (bench: Bench) => Promise<unknown>];
 
 /** Where the fiftieth page of twenty begins. */
 const fiftieth = ({ load, now }: Bench) => ({ limit: 21, after: toRun(syntheticRun(load.runs - 1_000, load, now)) });
+const halfway = ({ load, now }: Bench) => ({ limit: 21, after: toRun(syntheticRun(load.runs / 2, load, now)) });
+
+const newestFirst: ThreadOrder = { by: "created_at", descending: true };
+const lastChanged: ThreadOrder = { by: "updated_at", descending: true };
+
+const search = (filter: Omit<ThreadFilter, "owner">, order: ThreadOrder, isDeep = false): Operation[1] => {
+  const field = order.by === "updated_at" ? "updated_at" : "created_at";
+  return ({ stores, load, now }) => {
+    const middle = load.threads / 2;
+    const after = [syntheticThread(middle, load, now)[field].getTime(), threadId(middle)] as const;
+    return stores.threads.search({ owner, ...filter }, order, isDeep ? { ...page, after } : page);
+  };
+};
+
+async function take(count: number, from: AsyncIterable<unknown>): Promise<void> {
+  let taken = 0;
+  for await (const _ of from) if (++taken === count) return;
+}
 
 const operations: readonly Operation[] = [
   [
@@ -49,6 +83,51 @@ const operations: readonly Operation[] = [
   [
     "ListRuns, one run in 50 by metadata",
     ({ stores }) => stores.runs.list({ owner, metadata: { user: "user-7" } }, page),
+  ],
+  ["ListRuns, half of all, by metadata", ({ stores }) => stores.runs.list({ owner, metadata: { app: "chat" } }, page)],
+  [
+    "ListRuns, half of all, in the middle",
+    (bench) => bench.stores.runs.list({ owner, metadata: { app: "chat" } }, halfway(bench)),
+  ],
+  ["ListRuns, no run by metadata", ({ stores }) => stores.runs.list({ owner, metadata: { app: "none" } }, page)],
+  ["SearchThreads, first page", search({}, newestFirst)],
+  ["SearchThreads, in the middle", search({}, newestFirst, true)],
+  ["SearchThreads, IDLE", search({ statuses: ["idle"] }, newestFirst)],
+  ["SearchThreads, ERROR or INTERRUPTED", search({ statuses: ["error", "interrupted"] }, newestFirst)],
+  ["SearchThreads, one in 50 by metadata", search({ metadata: { user: "user-7" } }, newestFirst)],
+  ["SearchThreads, half of all by metadata", search({ metadata: { app: "chat" } }, newestFirst)],
+  ["SearchThreads, half of all, middle", search({ metadata: { app: "chat" } }, newestFirst, true)],
+  ["SearchThreads, all by values", search({ values: { answer: "nothing" } }, newestFirst)],
+  ["SearchThreads, last changed", search({}, lastChanged)],
+  ["SearchThreads, last changed, IDLE, middle", search({ statuses: ["idle"] }, lastChanged, true)],
+  ["SearchThreads, last changed, metadata (*)", search({ metadata: { user: "user-7" } }, lastChanged)],
+  ["SearchThreads, oldest first (*)", search({}, { by: "created_at", descending: false })],
+  ["SearchThreads, in order of ids (*)", search({}, { by: "thread_id", descending: false })],
+  ["SearchThreads, in order of status (*)", search({}, { by: "status", descending: false })],
+  ["CountThreads, all (*)", ({ stores }) => stores.threads.count({ owner })],
+  ["CountThreads, ERROR (*)", ({ stores }) => stores.threads.count({ owner, statuses: ["error"] })],
+  [
+    "CountThreads, one in 50 by metadata (*)",
+    ({ stores }) => stores.threads.count({ owner, metadata: { user: "user-7" } }),
+  ],
+  [
+    "GetThreadState: the newest checkpoint",
+    ({ checkpoints, aJournal }) => checkpoints.newest(journalOf(aJournal()), ""),
+  ],
+  [
+    "ListThreadHistory, ten",
+    ({ checkpoints, aJournal }) => take(10, checkpoints.history(journalOf(aJournal()), { namespace: "" })),
+  ],
+  [
+    "GetThreadState at a checkpoint",
+    ({ checkpoints, aJournal }) => {
+      const n = aJournal();
+      return checkpoints.checkpoint(journalOf(n), checkpointId(n, 50));
+    },
+  ],
+  [
+    "CancelRuns by metadata: what it will cancel",
+    ({ stores }) => stores.runs.live({ owner, status: "all", metadata: { user: "user-7" } }, 1_000),
   ],
   ["live runs", ({ stores }) => stores.runs.live({ owner, status: "all" }, 1_000)],
   ["live runs of a thread", ({ stores, aThread }) => stores.runs.live({ ...aThread(), status: "all" }, 1_000)],
@@ -117,19 +196,22 @@ try {
   console.log(`${cpus().length} × ${cpu?.model}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, Node ${process.version}`);
   console.log(`${engine.engine}, which answers as MongoDB ${version}; ${engine.maxPoolSize} connections\n`);
   for (const runs of sizes) {
-    const load: Load = { runs, threads: runs / 10, liveRuns, journals: 0 };
+    const load: Load = { runs, threads: runs / 10, liveRuns, journals: runs / 100 };
     const [db, now] = [client.db(`bench_${runs}`), Date.now()];
     const stores = await openStores(db);
     const { runs: loaded } = await loadRuns(db, load, now);
-    console.log(`loaded ${loaded!.count} runs in ${(loaded!.ms / 1000).toFixed(1)} s`);
+    const slots = await loadCheckpoints(db, load, 60_000);
+    const seconds = ((loaded!.ms + slots.ms) / 1000).toFixed(1);
+    console.log(`loaded ${loaded!.count} runs and ${2 * slots.count} checkpoints in ${seconds} s`);
     let turn = 0;
     const next = () => {
       turn += 7919;
       return turn % (runs - liveRuns);
     };
     const bench: Bench = {
-      ...{ stores, load, now },
+      ...{ stores, checkpoints: new JournalQueries(new JournalCollection(db)), load, now },
       anOld: () => toRun(syntheticRun(next(), load, now)),
+      aJournal: () => next() % load.journals,
       aThread: () => ({ owner, threadId: threadId(next() % load.threads) }),
     };
     for (const [name, run] of operations) {
@@ -143,12 +225,12 @@ try {
   await rm(dataDir, { recursive: true, force: true });
 }
 
-const cell = (text: string) => text.padStart(16);
+const cell = (text: string) => text.padStart(18);
 console.log(
-  `\nmilliseconds (p50 / p99)${" ".repeat(16)}${sizes.map((size) => cell(`${size} runs`)).join("")}${cell("flat")}`,
+  `\nmilliseconds (p50 / p99)${" ".repeat(22)}${sizes.map((size) => cell(`${size} runs`)).join("")}${cell("flat")}`,
 );
 for (const [name, measured] of results) {
   const cells = measured.map(({ p50, p99 }) => cell(`${p50.toFixed(1)} / ${p99.toFixed(1)}`));
   const flat = measured.at(-1)!.p50 / measured[0]!.p50;
-  console.log(`${name.padEnd(40)}${cells.join("")}${cell(`${flat.toFixed(1)} ×`)}`);
+  console.log(`${name.padEnd(46)}${cells.join("")}${cell(`${flat.toFixed(1)} ×`)}`);
 }

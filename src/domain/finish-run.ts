@@ -112,11 +112,11 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       const next = await runs.nextWaiting(name);
       if (next === undefined) {
         const facts = await resting(thread, told);
-        if (!(await threads.freeTurn(name, from, thread.n, facts))) continue;
+        if (!(await threads.freeTurn(thread, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
         // A run that was stored since the look has found the turn taken.
         return promote(name);
-      } else if (await threads.passTurn(name, from, next.runId, told.state)) {
+      } else if (await threads.passTurn(thread, from, next.runId, told.state)) {
         if (await takesTurn(next)) return;
         from = next.runId;
         // The thread has been told; whoever gives that run the turn once more may know of a newer state by then.

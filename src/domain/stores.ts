@@ -171,9 +171,9 @@ export interface ThreadStore {
   /** Takes the free turn. */
   takeTurn(name: ThreadName, holder: string): Promise<Thread | undefined>;
   /** Hands the turn on; the thread stays busy. */
-  passTurn(name: ThreadName, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
+  passTurn(thread: KnownThread, from: string, to: string, state?: RememberedState | null): Promise<boolean>;
   /** Frees the turn, if no run was created and the time to live was not changed since they were read. */
-  freeTurn(name: ThreadName, from: string, n: number, rest: RestingThread): Promise<boolean>;
+  freeTurn(thread: KnownThread, from: string, n: number, rest: RestingThread): Promise<boolean>;
   /** What a thread with a free turn is at. False when it has changed since it was read. */
   rest(thread: Thread, rest: RestingThread): Promise<boolean>;
   /** Threads that are busy without a turn and have not changed since the time, by id after `after`. */
@@ -216,6 +216,9 @@ export interface ThreadName {
   readonly owner: string;
   readonly threadId: string;
 }
+
+/** A thread as it was read: what its state is found by holds when it was created. */
+export type KnownThread = Pick<Thread, keyof ThreadName | "createdAt">;
 
 /** A thread must match every field that is there. */
 export interface ThreadFilter {

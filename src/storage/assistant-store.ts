@@ -54,14 +54,15 @@ export function createAssistantStore({ assistants }: Pick<Collections, "assistan
       return (await assistants.deleteOne({ _id: assistantKey(name) })).deletedCount === 1;
     },
 
-    /** Index: assistants_by_time. */
+    /** Those of one time are passed over here: the embedded engines go by no index for an `$or`. Index: assistants_by_time, or of_graph. */
     async *scan({ owner, graph }, after) {
       const query: Filter<AssistantDocument> = { owner, ...(graph !== undefined && { graph }) };
-      if (after) {
-        const afterKey = assistantKey({ owner, assistantId: after.assistantId });
-        query.$or = [{ created_at: { $lt: after.createdAt } }, { created_at: after.createdAt, _id: { $lt: afterKey } }];
+      if (after) query.created_at = { $lte: after.createdAt };
+      const afterKey = after && assistantKey({ owner, assistantId: after.assistantId });
+      for await (const doc of assistants.find(query).sort({ created_at: -1, _id: -1 })) {
+        const isOfPage = doc.created_at.getTime() !== after?.createdAt.getTime() || doc._id < afterKey!;
+        if (isOfPage) yield toAssistant(doc);
       }
-      for await (const doc of assistants.find(query).sort({ created_at: -1, _id: -1 })) yield toAssistant(doc);
     },
   };
 }
@@ -77,7 +78,7 @@ const whatChanges = (assistant: StoredAssistant) => ({
   updated_at: assistant.updatedAt,
 });
 
-function toAssistant(doc: AssistantDocument): StoredAssistant {
+export function toAssistant(doc: AssistantDocument): StoredAssistant {
   return {
     owner: doc.owner,
     assistantId: doc.assistant_id,

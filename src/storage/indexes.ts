@@ -33,7 +33,7 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_metadata",
-    key: { tokens: 1, position: -1 },
+    key: { tokens: 1 },
     serves: "list by metadata",
   },
   {
@@ -45,7 +45,7 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "waiting_of_thread",
-    key: { thread_id: 1, phase: 1, n: 1 },
+    key: { thread_id: 1, phase: 1, due_at: 1, n: 1 },
     serves: "live runs of a thread, its next waiting and its delayed ones",
   },
   { collection: "runs", name: "due_runs", key: { due_at: 1 }, serves: "delayed runs whose delay has ended" },
@@ -101,34 +101,45 @@ export const indexes: readonly Index[] = [
   {
     collection: "threads",
     name: "threads_by_metadata",
-    key: { metadata_tokens: 1, created_at: -1, _id: -1 },
+    key: { metadata_tokens: 1 },
     serves: "search by metadata",
   },
   {
     collection: "threads",
     name: "threads_by_values",
-    key: { value_tokens: 1, created_at: -1, _id: -1 },
+    key: { value_tokens: 1 },
     serves: "search by values",
   },
   {
     collection: "threads",
     name: "threads_by_time",
-    key: { owner: 1, created_at: -1, _id: -1 },
-    serves: "search in order of creation",
+    key: { owner: 1, removing: 1, created_at: 1, _id: 1 },
+    serves: "search in order of creation, and the number of all threads",
   },
   {
     collection: "threads",
     name: "threads_by_change",
-    key: { owner: 1, updated_at: -1, _id: -1 },
+    key: { owner: 1, removing: 1, updated_at: 1, _id: 1 },
     serves: "search in order of change",
   },
   {
     collection: "threads",
     name: "threads_by_status",
-    key: { owner: 1, status: 1, _id: 1 },
-    serves: "search in order of status, and by status",
+    key: { owner: 1, removing: 1, status: 1, created_at: 1, _id: 1 },
+    serves: "search by status in order of creation, search in order of status, and the number of threads by status",
   },
-  { collection: "threads", name: "threads_by_id", key: { owner: 1, _id: 1 }, serves: "search in order of ids" },
+  {
+    collection: "threads",
+    name: "threads_by_status_and_change",
+    key: { owner: 1, removing: 1, status: 1, updated_at: 1, _id: 1 },
+    serves: "search by status in order of change",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_id",
+    key: { owner: 1, removing: 1, _id: 1 },
+    serves: "search in order of ids",
+  },
   { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
   {
     collection: "threads",
@@ -192,6 +203,12 @@ export const indexes: readonly Index[] = [
     name: "assistants_by_time",
     key: { owner: 1, created_at: -1, _id: -1 },
     serves: "search for assistants",
+  },
+  {
+    collection: "assistants",
+    name: "assistants_of_graph",
+    key: { owner: 1, graph: 1, created_at: -1, _id: -1 },
+    serves: "search for a graph's assistants",
   },
   {
     collection: "requests",

@@ -2,6 +2,7 @@ import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../doma
 import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
+import { timedTokens, timeKey } from "./timed-tokens.ts";
 
 /** A run as it lies in `runs`, and for an hour after a rollback or a deletion in `tombstones`. */
 export interface RunDocument {
@@ -37,7 +38,7 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
-  /** What the run is found by: see domain/search-tokens.ts. */
+  /** What the run is found by: see timed-tokens.ts. */
   tokens: string[];
   /** Of a run that is over: when its events are removed, until they are; and when its record is. */
   events_expire_at?: Date;
@@ -82,8 +83,7 @@ export const positionOf = (owner: string, createdAt: Date, runId: string): strin
   `${timePosition(owner, createdAt.getTime())}/${runId}`;
 
 /** Sorts before all runs of that time, and after all of earlier ones. */
-export const timePosition = (owner: string, ms: number): string =>
-  `${owner}/${String(Math.max(0, Math.trunc(ms))).padStart(15, "0")}`;
+export const timePosition = (owner: string, ms: number): string => `${owner}/${timeKey(ms)}`;
 
 /** Between these two lie the positions of all runs of an owner. */
 export const positionsOf = (owner: string): { readonly first: string; readonly last: string } => ({
@@ -177,7 +177,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     request: run.request ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
-    tokens: metadataTokens(run.owner, run.spec.metadata),
+    tokens: timedTokens(metadataTokens(run.owner, run.spec.metadata), run.createdAt),
     stateless: run.stateless,
     webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },
   };

@@ -3,6 +3,7 @@ import type { Run, RunName } from "../domain/run.ts";
 import type { RunStore, ThreadName } from "../domain/stores.ts";
 import type { MultitaskStrategy, Phase, RunStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
+import { earliest } from "./keys.ts";
 import { type RunDocument, threadKey, toRun } from "./run-document.ts";
 
 export type RunLookups = Pick<
@@ -11,6 +12,7 @@ export type RunLookups = Pick<
 >;
 
 const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+const superseding: readonly MultitaskStrategy[] = ["interrupt", "rollback"];
 const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
 
 /** Runs that wait on a thread, delayed ones included. */
@@ -33,13 +35,13 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
   return {
     /** Index: waiting_of_thread. */
     async hasDelayed(thread) {
-      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $ne: null } };
+      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $gt: earliest } };
       return (await runs.findOne(query, { projection: { _id: 1 } })) !== null;
     },
 
     /** Index: due_runs. */
     async due(by, limit) {
-      const query: Filter<RunDocument> = { due_at: { $lte: by }, phase: "waiting" };
+      const query: Filter<RunDocument> = { due_at: { $gt: earliest, $lte: by }, phase: "waiting" };
       return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
     },
 
@@ -52,11 +54,13 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
         .sort((a, b) => b.n - a.n);
     },
 
-    /** Index: thread_runs. */
+    /** Of all after it, since an embedded engine finds a range by its index only where nothing else is asked for. Index: thread_runs. */
     async supersedersOf(run) {
-      const strategies = { $in: ["interrupt", "rollback"] as MultitaskStrategy[] };
-      const query = { thread_id: threadKey(run), n: { $gt: run.n }, "spec.multitaskStrategy": strategies };
-      return (await runs.find(query).sort({ n: 1 }).toArray()).map(toRun);
+      const later = await runs
+        .find({ thread_id: threadKey(run), n: { $gt: run.n } })
+        .sort({ n: 1 })
+        .toArray();
+      return later.map(toRun).filter(({ spec }) => superseding.includes(spec.multitaskStrategy));
     },
 
     /** Index: clearing_runs. */

@@ -7,6 +7,7 @@ import type { Collections } from "./collections.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 import { createThreadSearch } from "./thread-search.ts";
+import { timedTokens } from "./timed-tokens.ts";
 
 export interface ThreadDocument {
   /** The thread's key: what the collection is sharded by. */
@@ -26,7 +27,7 @@ export interface ThreadDocument {
   ttl_ms: number | null;
   /** Counts the changes of the metadata. */
   metadata_revision: number;
-  /** What the thread is found by: see domain/search-tokens.ts. Two arrays, so that each is written with what it is of. */
+  /** What the thread is found by: see timed-tokens.ts. Two arrays, so that each is written with what it is of. */
   metadata_tokens: string[];
   value_tokens: string[];
   temporary: boolean;
@@ -67,20 +68,24 @@ const openTo = (plain = false): Filter<ThreadDocument> => ({
   ...(plain ? { temporary: { $ne: true } } : {}),
 });
 
+/** Of whom tokens are. */
+type Created = Pick<Thread, "owner" | "createdAt">;
+
 /** The metadata with what it is found by. */
-const ofMetadata = ({ owner }: ThreadName, metadata: Thread["metadata"]) => ({
+const ofMetadata = ({ owner, createdAt }: Created, metadata: Thread["metadata"]) => ({
   metadata: { ...metadata },
-  metadata_tokens: metadataTokens(owner, metadata),
+  metadata_tokens: timedTokens(metadataTokens(owner, metadata), createdAt),
 });
 
 /** The state with what its values are found by; nothing of both when it has not changed. */
-function ofState({ owner }: ThreadName, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
+function ofState(thread: Created, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
 function ofState(
-  { owner }: ThreadName,
+  thread: Created,
   state: RememberedState | null | undefined,
 ): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
-function ofState({ owner }: ThreadName, state: RememberedState | null | undefined) {
-  return state === undefined ? {} : { state, value_tokens: valueTokens(owner, state?.values) };
+function ofState({ owner, createdAt }: Created, state: RememberedState | null | undefined) {
+  if (state === undefined) return {};
+  return { state, value_tokens: timedTokens(valueTokens(owner, state?.values), createdAt) };
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
@@ -175,7 +180,7 @@ export function createThreadStore(
       }
     },
 
-    ...createThreadSearch(threads, toThread),
+    ...createThreadSearch(threads, toThread, now),
 
     /** Guard: metadata, turn and status as they were read, and not being removed. */
     async change(name, change, ttlMs) {
@@ -183,7 +188,7 @@ export function createThreadStore(
         const there = await threads.findOne({ _id: threadKey(name), removing: false });
         if (!there) return undefined;
         const metadata_revision = there.metadata_revision + 1;
-        const $set = { metadata_revision, ...ofMetadata(name, change(there.metadata)) };
+        const $set = { metadata_revision, ...ofMetadata(toThread(there), change(there.metadata)) };
         const changed = await update(
           name,
           { metadata_revision: there.metadata_revision, removing: false, turn: there.turn, status: there.status },
@@ -207,16 +212,16 @@ export function createThreadStore(
       update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
     /** Guard: `from` still has the turn. */
-    async passTurn(name, from, to, state) {
-      const $set = { turn: to, status: "busy" as const, expire_at: null, ...ofState(name, state) };
-      return (await update(name, { turn: from }, { $set })) !== undefined;
+    async passTurn(thread, from, to, state) {
+      const $set = { turn: to, status: "busy" as const, expire_at: null, ...ofState(thread, state) };
+      return (await update(thread, { turn: from }, { $set })) !== undefined;
     },
 
     /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
-    async freeTurn(name, from, n, { status, error, state, ttlMs }) {
+    async freeTurn(thread, from, n, { status, error, state, ttlMs }) {
       const expire_at = restExpiry(status, ttlMs);
-      const $set = { turn: null, status, error: error ?? null, expire_at, ...ofState(name, state) };
-      return (await update(name, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
+      const $set = { turn: null, status, error: error ?? null, expire_at, ...ofState(thread, state) };
+      return (await update(thread, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
     },
 
     /** Guard: the turn is free, and nothing has changed since the thread was read. */

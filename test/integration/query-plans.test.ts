@@ -1,10 +1,12 @@
 import { MongoClient } from "mongodb";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { JournalCollection } from "../../src/storage/journal.ts";
+import { copySlots, dropSlots, keepSlots } from "../../src/storage/journal-copies.ts";
+import { slotOutlines, thinSlot } from "../../src/storage/journal-outlines.ts";
 import { JournalQueries } from "../../src/storage/journal-queries.ts";
 import { openStores, type Stores } from "../../src/storage/stores.ts";
 import { capture, explain } from "../support/captured-queries.ts";
-import { testDatabase } from "../support/engine.ts";
+import { startTestEngine } from "../support/engine.ts";
 import { storageCalls } from "../support/storage-calls.ts";
 import { type Load, loadCheckpoints, loadRuns } from "../support/synthetic-load.ts";
 
@@ -14,17 +16,27 @@ import { type Load, loadCheckpoints, loadRuns } from "../support/synthetic-load.
  *
  * Two loads: the engine explains the queries at a small one, since an explanation costs it a reading of the collection; and at
  * a hundred thousand runs each is timed against a reading of all runs, since an explanation is not what the engine does.
+ *
+ * On an engine of its own: after any change of collections or indexes, of other databases too, the first query makes SecantusDB's
+ * Rust server read a collection that has an index on an array, once for each such index.
  */
-const { engine, maxPoolSize } = inject("engine");
+const { engine } = inject("engine");
 const small: Load = { runs: 5_000, threads: 500, liveRuns: 100, journals: 20 };
 // The Python engine would take longer to load more than the whole test run takes.
 const large: Load =
-  engine === "secantusd-py" ? small : { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 10_000 };
+  engine === "secantusd-py" ? small : { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 5_000 };
 const checkpointsLimitMs = 60_000;
 /** Documents or keys that a query may look at: a hundred runs are live, and a journal of this load has a hundred slots. */
 const most = 250;
 /** A query that reads all of a collection, or sorts it, takes as long as this or much longer. */
 const shareOfFullScan = 1 / 3;
+
+let own: ReturnType<typeof startTestEngine>;
+beforeAll(async () => {
+  own = startTestEngine();
+  await own;
+});
+afterAll(async () => (await own).stop());
 
 /** A database with this load; open from before the first test of the block to after the last one. */
 function loadedDatabase(load: Load) {
@@ -32,40 +44,39 @@ function loadedDatabase(load: Load) {
   let stores: Stores;
   let all: Record<string, object>;
   let client: MongoClient;
-  let name: string;
-  let close: () => Promise<void>;
+  const name = `plans_${load.runs}`;
 
   beforeAll(async () => {
-    const database = await testDatabase();
-    ({ name } = database);
-    client = new MongoClient(database.uri, { monitorCommands: true, maxPoolSize });
+    const { uri, maxPoolSize } = await own;
+    client = new MongoClient(uri, { monitorCommands: true, maxPoolSize });
     const db = client.db(name);
     stores = await openStores(db, { eventsTtlMs: 3_600_000, runTtlMs: 30 * 24 * 3_600_000 });
     const journals = new JournalCollection(db);
-    all = { ...stores, journals, queries: new JournalQueries(journals) };
-    close = async () => {
-      await client.close();
-      await database.close();
-    };
-    const loaded = {
-      ...(await loadRuns(db, load, now)),
-      checkpoints: await loadCheckpoints(db, load, checkpointsLimitMs),
-    };
+    all = { ...stores, journals, queries: new JournalQueries(journals), wholeJournals: wholeJournals(journals) };
+    const [others, checkpoints] = await Promise.all([
+      loadRuns(db, load, now),
+      loadCheckpoints(db, load, checkpointsLimitMs),
+    ]);
+    const loaded = { ...others, checkpoints };
     for (const [collection, { count, ms }] of Object.entries(loaded)) {
       process.stdout.write(`loaded ${count} ${collection} in ${(ms / 1000).toFixed(1)} s\n`);
     }
   }, 600_000);
-  afterAll(() => close());
+  afterAll(async () => {
+    await client.db(name).dropDatabase();
+    await client.close();
+  });
 
   const calls = storageCalls(load, now, () => stores);
   return {
     calls,
     rows: Object.entries(calls).flatMap(([store, rows]) =>
-      rows.map(([method, args, which]) => ({
+      rows.map(([method, args, which, cost]) => ({
         name: `${store}.${method}${which ? ` (${which})` : ""}`,
         store,
         method,
         args,
+        isLinear: cost === "linear",
       })),
     ),
     get client() {
@@ -88,6 +99,15 @@ function loadedDatabase(load: Load) {
   };
 }
 
+/** What copies, prunes and deletes journals. */
+const wholeJournals = (journals: JournalCollection) => ({
+  copySlots: copySlots.bind(undefined, journals),
+  keepSlots: keepSlots.bind(undefined, journals),
+  dropSlots: dropSlots.bind(undefined, journals),
+  slotOutlines: slotOutlines.bind(undefined, journals),
+  thinSlot: thinSlot.bind(undefined, journals),
+});
+
 /** The names of all that can be called on a store, made by a factory or of a class. */
 function methodsOf(store: object): string[] {
   const prototype = Object.getPrototypeOf(store);
@@ -97,9 +117,10 @@ function methodsOf(store: object): string[] {
   );
 }
 
-async function fastest(times: number, what: () => Promise<unknown>): Promise<number> {
+/** The fastest of so many times, or the first that is fast enough. */
+async function fastest(times: number, what: () => Promise<unknown>, enoughMs = 0): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < times; i++) {
+  for (let i = 0; i < times && best > enoughMs; i++) {
     const start = performance.now();
     await what();
     best = Math.min(best, performance.now() - start);
@@ -125,37 +146,47 @@ describe("by the engine's explanation", () => {
     expect(plan.examined).toBeGreaterThanOrEqual(small.runs);
   });
 
-  it.each(database.rows)("$name goes by an index and looks at little", async ({ name, store, method, args }) => {
-    const made = await args();
-    for (const query of await capture(database.client, () => database.call(store, method, made))) {
-      const plan = await explain(database.db, query);
-      const numbers = `${plan.examined} examined, ${plan.returned} named`;
-      process.stdout.write(`${name}: ${query.command} ${query.collection}: ${plan.stages}, ${numbers}\n`);
-      // Servers are a handful, all of which are wanted; and this engine's explanation leaves out what it does with a second field.
-      if (query.collection === "servers" || engine === "secantusd-py") continue;
-      expect(plan.stages, JSON.stringify(query.filter)).toMatch(/IXSCAN|IDHACK|EXPRESS/);
-      expect(plan.stages, JSON.stringify(query.filter)).not.toContain("COLLSCAN");
-      expect(plan.examined, JSON.stringify(query.filter)).toBeLessThanOrEqual(most);
-    }
-  });
+  it.each(database.rows)(
+    "$name goes by an index and looks at little",
+    async ({ name, store, method, args, isLinear }) => {
+      const made = await args();
+      for (const query of await capture(database.client, () => database.call(store, method, made))) {
+        const plan = await explain(database.db, query);
+        const numbers = `${plan.examined} examined, ${plan.returned} named`;
+        process.stdout.write(`${name}: ${query.command} ${query.collection}: ${plan.stages}, ${numbers}\n`);
+        // Servers are a handful, all of which are wanted; and this engine's explanation leaves out what it does with a second field.
+        if (query.collection === "servers" || engine === "secantusd-py") continue;
+        expect(plan.stages, JSON.stringify(query.filter)).toMatch(/IXSCAN|IDHACK|EXPRESS/);
+        expect(plan.stages, JSON.stringify(query.filter)).not.toContain("COLLSCAN");
+        expect(plan.examined, JSON.stringify(query.filter)).toBeLessThanOrEqual(isLinear ? plan.returned : most);
+      }
+    },
+  );
 });
 
 describe("at a hundred thousand runs", () => {
   const database = loadedDatabase(large);
-  let fullScanMs: number;
+  let limitMs: number;
 
   beforeAll(async () => {
-    fullScanMs = await fastest(3, () => database.db.collection("runs").findOne({ graph: "none" }));
+    const fullScanMs = await fastest(3, () => database.db.collection("runs").findOne({ graph: "none" }));
+    limitMs = fullScanMs * shareOfFullScan;
+    const checkpointsMs = await fastest(1, () => database.db.collection("checkpoints").findOne({ journal: "none" }));
+    process.stdout.write(`the first query of the checkpoints takes ${checkpointsMs.toFixed(0)} ms\n`);
     process.stdout.write(`reading all runs takes ${fullScanMs.toFixed(0)} ms\n`);
-  }, 60_000);
+  }, 120_000);
 
-  it.each(database.rows)("$name is far from reading everything", async ({ name, store, method, args }) => {
-    const made = await args();
-    // The changes that it makes are made once; what they look for is looked for again.
-    for (const query of await capture(database.client, () => database.call(store, method, made))) {
-      const takes = await fastest(5, () => database.db.collection(query.collection).findOne(query.filter));
-      process.stdout.write(`${name}: ${query.command} ${query.collection}: ${takes.toFixed(1)} ms\n`);
-      expect(takes, JSON.stringify(query.filter)).toBeLessThan(fullScanMs * shareOfFullScan);
-    }
-  });
+  it.each(database.rows.filter(({ isLinear }) => !isLinear))(
+    "$name is far from reading everything",
+    async ({ name, store, method, args }) => {
+      const made = await args();
+      // The changes that it makes are made once; what they look for is looked for again.
+      for (const query of await capture(database.client, () => database.call(store, method, made))) {
+        const find = () => database.db.collection(query.collection).findOne(query.filter);
+        const takes = await fastest(5, find, limitMs);
+        process.stdout.write(`${name}: ${query.command} ${query.collection}: ${takes.toFixed(1)} ms\n`);
+        expect(takes, JSON.stringify(query.filter)).toBeLessThanOrEqual(limitMs);
+      }
+    },
+  );
 });

@@ -1,11 +1,30 @@
 import type { Lease, Run } from "../../src/domain/run.ts";
+import type { Batch } from "../../src/domain/stores.ts";
+import { toAssistant } from "../../src/storage/assistant-store.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { toRun } from "../../src/storage/run-document.ts";
 import type { Stores } from "../../src/storage/stores.ts";
-import { checkpointId, journalOf, type Load, runId, servers, syntheticRun, threadId } from "./synthetic-load.ts";
+import {
+  checkpointId,
+  journalOf,
+  type Load,
+  requestId,
+  runId,
+  servers,
+  syntheticAssistant,
+  syntheticRun,
+  syntheticThread,
+  threadId,
+} from "./synthetic-load.ts";
 
 /** A method, what it is called with (made when it is its turn), and a word where one method stands here several times. */
-export type Row = readonly [method: string, args: () => unknown[] | Promise<unknown[]>, which?: string];
+export type Row = readonly [
+  method: string,
+  args: () => unknown[] | Promise<unknown[]>,
+  which?: string,
+  /** It reads all that matches, and says so where it is offered: by an index, but not in a time of its own. */
+  cost?: "linear",
+];
 
 /** Every method of every store, called in all the ways that make it ask differently, on a database with this load. */
 export function storageCalls(load: Load, now: number, stores: () => Stores): Record<string, readonly Row[]> {
@@ -28,7 +47,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     ...{ createdAt: new Date(), updatedAt: new Date(), ttlMs: 60_000 },
   });
   const lease = (): Lease => ({ token: "new", server: "another", until: later, unfenced: [] });
-  const request = { action: "interrupt", reason: "", requestedBy: "client" } as const;
+  const cancel = { action: "interrupt", reason: "", requestedBy: "client" } as const;
   const end = { lastSequence: 1 };
   const journal = journalOf(3);
   const chunk = (run: Run, n: number) => ({
@@ -40,10 +59,24 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     last: null,
     events: [],
   });
+  const nothing = { checkpoints: new Set(), writes: new Set(), segments: new Set() };
   const page = { limit: 21 };
   /** Deep in the list. */
   const after = () => ({ limit: 21, after: documentOf(Math.floor(load.runs / 2)) });
-  const stopping = async () => (await stores().runs.requestCancel(aRunning(), 0, request))!;
+  const newestFirst = { by: "created_at", descending: true } as const;
+  const lastChanged = { by: "updated_at", descending: true } as const;
+  /** The same of threads. */
+  const deep = (field: "created_at" | "updated_at") => {
+    const n = Math.floor(load.threads / 2);
+    return { limit: 21, after: [syntheticThread(n, load, now)[field].getTime(), threadId(n)] };
+  };
+  const request = (id: string) => ({ ...{ owner, kind: "create", requestId: id, hash: "h" }, ...over(1) });
+  const batch = (batchId: string): Batch => ({
+    ...{ owner, batchId, hash: "h", created: new Date(now), done: false, runs: [over(1)], records: [] },
+  });
+  const webhookOf = (run: Run): Run => ({ ...run, webhook: { state: "pending", tries: 0 } });
+  const assistant = (n: number) => toAssistant(syntheticAssistant(n, now));
+  const stopping = async () => (await stores().runs.requestCancel(aRunning(), 0, cancel))!;
   const settled = async (run: Run) =>
     (await stores().runs.finish(run, run.lease!.token, { ...end, status: "success" }))!;
 
@@ -61,20 +94,34 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["list", () => [{ owner, statuses: ["timeout", "error"] }, page], "rare statuses"],
       ["list", () => [{ owner, statuses: ["pending", "running"] }, page], "live statuses"],
       ["list", () => [{ owner, metadata: { app: "chat" } }, page], "metadata"],
+      ["list", () => [{ owner, metadata: { user: "user-8", app: "chat" } }, page], "metadata, two fields"],
+      ["list", () => [{ owner, metadata: { user: "nobody" } }, page], "metadata of none"],
       ["list", () => [{ owner, statuses: ["success"], metadata: { app: "chat" } }, after()], "deep, metadata"],
       ["live", () => [{ owner, status: "all" }, 1000], "all"],
       ["live", () => [{ owner, status: "pending" }, 1000], "pending"],
       ["live", () => [{ ...threadOf(5), status: "all" }, 1000], "thread"],
+      ["live", () => [{ owner, status: "all", metadata: { app: "chat" } }, 1000], "metadata"],
+      ["liveBefore", () => [documentOf(load.runs - 1)]],
+      ["supersedersOf", () => [over(load.runs - load.threads - 1)]],
+      ["clearing", () => [later, 100]],
+      ["cleared", () => [aWaiting()]],
       ["nextWaiting", () => [threadOf((first + 8) % load.threads)]],
       ["lastStarted", () => [threadOf(7)]],
       ["lastStarted", () => [threadOf(7), over(7).runId], "but one"],
+      ["hasDelayed", () => [threadOf((first + 8) % load.threads)]],
+      ["due", () => [later, 100]],
+      ["joinOrder", () => [{ ...aWaiting(), dueAt: later }, 7, { ready: true }]],
+      ["countLive", () => [threadOf((first + 8) % load.threads), 100], "thread"],
+      ["countLive", () => [undefined, 1000]],
+      ["liveChildren", () => [[over(2), over(3)], 100]],
+      ["readyChildren", () => [[over(2), over(3)], 100]],
       ["markReady", () => [aWaiting()]],
       ["ready", () => [32]],
       ["claim", () => [aWaiting(), lease()]],
       ["finish", () => [aRunning(), "no token", { ...end, status: "success" }]],
       ["handBack", () => [aRunning(), "no token", { lost: false, suspect: false, lastSequence: 1 }]],
-      ["requestCancel", () => [aRunning(), 0, request]],
-      ["cancelWaiting", () => [aWaiting(), request]],
+      ["requestCancel", () => [aRunning(), 0, cancel]],
+      ["cancelWaiting", () => [aWaiting(), cancel]],
       ["markDelivered", () => [aRunning(), "no token"]],
       ["settleCancelled", async () => [await stopping(), "no token", { ...end, outcome: "stopped" }]],
       ["unfinished", () => [1000]],
@@ -84,7 +131,9 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["remove", async () => [await settled(aRunning())]],
       ["tombstone", () => [over(2)]],
       ["forbid", () => [over(2)]],
-      ["removeAll", () => [threadOf(11)]],
+      ["outliving", () => [newThread(10)]],
+      ["outliving", () => [{ ...newThread(10), temporary: true }], "temporary"],
+      ["removeAll", () => [newThread(11)]],
       ["eventsDue", () => [new Date(now), 100], "at the usual time"],
       ["eventsDue", () => [later, 100]],
       ["eventsGone", () => [over(load.runs - load.liveRuns - 1)]],
@@ -104,8 +153,43 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["enter", () => [threadOf(1), runId(20_000_000), { onlyFree: false }], "free"],
       ["enter", () => [threadOf(1), runId(20_000_001), { onlyFree: false }], "taken"],
       ["enter", () => [threadOf(load.threads + 9), runId(1), { onlyFree: false }], "missing"],
-      ["passTurn", () => [threadOf(1), runId(20_000_000), runId(20_000_001)]],
-      ["freeTurn", () => [threadOf(1), runId(20_000_001), 0, { status: "idle", ttlMs: undefined }]],
+      ["enterDelayed", () => [threadOf(1), { onlyFree: false }]],
+      ["search", () => [{ owner }, newestFirst, page], "first page"],
+      ["search", () => [{ owner }, newestFirst, deep("created_at")], "deep page"],
+      ["search", () => [{ owner, statuses: ["idle"] }, newestFirst, deep("created_at")], "deep page by status"],
+      ["search", () => [{ owner, statuses: ["error", "interrupted"] }, newestFirst, page], "rare statuses"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, newestFirst, page], "metadata"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, newestFirst, deep("created_at")], "deep, metadata"],
+      [
+        "search",
+        () => [
+          { owner, metadata: { app: "chat" }, statuses: ["idle"], values: { answer: "nothing" } },
+          newestFirst,
+          page,
+        ],
+        "metadata, values, status",
+      ],
+      ["search", () => [{ owner, values: { answer: "nothing" } }, newestFirst, page], "values"],
+      ["search", () => [{ owner, threadIds: [3, 4, 5].map(threadId) }, newestFirst, page], "ids"],
+      ["search", () => [{ owner }, lastChanged, page], "by change"],
+      ["search", () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")], "by change, deep, by status"],
+      ["search", () => [{ owner, metadata: { user: "user-7" } }, lastChanged, page], "by change, metadata", "linear"],
+      ["search", () => [{ owner }, { by: "created_at", descending: false }, page], "oldest first", "linear"],
+      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id", "linear"],
+      ["search", () => [{ owner, statuses: ["error"] }, { by: "status", descending: true }, page], "by status"],
+      ["count", () => [{ owner }], "all", "linear"],
+      ["count", () => [{ owner, statuses: ["error", "interrupted"] }], "rare statuses"],
+      ["count", () => [{ owner, metadata: { user: "user-7" } }], "metadata", "linear"],
+      ["change", () => [threadOf(15), (metadata: object) => ({ ...metadata, more: 1 }), undefined]],
+      ["keepTurn", () => [threadOf(1), runId(20_000_000)]],
+      ["passTurn", () => [newThread(1), runId(20_000_000), runId(20_000_001)]],
+      ["freeTurn", () => [newThread(1), runId(20_000_001), 0, { status: "idle", ttlMs: undefined }]],
+      ["rest", () => [newThread(16), { status: "idle", ttlMs: undefined }]],
+      ["busyWithoutTurn", () => [later, threadOf(2), 100]],
+      ["attach", () => [threadOf(1), servers[0]]],
+      ["detach", () => [threadOf(1), servers[0]]],
+      ["abandon", () => [threadOf(1)]],
+      ["idleTemporary", () => [later]],
       ["takeTurn", () => [threadOf(2), "somebody"]],
       ["markRemoving", () => [threadOf(13)]],
       ["removing", () => []],
@@ -130,8 +214,38 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["others", () => ["me"]],
       ["watch", () => ["a-watch", "me", over(1)]],
       ["watchesOf", () => [servers[0]]],
+      ["markLeft", () => ["a-watch"]],
+      ["watchesOfRun", () => [over(load.runs - 3)]],
       ["unwatch", () => ["a-watch"]],
       ["leave", () => ["me"]],
+    ],
+    requests: [
+      ["remember", () => [request("new")]],
+      ["remember", () => [request(requestId(7))], "known"],
+      ["replaceRunId", () => [request("new"), runId(2)]],
+      ["done", () => [request("new")]],
+      ["forget", () => [request("new")]],
+    ],
+    batches: [
+      ["insertBatch", () => [batch("new")]],
+      ["findBatch", () => [batch("new")]],
+      ["isBatchDone", () => [batch("new")]],
+      ["undoneBatches", () => [later]],
+      ["finishBatch", () => [batch("new")]],
+      ["unstorable", () => [[over(1)]]],
+    ],
+    webhooks: [
+      ["take", () => [webhookOf(over(30)), later]],
+      ["settle", () => [webhookOf(over(30)), "done"]],
+      ["undelivered", () => [later, new Date(now)]],
+    ],
+    assistants: [
+      ["insert", () => [assistant(10_000_000)]],
+      ["find", () => [assistant(5)]],
+      ["replace", () => [assistant(6), assistant(6)]],
+      ["remove", () => [assistant(7)]],
+      ["scan", () => [{ owner }], "all", "linear"],
+      ["scan", () => [{ owner, graph: "agent" }, assistant(200)], "deep, of a graph", "linear"],
     ],
     journals: [
       ["insert", () => [{ _id: slotKey(journal, 500), journal, slot: 500, owner, thread_id: threadId(3) }]],
@@ -148,6 +262,13 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["keepSegments", () => [journal, slotKey(journal, 30), [`segment-3-30`]]],
       ["keepAncestors", () => [journal, runId(3), 5]],
       ["blankJournal", () => [journalOf(4)]],
+    ],
+    wholeJournals: [
+      ["slotOutlines", () => [journal]],
+      ["thinSlot", () => [journal, slotKey(journal, 8), { ...nothing, isAncestor: false }]],
+      ["copySlots", () => [journal, { journal: "copy", owner, thread_id: threadId(3) }, async () => {}]],
+      ["keepSlots", () => ["copy"]],
+      ["dropSlots", () => ["copy"]],
     ],
     queries: [
       ["checkpoint", () => [journal, checkpointId(3, 50)]],

@@ -1,13 +1,17 @@
 import type { Collection, Db } from "mongodb";
 import type { Run } from "../../src/domain/run.ts";
 import { metadataTokens, valueTokens } from "../../src/domain/search-tokens.ts";
-import type { RunStatus } from "../../src/domain/transitions.ts";
+import type { RunStatus, ThreadStatus } from "../../src/domain/transitions.ts";
+import type { AssistantDocument } from "../../src/storage/assistant-store.ts";
+import type { BatchDocument } from "../../src/storage/batch-store.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
+import type { RequestDocument } from "../../src/storage/request-store.ts";
 import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
 import type { RunEventsDocument } from "../../src/storage/run-events.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
 import type { ThreadDocument } from "../../src/storage/thread-store.ts";
+import { timedTokens } from "../../src/storage/timed-tokens.ts";
 
 /** How a database that has been in use for a month looks: documents in their exact shape, inserted past the stores. */
 export interface Load {
@@ -15,7 +19,7 @@ export interface Load {
   readonly threads: number;
   /** Of the runs, the newest: half of them wait, half execute. */
   readonly liveRuns: number;
-  /** Threads that have a journal, of a hundred slots each. */
+  /** Threads that have a journal, of a hundred slots each, with two checkpoints in each slot. */
   readonly journals: number;
 }
 
@@ -67,20 +71,51 @@ export function syntheticRun(n: number, { runs, threads, liveRuns }: Load, now: 
   return { ...document, ...over, ...record, ...events, ...unfinished, status: statusOf(n) };
 }
 
-function syntheticThread(n: number, { runs, threads, liveRuns }: Load, now: number): ThreadDocument {
+const restingStatusOf = (n: number): ThreadStatus => (n % 100 < 96 ? "idle" : n % 100 < 98 ? "error" : "interrupted");
+
+export function syntheticThread(n: number, { runs, threads, liveRuns }: Load, now: number): ThreadDocument {
   const newest = Math.floor((runs - 1 - n) / threads) * threads + n;
   const isBusy = newest >= runs - liveRuns;
   const at = new Date(now - ((runs - newest) * 30 * day) / runs);
-  const [metadata, values] = [{ user: `user-${n % 50}` }, '{"answer":"nothing"}'];
+  const [metadata, values] = [{ user: `user-${n % 50}`, app: n % 2 === 0 ? "chat" : "batch" }, '{"answer":"nothing"}'];
   return {
     ...{ _id: threadId(n), owner: "", thread_id: threadId(n), journal: journalOf(n) },
-    ...{ n: Math.floor(newest / threads) + 1, turn: isBusy ? runId(newest) : null, status: isBusy ? "busy" : "idle" },
-    ...{ metadata, metadata_revision: 0, metadata_tokens: metadataTokens("", metadata) },
-    ...{ value_tokens: valueTokens("", values), error: null, created_at: at, updated_at: at, ttl_ms: null },
+    ...{
+      n: Math.floor(newest / threads) + 1,
+      turn: isBusy ? runId(newest) : null,
+      status: isBusy ? "busy" : restingStatusOf(n),
+    },
+    ...{ metadata, metadata_revision: 0, metadata_tokens: timedTokens(metadataTokens("", metadata), at) },
+    ...{
+      value_tokens: timedTokens(valueTokens("", values), at),
+      error: null,
+      created_at: at,
+      updated_at: at,
+      ttl_ms: null,
+    },
     state: { n: 1, graph: "agent", checkpointId: "c", values, next: [], interrupts: [] },
     ...{ temporary: false, removing: false, expire_at: null },
   };
 }
+
+export const requestId = (n: number): string => `request-${n}`;
+
+const syntheticRequest = (n: number, now: number): RequestDocument => ({
+  ...{ _id: `create:${requestId(n)}`, owner: "", hash: "h", thread_id: threadId(n), run_id: runId(n), created: true },
+  expire_at: new Date(now + day),
+});
+
+const syntheticBatch = (n: number, now: number): BatchDocument => ({
+  ...{ _id: `batch:${n}`, owner: "", kind: "batch", hash: "h", created: new Date(now - n), done: n % 50 !== 0 },
+  ...{ runs: [], expire_at: new Date(now + day) },
+});
+
+export const syntheticAssistant = (n: number, now: number): AssistantDocument => ({
+  ...{ _id: assistantId(n), owner: "", assistant_id: assistantId(n), graph: n % 2 === 0 ? "agent" : "other" },
+  ...{ name: `assistant ${n}`, description: "", config: null, context: null, metadata: "{}", version: 1 },
+  ...{ created_at: new Date(now - n * 1_000), updated_at: new Date(now - n * 1_000) },
+});
+const assistantId = (n: number): string => `0193d000-0000-4000-8000-${number(n)}`;
 
 function syntheticEvents(run: number, chunk: number, { threads }: Load): RunEventsDocument {
   const id = runId(run);
@@ -100,7 +135,9 @@ function syntheticSlot(n: number, { threads }: Load): JournalDocument {
   return {
     ...{ _id: slotKey(journal, slot), journal, slot, owner: "", thread_id: threadId(thread) },
     ...{ run_id: runId(thread + threads * Math.floor(slot / 10)), token: `token-${slot}`, flush_id: `${n}.0` },
-    checkpoints: [{ ns: "", id, checkpoint: value, metadata: value, fields: "{}", values: [] }],
+    checkpoints: ["", "inner"].map((ns) => ({
+      ...{ ns, id: ns === "" ? id : `${id}-${ns}`, checkpoint: value, metadata: value, fields: "{}", values: [] },
+    })),
     ...(slot % 2 === 0 ? { writes: [write] } : {}),
     ...(slot % 10 === 0 ? { segments: [{ id: `segment-${thread}-${slot}`, bytes: Buffer.alloc(64) }] } : {}),
   };
@@ -143,6 +180,9 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
       ...syntheticRun(n, load, now),
       ...{ _id: runId(10_000_000 + n), expire_at: undefined, buried_at: new Date() },
     })),
+    requests: await insertAll(all.requests, 1_000, (n) => syntheticRequest(n, now)),
+    batches: await insertAll(all.batches, 200, (n) => syntheticBatch(n, now)),
+    assistants: await insertAll(all.assistants, 500, (n) => syntheticAssistant(n, now)),
     watches: await insertAll(all.watches, 200, (n) => ({
       ...{ _id: `watch-${n}`, owner: "", thread_id: threadId(n), run_id: runId(load.runs - 1 - n) },
       ...{ server: servers[n % servers.length]!, if_last: n % 2 === 0, left: false },

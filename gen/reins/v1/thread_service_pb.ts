@@ -1651,7 +1651,7 @@ export const ThreadService: GenService<{
     output: typeof SearchThreadsResponseSchema;
   },
   /**
-   * Counts what SearchThreads would find.
+   * Counts what SearchThreads would find, one by one: it takes the longer, the more there are.
    *
    * @generated from rpc reins.v1.ThreadService.CountThreads
    */
