@@ -144,7 +144,14 @@ const tooLarge: Row[] = [
   invalid("PruneThreads", { threadIds: manyIds }, "thread_ids", /no more than 1000 item/),
   ...["CreateThread", "UpdateThread"].map((rpc): Row => {
     const metadata = { text: half + half };
-    return [rpc, { metadata }, "resource_exhausted", "INPUT_TOO_LARGE", "metadata", new RegExp(String(defaultMetadataBytes))];
+    return [
+      rpc,
+      { metadata },
+      "resource_exhausted",
+      "INPUT_TOO_LARGE",
+      "metadata",
+      new RegExp(String(defaultMetadataBytes)),
+    ];
   }),
   // Together with what is there.
   ["UpdateThread", { metadata: { more: half } }, "resource_exhausted", "INPUT_TOO_LARGE", "metadata", /bytes of JSON/],
