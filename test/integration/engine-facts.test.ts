@@ -156,6 +156,26 @@ test("no secondary unique index: a key that an update has vacated may be refused
   expect(second).toBe(inject("engine").engine === "secantusd-rs" ? "refused" : "accepted");
 });
 
+test("a range of one element of an array is not met by two elements on both sides of it, and several can be asked for", async () => {
+  await items.createIndex({ tokens: 1 });
+  const documents = { early: ["a/1", "b/1"], late: ["a/5", "b/5"], one: ["a/2"], around: ["a/0", "a/9"], none: [] };
+  await items.insertMany(Object.entries(documents).map(([_id, tokens]) => ({ _id, tokens, on: true })));
+  const range = (token: string) => ({ $elemMatch: { $gte: `${token}/1`, $lt: `${token}/4` } });
+  const found = async (tokens: Document) => (await items.distinct("_id", { tokens, on: true })).sort();
+  expect(await found(range("a"))).toEqual(["early", "one"]);
+  expect(await found({ ...range("a"), $all: [range("b")] })).toEqual(["early"]);
+  expect(await found({ ...range("b"), $all: [range("a")] })).toEqual(["early"]);
+});
+
+test("a range of times leaves out what has no time, behind equal values as well", async () => {
+  await items.createIndex({ thread: 1, phase: 1, at: 1 });
+  const at = [null, new Date(1_000), new Date(2_000)];
+  await items.insertMany(at.map((at, n) => ({ _id: `${n}`, thread: "t", phase: "waiting", at })));
+  const ofThread = { thread: "t", phase: "waiting" };
+  expect(await items.distinct("_id", { ...ofThread, at: { $gt: new Date(0) } })).toEqual(["1", "2"]);
+  expect(await items.distinct("_id", { ...ofThread, at: null })).toEqual(["0"]);
+});
+
 test("a document goes within a minute or two of the time that an index with expireAfterSeconds finds in it", async () => {
   await items.createIndex({ expire_at: 1 }, { expireAfterSeconds: 0 });
   await items.insertMany([{ _id: "over", expire_at: new Date(Date.now() - 1) }, { _id: "without" }]);
