@@ -45,7 +45,7 @@ export interface RunServiceParts {
 }
 
 /** A handler converts, makes one domain call, and converts back. */
-export function createRunService(parts: RunServiceParts): Partial<ServiceImpl<typeof pb.RunService>> {
+export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.RunService> {
   const { read, outcomes } = parts;
 
   /** Waits in the caller's name: what its going aborts ends with the right error. */

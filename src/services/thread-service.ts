@@ -33,7 +33,7 @@ export interface ThreadServiceParts {
 const defaultHistory = 10;
 
 /** A handler converts, makes one domain call, and converts back. */
-export function createThreadService(parts: ThreadServiceParts): Partial<ServiceImpl<typeof pb.ThreadService>> {
+export function createThreadService(parts: ThreadServiceParts): ServiceImpl<typeof pb.ThreadService> {
   const { read } = parts;
   return {
     async createThread(request) {
