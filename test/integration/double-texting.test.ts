@@ -179,6 +179,8 @@ describe(`double-texting: ${matrix.length} cases`, () => {
       expect((await kit.join(winner.run.runId)).status).toBe(RunStatus.SUCCESS);
     }
     await until(async () => (await kit.thread()).status !== ThreadStatus.BUSY);
+    // A rolled back run's record goes after the turn that it had.
+    await until(() => isOver(app, old));
 
     const news = accepted.map(({ run }) => run);
     const end = oldEnd(strategy, state);
