@@ -2,7 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, MultitaskStrategy, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
-import { errorInfo } from "../../src/client/index.ts";
+import { errorInfo, fromPayload } from "../../src/client/index.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -201,9 +201,10 @@ describe(`double-texting: ${matrix.length} cases`, () => {
     const { values, next } = await kit.state();
     expect(values!.log).toEqual(["early", ...oldSteps, ...newSteps]);
     const isLeftOpen = newSteps.length === 0 && end.status === "interrupted";
-    expect([(await kit.thread()).status, next]).toEqual(
-      isLeftOpen ? [ThreadStatus.INTERRUPTED, ["step"]] : [ThreadStatus.IDLE, []],
-    );
+    const thread = await kit.thread();
+    expect([thread.status, next]).toEqual(isLeftOpen ? [ThreadStatus.INTERRUPTED, ["step"]] : [ThreadStatus.IDLE, []]);
+    // What the thread remembers is that state, and a run that was stopped is no error of it.
+    expect([fromPayload(thread.values), thread.error]).toEqual([values, undefined]);
     if (winner && cancels) {
       const left = blocker ?? old;
       const base = isKept ? (await kit.get(left.runId)).endCheckpointId : early.endCheckpointId;
