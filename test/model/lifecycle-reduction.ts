@@ -1,10 +1,11 @@
+import type { Table } from "./lifecycle-guards.ts";
 import type { Actor, State } from "./lifecycle-state.ts";
 
 /**
  * The same state without the steps that can change nothing any more, whatever else happens: states that differ only in such
  * steps are the same. A process whose first step is one of them is as if it had done it.
  */
-export function withoutIdleSteps(state: State, sweep: string): State {
+export function withoutIdleSteps(state: State, sweep: string, table: Table): State {
   let { actors } = state;
   const noneWaits = neverWaitsAgain(state);
   for (let i = 0; i < actors.length; ) {
@@ -13,7 +14,7 @@ export function withoutIdleSteps(state: State, sweep: string): State {
     const bare = isSweep ? actor.slice(sweep.length) : actor;
     const end = bare.indexOf(";");
     const first = end === -1 ? bare : bare.slice(0, end);
-    if (!isIdle(state, actors, first, noneWaits)) {
+    if (!isIdle(state, actors, first, noneWaits, table)) {
       i += 1;
       continue;
     }
@@ -33,7 +34,7 @@ const neverWaitsAgain = ({ runs, beside, actors }: State): boolean =>
     return phase === "over" || phase === "rolling_back";
   }) && !actors.some((actor) => actor.startsWith("insert"));
 
-function isIdle(state: State, actors: readonly Actor[], first: string, noneWaits: boolean): boolean {
+function isIdle(state: State, actors: readonly Actor[], first: string, noneWaits: boolean, table: Table): boolean {
   const [name, ...args] = first.split(" ");
   const run = Number(args[0]);
   const record = state.runs[run];
@@ -42,7 +43,7 @@ function isIdle(state: State, actors: readonly Actor[], first: string, noneWaits
     case "findToCancel":
       return isCreated && (!record || record.phase === "over" || record.phase === "rolling_back");
     case "settle":
-      return record?.lease?.token !== Number(args[1]);
+      return isFenced(table) && record?.lease?.token !== Number(args[1]);
     case "cleanupDone":
       return isCreated && !record?.cleanup;
     case "awaitEnd":
@@ -59,6 +60,10 @@ function isIdle(state: State, actors: readonly Actor[], first: string, noneWaits
       return false;
   }
 }
+
+/** Who has lost the lease can settle nothing. */
+const isFenced = ({ finish, handBack, settleInterrupt, settleRollback }: Table): boolean =>
+  [finish, handBack, settleInterrupt, settleRollback].every(({ lease }) => lease === "held");
 
 /** It is about to give the run the turn, before it learns that this is of no use. */
 const gives = (actor: Actor, run: number): boolean =>

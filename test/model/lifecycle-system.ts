@@ -55,6 +55,7 @@ function* step(state: State, actor: Actor, rules: Rules, isProgress: boolean): G
       to: withoutIdleSteps(
         left === "" ? done.state : { ...done.state, actors: sorted([...actors, isSweep ? sweep + left : left]) },
         sweep,
+        rules.table,
       ),
       isProgress,
     };
@@ -63,7 +64,9 @@ function* step(state: State, actor: Actor, rules: Rules, isProgress: boolean): G
 
 /**
  * One step. In the coarse grain a look is one step with the guarded update that it leads to: a guard that asks for all that was
- * seen makes of both what happens at the moment of the update, and an update that misses changes nothing.
+ * seen makes of both what happens at the moment of the update, and an update that misses changes nothing. The looks of a
+ * release at thread and queue are one there too, although passTurn asks for less than they have seen; and a look at a missed
+ * takeTurn. Those are what the searches with looks and updates apart are for.
  */
 function perform(state: State, rules: Rules, step: string): Done[] {
   const [name, ...args] = step.split(" ");
@@ -172,6 +175,9 @@ function faultOfRun(state: State, before: State | undefined, run: number, execut
   if (record?.status === "interrupted" && !record.cancel)
     return "law 2: it is called cancelled and nobody asked for it";
   if (record && isTerminal(record.status) !== (record.phase === "over")) return "law 1: its status is not what it does";
+  if (record && (record.phase === "running" || record.phase === "stopping") !== (record.lease !== undefined))
+    return "law 10: whether it executes and whether somebody has its lease are two things";
+  if (record?.phase === "waiting" && record.cancel) return "law 2: a cancel is stored and it waits to be executed";
   if (record?.phase === "over" && record.cancel?.action === "rollback")
     return "law 4: a rollback ended as an interrupt";
   if (record?.phase === "rolling_back" && record.cancel?.action !== "rollback")
