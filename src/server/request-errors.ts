@@ -11,6 +11,7 @@ const rules: readonly Rule[] = [
   [/^parse binary: (.*)/s, (match, input) => malformed(`The request is not a binary ${input.typeName}: ${match[1]}.`)],
   [/^cannot decode enum (\S+) from JSON: (.*)/s, unknownEnumValue],
   [/^cannot decode message (\S+) from JSON: key "(.*)" is unknown/s, unknownKey],
+  [/^cannot decode oneof (\S+)\.([^. ]+) from JSON: oneof set multiple times by (\S+) and (\S+)/, severalMembers],
   [/^cannot decode field (\S+)\.([^. ]+) from JSON: (.*)/s, wrongField],
   [/^cannot decode message (\S+) from JSON:? (.*)/s, wrongMessage],
   [/^(?:protocol error: |received compressed envelope|unexpected end flag)(.*)/s, (match) => malformed(`${match[0]}.`)],
@@ -76,6 +77,12 @@ function unknownKey([, typeName, key]: RegExpExecArray, input: DescMessage): Com
 function wrongField([, typeName, name, problem]: RegExpExecArray, input: DescMessage): Complaint {
   const field = findField(input, (candidate) => candidate.parent.typeName === typeName && candidate.name === name);
   return invalidField(field?.path ?? name ?? "", problem ?? "");
+}
+
+function severalMembers([, typeName, name, first, second]: RegExpExecArray, input: DescMessage): Complaint {
+  const member = findField(input, ({ parent, oneof }) => parent.typeName === typeName && oneof?.name === name);
+  const path = member ? member.path.slice(0, member.path.length - member.desc.name.length) + name : (name ?? "");
+  return invalidField(path, `only one of its fields may be set, and ${first} and ${second} are`);
 }
 
 function wrongMessage([, typeName, problem]: RegExpExecArray, input: DescMessage): Complaint {

@@ -195,6 +195,36 @@ const meaning: (readonly [
     () => /^spec\.config\.configurable: the key "thread_id" belongs to the server/,
   ],
   [
+    "more tags than are allowed",
+    spec({ config: { tags: Array.from({ length: 1001 }, (_, i) => `t${i}`) } }),
+    ...(["invalid_argument", "INVALID_FIELD"] as const),
+    () => "spec.config.tags: at most 1000 are allowed",
+  ],
+  [
+    "an update that is no object",
+    spec({ command: { update: bytes("[1]") } }),
+    ...(["invalid_argument", "INVALID_FIELD"] as const),
+    () => "spec.command.update: must be a JSON object",
+  ],
+  [
+    "a completion of a run on a thread",
+    spec({ onCompletion: "ON_COMPLETION_KEEP" }),
+    ...(["invalid_argument", "INVALID_FIELD"] as const),
+    () => /^spec\.on_completion: .*together with thread_id/,
+  ],
+  [
+    "a webhook that is no URL",
+    spec({ webhook: "hook" }),
+    ...(["invalid_argument", "INVALID_FIELD"] as const),
+    () => /^spec\.webhook: must be an absolute URL that begins with http/,
+  ],
+  [
+    "a node that there is not",
+    spec({ interruptBefore: ["stpe"] }),
+    ...(["invalid_argument", "INVALID_FIELD"] as const),
+    () => /^spec\.interrupt_before: the graph "gated" has no node "stpe"/,
+  ],
+  [
     "input that is no JSON",
     spec({ input: bytes("{a:1}") }),
     ...(["invalid_argument", "INVALID_FIELD"] as const),

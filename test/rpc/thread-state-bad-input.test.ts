@@ -334,6 +334,16 @@ describe("CreateRun", () => {
       () => ({ command: { goto: ["end", "nowhere"] } }),
       says(/^spec\.command\.goto: /, '"nowhere"', "its nodes are begin, sub, end"),
     ],
+    [
+      "command.goto: another graph's node, at a checkpoint",
+      () => ({ checkpoint: { checkpointId: root }, command: { goto: ["step"] } }),
+      says(/^spec\.command\.goto: /, '"tree" has no node "step"', "its nodes are begin, sub, end"),
+    ],
+    [
+      "command.goto: a node of the graph, at another graph's checkpoint",
+      () => ({ checkpoint: { checkpointId: root }, command: { goto: ["step"] }, assistantId: "gated" }),
+      says(/^spec\.checkpoint: /, () => root, '"tree"', '"gated"'),
+    ],
     ["command.goto: every node", () => ({ command: { goto: ["*"] } }), says(/^spec\.command\.goto: /, '"*"')],
   ];
   it.each(cases)("%s", (_, change, refusal) =>
