@@ -20,9 +20,16 @@ interface Beginning {
   readonly durability: Durability;
 }
 
+/** Somebody edits the state, where the thread stands or as a fork: in the name of a step, with what is to come after it. */
+interface Edit {
+  readonly from: "edit";
+  readonly plan: readonly Op[];
+  readonly checkpoint: number | undefined;
+}
+
 interface Case {
-  /** The runs before. State edits belong here as soon as there are some: as one more way in `happen`. */
-  readonly history: readonly Beginning[];
+  /** The runs and edits before. */
+  readonly history: readonly (Beginning | Edit)[];
   readonly last: Beginning;
   /** How long the last run has been under way when it is rolled back; undefined: it stands at its wait. */
   readonly afterMs: number | undefined;
@@ -41,12 +48,19 @@ const waiting = fc
   .tuple(plan(endingOps), fc.constantFrom<Op>("wait", "wait", "mixed"))
   .map(([ops, last]): readonly Op[] => [...ops, last]);
 
+const edit = {
+  from: fc.constant("edit" as const),
+  plan: plan(endingOps),
+  checkpoint: fc.option(fc.nat(20), { nil: undefined }),
+};
+
 const cases: fc.Arbitrary<Case> = fc.record({
   // Those that wait are interrupted there.
   history: fc.array(
     fc.oneof(
       { weight: 3, arbitrary: fc.record(beginning(plan(endingOps))) },
       { weight: 1, arbitrary: fc.record(beginning(waiting)) },
+      { weight: 1, arbitrary: fc.record(edit) },
     ),
     { maxLength: 4 },
   ),
@@ -56,8 +70,12 @@ const cases: fc.Arbitrary<Case> = fc.record({
 
 /** One of each way to begin, so that none is left out where there is time for a few cases only. */
 const question: Beginning = { from: "here", plan: ["sub", "mixed"], checkpoint: 0, durability: Durability.SYNC };
+const edits = [
+  { from: "edit", plan: ["sub"], checkpoint: undefined } as const,
+  { from: "edit", plan: ["ask"], checkpoint: 3 } as const,
+];
 const examples: Case[] = (["here", "checkpoint", "answer", "goOn"] as const).map((from, i) => ({
-  history: [{ ...question, plan: ["fan", "step"] }, question],
+  history: [...edits.slice(0, i % 3), { ...question, plan: ["fan", "step"] }, ...edits.slice(i % 2), question],
   last: { ...question, from, plan: ["fan", "subAsk", "wait"], checkpoint: i + 1 },
   afterMs: undefined,
 }));
@@ -92,7 +110,17 @@ describe("a rollback restores exactly what was there", () => {
 
   const nameOf = ({ threadId }: RunKit, { runId }: Run) => ({ threadId, runId });
 
-  async function happen(kit: RunKit, one: Beginning): Promise<void> {
+  async function edited(kit: RunKit, { plan, checkpoint }: Edit): Promise<void> {
+    const history = checkpoint === undefined ? [] : await kit.history();
+    await kit.client.threads.updateThreadState({
+      ...{ threadId: kit.threadId, assistantId: "planned", asNode: "step" },
+      values: toPayload({ dir: kit.gates.dir, plan, at: 0, log: ["edited"] }),
+      checkpoint: history.length > 0 ? history[checkpoint! % history.length]!.checkpoint : undefined,
+    });
+  }
+
+  async function happen(kit: RunKit, one: Beginning | Edit): Promise<void> {
+    if (one.from === "edit") return edited(kit, one);
     const run = await begin(kit, one);
     if (await waits(kit, run)) await kit.client.runs.cancelRun({ ...nameOf(kit, run), wait: true });
   }
@@ -125,6 +153,7 @@ describe("a rollback restores exactly what was there", () => {
   }
 
   const seen: Record<string, number> = {};
+  let editsSeen = 0;
 
   async function check({ history, last, afterMs }: Case): Promise<void> {
     const kit = await createRunKit(app, "planned");
@@ -140,6 +169,7 @@ describe("a rollback restores exactly what was there", () => {
     expect(mentions(after.stored, run.runId)).toEqual([]);
     const key = `${how}, ${last.from}`;
     seen[key] = (seen[key] ?? 0) + 1;
+    editsSeen += history.filter((one) => one.from === "edit").length;
     kit.gates.remove();
   }
 
@@ -151,7 +181,8 @@ describe("a rollback restores exactly what was there", () => {
       ...{ numRuns: 100, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: false, endOnFailure: true },
       examples: [[examples]],
     });
-    console.log(seen);
+    console.log(seen, `${editsSeen} edits of the state`);
+    expect(editsSeen).toBeGreaterThan(0);
     expect(Object.keys(seen).length).toBeGreaterThanOrEqual(examples.length);
   });
 });
