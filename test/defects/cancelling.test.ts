@@ -68,7 +68,7 @@ describe("bulk cancels", () => {
 });
 
 describe("rollback", () => {
-  it("S3: of a running run, without wait, leaves the thread free and as it was", async () => {
+  it("S3, J1: of a running run, without wait, leaves the thread free and as it was", async () => {
     const kit = await threadWithPast();
     const before = await dump(app.db, { threadId: kit.threadId });
     const { runId } = await kit.start({ steps: ["a"] });
