@@ -12,7 +12,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
  *   writer finds a free one, and hold nothing; so does the id of a run that was never stored;
  * - `tombstones`, which expire: see {@link tombstones}.
  */
-const ignored = {
+export const ignored = {
   collections: ["servers", "tombstones"],
   fields: { threads: ["n", "updated_at", "expire_at"] } as Readonly<Record<string, readonly string[]>>,
   isOccupiedOnly: {
