@@ -86,7 +86,7 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
         limit,
       ),
 
-    /** Index: runs_of_parent. */
-    readyChildren: (parents, limit) => children(parents, { ready: true }, limit),
+    /** Index: runs_of_parent; the Python engine cannot use it, and goes by the status. */
+    readyChildren: (parents, limit) => children(parents, { ready: true, status: "pending" }, limit),
   };
 }
