@@ -21,17 +21,15 @@ interface Report {
 export function runTests(
   folder: string,
   tests: readonly { readonly test: string; readonly name: string }[],
-  limitMs?: number,
 ): Outcome[] {
   const file = join(folder, "report.json");
   rmSync(file, { force: true });
   const names = [...new Set(tests.map(({ name }) => patternOf(name)))];
-  const limits = limitMs === undefined ? [] : [`--testTimeout=${limitMs}`];
   const { stderr, stdout } = spawnSync(
     process.execPath,
     [
       ...[join(folder, "node_modules/vitest/vitest.mjs"), "run", "--maxWorkers=1", "--reporter=json"],
-      ...[`--outputFile=${file}`, ...limits, "-t", names.join("|"), ...new Set(tests.map(({ test }) => test))],
+      ...[`--outputFile=${file}`, "-t", names.join("|"), ...new Set(tests.map(({ test }) => test))],
     ],
     // The tests' own processes are to run on the same Node.
     {

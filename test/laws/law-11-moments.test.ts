@@ -81,6 +81,7 @@ describe("law 11: a caller that leaves while its create is being stored leaves t
               () => false,
             ),
           );
+          await until(async () => (await kit.get(runId)).cancellation !== undefined);
           const { status, cancellation } = await kit.join(runId);
           expect([call, status]).toEqual([call, RunStatus.INTERRUPTED]);
           expect(cancellation).toMatchObject({ requestedBy: "disconnect", reason: "client disconnected" });

@@ -59,6 +59,8 @@ describe("law 11: the death of the server that held the connection counts as a d
     const outcomeOf = async ({ threadId, runId }: { threadId: string; runId: string }) =>
       (await runs.joinRun({ threadId, runId, omitValues: true })).run!;
     for (const run of [running[0]!, pending, running[1]!]) {
+      const now = async () => (await runs.getRun({ threadId: run.threadId, runId: run.runId })).run!;
+      await until(async () => (await now()).cancellation !== undefined || (await now()).status === RunStatus.SUCCESS);
       expect(await outcomeOf(run)).toMatchObject({
         status: RunStatus.INTERRUPTED,
         cancellation: { requestedBy: "disconnect", reason: "client disconnected" },
