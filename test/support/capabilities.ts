@@ -18,7 +18,7 @@ export const capabilities = {
   },
   "second engine": {
     needs: "secantusd-rs or mongod on the PATH",
-    skips: "the second pass of the database and law tests, on the Python engine",
+    skips: "the timing of queries, and the second pass of the database and law tests, on the Python engine",
     has: () => runs("secantusd-rs", ["--help"]) || runs("mongod", ["--version"]),
   },
 } as const;
