@@ -31,7 +31,9 @@ describe("limits", () => {
   async function onceThereIsRoom(start: () => Promise<Run>): Promise<Run> {
     const started: Run[] = [];
     await until(async () => {
-      const run = await start().catch((error: unknown) => expect(errorInfo(error)?.reason).toBe("TOO_MANY_RUNS"));
+      const run = await start().catch((error: unknown) => {
+        expect(errorInfo(error)?.reason).toBe("TOO_MANY_RUNS");
+      });
       if (run) started.push(run);
       return started.length > 0;
     });
