@@ -82,6 +82,10 @@ const idOf = (documentKey: string): string => documentKey.slice(documentKey.last
 export const positionOf = (owner: string, createdAt: Date, runId: string): string =>
   `${timePosition(owner, createdAt.getTime())}/${runId}`;
 
+/** Runs that are not over, by what the world is told and by what is being done with them. */
+export const liveStatuses: readonly RunStatus[] = ["pending", "running"];
+export const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
+
 /** Sorts before all runs of that time, and after all of earlier ones. */
 export const timePosition = (owner: string, ms: number): string => `${owner}/${timeKey(ms)}`;
 

@@ -2,13 +2,18 @@ import type { Collection, Filter } from "mongodb";
 import type { Run } from "../domain/run.ts";
 import { filterTokens } from "../domain/search-tokens.ts";
 import type { RunFilter, RunPosition, RunStore } from "../domain/stores.ts";
-import type { Phase, RunStatus } from "../domain/transitions.ts";
-import { positionOf, positionsOf, type RunDocument, threadKey, timePosition, toRun } from "./run-document.ts";
+import {
+  livePhases,
+  liveStatuses,
+  positionOf,
+  positionsOf,
+  type RunDocument,
+  threadKey,
+  timePosition,
+  toRun,
+} from "./run-document.ts";
 import { newestInWindows } from "./time-windows.ts";
 import { allTime, hasTokens, type TimeWindow } from "./timed-tokens.ts";
-
-const liveStatuses: readonly RunStatus[] = ["pending", "running"];
-const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
 
 /** Runs by the page, newest first. */
 export function createRunLists(runs: Collection<RunDocument>, now: () => Date): Pick<RunStore, "list" | "live"> {

@@ -1,19 +1,17 @@
 import type { Filter } from "mongodb";
 import type { Run, RunName } from "../domain/run.ts";
 import type { RunStore, ThreadName } from "../domain/stores.ts";
-import type { MultitaskStrategy, Phase, RunStatus } from "../domain/transitions.ts";
+import type { MultitaskStrategy } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { earliest } from "./keys.ts";
-import { type RunDocument, threadKey, toRun } from "./run-document.ts";
+import { livePhases, liveStatuses, type RunDocument, threadKey, toRun } from "./run-document.ts";
 
 export type RunLookups = Pick<
   RunStore,
   "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren" | "liveBefore" | "supersedersOf" | "clearing"
 >;
 
-const liveStatuses: readonly RunStatus[] = ["pending", "running"];
 const superseding: readonly MultitaskStrategy[] = ["interrupt", "rollback"];
-const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
 
 /** Runs that wait on a thread, delayed ones included. */
 export const waitingOn = (thread: ThreadName): Filter<RunDocument> => ({
@@ -35,13 +33,13 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
   return {
     /** Index: waiting_of_thread. */
     async hasDelayed(thread) {
-      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $gt: earliest } };
+      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $gte: earliest } };
       return (await runs.findOne(query, { projection: { _id: 1 } })) !== null;
     },
 
     /** Index: due_runs. */
     async due(by, limit) {
-      const query: Filter<RunDocument> = { due_at: { $gt: earliest, $lte: by }, phase: "waiting" };
+      const query: Filter<RunDocument> = { due_at: { $gte: earliest, $lte: by }, phase: "waiting" };
       return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
     },
 
