@@ -1,9 +1,9 @@
 import type { Db } from "mongodb";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import { dump } from "../support/dump.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { createStatelessKit, type StatelessKit, type StatelessName } from "../support/stateless-kit.ts";
@@ -21,9 +21,7 @@ describe("a stateless run on two servers", { timeout: 120_000 }, () => {
 
   const startServer = () =>
     startServerProcess({
-      MONGODB_URI: database.uri,
-      REINS_DATABASE: database.name,
-      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+      ...settingsOf(database),
       REINS_CONFIG: gatedGraph,
       REINS_CHILDREN: "1",
       REINS_SLOTS: "1",

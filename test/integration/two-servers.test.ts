@@ -1,7 +1,7 @@
 import type { Db } from "mongodb";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -30,9 +30,7 @@ describe("two servers on one database", { timeout: 120_000 }, () => {
 
   const startServer = (leaseMs = 4_000) =>
     startServerProcess({
-      MONGODB_URI: database.uri,
-      REINS_DATABASE: database.name,
-      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+      ...settingsOf(database),
       REINS_CONFIG: gatedGraph,
       REINS_CHILDREN: "1",
       REINS_SLOTS: "4",

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -18,9 +18,7 @@ describe("law 2: a cancel is durable", () => {
   /** A server that neither kills a node nor looks for stored cancels by itself within the test's time. */
   async function startServer(more: Record<string, string> = {}): Promise<ServerProcess> {
     const server = await startServerProcess({
-      MONGODB_URI: database.uri,
-      REINS_DATABASE: database.name,
-      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+      ...settingsOf(database),
       REINS_CONFIG: testGraphs,
       REINS_CHILDREN: "1",
       REINS_GRACE_MS: "600000",

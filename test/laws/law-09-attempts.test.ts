@@ -1,9 +1,9 @@
 import { Code } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import { RunStatus, StreamMode } from "../../gen/reins/v1/run_pb.ts";
 import { fromPayload, type ReinsClient } from "../../src/client/index.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { type EventReader, endOf, readEvents } from "../support/event-reader.ts";
 import { createRunKit } from "../support/run-kit.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -26,8 +26,9 @@ describe("law 9: streams over attempts and servers", { timeout: 120_000 }, () =>
 
   const startServer = () =>
     startServerProcess({
-      ...{ MONGODB_URI: database.uri, REINS_DATABASE: database.name, REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
-      ...{ REINS_DATABASE_POOL: String(inject("engine").maxPoolSize), REINS_DRAIN_MS: "500" },
+      ...settingsOf(database),
+      ...{ REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
+      REINS_DRAIN_MS: "500",
     });
 
   const read = (client: ReinsClient, name: { threadId: string; runId: string }, afterSequence = 0n): EventReader =>

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { createReinsClient, errorReason } from "../../src/client/index.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
 import { leavers, watchingCalls } from "../support/leavers.ts";
@@ -202,8 +202,9 @@ describe("law 11: CANCEL_IF_LAST with several servers", { timeout: 120_000 }, ()
 
   const startServer = () =>
     startServerProcess({
-      ...{ MONGODB_URI: database.uri, REINS_DATABASE: database.name, REINS_CONFIG: gatedGraph, REINS_CHILDREN: "1" },
-      ...{ REINS_LEASE_MS: "6000", REINS_DATABASE_POOL: String(inject("engine").maxPoolSize) },
+      ...settingsOf(database),
+      ...{ REINS_CONFIG: gatedGraph, REINS_CHILDREN: "1" },
+      REINS_LEASE_MS: "6000",
     });
   const watches = (runId: string, more: object = {}) =>
     database.db.collection("watches").countDocuments({ run_id: runId, ...more });

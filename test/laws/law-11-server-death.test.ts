@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { createReinsClient } from "../../src/client/index.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { readEvents } from "../support/event-reader.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
@@ -26,8 +26,8 @@ describe("law 11: the death of the server that held the connection counts as a d
 
   const startServer = () =>
     startServerProcess({
-      ...{ MONGODB_URI: database.uri, REINS_DATABASE: database.name, REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
-      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+      ...settingsOf(database),
+      ...{ REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
     });
   const watches = () => database.db.collection("watches").countDocuments();
 

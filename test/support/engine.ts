@@ -64,3 +64,10 @@ export async function testDatabase(): Promise<TestDatabase> {
     },
   };
 }
+
+/** What tells a server process to use the database. */
+export const settingsOf = ({ uri, name }: TestDatabase): Readonly<Record<string, string>> => ({
+  MONGODB_URI: uri,
+  REINS_DATABASE: name,
+  REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
+});
