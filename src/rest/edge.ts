@@ -16,8 +16,8 @@ export interface RestEdgeOptions extends RoutesParts {
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
   readonly maxBodyBytes: number;
-  /** See SendOptions; 5 s by default, as LangGraph's server has it. */
-  readonly beatMs?: number;
+  /** See SendOptions. */
+  readonly beatMs: number;
   readonly log: Logger;
 }
 
@@ -119,7 +119,7 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     invoke: call.createInvoke(gone.signal),
   });
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
-  await sendAnswer(response, answer, { tell, beatMs: options.beatMs ?? 5_000, signal: gone.signal });
+  await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });
 }
 
 function checkIds(params: Record<string, string>): void {

@@ -35,7 +35,7 @@ const nodes = optional(z.union([z.literal("*"), z.array(z.string())]));
 const onDisconnect = z.enum(["cancel", "continue"]);
 
 const command = z.object({
-  resume: z.unknown(),
+  resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
   update: optional(z.union([jsonObject, z.array(z.tuple([z.string(), z.unknown()]))])),
   goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string() })]))),
@@ -43,7 +43,7 @@ const command = z.object({
 
 const common = {
   assistant_id: z.string().min(1),
-  input: z.unknown(),
+  input: z.unknown().optional(),
   command: optional(command),
   metadata: optional(jsonObject),
   config: optional(

@@ -17,7 +17,7 @@ const updateErrors: ErrorAnswers = {
 };
 
 const updateBody = z.object({
-  values: z.unknown(),
+  values: z.unknown().optional(),
   as_node: optional(z.string()),
   checkpoint: optional(checkpointBody),
   checkpoint_id: optional(z.uuid({ error: "Invalid checkpoint ID" })),
