@@ -78,6 +78,34 @@ describe("POST /threads/{thread_id}/runs", () => {
     kit.gates.remove();
   });
 
+  it("goes where a command sends it, with an input of its own", async () => {
+    const kit = await createRestKit(app.app.url);
+    kit.gates.open();
+    await kit.rest.post(`${kit.thread}/runs/wait`, kit.body({ steps: ["a"] }));
+    const input = { dir: kit.gates.dir, steps: ["sent"], manners: {}, done: 0 };
+    const command = { goto: [{ node: "step", input }] };
+    const sent = await kit.rest.post(`${kit.thread}/runs/wait`, kit.body(null, { command }));
+    expect(sent.body).toMatchObject({ log: ["a", "sent"] });
+    const [run] = (await kit.rest.get(`${kit.thread}/runs`)).body;
+    expect(run.kwargs.command).toEqual(command);
+    kit.gates.remove();
+  });
+
+  it("is stopped for real in the mode that executes it by its callbacks", async () => {
+    const kit = await createRestKit(app.app.url);
+    const runId = await kit.start({ manners: { a: "polite" } }, { stream_mode: ["events", "values"] });
+    await kit.gates.started("a");
+    const stopped = await kit.rest.post(`${kit.thread}/runs/${runId}/cancel?wait=true`);
+    expect(stopped.body).toMatchObject({ __cancelled__: { outcome: "stopped" } });
+    expect(kit.gates.isDone("a")).toBe(false);
+    expect(await kit.state()).toMatchObject({ next: ["step"], metadata: { run_id: runId } });
+    kit.gates.open();
+    expect((await kit.rest.post(`${kit.thread}/runs/wait`, kit.body(null))).body).toMatchObject({
+      log: ["a", "b", "c"],
+    });
+    kit.gates.remove();
+  });
+
   it("keeps the order of a thread, and the strategies of double-texting", async () => {
     const kit = await createRestKit(app.app.url);
     const first = await kit.start({ steps: ["a"] });
