@@ -17,6 +17,7 @@ const streamModes = {
   tasks: pb.StreamMode.TASKS,
   checkpoints: pb.StreamMode.CHECKPOINTS,
   debug: pb.StreamMode.DEBUG,
+  events: pb.StreamMode.EVENTS,
 } as const;
 export type StreamModeName = keyof typeof streamModes;
 export const streamModeNames = Object.keys(streamModes) as [StreamModeName, ...StreamModeName[]];
@@ -35,15 +36,15 @@ const nodes = optional(z.union([z.literal("*"), z.array(z.string())]));
 const onDisconnect = z.enum(["cancel", "continue"]);
 
 const command = z.object({
-  resume: z.unknown(),
+  resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
   update: optional(z.union([jsonObject, z.array(z.tuple([z.string(), z.unknown()]))])),
-  goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string() })]))),
+  goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string(), input: z.unknown().optional() })]))),
 });
 
 const common = {
   assistant_id: z.string().min(1),
-  input: z.unknown(),
+  input: z.unknown().optional(),
   command: optional(command),
   metadata: optional(jsonObject),
   config: optional(
@@ -68,7 +69,7 @@ const common = {
   multitask_strategy: optional(z.enum(["reject", "rollback", "interrupt", "enqueue"])),
   if_not_exists: optional(z.enum(["create", "reject"])),
   /** Reins' own: the id that the run is to have, and the client's name for the request; both make a repeat safe. */
-  run_id: optional(z.uuid()),
+  run_id: optional(z.guid()),
   request_id: optional(z.string()),
 };
 
@@ -76,7 +77,7 @@ export const statelessRunBody = z.object(common);
 export const runBody = z.object({
   ...common,
   checkpoint: optional(checkpointBody),
-  checkpoint_id: optional(z.uuid({ error: "Invalid checkpoint ID" })),
+  checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
 });
 export type RunBody = z.infer<typeof statelessRunBody> &
   Partial<Pick<z.infer<typeof runBody>, "checkpoint" | "checkpoint_id">>;
@@ -134,13 +135,14 @@ const listOf = <T>(value: T | T[] | undefined): T[] =>
 const nodesOf = (nodes: "*" | string[] | undefined): string[] | undefined => (nodes === "*" ? ["*"] : nodes);
 
 function toCommand({ resume, update, goto }: z.infer<typeof command>) {
+  const targets = listOf(goto);
   return {
     resume: isSet(resume) ? toPayload(resume) : undefined,
     update: toPayload(Array.isArray(update) ? Object.fromEntries(update) : update),
-    goto: listOf(goto).map((target) => {
-      if (typeof target === "string") return target;
-      throw new RestError(422, "command.goto takes the names of nodes only, not a Send with an input of its own");
-    }),
+    goto: targets.filter((target) => typeof target === "string"),
+    sends: targets.flatMap((target) =>
+      typeof target === "string" ? [] : [{ node: target.node, input: toPayload(target.input) }],
+    ),
   };
 }
 
