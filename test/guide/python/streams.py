@@ -37,7 +37,7 @@ async def main(client):
     updates = [part.data for part in team if part.event == "updates"]
     equal(list(updates[-1]), ["editor"])
     message, about = next(part.data for part in team if part.event == "messages")
-    equal((message["type"], about["langgraph_node"]), ("AIMessageChunk", "editor"))
+    equal((message["type"], about["langgraph_node"]), ("ai", "editor"))
     said = "".join(part.data[0]["content"] for part in team if part.event == "messages")
     equal(said, contents((await client.threads.get_state(thread_id))["values"])[-1])
 
