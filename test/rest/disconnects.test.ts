@@ -145,8 +145,7 @@ describe("a client that leaves", () => {
       const runId = await kit.start({});
       expect((await kit.rest.get(`${kit.thread}/runs/${runId}/join${query}`)).status).toBe(422);
       expect((await kit.rest.get(`${kit.thread}/runs/${runId}/stream${query}`)).status).toBe(422);
-      kit.gates.open();
-      kit.gates.remove();
+      await kit.finish(runId);
     },
   );
 
