@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/gates.ts";
-import { collect, createRestKit, type SentEvent } from "../support/rest-kit.ts";
+import { collect, createRestKit, readEvents, type SentEvent } from "../support/rest-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
@@ -220,8 +220,7 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     expect(response.status).toBe(id === "99999" ? 416 : 422);
     expect(await response.json()).toEqual({ detail: expect.any(String) });
     expect(await kit.status(runId)).toBe("running");
-    kit.gates.open();
-    kit.gates.remove();
+    await kit.finish(runId);
   });
 
   it("is broken off when the server ends, so that its reader comes back for the rest", async () => {
@@ -238,10 +237,24 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     kit.gates.open();
     const path = `${kit.thread}/runs/${seen[0]!.data.run_id}/stream`;
     const again = await fetch(`${next.app.url}${path}`, { headers: { "last-event-id": seen.at(-1)!.id! } });
-    const { readEvents } = await import("../support/rest-kit.ts");
     const rest = await collect(readEvents(again));
     expect(new Set(numbers([...seen, ...rest]))).toEqual(new Set(counted(0, 20)));
     expect(rest.at(-1)).toMatchObject({ event: "end", data: { status: "success" } });
+    kit.gates.remove();
+    await next.close();
+  });
+
+  it("is cut off in a wait as well, which can be joined at its location", async () => {
+    const ending = await startTestApp({ config: { drainMs: 50 } });
+    const kit = await createRestKit(ending.app.url);
+    const response = await kit.rest.send("POST", `${kit.thread}/runs/wait`, kit.body({ steps: ["a"] }));
+    const cutOff = expect(response.text()).rejects.toThrow();
+    await kit.gates.started("a");
+    const next = await ending.restart();
+    await cutOff;
+    kit.gates.open();
+    const joined = await fetch(`${next.app.url}${response.headers.get("location")}`);
+    expect(await joined.json()).toMatchObject({ log: ["a"] });
     kit.gates.remove();
     await next.close();
   });
