@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Client } from "@langchain/langgraph-sdk";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type GuideServer, startGuideServer } from "../support/guide-server.ts";
+import { startCuttingProxy } from "../support/net-cutting-proxy.ts";
 
 interface Values {
   readonly messages: { readonly type: string; readonly content: string }[];
@@ -99,6 +100,33 @@ describe("LangGraph's JavaScript SDK", () => {
     }
     const custom = await all(client.runs.joinStream(thread, run, { lastEventId: "-1", streamMode: ["custom"] }));
     expect(custom.slice(1, -1)).toEqual(parts.filter(({ event }) => (event as string).startsWith("custom")));
+    for (const lastEventId of ["zzz", "99999"]) {
+      const asked: unknown[] = [];
+      const counted = new Client({
+        apiUrl: server.url,
+        callerOptions: {
+          fetch(...request: Parameters<typeof fetch>) {
+            asked.push(request);
+            return fetch(...request);
+          },
+        },
+      });
+      const refused = await failure(all(counted.runs.joinStream(thread, run, { lastEventId })));
+      // What can never succeed is not asked for again.
+      expect({ status: refused?.status, times: asked.length }).toEqual({ status: 422, times: 1 });
+    }
+  });
+
+  it("comes back by itself to a stream that was broken off", async () => {
+    const proxy = await startCuttingProxy(server.url, "/runs/stream ", 3_000);
+    const thread = await createThread();
+    const through = new Client({ apiUrl: proxy.url });
+    const input = ask("Still there?", { delay_ms: 20 });
+    const parts = await all(through.runs.stream(thread, "agent", { input, streamMode: ["values", "messages-tuple"] }));
+    const run = (parts[0]!.data as { run_id: string }).run_id;
+    expect(parts).toEqual(await all(client.runs.joinStream(thread, run, { lastEventId: "-1" })));
+    expect(proxy.cuts()).toBe(1);
+    await proxy.stop();
   });
 
   it("knows threads and their state", async () => {

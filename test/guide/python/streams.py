@@ -64,8 +64,8 @@ async def main(client):
     async def collected(stream):
         return [part async for part in stream]
 
-    garbage = client.runs.join_stream(thread_id, run_id, last_event_id="zzz")
-    await fails(UnprocessableEntityError, collected(garbage))
+    for id in ("zzz", "99999"):
+        await fails(UnprocessableEntityError, collected(client.runs.join_stream(thread_id, run_id, last_event_id=id)))
     nowhere = client.runs.join_stream(thread_id, thread_id)
     await fails(NotFoundError, collected(nowhere))
 
