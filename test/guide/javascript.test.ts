@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startExample } from "../support/example.ts";
 import { type GuideServer, type RunIds, startGuideServer } from "../support/guide-server.ts";
-import { guideLines, shortTask } from "../support/guide-snippets.ts";
+import { guideChanges, guideLines, shortTask } from "../support/guide-snippets.ts";
 
 /** Tells a program's watcher when the server has begun to answer, which its lines do not say. */
 const watched = `const real = globalThis.fetch;
@@ -35,14 +35,14 @@ describe("the guide's lines for JavaScript", () => {
     const { code, stderr } = await start(["create-run.js", "interrupt.js"]).ended;
     expect(code).not.toBe(0);
     expect(stderr).toContain("ReferenceError: wait is not defined");
-    expect(await run(["create-run.js", "interrupt.js"], { "wait=true": "true" })).toEqual(["interrupted"]);
+    expect(await run(["create-run.js", "interrupt.js"], guideChanges.javascript.interrupt)).toEqual(["interrupted"]);
   });
 
   it("rollback: likewise; the run is gone", async () => {
     const { stderr } = await start(["create-run.js", "rollback.js"]).ended;
     expect(stderr).toContain("ReferenceError: wait is not defined");
-    const changes = { 'wait=true, action="rollback"': 'true, "rollback"' };
-    expect(await run(["create-run.js", "rollback.js"], changes)).toEqual(["Run was correctly deleted"]);
+    const { rollback } = guideChanges.javascript;
+    expect(await run(["create-run.js", "rollback.js"], rollback)).toEqual(["Run was correctly deleted"]);
   });
 
   it("rollback without wait: the run is gone as well", async () => {

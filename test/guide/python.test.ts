@@ -2,7 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { capabilities } from "../support/capabilities.ts";
 import { installPythonSdk, startPython } from "../support/guide-python.ts";
 import { type GuideServer, startGuideServer } from "../support/guide-server.ts";
-import { guideLines, shortTask } from "../support/guide-snippets.ts";
+import { guideChanges, guideLines, shortTask } from "../support/guide-snippets.ts";
+
+const changes = guideChanges.python;
 
 describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () => {
   let python: string;
@@ -13,9 +15,9 @@ describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () =
   afterAll(() => server?.stop());
   afterEach(() => server.cancelAll());
 
-  const start = (files: string[], changes?: Record<string, string>, holdBefore?: string) => {
+  const start = (files: string[], change?: Record<string, string>, holdBefore?: string) => {
     const values = { DEPLOYMENT_URL: JSON.stringify(server.url) };
-    return startPython(python, guideLines(["setup.py", ...files], values, changes), holdBefore);
+    return startPython(python, guideLines(["setup.py", ...files], values, change), holdBefore);
   };
   const run = (...args: Parameters<typeof start>) => start(...args).result;
 
@@ -24,7 +26,7 @@ describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () =
     expect(literal.error).toMatchObject({ type: "TypeError", message: expect.stringContaining("argument 'wait'") });
     expect(await server.over(literal.names.run)).toMatchObject({ status: "interrupted" });
 
-    const working = await run(["create-run.py", "interrupt.py"], { "wait=True": 'params={"wait": True}' });
+    const working = await run(["create-run.py", "interrupt.py"], changes.get);
     expect(working).toMatchObject({ printed: ["interrupted"], error: null });
   });
 
@@ -74,16 +76,11 @@ describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () =
     }
   });
 
-  /** How the lines must be written where the SDK does not know what the guide says. */
-  const leaving: [what: string, files: string[], changes: Record<string, string>][] = [
+  const leaving: [what: string, files: string[], change: Record<string, string>][] = [
     ["wait", ["leave-wait.py"], {}],
     ["stream", ["leave-stream.py"], {}],
-    ["join", ["create-run.py", "leave-join.py"], { 'on_disconnect="cancel"': 'params={"on_disconnect": "cancel"}' }],
-    [
-      "join_stream",
-      ["create-run.py", "leave-join-stream.py"],
-      { 'on_disconnect="cancel"': "cancel_on_disconnect=True" },
-    ],
+    ["join", ["create-run.py", "leave-join.py"], changes.join],
+    ["join_stream", ["create-run.py", "leave-join-stream.py"], changes.joinStream],
   ];
 
   /** Resolves to its run when the server has begun to answer the request that the client then waits for. */
@@ -92,9 +89,9 @@ describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () =
     return server.running();
   }
 
-  describe.each(leaving)("on disconnect, %s", (_, files, changes) => {
+  describe.each(leaving)("on disconnect, %s", (_, files, change) => {
     it("stops the run when its task is cancelled", async () => {
-      const client = start(files, changes);
+      const client = start(files, change);
       const ids = await attached(client);
       process.kill(client.pid, "SIGTERM");
       expect(await server.over(ids)).toMatchObject({
@@ -105,7 +102,7 @@ describe.skipIf(!capabilities.python.has())("the guide's lines for Python", () =
     });
 
     it("stops the run when its process is killed", async () => {
-      const client = start(files, changes);
+      const client = start(files, change);
       const ids = await attached(client);
       process.kill(client.pid, "SIGKILL");
       expect(await server.over(ids)).toMatchObject({

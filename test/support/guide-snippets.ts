@@ -30,3 +30,18 @@ export const shortTask = {
   python: { '"Long task"}]': '"Long task"}], "steps": 1, "delay_ms": 40' },
   javascript: { '"Long task" }]': '"Long task" }], steps: 1, delay_ms: 40' },
 } as const;
+
+/**
+ * What of the guide's lines the SDKs do not know, and how it must be written. docs/langgraph-clients.md has the same.
+ */
+export const guideChanges = {
+  python: {
+    get: { "wait=True": 'params={"wait": True}' },
+    join: { 'on_disconnect="cancel"': 'params={"on_disconnect": "cancel"}' },
+    joinStream: { 'on_disconnect="cancel"': "cancel_on_disconnect=True" },
+  },
+  javascript: {
+    interrupt: { "wait=true": "true" },
+    rollback: { 'wait=true, action="rollback"': 'true, "rollback"' },
+  },
+} as const;
