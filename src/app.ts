@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
@@ -8,18 +9,14 @@ import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { createJournal, type Journal } from "./checkpoints/journal.ts";
 import type { Config } from "./config.ts";
+import { type Api, type ApiParts, createApi } from "./create-api.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { newId } from "./domain/ids.ts";
-import { abortError, onClientGone } from "./server/client-gone.ts";
+import { createRestEdge } from "./rest/edge.ts";
 import { requireLoopback } from "./server/listen-on.ts";
 import { createServer } from "./server/server.ts";
-import { createAssistantService } from "./services/assistant-service.ts";
-import type { Calls } from "./services/calls.ts";
 import { toConnectError } from "./services/connect-errors.ts";
-import { createRunService } from "./services/run-service.ts";
-import { createThreadService } from "./services/thread-service.ts";
-import { createWatchers, type Watchers } from "./services/watchers.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores, type Stores } from "./storage/stores.ts";
@@ -27,7 +24,6 @@ import type { AttemptHost } from "./worker/attempt-host.ts";
 import { createChildPool } from "./worker/child-pool.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
 import type { GraphReport } from "./worker/protocol.ts";
-import { disconnected } from "./worker/sweep.ts";
 
 export interface AppOptions {
   readonly log: Logger;
@@ -59,6 +55,9 @@ export interface App {
 /** Run from source, or built into dist/src: a folder deeper, and with another ending. */
 const isBuilt = import.meta.url.endsWith(".js");
 const examples = fileURLToPath(new URL(`${isBuilt ? "../" : ""}../examples/agents/langgraph.json`, import.meta.url));
+const { version } = JSON.parse(
+  readFileSync(new URL(`${isBuilt ? "../" : ""}../package.json`, import.meta.url), "utf8"),
+) as { version: string };
 const childEntry = new URL(`./worker/child/main.${isBuilt ? "js" : "ts"}`, import.meta.url);
 
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
@@ -90,8 +89,10 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const runs = createRuns({ ...parts, config, graphs, reports, server: newId(), isPassing, pause, log });
   started.defer(() => runs.close());
-  const { server, watchers, listening } = await serve(config, parts, runs, { isPassing, pause: () => pause(), log });
-  started.defer(async () => watchers?.settled());
+  const { server, watchers, listening } = await serve(config, parts, runs, {
+    ...{ isPassing, pause: () => pause(), graphs: graphs.map(({ name }) => name), log },
+  });
+  started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
   started.defer(stopWatching);
@@ -123,50 +124,36 @@ async function serve(
   config: Config,
   { stores }: AppParts,
   runs: Runs,
-  { isPassing, pause, log }: { isPassing: (error: unknown) => boolean; pause: () => Promise<void>; log: Logger },
+  { isPassing, pause, graphs, log }: Pick<ApiParts, "isPassing" | "pause" | "log"> & { graphs: readonly string[] },
 ) {
-  let watchers: Watchers | undefined;
+  let api: Api | undefined;
+  const nameError = (error: unknown) => (isPassing(error) ? databaseAway(error) : error);
   const server = createServer({
     host: config.host,
     port: config.port,
     services: [RunService, ThreadService, AssistantService],
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
-    mapError: (error) => toConnectError(isPassing(error) ? databaseAway(error) : error),
+    mapError: (error) => toConnectError(nameError(error)),
     log,
     limits: { readMaxBytes: config.maxRequestBytes },
     corsOrigins: config.corsOrigins,
     allowedHosts: config.allowedHosts,
     routes(router, shutdownSignal) {
-      const calls: Calls = {
-        onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
-        abortError: (context) => abortError(context, shutdownSignal),
-      };
-      watchers = createWatchers({
-        calls,
-        store: (id, run, ifLast) => stores.servers.watch(id, runs.server, run, ifLast),
-        forget: (id) => stores.servers.unwatch(id),
-        markLeft: (id) => stores.servers.markLeft(id),
-        async stored(run) {
-          const watches = await stores.servers.watchesOfRun(run);
-          const left = watches.filter((watch) => watch.left).map((watch) => watch.id);
-          return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server) };
-        },
-        isEnding: () => shutdownSignal.aborted,
-        cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
-        // What cannot be done before the end is left to the server that comes next: it finds the watch.
-        isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
-        ...{ pause, log },
-      });
-      const openWatcher = watchers.open;
-      const { cancelLimit } = config;
-      router.service(RunService, createRunService({ ...runs, read: runs.readRuns, openWatcher, calls, cancelLimit }));
-      router.service(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }));
-      router.service(AssistantService, createAssistantService(runs.assistants));
+      api = createApi({ config, stores, runs, shutdownSignal, isPassing, pause, log });
+      router.service(RunService, api.runs);
+      router.service(ThreadService, api.threads);
+      router.service(AssistantService, api.assistants);
     },
+    fallback: (shutdownSignal) =>
+      createRestEdge({
+        ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes },
+        beatMs: config.restBeatMs,
+        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, load: runs.load },
+      }),
   });
   const listening = await server.listen();
   server.health.set(true);
-  return { server, watchers, listening };
+  return { server, watchers: api!.watchers, listening };
 }
 
 const databaseAway = (cause: unknown): DomainError =>

@@ -87,6 +87,8 @@ export interface Runs {
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
   readonly openAttachment: (name: RunName) => Attachment;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
+  /** What there is to do; `live` counts the runs of all servers, up to the most that there may be. */
+  load(): Promise<{ readonly live: number; readonly executing: number; readonly slots: number }>;
   /** Claims nothing more and hands back what executes. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
@@ -351,6 +353,11 @@ export function createRuns(options: RunsOptions): Runs {
     tail: (request) =>
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 
+    async load() {
+      const slots = config.children * config.slotsPerChild;
+      const live = await runs.countLive(undefined, config.maxLiveRuns);
+      return { live, executing: Math.max(0, slots - host.freeSlots), slots };
+    },
     async drain(graceMs) {
       const end = performance.now() + graceMs;
       await Promise.all([scheduler.stop(), dueRuns.stop()]);

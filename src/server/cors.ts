@@ -11,7 +11,8 @@ export interface Cors {
   preflightHeaders(requestedHeaders: string | undefined): Record<string, string>;
 }
 
-const exposedHeaders = [...connectCors.exposedHeaders, "X-Request-Id", "Location", "Content-Location"].join(", ");
+const ownHeaders = ["X-Request-Id", "Location", "Content-Location", "X-Pagination-Total", "X-Pagination-Next"];
+const exposedHeaders = [...connectCors.exposedHeaders, ...ownHeaders].join(", ");
 const allowedMethods = [...connectCors.allowedMethods, "PUT", "PATCH", "DELETE"].join(", ");
 const allowedHeaders = [...connectCors.allowedHeaders, "X-Request-Id", "Last-Event-ID"].join(", ");
 

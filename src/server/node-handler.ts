@@ -18,13 +18,25 @@ export type NodeServerRequest = Parameters<typeof universalRequestFromNodeReques
 export type NodeServerResponse = Parameters<typeof universalResponseToNodeResponse>[1];
 export type NodeHandlerFn = (request: NodeServerRequest, response: NodeServerResponse) => void;
 
+/** What is known of a request that is no RPC. */
+export interface RequestFacts {
+  /** As in Call. */
+  readonly requestId: string;
+  readonly peer: string;
+  /** True once no new calls are taken. */
+  readonly isDraining: () => boolean;
+}
+
+/** Answers every request that is no RPC, after the checks of host and origin. */
+export type FallbackFn = (request: NodeServerRequest, response: NodeServerResponse, facts: RequestFacts) => void;
+
 export interface NodeHandlerOptions {
   /** One for each RPC. */
   readonly handlers: readonly UniversalHandler[];
   readonly isAllowedHost: HostCheck;
   readonly cors: Cors;
   /** Gets every request that is no RPC. */
-  readonly fallback: NodeHandlerFn | undefined;
+  readonly fallback: FallbackFn | undefined;
   /** True once HTTP/1.1 connections are to close after their answer. */
   readonly isDraining: () => boolean;
   readonly log: Logger;
@@ -52,7 +64,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     } else if (isRpcRequest(request, path)) {
       refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
     } else if (options.fallback) {
-      options.fallback(request, response);
+      options.fallback(request, response, { ...call, isDraining: options.isDraining });
     } else {
       refuse(request, response, unknownPath(path));
     }

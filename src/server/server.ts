@@ -12,7 +12,7 @@ import { createHealth } from "./health.ts";
 import { createHostCheck } from "./host-check.ts";
 import { defaultKeepAlive, type KeepAliveOptions, pingSession, probeSocket } from "./keep-alive.ts";
 import { listenOn } from "./listen-on.ts";
-import { createNodeHandler, type NodeHandlerFn } from "./node-handler.ts";
+import { createNodeHandler, type FallbackFn } from "./node-handler.ts";
 import { createOnePort } from "./one-port.ts";
 import { registerReflection } from "./reflection.ts";
 import { createRouterOptions } from "./router-options.ts";
@@ -37,8 +37,8 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Host names besides the loopback ones that requests may be addressed to. */
   readonly allowedHosts?: readonly string[];
-  /** Gets every request that is no RPC, after the checks of host and origin. */
-  readonly fallback?: NodeHandlerFn;
+  /** Makes what gets every request that is no RPC, after the checks of host and origin; after `routes`. */
+  readonly fallback?: (shutdownSignal: AbortSignal) => FallbackFn;
 }
 
 export interface Limits {
@@ -112,7 +112,7 @@ export function createServer(options: ServerOptions): ReinsServer {
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts),
       cors: createCors(options.corsOrigins),
-      fallback: options.fallback,
+      fallback: options.fallback?.(shutdown.signal),
       isDraining,
       log,
     }),

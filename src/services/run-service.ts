@@ -25,6 +25,7 @@ import { toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { owner } from "./owner.ts";
+import { runKnownKey } from "./run-known.ts";
 import type { OpenWatcher } from "./watchers.ts";
 
 export interface RunServiceParts {
@@ -85,7 +86,10 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     try {
       const options = await start(attachment);
       watcher.runExists();
+      let known = context.values.get(runKnownKey);
       for await (const batch of parts.tail(options)) {
+        known?.(options.run);
+        known = undefined;
         for (const some of inMessages(batch)) yield { events: some.map((event) => toRunEvent(event, write)) };
       }
     } catch (error) {
@@ -115,6 +119,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       try {
         const created = await parts.createRun(wanted);
         watcher.runExists();
+        context.values.get(runKnownKey)?.(created);
         const run = await inCall(context, () => outcomes.wait(created, context.signal));
         return create(pb.WaitRunResponseSchema, await ending(run!, request));
       } finally {
@@ -162,6 +167,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       try {
         watcher.runExists();
         await kept(attachment, found);
+        context.values.get(runKnownKey)?.(found);
         const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
         if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
         return { run: toRun(await read.latest(name), payloadWriter(request.payloadFormat)) };
@@ -175,7 +181,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const name = nameOf(request);
       const start = async (attachment: Attachment) => ({
         run: await kept(attachment, await read.get(name)),
-        afterSequence: Number(request.afterSequence),
+        afterSequence: request.fromNow ? ("now" as const) : Number(request.afterSequence),
         modes: fromStreamModes(request.streamModes),
         signal: context.signal,
       });
@@ -187,6 +193,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const { reason, wait, waitTimeout, requestId } = request;
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client" } as const;
       let run = await parts.requestIds.cancel(name, wanted, requestId);
+      context.values.get(runKnownKey)?.(name);
       if (wait) {
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
         run = over ?? (await read.latest(name));

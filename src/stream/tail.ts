@@ -13,7 +13,8 @@ export type NumberedEvent = { readonly sequence: number } & (
 
 export interface TailOptions {
   readonly run: Run;
-  readonly afterSequence: number;
+  /** "now": only what comes. The created event then has the number of the newest one that there is. */
+  readonly afterSequence: number | "now";
   /** Only output of these modes; of all when empty. */
   readonly modes: readonly StreamMode[];
   readonly signal: AbortSignal;
@@ -35,12 +36,12 @@ export interface TailSources {
 /**
  * Replays a run's events after a sequence number, then follows it. Yields batches; ends after the terminal event, and in no
  * other way without an error: a database that is away only delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when
- * the sequence is no longer kept or not yet reached.
+ * the sequence is no longer kept or not yet reached. The first batch comes at once, and is empty where nothing is new yet.
  */
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
   const feed = sources.hub.open(run);
-  let next = options.afterSequence + 1;
+  let next = 1;
 
   /** What of the chunks is new to this reader. */
   function advance(chunks: readonly EventChunk[]): NumberedEvent[] {
@@ -59,10 +60,15 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
   }
 
   try {
-    await checkReached(sources, run, options.afterSequence);
-    if (next === 1) {
-      yield [{ kind: "created", run, sequence: 1 }];
-      next = 2;
+    const last = await lastSequence(sources, run);
+    if (options.afterSequence !== "now") checkReached(last, run, options.afterSequence);
+    if (options.afterSequence === 0 || options.afterSequence === "now") {
+      const sequence = options.afterSequence === 0 ? 1 : Math.max(1, last.sequence);
+      yield [{ kind: "created", run, sequence }];
+      next = sequence + 1;
+    } else {
+      next = options.afterSequence + 1;
+      yield [];
     }
     for (let readLog = true; ; readLog = true) {
       const live = feed.take();
@@ -97,15 +103,20 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
   }
 }
 
-async function checkReached({ events, ended }: TailSources, run: Run, afterSequence: number): Promise<void> {
+/** The last event that is stored: of those before the terminal one, when the run is over. */
+async function lastSequence({ events, ended }: TailSources, run: Run): Promise<{ sequence: number; isOver: boolean }> {
   const over = await ended(run);
-  const last = over ? over.lastSequence! : (await events.head(run)).last;
-  if (afterSequence <= last) return;
+  return { sequence: over ? over.lastSequence! : (await events.head(run)).last, isOver: over !== undefined };
+}
+
+function checkReached(last: { sequence: number; isOver: boolean }, run: Run, afterSequence: number): void {
+  if (afterSequence <= last.sequence) return;
   throw new DomainError(
     "SEQUENCE_OUT_OF_RANGE",
-    `after_sequence ${afterSequence} is not reached: the last event of run ${run.runId} ${over ? "was" : "is"} ${last}` +
-      `${over ? ", and the terminal event after it" : ""}; use 0 to ${last}`,
-    { metadata: { last_sequence: String(last) } },
+    `after_sequence ${afterSequence} is not reached: the last event of run ${run.runId} ` +
+      `${last.isOver ? "was" : "is"} ${last.sequence}${last.isOver ? ", and the terminal event after it" : ""}; ` +
+      `use 0 to ${last.sequence}`,
+    { metadata: { last_sequence: String(last.sequence), ...(last.isOver && { over: "true" }) } },
   );
 }
 

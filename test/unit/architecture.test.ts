@@ -65,6 +65,7 @@ describe("who may know of whom", () => {
       types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
     },
     "src/services/": { uses: ["src/domain/", "gen/"], types: ["src/stream/", "src/worker/protocol.ts"] },
+    "src/rest/": { uses: ["src/services/", "src/domain/", "src/server/", "gen/"] },
     "src/server/": { uses: ["gen/"] },
     "src/client/": { uses: ["gen/"] },
   };

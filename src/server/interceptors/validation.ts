@@ -29,18 +29,23 @@ function nameFields(error: unknown): unknown {
   if (!(error instanceof ConnectError && error.cause instanceof ValidationError)) {
     return error;
   }
-  const { violations } = error.cause;
-  const named = createError(
+  const named = violationError(error.cause);
+  named.details.push(...error.details);
+  return named;
+}
+
+/** INVALID_ARGUMENT with a sentence that names each field and what is allowed. */
+export function violationError(cause: ValidationError): ConnectError {
+  const { violations } = cause;
+  return createError(
     {
       code: Code.InvalidArgument,
       reason: "INVALID_FIELD",
       message: `${violations.map(describe).join("; ")}.`,
       metadata: { field: violations.map(fieldOf).join(", ") },
     },
-    error.cause,
+    cause,
   );
-  named.details.push(...error.details);
-  return named;
 }
 
 function describe(violation: Violation): string {

@@ -1,0 +1,56 @@
+import type { Logger } from "pino";
+import type { Config } from "./config.ts";
+import type { Runs } from "./create-runs.ts";
+import { abortError, onClientGone } from "./server/client-gone.ts";
+import { createAssistantService } from "./services/assistant-service.ts";
+import type { Calls } from "./services/calls.ts";
+import { createRunService } from "./services/run-service.ts";
+import { createThreadService } from "./services/thread-service.ts";
+import { createWatchers } from "./services/watchers.ts";
+import type { Stores } from "./storage/stores.ts";
+import { disconnected } from "./worker/sweep.ts";
+
+export interface ApiParts {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly runs: Runs;
+  readonly shutdownSignal: AbortSignal;
+  /** Whether a failure of the database is worth trying again. */
+  readonly isPassing: (error: unknown) => boolean;
+  readonly pause: () => Promise<void>;
+  readonly log: Logger;
+}
+
+export type Api = ReturnType<typeof createApi>;
+
+/** The handlers of all RPCs, made once: the protocols of gRPC and the REST edge call the same ones. */
+export function createApi(parts: ApiParts) {
+  const { config, stores, runs, shutdownSignal, isPassing, pause, log } = parts;
+  const calls: Calls = {
+    onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
+    abortError: (context) => abortError(context, shutdownSignal),
+  };
+  const watchers = createWatchers({
+    calls,
+    store: (id, run, ifLast) => stores.servers.watch(id, runs.server, run, ifLast),
+    forget: (id) => stores.servers.unwatch(id),
+    markLeft: (id) => stores.servers.markLeft(id),
+    async stored(run) {
+      const watches = await stores.servers.watchesOfRun(run);
+      const left = watches.filter((watch) => watch.left).map((watch) => watch.id);
+      return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server) };
+    },
+    isEnding: () => shutdownSignal.aborted,
+    cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
+    // What cannot be done before the end is left to the server that comes next: it finds the watch.
+    isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
+    ...{ pause, log },
+  });
+  const { cancelLimit } = config;
+  return {
+    runs: createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit }),
+    threads: createThreadService({ ...runs, read: runs.readThreads, calls }),
+    assistants: createAssistantService(runs.assistants),
+    watchers,
+  };
+}

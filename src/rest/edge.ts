@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import createRouter from "find-my-way";
+import type { Logger } from "pino";
+import type { FallbackFn, NodeServerRequest, NodeServerResponse, RequestFacts } from "../server/node-handler.ts";
+import { RestError, toRestError } from "./errors.ts";
+import { type CreateInvoke, createInvokers, type Services } from "./invoke.ts";
+import { readBody } from "./read-body.ts";
+import { readQuery } from "./read-query.ts";
+import type { Route } from "./route.ts";
+import { createRoutes, type RoutesParts } from "./routes.ts";
+import { sendAnswer, sendJson } from "./send-answer.ts";
+
+export interface RestEdgeOptions extends RoutesParts {
+  readonly services: Services;
+  /** The services' errors as those of the domain, also a database that is away. */
+  readonly nameError: (error: unknown) => unknown;
+  readonly shutdownSignal: AbortSignal;
+  readonly maxBodyBytes: number;
+  /** See SendOptions. */
+  readonly beatMs: number;
+  readonly log: Logger;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * The HTTP API of LangGraph's server over the handlers of the RPCs: routes convert, call and convert back, so that
+ * validation, meaning, errors and leavers are the same as over gRPC.
+ */
+export function createRestEdge(options: RestEdgeOptions): FallbackFn {
+  const { log } = options;
+  const router = createRouter({ ignoreTrailingSlash: true, maxParamLength: 500 });
+  const createInvoke = createInvokers(options.services, options.shutdownSignal);
+  const routes = createRoutes(options);
+  for (const one of routes) router.on(one.method, one.path, () => {}, one);
+  const methods = [...new Set(routes.map((one) => one.method))];
+
+  /** The route and the parts of its path. Throws 404, or 405 for a path that has other methods. */
+  function find(method: string, path: string): { route: Route; params: Record<string, string> } {
+    const found = router.find(method as Route["method"], path);
+    if (found) return { route: found.store as Route, params: found.params as Record<string, string> };
+    const allow = methods.filter((one) => router.find(one, path) !== null).join(", ");
+    if (allow === "") throw new RestError(404, "Not Found");
+    throw new RestError(405, "Method Not Allowed", { allow });
+  }
+
+  async function answer(request: NodeServerRequest, response: NodeServerResponse, facts: RequestFacts): Promise<void> {
+    const startedAt = performance.now();
+    const gone = new AbortController();
+    let route: Route | undefined;
+    response.once("close", () => {
+      // What was ended was answered, though perhaps not received: only whoever leaves before that has left.
+      if (!response.writableEnded) gone.abort(new Error("the client has left"));
+      const { requestId, peer } = facts;
+      const outcome = response.writableEnded ? response.statusCode : "left";
+      log.info(
+        { method: request.method, route: route?.path, status: outcome, ms: elapsed(startedAt), requestId, peer },
+        "request",
+      );
+    });
+    try {
+      // Split by hand: a URL would resolve dots, and then lead elsewhere than its text says.
+      const [, path = "", search = ""] = /^([^?]*)\??(.*)$/s.exec(request.url ?? "") ?? [];
+      const found = find(request.method ?? "", path);
+      route = found.route;
+      await handle(found.route, found.params, new URLSearchParams(search), {
+        request,
+        response,
+        gone,
+        createInvoke,
+        options,
+        facts,
+      });
+    } catch (error) {
+      fail(error, route, { request, response, gone, facts });
+    }
+  }
+
+  function fail(
+    error: unknown,
+    route: Route | undefined,
+    call: Pick<HandledCall, "request" | "response" | "gone" | "facts">,
+  ) {
+    const { request, response, gone, facts } = call;
+    if (gone.signal.aborted) return;
+    const told = toRestError(options.nameError(error), route?.errors) ?? internalError(error, facts);
+    // A stream that stops early must not look like one that has ended: its reader then comes back for the rest.
+    if (response.headersSent) return void response.destroy();
+    // What is left of a refused body would block the connection.
+    request.resume();
+    sendJson(response, told.status, { detail: told.message }, told.headers);
+  }
+
+  function internalError(error: unknown, { requestId }: RequestFacts): RestError {
+    const errorId = randomUUID();
+    log.error({ err: error, errorId, requestId }, "a request failed unexpectedly");
+    return new RestError(500, `Internal error ${errorId}.`);
+  }
+
+  return (request, response, facts) => void answer(request, response, facts);
+}
+
+const elapsed = (startedAt: number): number => Math.round(performance.now() - startedAt);
+
+interface HandledCall {
+  readonly request: NodeServerRequest;
+  readonly response: NodeServerResponse;
+  readonly gone: AbortController;
+  readonly createInvoke: CreateInvoke;
+  readonly options: RestEdgeOptions;
+  readonly facts: RequestFacts;
+}
+
+async function handle(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
+  const { request, response, gone, options } = call;
+  if (call.facts.isDraining()) {
+    throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
+  }
+  checkIds(params);
+  const body = route.body && (await readBody(request, route.body, options.maxBodyBytes));
+  if (!route.body) request.resume();
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const answer = await route.handle({
+    ...{ params, query: readQuery(search), header, body, signal: gone.signal },
+    invoke: call.createInvoke(gone.signal),
+  });
+  const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
+  await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });
+}
+
+function checkIds(params: Record<string, string>): void {
+  for (const [name, what] of [
+    ["thread_id", "thread"],
+    ["run_id", "run"],
+  ] as const) {
+    const id = params[name];
+    if (id !== undefined && !uuid.test(id)) throw new RestError(422, `Invalid ${what} ID: must be a UUID`);
+  }
+}

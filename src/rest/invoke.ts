@@ -1,0 +1,95 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { createContextValues, createHandlerContext, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import type { RunName } from "../domain/run.ts";
+import { violationError } from "../server/interceptors/validation.ts";
+import { runKnownKey } from "../services/run-known.ts";
+
+export interface Services {
+  readonly runs: ServiceImpl<typeof RunService>;
+  readonly threads: ServiceImpl<typeof ThreadService>;
+  readonly assistants: ServiceImpl<typeof AssistantService>;
+}
+
+/** Told once, when the run of a wait or a stream is known to exist. */
+export type RunKnown = (run: RunName) => void;
+
+/** Calls the handlers of the RPCs for one REST request, with the same validation but without a wire. */
+export interface Invoke {
+  call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    known?: RunKnown,
+  ): Promise<MessageShape<O>>;
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    known?: RunKnown,
+  ): AsyncIterable<MessageShape<O>>;
+}
+
+/** Aborted when the client has left: the handlers judge it as they do a leaver of any other protocol. */
+export type CreateInvoke = (requestSignal: AbortSignal) => Invoke;
+
+type Handler = (request: unknown, context: HandlerContext) => unknown;
+type Method = DescMethodUnary | DescMethodServerStreaming;
+
+export function createInvokers(services: Services, shutdownSignal: AbortSignal): CreateInvoke {
+  const validator = createValidator();
+  const implementations = new Map<string, Record<string, unknown>>([
+    [RunService.typeName, { ...services.runs }],
+    [ThreadService.typeName, { ...services.threads }],
+    [AssistantService.typeName, { ...services.assistants }],
+  ]);
+
+  return (requestSignal) => {
+    function prepare(method: Method, init: MessageInitShape<DescMessage>, known: RunKnown | undefined) {
+      const request = create(method.input, init);
+      check(validator, method.input, request);
+      const context = createHandlerContext({
+        ...{ service: method.parent, method, requestSignal, shutdownSignal },
+        ...{ protocolName: "rest", requestMethod: "POST", url: "http://localhost/" },
+        contextValues: createContextValues().set(runKnownKey, known),
+      });
+      const handler = implementations.get(method.parent.typeName)![method.localName] as Handler;
+      return { context, answer: () => handler(request, context) };
+    }
+
+    return {
+      async call(method, init, known) {
+        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, known);
+        try {
+          return create(method.output, (await answer()) as MessageInitShape<typeof method.output>);
+        } finally {
+          context.abort();
+        }
+      },
+      async *stream(method, init, known) {
+        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, known);
+        try {
+          for await (const message of answer() as AsyncIterable<MessageInitShape<typeof method.output>>) {
+            yield create(method.output, message);
+          }
+        } finally {
+          context.abort();
+        }
+      },
+    };
+  };
+}
+
+function check(validator: Validator, desc: DescMessage, request: MessageShape<DescMessage>): void {
+  const result = validator.validate(desc, request);
+  if (result.kind === "invalid") throw violationError(result.error);
+  if (result.kind === "error") throw result.error;
+}

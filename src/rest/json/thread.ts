@@ -1,0 +1,57 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { Interrupt, StateTask, ThreadState } from "../../../gen/reins/v1/checkpoint_pb.ts";
+import * as pb from "../../../gen/reins/v1/thread_pb.ts";
+import { lowerNames } from "./body-shapes.ts";
+import { checkpointJson } from "./checkpoint.ts";
+import { rawPayload } from "./payload.ts";
+import { errorJson } from "./run.ts";
+import { timeText } from "./time.ts";
+
+export const threadStatusName = lowerNames(pb.ThreadStatus);
+
+/** A thread as LangGraph's server shows it. Its interrupts are by their own ids, since one is known before its task is. */
+export function threadJson(thread: pb.Thread) {
+  const { graphId } = thread;
+  return {
+    thread_id: thread.threadId,
+    created_at: timeText(thread.createdAt!),
+    updated_at: timeText(thread.updatedAt!),
+    state_updated_at: timeText(thread.updatedAt!),
+    metadata: { ...(graphId && { graph_id: graphId }), ...thread.metadata },
+    status: threadStatusName(thread.status),
+    config: {},
+    values: rawPayload(thread.values, null),
+    interrupts: Object.fromEntries(thread.interrupts.map((one) => [one.id, [interruptJson(one)]])),
+    error: thread.error ? errorJson(thread.error) : null,
+    ttl: thread.ttl ? { strategy: "delete", ttl_minutes: durationMs(thread.ttl) / 60_000 } : undefined,
+  };
+}
+
+export const interruptJson = ({ id, value }: Interrupt) => ({ id, value: rawPayload(value, null) });
+
+export function stateJson(threadId: string, state: ThreadState): object {
+  const { checkpoint, parentCheckpoint } = state;
+  return {
+    values: rawPayload(state.values, {}),
+    next: state.next,
+    tasks: state.tasks.map((task) => taskJson(threadId, task)),
+    metadata: state.metadata ?? null,
+    created_at: state.createdAt ? timeText(state.createdAt) : null,
+    checkpoint: checkpointJson(threadId, checkpoint),
+    parent_checkpoint: checkpointJson(threadId, parentCheckpoint),
+    interrupts: state.interrupts.map(interruptJson),
+    checkpoint_id: checkpoint?.checkpointId ?? null,
+    parent_checkpoint_id: parentCheckpoint?.checkpointId ?? null,
+  };
+}
+
+const taskJson = (threadId: string, task: StateTask) => ({
+  id: task.id,
+  name: task.name,
+  path: ["__pregel_pull", task.name],
+  error: task.error || null,
+  interrupts: task.interrupts.map(interruptJson),
+  checkpoint: checkpointJson(threadId, task.checkpoint),
+  state: task.state ? stateJson(threadId, task.state) : null,
+  result: rawPayload(task.result, null),
+});

@@ -1,0 +1,56 @@
+import type { z } from "zod";
+import type { ErrorAnswers } from "./errors.ts";
+import type { Invoke, RunKnown } from "./invoke.ts";
+import type { Query } from "./read-query.ts";
+
+/** What a route is called with. */
+export interface RestRequest<Body = unknown> {
+  /** The parts of the path that the route names, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Query;
+  /** By lower-case name. */
+  readonly header: (name: string) => string | undefined;
+  readonly body: Body;
+  readonly invoke: Invoke;
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal;
+}
+
+export type Answer =
+  | { readonly kind: "json"; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> }
+  | { readonly kind: "text"; readonly contentType: string; readonly text: string }
+  | { readonly kind: "empty"; readonly status: 202 | 204 }
+  /** A body that may take long: 200 as soon as the run is known, then white space until it is there. */
+  | { readonly kind: "late"; readonly location: LocationOf; readonly body: (known: RunKnown) => Promise<unknown> }
+  /** Server-sent events, each as its finished text. */
+  | {
+      readonly kind: "events";
+      readonly location?: LocationOf;
+      readonly events: (known: RunKnown) => AsyncIterable<string>;
+    };
+
+/** The headers that name the run of an answer, and where to take it up again. */
+export type LocationOf = (run: { threadId: string; runId: string }) => Readonly<Record<string, string>>;
+
+export interface Route<Body = unknown> {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** find-my-way's form: "/threads/:thread_id". Parts whose names end in _id must be UUIDs, but for `assistant_id`. */
+  readonly path: string;
+  /** One sentence for the OpenAPI page. */
+  readonly is: string;
+  /** The body's shape; without one no body is read. */
+  readonly body?: z.ZodType<Body>;
+  /** The query parameters that the route reads, for the OpenAPI page. */
+  readonly query?: Readonly<Record<string, string>>;
+  readonly errors?: ErrorAnswers;
+  readonly handle: (request: RestRequest<Body>) => Promise<Answer> | Answer;
+}
+
+/** Keeps a route's body type while it is written, and forgets it in the table. */
+export const route = <Body>(definition: Route<Body>): Route => definition as unknown as Route;
+
+export const json = (body: unknown, headers?: Readonly<Record<string, string>>): Answer => ({
+  kind: "json",
+  body,
+  headers,
+});

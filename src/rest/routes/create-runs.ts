@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
+import type { DomainError } from "../../domain/errors.ts";
+import type { ErrorAnswers } from "../errors.ts";
+import { payloadFormat } from "../json/payload.ts";
+import { runJson } from "../json/run.ts";
+import { type Answer, json, type RestRequest, type Route, route } from "../route.ts";
+import { createdAt, joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
+import { type RunBody, runBody, statelessRunBody, toCreateRun, toOnDisconnect } from "../run-body.ts";
+
+const methods = RunService.method;
+
+/** The texts of LangGraph's server, version 0.16.7. */
+export function createErrors(graphs: readonly string[]): ErrorAnswers {
+  const missing = () => "Thread or assistant not found.";
+  return {
+    THREAD_NOT_FOUND: [404, missing],
+    ASSISTANT_NOT_FOUND: [404, missing],
+    THREAD_BUSY: [
+      409,
+      () => "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
+    ],
+    GRAPH_NOT_FOUND: [422, (error) => invalidAssistant(error, graphs)],
+  };
+}
+
+function invalidAssistant({ metadata }: DomainError, graphs: readonly string[]): string {
+  const [name] = Object.values(metadata);
+  return (
+    `Invalid assistant: '${name}'. Must be either:\n- A valid assistant UUID, or\n` +
+    `- One of the registered graphs: ${graphs.join(", ")}`
+  );
+}
+
+const disconnectOf = ({ body, query }: RestRequest<RunBody>) =>
+  toOnDisconnect([
+    body.on_disconnect,
+    query.oneOf("on_disconnect", ["cancel", "continue"]),
+    flagged(query.boolean("cancel_on_disconnect", { yes: "cancel", no: "continue" })),
+  ]);
+
+/** What `cancel_on_disconnect` means in the words of `on_disconnect`. */
+export const flagged = (cancel: boolean | undefined) =>
+  cancel === undefined ? undefined : cancel ? "cancel" : "continue";
+
+const disconnectQuery = {
+  on_disconnect: "cancel or continue: what the client's leaving means for the run",
+  cancel_on_disconnect: "the same as true|1|yes|cancel or false|0|no|continue",
+};
+
+/** Routes that create runs: on a thread, and without one. */
+export function createRunRoutes(graphs: readonly string[]): Route[] {
+  const errors = createErrors(graphs);
+
+  const wait = (request: RestRequest<RunBody>): Answer => {
+    const create = toCreateRun(request.body, request.params.thread_id);
+    const onDisconnect = disconnectOf(request);
+    return {
+      kind: "late",
+      location: joinedAt,
+      body: async (known) =>
+        waited(await request.invoke.call(methods.waitRun, { create, onDisconnect, payloadFormat }, known)),
+    };
+  };
+
+  const stream = (request: RestRequest<RunBody>): Answer => {
+    const create = toCreateRun(request.body, request.params.thread_id);
+    const onDisconnect = disconnectOf(request);
+    return {
+      kind: "events",
+      location: streamedAt,
+      events: (known) =>
+        sentEvents(request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, known)),
+    };
+  };
+
+  const create = async ({ body, params, invoke }: RestRequest<RunBody>): Promise<Answer> => {
+    const { run } = await invoke.call(methods.createRun, toCreateRun(body, params.thread_id));
+    return json(runJson(run!, params.thread_id === undefined && body.on_completion !== "keep"), createdAt(run!));
+  };
+
+  return [
+    route({
+      method: "POST",
+      path: "/threads/:thread_id/runs",
+      ...{ is: "Creates a run on a thread.", body: runBody, errors, handle: create },
+    }),
+    route({
+      method: "POST",
+      path: "/threads/:thread_id/runs/wait",
+      is: "Creates a run on a thread and answers the values at its end.",
+      ...{ query: disconnectQuery, body: runBody, errors, handle: wait },
+    }),
+    route({
+      method: "POST",
+      path: "/threads/:thread_id/runs/stream",
+      is: "Creates a run on a thread and streams its output as server-sent events.",
+      ...{ query: disconnectQuery, body: runBody, errors, handle: stream },
+    }),
+    route({
+      method: "POST",
+      path: "/runs",
+      is: "Creates a stateless run, on a temporary thread.",
+      ...{ body: statelessRunBody, errors, handle: create },
+    }),
+    route({
+      method: "POST",
+      path: "/runs/wait",
+      is: "Creates a stateless run and answers the values at its end.",
+      ...{ query: disconnectQuery, body: statelessRunBody, errors, handle: wait },
+    }),
+    route({
+      method: "POST",
+      path: "/runs/stream",
+      is: "Creates a stateless run and streams its output as server-sent events.",
+      ...{ query: disconnectQuery, body: statelessRunBody, errors, handle: stream },
+    }),
+    route({
+      method: "POST",
+      path: "/runs/batch",
+      is: "Creates stateless runs, all of them or none.",
+      body: z.array(statelessRunBody).min(1),
+      errors,
+      async handle({ body, invoke }) {
+        const requests = body.map((one) => toCreateRun(one));
+        const { runs } = await invoke.call(methods.batchCreateRuns, { runs: requests });
+        return json(runs.map((run, place) => runJson(run, body[place]!.on_completion !== "keep")));
+      },
+    }),
+  ];
+}

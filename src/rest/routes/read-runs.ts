@@ -1,0 +1,170 @@
+import * as pb from "../../../gen/reins/v1/run_pb.ts";
+import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
+import { DomainError } from "../../domain/errors.ts";
+import { RestError } from "../errors.ts";
+import { enumNamed } from "../json/body-shapes.ts";
+import { payloadFormat } from "../json/payload.ts";
+import { runJson } from "../json/run.ts";
+import { pageAt, select } from "../pages.ts";
+import { type Answer, json, type RestRequest, type Route, route } from "../route.ts";
+import { joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
+import { toOnDisconnect, toStreamModes } from "../run-body.ts";
+import { flagged } from "./create-runs.ts";
+
+const methods = RunService.method;
+const statuses = ["pending", "running", "success", "error", "timeout", "interrupted"] as const;
+const runFields = [
+  ...["run_id", "thread_id", "assistant_id", "created_at", "updated_at", "status", "metadata", "kwargs"],
+  ...["multitask_strategy", "attempt", "error", "cancellation"],
+];
+
+const nameOf = ({ params }: RestRequest) => ({ threadId: params.thread_id!, runId: params.run_id! });
+
+const disconnectOf = ({ query }: RestRequest) =>
+  toOnDisconnect([
+    flagged(query.boolean("cancel_on_disconnect", { yes: "cancel", no: "continue" })),
+    query.oneOf("on_disconnect", ["cancel", "continue"]),
+  ]);
+
+const disconnectQuery = {
+  cancel_on_disconnect: "true|1|yes|cancel or false|0|no|continue: what the client's leaving means for the run",
+  on_disconnect: "the same as cancel or continue",
+};
+
+async function list(request: RestRequest): Promise<Answer> {
+  const { params, query, invoke } = request;
+  const limit = query.whole("limit", { least: 0, most: 1000 }) ?? 10;
+  const offset = query.whole("offset", { least: 0, most: 1_000_000 }) ?? 0;
+  const status = query.oneOf("status", statuses);
+  const filter = { threadId: params.thread_id!, statuses: status ? [enumNamed(pb.RunStatus, status)!] : [] };
+  const fields = query.list("select");
+  // A list of no runs says all the same that there is no such thread.
+  const { items } = await pageAt({ limit: Math.max(1, limit), offset }, async (page) => {
+    const { runs, nextPageToken } = await invoke.call(methods.listRuns, { ...filter, ...page, payloadFormat });
+    return { items: runs, nextPageToken };
+  });
+  return json(
+    select(
+      fields,
+      runFields,
+      items.slice(0, limit).map((run) => runJson(run)),
+    ),
+  );
+}
+
+async function get(request: RestRequest): Promise<Answer> {
+  const name = nameOf(request);
+  if (request.query.boolean("wait")) {
+    return {
+      kind: "late",
+      location: joinedAt,
+      async body(known) {
+        const end = await request.invoke.call(methods.joinRun, { ...name, payloadFormat, omitValues: true }, known);
+        return runJson(end.run!);
+      },
+    };
+  }
+  const { run } = await request.invoke.call(methods.getRun, { ...name, payloadFormat });
+  return json(runJson(run!));
+}
+
+function join(request: RestRequest): Answer {
+  const onDisconnect = disconnectOf(request);
+  return {
+    kind: "late",
+    location: joinedAt,
+    body: async (known) =>
+      waited(await request.invoke.call(methods.joinRun, { ...nameOf(request), onDisconnect, payloadFormat }, known)),
+  };
+}
+
+/** Where a stream begins: after the event that the client has seen last, from the first one on, or now. */
+function startOf(request: RestRequest): { fromNow: true } | { afterSequence: bigint } {
+  const last = request.header("last-event-id");
+  if (last === undefined || last === "") return { fromNow: true };
+  if (last === "-1") return { afterSequence: 0n };
+  if (/^\d{1,15}$/.test(last)) return { afterSequence: BigInt(last) };
+  throw new RestError(422, "Last-Event-ID must be the id of an event of this run, or -1 or 0 for all of them");
+}
+
+async function stream(request: RestRequest): Promise<Answer> {
+  const { invoke, query } = request;
+  const name = nameOf(request);
+  const wanted = { onDisconnect: disconnectOf(request), streamModes: toStreamModes(query.list("stream_mode")) };
+  const start = startOf(request);
+  const { run } = await invoke.call(methods.getRun, { ...name, payloadFormat });
+  return {
+    kind: "events",
+    location: streamedAt,
+    events: async function* (known) {
+      const from = (begin: typeof start) =>
+        sentEvents(
+          invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...begin, payloadFormat }, known),
+          run!.attempt || 1,
+        );
+      try {
+        yield* from(start);
+      } catch (error) {
+        const terminal = sawTheEnd(error, start);
+        if (terminal === undefined) throw error;
+        // Its reader has lost the rest of the end itself, at most: it gets the end again.
+        yield* from({ afterSequence: terminal - 1n });
+      }
+    },
+  };
+}
+
+/** The terminal event's number, if the client has come back after having seen it. */
+function sawTheEnd(error: unknown, start: ReturnType<typeof startOf>): bigint | undefined {
+  if (!(error instanceof DomainError) || error.reason !== "SEQUENCE_OUT_OF_RANGE" || "fromNow" in start)
+    return undefined;
+  const { last_sequence: last, over } = error.metadata;
+  return over && start.afterSequence === BigInt(last!) + 1n ? start.afterSequence : undefined;
+}
+
+/** Routes of runs that there are. */
+export const readRunRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/runs",
+    is: "Lists the runs of a thread, newest first.",
+    query: {
+      limit: "the most runs to answer, 0 to 1000; 10 by default",
+      offset: "how many to leave out",
+      status: `only runs in this status: ${statuses.join(", ")}`,
+      select: "only these fields; may be repeated",
+    },
+    handle: list,
+  }),
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/runs/:run_id",
+    is: "Reads a run.",
+    query: { wait: "true|1|yes: answer when the run is over" },
+    handle: get,
+  }),
+  route({
+    method: "DELETE",
+    path: "/threads/:thread_id/runs/:run_id",
+    is: "Removes a run with its events and checkpoints; a live one is stopped first.",
+    errors: { RUN_NOT_FOUND: [404, () => "Run not found"] },
+    async handle(request) {
+      await request.invoke.call(methods.deleteRun, nameOf(request));
+      return { kind: "empty", status: 204 };
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/runs/:run_id/join",
+    is: "Answers the values at the run's end.",
+    query: disconnectQuery,
+    handle: join,
+  }),
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/runs/:run_id/stream",
+    is: "Streams a run's output as server-sent events: from now on, or after the event that Last-Event-ID names.",
+    query: { ...disconnectQuery, stream_mode: "only output of these modes; may be repeated" },
+    handle: stream,
+  }),
+];

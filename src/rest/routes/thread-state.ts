@@ -1,0 +1,148 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { z } from "zod";
+import type { ThreadState } from "../../../gen/reins/v1/checkpoint_pb.ts";
+import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
+import { type ErrorAnswers, RestError } from "../errors.ts";
+import { jsonObject, optional } from "../json/body-shapes.ts";
+import { checkpointBody, checkpointJson, toCheckpoint } from "../json/checkpoint.ts";
+import { payloadFormat, toPayload } from "../json/payload.ts";
+import { stateJson } from "../json/thread.ts";
+import { json, type Route, route } from "../route.ts";
+
+const methods = ThreadService.method;
+
+/** The texts of LangGraph's server, without the runs that it prints. */
+const updateErrors: ErrorAnswers = {
+  THREAD_BUSY: [409, ({ run, message }) => (run ? `Thread ${run.threadId} has in-flight runs: ${run.runId}` : message)],
+};
+
+const updateBody = z.object({
+  values: z.unknown().optional(),
+  as_node: optional(z.string()),
+  checkpoint: optional(checkpointBody),
+  checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
+  /** Reins' own: whose state it is, on a thread that no run has started on. */
+  assistant_id: optional(z.string()),
+  metadata: optional(jsonObject),
+});
+
+/** A checkpoint's id, or the configuration or checkpoint that LangGraph's SDKs have sent for it over the years. */
+const before = optional(
+  z.union([
+    z.string(),
+    z.object({
+      checkpoint_id: optional(z.string()),
+      configurable: optional(z.object({ checkpoint_id: optional(z.string()) })),
+    }),
+  ]),
+);
+
+const beforeId = (value: z.infer<typeof before>): string | undefined =>
+  typeof value === "string" ? value : (value?.checkpoint_id ?? value?.configurable?.checkpoint_id);
+
+const historyBody = z.object({
+  limit: optional(z.int().min(1).max(1000)),
+  before,
+  metadata: optional(jsonObject),
+  checkpoint: optional(checkpointBody),
+});
+
+const statesJson = (threadId: string, states: readonly ThreadState[]) => states.map((one) => stateJson(threadId, one));
+
+/** Routes of threads' states. */
+export const threadStateRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/state",
+    is: "Reads the state at the newest checkpoint.",
+    query: { subgraphs: "true|1|yes: also the states of subgraphs" },
+    async handle({ params, query, invoke }) {
+      const threadId = params.thread_id!;
+      const subgraphs = query.boolean("subgraphs");
+      const { state } = await invoke.call(methods.getThreadState, { threadId, subgraphs, payloadFormat });
+      return json(stateJson(threadId, state!));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/state/:checkpoint",
+    is: "Reads the state at a checkpoint.",
+    query: { subgraphs: "true|1|yes: also the states of subgraphs" },
+    async handle({ params, query, invoke }) {
+      const { thread_id: threadId, checkpoint: checkpointId } = params as { thread_id: string; checkpoint: string };
+      const subgraphs = query.boolean("subgraphs");
+      const { state } = await invoke.call(methods.getThreadState, { threadId, checkpointId, subgraphs, payloadFormat });
+      return json(stateJson(threadId, state!));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/threads/:thread_id/state/checkpoint",
+    is: "Reads the state at a checkpoint, which may be a subgraph's.",
+    body: z.object({ checkpoint: checkpointBody, subgraphs: optional(z.boolean()) }),
+    async handle({ params, body, invoke }) {
+      const threadId = params.thread_id!;
+      const { state } = await invoke.call(methods.getThreadState, {
+        ...{ threadId, checkpoint: toCheckpoint(body.checkpoint), subgraphs: body.subgraphs, payloadFormat },
+      });
+      return json(stateJson(threadId, state!));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/threads/:thread_id/state",
+    is: "Edits the state as if a node had returned the values; at a checkpoint, which forks the thread there.",
+    body: updateBody,
+    errors: updateErrors,
+    async handle({ params, body, invoke }) {
+      const threadId = params.thread_id!;
+      if (body.checkpoint && body.checkpoint_id !== undefined) {
+        throw new RestError(422, "checkpoint must not be set together with checkpoint_id");
+      }
+      const named = body.checkpoint ?? (body.checkpoint_id ? { checkpoint_id: body.checkpoint_id } : undefined);
+      const { checkpoint } = await invoke.call(methods.updateThreadState, {
+        threadId,
+        values: body.values === null ? undefined : toPayload(body.values),
+        asNode: body.as_node,
+        checkpoint: named && toCheckpoint(named as z.infer<typeof checkpointBody>),
+        assistantId: body.assistant_id,
+        metadata: body.metadata as JsonObject | undefined,
+      });
+      const made = checkpointJson(threadId, checkpoint)!;
+      return json({ checkpoint: made, configurable: made, checkpoint_id: made.checkpoint_id });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/threads/:thread_id/history",
+    is: "Lists the states of a thread, newest first.",
+    query: { limit: "the most states to answer, 1 to 1000; 10 by default", before: "only older than this checkpoint" },
+    async handle({ params, query, invoke }) {
+      const threadId = params.thread_id!;
+      const limit = query.whole("limit", { least: 1, most: 1000 }) ?? 10;
+      const beforeCheckpointId = query.text("before");
+      const { states } = await invoke.call(methods.listThreadHistory, {
+        ...{ threadId, limit, beforeCheckpointId, payloadFormat },
+      });
+      return json(statesJson(threadId, states));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/threads/:thread_id/history",
+    is: "Lists the states of a thread, newest first, by what their metadata holds.",
+    body: historyBody,
+    async handle({ params, body, invoke }) {
+      const threadId = params.thread_id!;
+      const { states } = await invoke.call(methods.listThreadHistory, {
+        threadId,
+        limit: body.limit ?? 10,
+        beforeCheckpointId: beforeId(body.before),
+        metadata: body.metadata as JsonObject | undefined,
+        checkpointNs: body.checkpoint?.checkpoint_ns,
+        payloadFormat,
+      });
+      return json(statesJson(threadId, states));
+    },
+  }),
+];
