@@ -60,9 +60,6 @@ describe("POST /threads/{thread_id}/runs", () => {
     expect(created.status).toBe(200);
     await kit.finish(created.body.run_id, threadId);
   });
-    expect((await kit.rest.post(path, kit.body({}, { if_not_exists: "create" }))).status).toBe(200);
-    kit.gates.remove();
-  });
 
   it("goes on after an interrupt with input null, and from a checkpoint", async () => {
     const kit = await createRestKit(app.app.url);
