@@ -126,7 +126,7 @@ describe.skipIf(!capabilities.curl.has())("the guide's lines for curl", () => {
     /** Starts the line, kills it when the server has begun to answer, and resolves to its run's end. */
     async function leave(changes: Record<string, string>, signal: "SIGTERM" | "SIGKILL"): Promise<RunJson> {
       const isJoin = what.startsWith("join");
-      const { THREAD_ID, RUN_ID } = isJoin ? await createShortRun() : { THREAD_ID: await createThread(), RUN_ID: "" };
+      const { THREAD_ID, RUN_ID } = isJoin ? await createRun() : { THREAD_ID: await createThread(), RUN_ID: "" };
       const ids: Record<string, string> = isJoin ? { THREAD_ID, RUN_ID } : { THREAD_ID };
       const client = start(commands(file, ids, changes)[0]!);
       await client.printed(/^< HTTP\/1\.1 200 /m, "stderr");
@@ -134,13 +134,6 @@ describe.skipIf(!capabilities.curl.has())("the guide's lines for curl", () => {
       process.kill(client.pid, signal);
       await client.ended;
       return server.over(run);
-    }
-
-    async function createShortRun() {
-      const THREAD_ID = await createThread();
-      const short = { '"Summarize the docs"}]': '"Summarize the docs"}], "steps": 1, "delay_ms": 40' };
-      const { body } = await curl<RunJson>(commands("create-run.sh", { THREAD_ID }, short)[0]!);
-      return { THREAD_ID, RUN_ID: body.run_id };
     }
 
     it.each(["SIGTERM", "SIGKILL"] as const)("stops the run when curl is ended by %s", async (signal) => {
