@@ -1,8 +1,10 @@
+import type { Items } from "../domain/items.ts";
 import type { Route } from "./route.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
 import { cancelRoutes } from "./routes/cancels.ts";
 import { createRunRoutes } from "./routes/create-runs.ts";
 import { readRunRoutes } from "./routes/read-runs.ts";
+import { storeRoutes } from "./routes/store.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
 import { threadRoutes } from "./routes/threads.ts";
@@ -13,6 +15,7 @@ export interface RoutesParts extends SystemParts {
   /** How long a node may take to stop. */
   readonly graceMs: number;
   readonly startedAt: Date;
+  readonly items: Items;
 }
 
 /** All routes of the edge. */
@@ -24,6 +27,7 @@ export function createRoutes(parts: RoutesParts): Route[] {
     ...readRunRoutes,
     ...cancelRoutes(parts.graceMs),
     ...assistantRoutes(parts.startedAt),
+    ...storeRoutes(parts.items),
   ];
   return [...routes, ...systemRoutes(parts, routes)];
 }

@@ -217,8 +217,8 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
   it.each(["zzz", "1.5", "-2", "99999", "1e3"])("refuses %s for a Last-Event-ID", async (id) => {
     const { kit, runId, from } = await halfway();
     const { response } = await from(id);
-    expect(response.status).toBe(id === "99999" ? 416 : 422);
-    expect(await response.json()).toEqual({ detail: expect.any(String) });
+    expect(response.status).toBe(422);
+    expect(await response.json()).toEqual({ detail: expect.stringMatching(/^Last-Event-ID /) });
     expect(await kit.status(runId)).toBe("running");
     await kit.finish(runId);
   });

@@ -16,6 +16,16 @@ export const capabilities = {
     skips: "the tests with grpcurl",
     has: () => runs("go", ["version"]),
   },
+  python: {
+    needs: "Python 3.11 or newer with venv (Debian: apt-get install python3-venv) and PyPI",
+    skips: "the tests with LangGraph's Python SDK",
+    has: () => runs("python3", ["-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"]),
+  },
+  curl: {
+    needs: "bash and curl",
+    skips: "the tests with curl",
+    has: () => runs("bash", ["-c", "curl --version"]),
+  },
   "second engine": {
     needs: "secantusd-rs or mongod on the PATH",
     skips: "the timing of queries, and the second pass of the database and law tests, on the Python engine",

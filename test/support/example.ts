@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { delimiter } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -9,18 +10,22 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 export interface Example {
   readonly pid: number;
   /** Resolves to the match when the program has printed it; rejects when it ends before. */
-  printed(pattern: RegExp): Promise<RegExpExecArray>;
+  printed(pattern: RegExp, to?: "stdout" | "stderr"): Promise<RegExpExecArray>;
   /** Resolves to the exit code and all that was printed when the program has ended. */
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
   /** Ends a program that goes on until it is ended. */
   stop(): Promise<void>;
 }
 
-/** Starts a program of examples/ as a user does: with its path and arguments, from the project's folder. */
-export function startExample(program: "node" | "bash", args: readonly string[]): Example {
+/** Starts a program as a user does, of examples/ or other: with its path and arguments, from the project's folder. */
+export function startExample(
+  program: "node" | (string & {}),
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Example {
   const child = spawn(program === "node" ? process.execPath : program, args, {
     cwd: root,
-    env: { ...process.env, PATH: [`${root}node_modules/.bin`, process.env.PATH].join(delimiter) },
+    env: { ...process.env, PATH: [`${root}node_modules/.bin`, process.env.PATH].join(delimiter), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
@@ -33,7 +38,7 @@ export function startExample(program: "node" | "bash", args: readonly string[]):
   return {
     pid: child.pid!,
     ended,
-    printed: (pattern) => printed(child, () => pattern.exec(output.stdout), ended),
+    printed: (pattern, to = "stdout") => printed(child[to]!, () => pattern.exec(output[to]), ended),
     async stop() {
       child.kill();
       await ended;
@@ -45,7 +50,7 @@ export function startExample(program: "node" | "bash", args: readonly string[]):
 export const runExample = (program: "node" | "bash", args: readonly string[]) => startExample(program, args).ended;
 
 function printed(
-  child: ChildProcess,
+  from: Readable,
   find: () => RegExpExecArray | null,
   ended: Example["ended"],
 ): Promise<RegExpExecArray> {
@@ -54,7 +59,7 @@ function printed(
       const match = find();
       if (match) resolve(match);
     };
-    child.stdout!.on("data", look);
+    from.on("data", look);
     look();
     void ended.then(({ code, stdout, stderr }) => reject(new Error(`ended with ${code}: ${stdout}${stderr}`)));
   });

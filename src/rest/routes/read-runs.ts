@@ -122,7 +122,11 @@ function sawTheEnd(error: unknown, start: ReturnType<typeof startOf>): bigint | 
   return over && start.afterSequence === BigInt(last!) + 1n ? start.afterSequence : undefined;
 }
 
-/** Routes of runs that there are. */
+/**
+ * Routes of runs that there are.
+ *
+ * An event that is out of reach is 422 and not 416: LangGraph's JavaScript SDK repeats what it does not know as final, for 20 s.
+ */
 export const readRunRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -165,6 +169,7 @@ export const readRunRoutes: readonly Route[] = [
     path: "/threads/:thread_id/runs/:run_id/stream",
     is: "Streams a run's output as server-sent events: from now on, or after the event that Last-Event-ID names.",
     query: { ...disconnectQuery, stream_mode: "only output of these modes; may be repeated" },
+    errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },
     handle: stream,
   }),
 ];

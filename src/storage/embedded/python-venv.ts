@@ -6,8 +6,21 @@ import { identifyProcess } from "./process-identity.ts";
 
 export const pythonPackage = { name: "SecantusDB", version: "0.7.0b3", commandModule: "secantus" } as const;
 
+/** What is to be installed, and how to see that it is there. */
+export interface PythonPackages {
+  /** What they are for, and their name and version: for sentences. */
+  readonly is: string;
+  readonly name: string;
+  /** Exact: an environment with anything else is made anew. */
+  readonly requirements: readonly string[];
+  /** A module that can be imported when all is well. */
+  readonly module: string;
+}
+
 export interface PythonVenvOptions {
   readonly venvDir: string;
+  /** The embedded database by default. */
+  readonly packages?: PythonPackages;
   /** What pip runs with: the PATH, and the index and proxy settings of the user. */
   readonly environment: Readonly<Record<string, string>>;
   readonly progress: (sentence: string) => void;
@@ -18,10 +31,16 @@ export type PythonVenv =
   | { readonly ok: false; readonly reason: string };
 
 const requirement = `${pythonPackage.name}==${pythonPackage.version}`;
+const engine: PythonPackages = {
+  is: "the embedded database",
+  name: requirement,
+  requirements: [requirement],
+  module: `${pythonPackage.commandModule}.cli`,
+};
 const stampName = "reins-engine.json";
 
 /**
- * The Python environment with SecantusDB in it; installed when it is not there.
+ * A Python environment with the packages in it, SecantusDB by default; installed when it is not there.
  *
  * Each installation happens in a folder of its own and is put in place, complete, by one rename. So an interrupted one
  * leaves nothing but a folder that a later one clears away, and of two at the same time the first wins and the other
@@ -29,9 +48,9 @@ const stampName = "reins-engine.json";
  * scripts in its bin folder keep the old path.)
  */
 export async function ensurePythonVenv(options: PythonVenvOptions): Promise<PythonVenv> {
-  const { venvDir } = options;
+  const { venvDir, packages = engine } = options;
   const python = join(venvDir, "bin", "python");
-  if (await isComplete(venvDir)) return { ok: true, python };
+  if (await isComplete(venvDir, packages)) return { ok: true, python };
 
   const base = await findPython(options.environment);
   if ("reason" in base) return { ok: false, reason: base.reason };
@@ -39,24 +58,26 @@ export async function ensurePythonVenv(options: PythonVenvOptions): Promise<Pyth
   await mkdir(dirname(venvDir), { recursive: true });
   await removeAbandoned(venvDir);
   options.progress(
-    `Installing the embedded database (${requirement} for Python) into ${venvDir}: once, usually within a minute.`,
+    `Installing ${packages.is} (${packages.name} for Python) into ${venvDir}: once, usually within a minute.`,
   );
   const building = `${venvDir}-${process.pid}-${randomBytes(4).toString("hex")}`;
   try {
-    const reason = await install(base.path, building, options.environment);
+    const reason = await install(base.path, building, packages, options.environment);
     if (reason !== undefined) return { ok: false, reason };
-    await putInPlace(building, venvDir);
+    await putInPlace(building, venvDir, packages);
   } finally {
     await rm(building, { recursive: true, force: true });
   }
   return { ok: true, python };
 }
 
-/** Complete: stamped, of this version, and its base interpreter (a link) is still there. */
-async function isComplete(venvDir: string): Promise<boolean> {
+const stampOf = ({ requirements }: PythonPackages) => ({ requirement: requirements.join(" ") });
+
+/** Complete: stamped, of these versions, and its base interpreter (a link) is still there. */
+async function isComplete(venvDir: string, packages: PythonPackages): Promise<boolean> {
   try {
     const stamp = JSON.parse(await readFile(join(venvDir, stampName), "utf8")) as { requirement?: string };
-    return stamp.requirement === requirement && isExecutable(join(venvDir, "bin", "python"));
+    return stamp.requirement === stampOf(packages).requirement && isExecutable(join(venvDir, "bin", "python"));
   } catch {
     return false;
   }
@@ -81,24 +102,25 @@ async function findPython(environment: CommandOptions["environment"]): Promise<{
 async function install(
   basePython: string,
   folder: string,
+  packages: PythonPackages,
   environment: CommandOptions["environment"],
 ): Promise<string | undefined> {
+  const { name, requirements, module } = packages;
   const venv = await runCommand(basePython, ["-m", "venv", folder], { environment, timeoutMs: 120_000 });
   if (!venv.ok)
     return `"${basePython} -m venv" failed (${venv.reason}); Debian and Ubuntu need the package python3-venv`;
-  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", requirement];
+  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", ...requirements];
   const python = join(folder, "bin", "python");
   const installed = await runCommand(python, pip, { environment, timeoutMs: 900_000 });
-  if (!installed.ok) return `pip could not install ${requirement} (${installed.reason})`;
-  const check = ["-c", `import ${pythonPackage.commandModule}.cli`];
-  const imported = await runCommand(python, check, { environment, timeoutMs: 120_000 });
-  if (!imported.ok) return `${requirement} does not load here (${imported.reason})`;
-  await writeFile(join(folder, stampName), `${JSON.stringify({ requirement })}\n`);
+  if (!installed.ok) return `pip could not install ${name} (${installed.reason})`;
+  const imported = await runCommand(python, ["-c", `import ${module}`], { environment, timeoutMs: 120_000 });
+  if (!imported.ok) return `${name} does not load here (${imported.reason})`;
+  await writeFile(join(folder, stampName), `${JSON.stringify(stampOf(packages))}\n`);
   return undefined;
 }
 
 /** Renames the complete folder to its name. Another process may have been first, which is as good. */
-async function putInPlace(building: string, venvDir: string): Promise<void> {
+async function putInPlace(building: string, venvDir: string, packages: PythonPackages): Promise<void> {
   for (;;) {
     try {
       return await rename(building, venvDir);
@@ -106,7 +128,7 @@ async function putInPlace(building: string, venvDir: string): Promise<void> {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
     }
-    if (await isComplete(venvDir)) return;
+    if (await isComplete(venvDir, packages)) return;
     // What is there is of another version or broken: out of the way in one step, then deleted.
     const old = `${venvDir}-${process.pid}-old${randomBytes(4).toString("hex")}`;
     await rename(venvDir, old).catch(() => {});

@@ -1,0 +1,9 @@
+await client.runs.cancel(thread["thread_id"], run["run_id"])
+
+run_after = await client.runs.get(thread["thread_id"], run["run_id"])
+print(run_after["status"])
+
+await client.runs.join(thread["thread_id"], run["run_id"])
+
+run_after = await client.runs.get(thread["thread_id"], run["run_id"])
+print(run_after["status"])
