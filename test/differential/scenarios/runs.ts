@@ -1,0 +1,161 @@
+import {
+  finished,
+  get,
+  long,
+  post,
+  remove,
+  type Scenario,
+  short,
+  start,
+  thread,
+  unknownId,
+  untilAtWork,
+  untilStatus,
+} from "../scenario.ts";
+
+export const runScenarios: readonly Scenario[] = [
+  {
+    name: "run",
+    steps: [
+      thread(),
+      post("create", "/threads/{t}/runs", short, { save: { r: "run_id" } }),
+      untilStatus("r", ["success"]),
+      get("get", "/threads/{t}/runs/{r}"),
+      get("get-thread", "/threads/{t}"),
+      get("list", "/threads/{t}/runs"),
+      get("join", "/threads/{t}/runs/{r}/join"),
+      post("wait", "/threads/{t}/runs/wait", short),
+      post("unknown-field", "/threads/{t}/runs/wait", { ...short, colour: "blue" }),
+      post("with-context", "/threads/{t}/runs/wait", { ...short, context: { tone: "cold" } }),
+      post("messages", "/threads/{t}/runs/wait", {
+        assistant_id: "agent",
+        input: { steps: 1, say: "hello", messages: [{ role: "user", content: "hi", id: "m-1" }] },
+      }),
+    ],
+  },
+  {
+    name: "run-with-everything",
+    steps: [
+      thread(),
+      post("with-everything", "/threads/{t}/runs", {
+        ...{
+          ...short,
+          metadata: { user: "ada" },
+          config: { tags: ["blue"], recursion_limit: 50, configurable: { tone: "warm" } },
+        },
+        ...{ stream_mode: ["values", "updates"], stream_subgraphs: true, stream_resumable: true, durability: "sync" },
+        ...{
+          multitask_strategy: "enqueue",
+          interrupt_before: [],
+          feedback_keys: ["thumbs"],
+          after_seconds: 0,
+        },
+      }),
+    ],
+  },
+  {
+    name: "run-failing",
+    steps: [
+      thread(),
+      post("wait", "/threads/{t}/runs/wait", { assistant_id: "agent", input: { steps: 2, fail_at: 1 } }),
+      ...finished("r", { input: { steps: 2, fail_at: 1 } }),
+      get("get", "/threads/{t}/runs/{r}"),
+      get("join", "/threads/{t}/runs/{r}/join"),
+      post("recursion", "/threads/{t}/runs/wait", {
+        ...{ assistant_id: "agent", input: { steps: 20, fail_at: -1 }, config: { recursion_limit: 3 } },
+      }),
+      thread("e"),
+      post("empty-input", "/threads/{e}/runs/wait", { assistant_id: "agent", input: null }),
+    ],
+  },
+  {
+    name: "run-list",
+    steps: [
+      thread(),
+      ...finished("a"),
+      ...finished("b"),
+      start("c"),
+      untilAtWork(),
+      get("all", "/threads/{t}/runs"),
+      get("limit", "/threads/{t}/runs?limit=1"),
+      get("offset", "/threads/{t}/runs?limit=1&offset=1"),
+      get("status", "/threads/{t}/runs?status=success"),
+      get("select", "/threads/{t}/runs?select=run_id&select=status"),
+      get("bad-select", "/threads/{t}/runs?select=colour"),
+      get("unknown-status", "/threads/{t}/runs?status=sleeping"),
+      get("limit-zero", "/threads/{t}/runs?limit=0"),
+      get("limit-negative", "/threads/{t}/runs?limit=-1"),
+      get("bad-limit", "/threads/{t}/runs?limit=abc"),
+      get("unknown-thread", `/threads/${unknownId}/runs`),
+    ],
+  },
+  {
+    name: "run-delete",
+    steps: [
+      thread(),
+      ...finished("a"),
+      ...finished("b"),
+      remove("delete", "/threads/{t}/runs/{a}"),
+      get("get-deleted", "/threads/{t}/runs/{a}"),
+      remove("delete-again", "/threads/{t}/runs/{a}"),
+      get("state", "/threads/{t}/state"),
+      remove("delete-unknown", `/threads/{t}/runs/${unknownId}`),
+    ],
+  },
+  {
+    name: "run-delete-live",
+    steps: [
+      thread(),
+      start("r"),
+      untilAtWork(),
+      start("p"),
+      remove("delete-pending", "/threads/{t}/runs/{p}"),
+      remove("delete-running", "/threads/{t}/runs/{r}", { limitMs: 10_000 }),
+      get("get", "/threads/{t}/runs/{r}"),
+      { do: "until", id: "thread-status", path: "/threads/{t}", field: "status", is: ["idle"], limitMs: 3_000 },
+    ],
+  },
+  {
+    name: "run-new-thread",
+    steps: [
+      post("reject", `/threads/${unknownId}/runs`, { ...short, if_not_exists: "reject" }),
+      post("create", "/threads/6f1d2c3b-8a90-4e5f-b1c2-d3e4f5a6b7c8/runs/wait", { ...short, if_not_exists: "create" }),
+      get("created", "/threads/6f1d2c3b-8a90-4e5f-b1c2-d3e4f5a6b7c8"),
+    ],
+  },
+  {
+    name: "run-delayed",
+    steps: [
+      thread(),
+      post("create", "/threads/{t}/runs", { ...short, after_seconds: 60 }, { save: { r: "run_id" } }),
+      get("get", "/threads/{t}/runs/{r}"),
+      get("thread", "/threads/{t}"),
+      post("cancel", "/threads/{t}/runs/{r}/cancel"),
+      get("cancelled", "/threads/{t}/runs/{r}"),
+      get("thread-after", "/threads/{t}"),
+    ],
+  },
+  {
+    name: "run-durability",
+    steps: [
+      ...["sync", "async", "exit"].flatMap((durability) => [
+        thread(durability),
+        post(`wait-${durability}`, `/threads/{${durability}}/runs/wait`, { ...short, durability }),
+        get(`history-${durability}`, `/threads/{${durability}}/history?limit=10`),
+      ]),
+      thread("d"),
+      post("wait-checkpoint-during-false", "/threads/{d}/runs/wait", { ...short, checkpoint_during: false }),
+    ],
+  },
+  {
+    name: "run-live",
+    steps: [
+      thread(),
+      start("r", { ...long, metadata: { which: "live" } }),
+      untilAtWork(),
+      get("get", "/threads/{t}/runs/{r}"),
+      get("state", "/threads/{t}/state"),
+      get("get-other-thread", `/threads/${unknownId}/runs/{r}`),
+    ],
+  },
+];
