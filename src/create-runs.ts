@@ -140,8 +140,10 @@ export function createRuns(options: RunsOptions): Runs {
     const graph = await graphOf(thread);
     const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
     if (graph !== undefined && !state) return undefined;
-    const n = (await runs.lastStarted(thread))?.n ?? thread.state?.n ?? thread.n;
-    return state?.checkpointId === undefined ? null : { ...state, n, graph: graph! };
+    const last = await runs.lastStarted(thread);
+    const n = last?.n ?? thread.state?.n ?? thread.n;
+    const assistantId = last?.assistant.assistantId ?? thread.state?.assistantId;
+    return state?.checkpointId === undefined ? null : { ...state, n, graph: graph!, assistantId };
   }
 
   const data = {

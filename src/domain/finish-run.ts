@@ -11,7 +11,7 @@ export interface RunData {
 }
 
 /** What an execution or a look reports; whose graph and run it is, its user knows. */
-export type StateAtEnd = Omit<RememberedState, "n" | "graph">;
+export type StateAtEnd = Omit<RememberedState, "n" | "graph" | "assistantId">;
 
 export interface FinishRunParts {
   readonly runs: RunStore;
@@ -93,12 +93,13 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function stateAfter(run: Run, reported?: StateAtEnd): Promise<RememberedState | undefined> {
-    if (reported) return { ...reported, n: run.n, graph: run.graph };
+    const of = { n: run.n, graph: run.graph, assistantId: run.assistant.assistantId };
+    if (reported) return { ...reported, ...of };
     const thread = await threads.find(run);
     // Without the turn the thread has already been told.
     if (thread?.turn !== run.runId) return undefined;
     const read = await parts.readState(thread, run.graph);
-    return read && { ...read, n: run.n, graph: run.graph };
+    return read && { ...read, ...of };
   }
 
   async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {

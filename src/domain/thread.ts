@@ -12,6 +12,8 @@ export interface RememberedState {
   readonly n: number;
   /** The graph that the state belongs to. */
   readonly graph: string;
+  /** Of the last run that ended; absent when there was none. */
+  readonly assistantId?: string;
   readonly checkpointId?: string;
   /** Absent when it was too large to be kept beside the thread, or could not be computed. */
   readonly values?: Json;

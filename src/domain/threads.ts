@@ -122,9 +122,11 @@ export function createRemoval(parts: RemovalParts): Removal {
    * be read.
    */
   async function stateOf(thread: Thread, run: Run) {
-    const { n, graph } = (await runs.lastStarted(thread, run.runId)) ?? { n: 0, graph: run.graph };
+    const last = await runs.lastStarted(thread, run.runId);
+    const { n, graph } = last ?? { n: 0, graph: run.graph };
     const read = await parts.readState(thread, graph);
-    return read && (read.checkpointId === undefined ? null : { ...read, n, graph });
+    const assistantId = last?.assistant.assistantId;
+    return read && (read.checkpointId === undefined ? null : { ...read, n, graph, assistantId });
   }
 
   async function busy(name: RunName): Promise<DomainError> {

@@ -106,7 +106,7 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
       const { values, asNode } = request;
       const checkpoint = await parts.edit(thread, holder, { graph, ...base, values, asNode, metadata });
       const read = await parts.readState(thread, graph);
-      state = read && { ...read, n: thread.n, graph };
+      state = read && { ...read, n: thread.n, graph, assistantId: thread.state?.assistantId };
       return checkpoint;
     } finally {
       await finish.releaseTurn(request, holder, { state });

@@ -18,7 +18,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/thread.proto.
  */
 export const file_reins_v1_thread: GenFile = /*@__PURE__*/
-  fileDesc("ChVyZWlucy92MS90aHJlYWQucHJvdG8SCHJlaW5zLnYxIooDCgZUaHJlYWQSEQoJdGhyZWFkX2lkGAEgASgJEiYKBnN0YXR1cxgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFN0YXR1cxIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoGdmFsdWVzGAYgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAcgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EiEKBWVycm9yGAggASgLMhIucmVpbnMudjEuUnVuRXJyb3ISEAoIZ3JhcGhfaWQYCSABKAkSJgoDdHRsGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCXRlbXBvcmFyeRgLIAEoCCqVAQoMVGhyZWFkU3RhdHVzEh0KGVRIUkVBRF9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJUSFJFQURfU1RBVFVTX0lETEUQARIWChJUSFJFQURfU1RBVFVTX0JVU1kQAhIdChlUSFJFQURfU1RBVFVTX0lOVEVSUlVQVEVEEAMSFwoTVEhSRUFEX1NUQVRVU19FUlJPUhAEYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run]);
+  fileDesc("ChVyZWlucy92MS90aHJlYWQucHJvdG8SCHJlaW5zLnYxIqADCgZUaHJlYWQSEQoJdGhyZWFkX2lkGAEgASgJEiYKBnN0YXR1cxgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFN0YXR1cxIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoGdmFsdWVzGAYgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAcgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EiEKBWVycm9yGAggASgLMhIucmVpbnMudjEuUnVuRXJyb3ISEAoIZ3JhcGhfaWQYCSABKAkSJgoDdHRsGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCXRlbXBvcmFyeRgLIAEoCBIUCgxhc3Npc3RhbnRfaWQYDCABKAkqlQEKDFRocmVhZFN0YXR1cxIdChlUSFJFQURfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSVEhSRUFEX1NUQVRVU19JRExFEAESFgoSVEhSRUFEX1NUQVRVU19CVVNZEAISHQoZVEhSRUFEX1NUQVRVU19JTlRFUlJVUFRFRBADEhcKE1RIUkVBRF9TVEFUVVNfRVJST1IQBGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run]);
 
 /**
  * A conversation: an ordered history of checkpoints.
@@ -103,6 +103,13 @@ export type Thread = Message<"reins.v1.Thread"> & {
    * @generated from field: bool temporary = 11;
    */
   temporary: boolean;
+
+  /**
+   * The assistant of the last run that has ended on it. Empty before the first one.
+   *
+   * @generated from field: string assistant_id = 12;
+   */
+  assistantId: string;
 };
 
 /**
@@ -188,6 +195,13 @@ export type ThreadJson = {
    * @generated from field: bool temporary = 11;
    */
   temporary?: boolean;
+
+  /**
+   * The assistant of the last run that has ended on it. Empty before the first one.
+   *
+   * @generated from field: string assistant_id = 12;
+   */
+  assistantId?: string;
 };
 
 /**

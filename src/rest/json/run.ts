@@ -12,7 +12,7 @@ export const actionName = lowerNames(pb.CancelAction);
 const outcomeName = lowerNames(pb.CancelOutcome);
 
 /** A run as LangGraph's server shows it, with Reins' `attempt`, `error` and `cancellation` beside it. */
-export function runJson(run: pb.Run, temporary = false) {
+export function runJson(run: pb.Run) {
   const { spec } = run;
   const metadata = { ...spec?.metadata, graph_id: run.graphId, assistant_id: run.assistantId };
   return {
@@ -23,7 +23,7 @@ export function runJson(run: pb.Run, temporary = false) {
     updated_at: timeText(latestOf(run.createdAt, run.startedAt, run.endedAt, run.cancellation?.requestedAt)!),
     status: statusName(run.status),
     metadata,
-    kwargs: spec && { ...kwargs(run, spec, metadata), temporary },
+    kwargs: spec && kwargs(run, spec, metadata),
     multitask_strategy: strategyName(spec?.multitaskStrategy || pb.MultitaskStrategy.ENQUEUE),
     attempt: run.attempt,
     error: run.error ? errorJson(run.error) : undefined,
@@ -72,6 +72,7 @@ function kwargs(run: pb.Run, spec: pb.RunSpec, metadata: object) {
     interrupt_after: spec.interruptAfter.length > 0 ? spec.interruptAfter : null,
     webhook: spec.webhook || null,
     feedback_keys: null,
+    temporary: run.temporary,
     checkpoint: spec.checkpoint ? checkpointJson(run.threadId, spec.checkpoint) : undefined,
     checkpoint_id: spec.checkpointId || undefined,
     after_seconds: spec.after ? durationMs(spec.after) / 1000 : undefined,

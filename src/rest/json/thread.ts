@@ -11,13 +11,17 @@ export const threadStatusName = lowerNames(pb.ThreadStatus);
 
 /** A thread as LangGraph's server shows it. Its interrupts are by their own ids, since one is known before its task is. */
 export function threadJson(thread: pb.Thread) {
-  const { graphId } = thread;
+  const { graphId, assistantId } = thread;
   return {
     thread_id: thread.threadId,
     created_at: timeText(thread.createdAt!),
     updated_at: timeText(thread.updatedAt!),
     state_updated_at: timeText(thread.updatedAt!),
-    metadata: { ...(graphId && { graph_id: graphId }), ...thread.metadata },
+    metadata: {
+      ...(graphId && { graph_id: graphId }),
+      ...(assistantId && { assistant_id: assistantId }),
+      ...thread.metadata,
+    },
     status: threadStatusName(thread.status),
     config: {},
     values: rawPayload(thread.values, null),

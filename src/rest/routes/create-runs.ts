@@ -76,7 +76,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
 
   const create = async ({ body, params, invoke }: RestRequest<RunBody>): Promise<Answer> => {
     const { run } = await invoke.call(methods.createRun, toCreateRun(body, params.thread_id));
-    return json(runJson(run!, params.thread_id === undefined && body.on_completion !== "keep"), createdAt(run!));
+    return json(runJson(run!), createdAt(run!));
   };
 
   return [
@@ -124,7 +124,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
       async handle({ body, invoke }) {
         const requests = body.map((one) => toCreateRun(one));
         const { runs } = await invoke.call(methods.batchCreateRuns, { runs: requests });
-        return json(runs.map((run, place) => runJson(run, body[place]!.on_completion !== "keep")));
+        return json(runs.map(runJson));
       },
     }),
   ];

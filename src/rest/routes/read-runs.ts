@@ -1,5 +1,6 @@
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { DomainError } from "../../domain/errors.ts";
 import { RestError } from "../errors.ts";
 import { enumNamed } from "../json/body-shapes.ts";
@@ -52,6 +53,19 @@ async function list(request: RestRequest): Promise<Answer> {
   );
 }
 
+/** The run. That its thread is missing is said of it in a read, and not that the run is. */
+async function find({ invoke, params }: RestRequest): Promise<pb.Run> {
+  const [threadId, runId] = [params.thread_id!, params.run_id!];
+  try {
+    return (await invoke.call(methods.getRun, { threadId, runId, payloadFormat })).run!;
+  } catch (error) {
+    if (error instanceof DomainError && error.reason === "RUN_NOT_FOUND") {
+      await invoke.call(ThreadService.method.getThread, { threadId, omitValues: true });
+    }
+    throw error;
+  }
+}
+
 async function get(request: RestRequest): Promise<Answer> {
   const name = nameOf(request);
   if (request.query.boolean("wait")) {
@@ -64,8 +78,7 @@ async function get(request: RestRequest): Promise<Answer> {
       },
     };
   }
-  const { run } = await request.invoke.call(methods.getRun, { ...name, payloadFormat });
-  return json(runJson(run!));
+  return json(runJson(await find(request)));
 }
 
 function join(request: RestRequest): Answer {

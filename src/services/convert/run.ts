@@ -54,6 +54,7 @@ export function toRun(run: Run, write?: PayloadWriter): pb.Run {
     assistantVersion: run.assistant.version,
     dueAt: toTime(run.dueAt),
     parent: run.parent,
+    temporary: run.stateless?.temporary ?? false,
   });
 }
 

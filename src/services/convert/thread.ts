@@ -28,6 +28,7 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
     interrupts: toInterrupts(state?.interrupts ?? [], write),
     error: toRunError(thread.error),
     graphId: state?.graph,
+    assistantId: state?.assistantId,
     ttl: thread.ttlMs === undefined ? undefined : durationFromMs(thread.ttlMs),
     temporary: thread.temporary,
   });
