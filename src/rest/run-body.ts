@@ -35,7 +35,7 @@ const nodes = optional(z.union([z.literal("*"), z.array(z.string())]));
 const onDisconnect = z.enum(["cancel", "continue"]);
 
 const command = z.object({
-  resume: z.unknown(),
+  resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
   update: optional(z.union([jsonObject, z.array(z.tuple([z.string(), z.unknown()]))])),
   goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string() })]))),
@@ -43,7 +43,7 @@ const command = z.object({
 
 const common = {
   assistant_id: z.string().min(1),
-  input: z.unknown(),
+  input: z.unknown().optional(),
   command: optional(command),
   metadata: optional(jsonObject),
   config: optional(
@@ -68,7 +68,7 @@ const common = {
   multitask_strategy: optional(z.enum(["reject", "rollback", "interrupt", "enqueue"])),
   if_not_exists: optional(z.enum(["create", "reject"])),
   /** Reins' own: the id that the run is to have, and the client's name for the request; both make a repeat safe. */
-  run_id: optional(z.uuid()),
+  run_id: optional(z.guid()),
   request_id: optional(z.string()),
 };
 
@@ -76,7 +76,7 @@ export const statelessRunBody = z.object(common);
 export const runBody = z.object({
   ...common,
   checkpoint: optional(checkpointBody),
-  checkpoint_id: optional(z.uuid({ error: "Invalid checkpoint ID" })),
+  checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
 });
 export type RunBody = z.infer<typeof statelessRunBody> &
   Partial<Pick<z.infer<typeof runBody>, "checkpoint" | "checkpoint_id">>;

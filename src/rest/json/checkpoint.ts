@@ -5,7 +5,7 @@ import { optional } from "./body-shapes.ts";
 /** Names a checkpoint; `thread_id` is the path's. */
 export const checkpointBody = z.object({
   thread_id: optional(z.string()),
-  checkpoint_id: optional(z.uuid({ error: "Invalid checkpoint ID" })),
+  checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
   checkpoint_ns: optional(z.string()),
   checkpoint_map: optional(z.record(z.string(), z.string())),
 });

@@ -11,7 +11,7 @@ import { pageAt, pageHeaders, select } from "../pages.ts";
 import { json, type RestRequest, type Route, route } from "../route.ts";
 
 const methods = AssistantService.method;
-const id = z.uuid({ error: "Invalid assistant ID: must be a UUID" });
+const id = z.guid({ error: "Invalid assistant ID: must be a UUID" });
 
 const settings = {
   config: optional(

@@ -57,8 +57,8 @@ async function cancelOne(request: RestRequest, graceMs: number): Promise<Answer>
 const bulkBody = z
   .object({
     status: optional(z.enum(["pending", "running", "all"])),
-    thread_id: optional(z.uuid({ error: "Invalid thread ID: must be a UUID" })),
-    run_ids: optional(z.array(z.uuid({ error: "Invalid run ID: must be a UUID" }))),
+    thread_id: optional(z.guid({ error: "Invalid thread ID: must be a UUID" })),
+    run_ids: optional(z.array(z.guid({ error: "Invalid run ID: must be a UUID" }))),
   })
   .refine(({ status, run_ids: ids }) => (status === undefined) !== (ids === undefined), {
     error:

@@ -17,10 +17,10 @@ const updateErrors: ErrorAnswers = {
 };
 
 const updateBody = z.object({
-  values: z.unknown(),
+  values: z.unknown().optional(),
   as_node: optional(z.string()),
   checkpoint: optional(checkpointBody),
-  checkpoint_id: optional(z.uuid({ error: "Invalid checkpoint ID" })),
+  checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
   /** Reins' own: whose state it is, on a thread that no run has started on. */
   assistant_id: optional(z.string()),
   metadata: optional(jsonObject),

@@ -31,7 +31,7 @@ const toMetadata = (fields: Record<string, unknown> | undefined) =>
   fields && (Object.fromEntries(Object.entries(fields).filter(([name]) => !reserved.has(name))) as JsonObject);
 
 const createBody = z.object({
-  thread_id: optional(z.uuid({ error: "Invalid thread ID: must be a UUID" })),
+  thread_id: optional(z.guid({ error: "Invalid thread ID: must be a UUID" })),
   metadata,
   if_exists: optional(z.enum(["raise", "do_nothing"])),
   ttl,
@@ -39,7 +39,7 @@ const createBody = z.object({
 });
 
 const filterBody = {
-  ids: optional(z.array(z.uuid())),
+  ids: optional(z.array(z.guid())),
   metadata,
   values: optional(jsonObject),
   status: optional(z.enum(["idle", "busy", "interrupted", "error"])),
@@ -124,7 +124,7 @@ export const threadRoutes: readonly Route[] = [
     path: "/threads/prune",
     is: "Removes threads, or all but their newest state; busy ones are passed over.",
     body: z.object({
-      thread_ids: z.array(z.uuid({ error: "Invalid thread ID: must be a UUID" })),
+      thread_ids: z.array(z.guid({ error: "Invalid thread ID: must be a UUID" })),
       strategy: optional(z.enum(["delete", "keep_latest"])),
     }),
     async handle({ body, invoke }) {
