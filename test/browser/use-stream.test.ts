@@ -11,6 +11,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
 import { capabilities } from "../support/capabilities.ts";
+import { startFreezableProxy } from "../support/net-freezable-proxy.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 import { launchChromium } from "./chromium.ts";
 
@@ -78,8 +79,8 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     });
 
     /** Opens a conversation; `also` goes into the state beside the question. */
-    const open = (assistant: string, also: object, options: { rejoin?: boolean } = {}) => {
-      const query = new URLSearchParams({ api: app.app.url, assistant, with: JSON.stringify(also) });
+    const open = (assistant: string, also: object, options: { rejoin?: boolean; api?: string } = {}) => {
+      const query = new URLSearchParams({ api: options.api ?? app.app.url, assistant, with: JSON.stringify(also) });
       if (options.rejoin) query.set("rejoin", "");
       return page.goto(`http://localhost:${(pages.address() as AddressInfo).port}/?${query}`);
     };
@@ -171,6 +172,22 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
       expect(await shown()).toEqual(await stored());
       const texts = await grown();
       expect(texts.at(-1)).toContain("So the short answer is yes");
+    });
+
+    it("comes back when its connection breaks, and has lost nothing", async () => {
+      const line = await startFreezableProxy(app.app.port);
+      try {
+        await open("agent", { steps: 0, delay_ms: 120 }, { rejoin: true, api: line.url });
+        await send("Is it so?");
+        await words();
+        line.cut();
+        await stateIs("idle");
+        await statusIs(RunStatus.SUCCESS);
+        expect(await shown()).toEqual(await stored());
+        expect((await grown()).at(-1)).toContain("So the short answer is yes");
+      } finally {
+        await line.stop();
+      }
     });
 
     it("shows why a run has failed, also later", async () => {
