@@ -147,6 +147,7 @@ async function serve(
     fallback: (shutdownSignal) =>
       createRestEdge({
         ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes },
+        beatMs: config.restBeatMs,
         ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, load: runs.load },
       }),
   });

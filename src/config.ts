@@ -39,6 +39,8 @@ export interface Config {
   readonly eventsTtlMs: number;
   readonly runTtlMs: number;
   readonly maxRequestBytes: number;
+  /** How often an unfinished answer of the REST edge shows that it goes on. */
+  readonly restBeatMs: number;
   /** Live runs of a thread, and of the whole queue. */
   readonly maxThreadRuns: number;
   readonly maxLiveRuns: number;
@@ -96,6 +98,7 @@ export const options = [
   { variable: "REINS_EVENTS_TTL_MS", is: "how long a run's events are kept after its end; 0: for ever (3600000)" },
   { variable: "REINS_RUN_TTL_MS", is: "how long a run is kept after its end; 0: for ever (2592000000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  { variable: "REINS_REST_BEAT_MS", is: "how often an unfinished REST answer shows that it goes on (5000)" },
   { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
   { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
   { variable: "REINS_MAX_METADATA_BYTES", is: "largest metadata of a run or a thread, as JSON (65536)" },
@@ -150,6 +153,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     eventsTtlMs: whole(set, "REINS_EVENTS_TTL_MS", 3_600_000, 0, longestTtlMs),
     runTtlMs: whole(set, "REINS_RUN_TTL_MS", 30 * 24 * 3_600_000, 0, longestTtlMs),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    restBeatMs: whole(set, "REINS_REST_BEAT_MS", 5_000, 10, 3_600_000),
     maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
     maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),
     maxMetadataBytes: whole(set, "REINS_MAX_METADATA_BYTES", 65_536, 2, 8 * 1024 * 1024),

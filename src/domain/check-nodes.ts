@@ -15,4 +15,7 @@ export function checkNodes(spec: RunSpec, graph: string, nodes: readonly string[
   check("spec.interrupt_before", spec.interruptBefore, "*");
   check("spec.interrupt_after", spec.interruptAfter, "*");
   check("spec.command.goto", spec.command?.goto ?? []);
+  for (const [place, { node }] of (spec.command?.sends ?? []).entries()) {
+    check(`spec.command.sends[${place}].node`, [node]);
+  }
 }

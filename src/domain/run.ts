@@ -15,7 +15,13 @@ export type Json = string;
 export interface RunSpec {
   readonly assistantId: string;
   readonly input?: Json;
-  readonly command?: { readonly resume?: Json; readonly update?: Json; readonly goto: readonly string[] };
+  readonly command?: {
+    readonly resume?: Json;
+    readonly update?: Json;
+    readonly goto: readonly string[];
+    /** Nodes to go to, each with an input of its own; absent for none. */
+    readonly sends?: readonly { readonly node: string; readonly input?: Json }[];
+  };
   readonly config?: {
     readonly tags: readonly string[];
     readonly recursionLimit?: number;

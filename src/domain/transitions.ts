@@ -26,7 +26,8 @@ export type StreamMode =
   | "custom"
   | "tasks"
   | "checkpoints"
-  | "debug";
+  | "debug"
+  | "events";
 
 export interface Transition {
   readonly from: readonly Phase[];

@@ -16,8 +16,8 @@ export interface RestEdgeOptions extends RoutesParts {
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
   readonly maxBodyBytes: number;
-  /** See SendOptions; 5 s by default, as LangGraph's server has it. */
-  readonly beatMs?: number;
+  /** See SendOptions. */
+  readonly beatMs: number;
   readonly log: Logger;
 }
 
@@ -49,19 +49,28 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
     const gone = new AbortController();
     let route: Route | undefined;
     response.once("close", () => {
-      if (!response.writableFinished) gone.abort(new Error("the client has left"));
+      // What was ended was answered, though perhaps not received: only whoever leaves before that has left.
+      if (!response.writableEnded) gone.abort(new Error("the client has left"));
       const { requestId, peer } = facts;
-      const outcome = response.writableFinished ? response.statusCode : "left";
+      const outcome = response.writableEnded ? response.statusCode : "left";
       log.info(
         { method: request.method, route: route?.path, status: outcome, ms: elapsed(startedAt), requestId, peer },
         "request",
       );
     });
     try {
-      const { pathname, searchParams } = new URL(`http://edge${request.url}`);
-      const found = find(request.method ?? "", pathname);
+      // Split by hand: a URL would resolve dots, and then lead elsewhere than its text says.
+      const [, path = "", search = ""] = /^([^?]*)\??(.*)$/s.exec(request.url ?? "") ?? [];
+      const found = find(request.method ?? "", path);
       route = found.route;
-      await handle(found.route, found.params, searchParams, { request, response, gone, createInvoke, options, facts });
+      await handle(found.route, found.params, new URLSearchParams(search), {
+        request,
+        response,
+        gone,
+        createInvoke,
+        options,
+        facts,
+      });
     } catch (error) {
       fail(error, route, { request, response, gone, facts });
     }
@@ -119,7 +128,7 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     invoke: call.createInvoke(gone.signal),
   });
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
-  await sendAnswer(response, answer, { tell, beatMs: options.beatMs ?? 5_000, signal: gone.signal });
+  await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });
 }
 
 function checkIds(params: Record<string, string>): void {

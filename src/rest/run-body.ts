@@ -17,6 +17,7 @@ const streamModes = {
   tasks: pb.StreamMode.TASKS,
   checkpoints: pb.StreamMode.CHECKPOINTS,
   debug: pb.StreamMode.DEBUG,
+  events: pb.StreamMode.EVENTS,
 } as const;
 export type StreamModeName = keyof typeof streamModes;
 export const streamModeNames = Object.keys(streamModes) as [StreamModeName, ...StreamModeName[]];
@@ -38,7 +39,7 @@ const command = z.object({
   resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
   update: optional(z.union([jsonObject, z.array(z.tuple([z.string(), z.unknown()]))])),
-  goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string() })]))),
+  goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string(), input: z.unknown().optional() })]))),
 });
 
 const common = {
@@ -134,13 +135,14 @@ const listOf = <T>(value: T | T[] | undefined): T[] =>
 const nodesOf = (nodes: "*" | string[] | undefined): string[] | undefined => (nodes === "*" ? ["*"] : nodes);
 
 function toCommand({ resume, update, goto }: z.infer<typeof command>) {
+  const targets = listOf(goto);
   return {
     resume: isSet(resume) ? toPayload(resume) : undefined,
     update: toPayload(Array.isArray(update) ? Object.fromEntries(update) : update),
-    goto: listOf(goto).map((target) => {
-      if (typeof target === "string") return target;
-      throw new RestError(422, "command.goto takes the names of nodes only, not a Send with an input of its own");
-    }),
+    goto: targets.filter((target) => typeof target === "string"),
+    sends: targets.flatMap((target) =>
+      typeof target === "string" ? [] : [{ node: target.node, input: toPayload(target.input) }],
+    ),
   };
 }
 

@@ -66,7 +66,8 @@ async function sendLate(
     response.end(finished);
   } catch (error) {
     const told = tell(error);
-    if (!response.headersSent || !told) throw error;
+    // Nothing has become of the run: whoever waits for it is cut off and comes back to the location.
+    if (!response.headersSent || !told || told.status === 503) throw error;
     // The status has been sent: this is how LangGraph's clients learn of an error in a late answer.
     response.end(stringify({ __error__: { error: nameOf(told), message: told.message } }));
   } finally {

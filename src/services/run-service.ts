@@ -86,8 +86,10 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     try {
       const options = await start(attachment);
       watcher.runExists();
-      context.values.get(runKnownKey)?.(options.run);
+      let known = context.values.get(runKnownKey);
       for await (const batch of parts.tail(options)) {
+        known?.(options.run);
+        known = undefined;
         for (const some of inMessages(batch)) yield { events: some.map((event) => toRunEvent(event, write)) };
       }
     } catch (error) {

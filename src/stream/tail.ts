@@ -36,7 +36,7 @@ export interface TailSources {
 /**
  * Replays a run's events after a sequence number, then follows it. Yields batches; ends after the terminal event, and in no
  * other way without an error: a database that is away only delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when
- * the sequence is no longer kept or not yet reached.
+ * the sequence is no longer kept or not yet reached. The first batch comes at once, and is empty where nothing is new yet.
  */
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
@@ -68,6 +68,7 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
       next = sequence + 1;
     } else {
       next = options.afterSequence + 1;
+      yield [];
     }
     for (let readLog = true; ; readLog = true) {
       const live = feed.take();

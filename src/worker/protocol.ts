@@ -27,7 +27,12 @@ export interface AttemptSpec {
   readonly attempt: number;
   /** JSON text of the input; absent means null (go on from where the thread stands). */
   readonly input?: string;
-  readonly command?: { readonly resume?: string; readonly update?: string; readonly goto?: readonly string[] };
+  readonly command?: {
+    readonly resume?: string;
+    readonly update?: string;
+    readonly goto?: readonly string[];
+    readonly sends?: readonly { readonly node: string; readonly input?: string }[];
+  };
   readonly config: {
     readonly tags: readonly string[];
     readonly recursionLimit?: number;

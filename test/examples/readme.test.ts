@@ -31,6 +31,17 @@ describe("the README", () => {
     expect(JSON.parse(state!)).toMatchObject({ state: { values: { value: {} } } });
   });
 
+  it("has curl lines that stop a run by leaving it", async () => {
+    const lines = shellLines("base=").replaceAll("http://127.0.0.1:2024", app.app.url);
+    const { code, stdout, stderr } = await runExample("bash", ["-e", "-c", lines]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const [stream, list] = stdout.split(/^(?=\[)/m);
+    expect(stream).toMatch(/^event: metadata\r\ndata: \{"run_id":/);
+    const [{ thread_id: thread, run_id: run }] = JSON.parse(list!);
+    const over = await fetch(`${app.app.url}/threads/${thread}/runs/${run}?wait=true`);
+    expect(await over.json()).toMatchObject({ status: "interrupted", cancellation: { reason: "client disconnected" } });
+  });
+
   it("names the two commands, and every setting", () => {
     expect(shellLines("npm start")).toBe("npm install && npm start\n");
     expect(shellLines("npm test")).toBe("npm install && npm test\n");

@@ -104,6 +104,18 @@ describe("stream modes", () => {
     for (const [, , , text] of events) expect(text).not.toMatch(/"(__\w+|callbacks)":/);
   });
 
+  it("events: what callbacks tell, of the graph, its nodes and its models, beside the other modes", async () => {
+    const events = await run("chat", ["events", "values", "updates"]);
+    const told = json(events, "events") as { event: string; name: string; data: { chunk?: { content: string } } }[];
+    expect(told[0]).toMatchObject({ event: "on_chain_start", name: "LangGraph" });
+    expect(told.at(-1)).toMatchObject({ event: "on_chain_end", name: "LangGraph" });
+    const chunks = told.filter(({ event }) => event === "on_chat_model_stream").map(({ data }) => data.chunk!.content);
+    expect(chunks.join("")).toBe("hello");
+    expect(json(events, "values").map(texts)).toEqual([["hi"], ["hi", "hello"], ["hi", "hello", "bye"]]);
+    expect(json(events, "updates")).toHaveLength(2);
+    for (const [, , , text] of events) expect(text).not.toMatch(/"(__\w+|callbacks)":/);
+  });
+
   it("sends only the modes that were asked for", async () => {
     const events = await run("chat", ["messages", "updates"]);
     expect(new Set(events.map(([mode]) => mode))).toEqual(new Set(["messages", "updates"]));

@@ -53,6 +53,7 @@ describe("readConfig", () => {
     ["REINS_EVENTS_TTL_MS", "0", { eventsTtlMs: 0 }],
     ["REINS_RUN_TTL_MS", "60000", { runTtlMs: 60_000 }],
     ["REINS_MAX_REQUEST_BYTES", "1024", { maxRequestBytes: 1024 }],
+    ["REINS_REST_BEAT_MS", "20", { restBeatMs: 20 }],
     ["REINS_MAX_THREAD_RUNS", "5", { maxThreadRuns: 5 }],
     ["REINS_MAX_LIVE_RUNS", "50", { maxLiveRuns: 50 }],
     ["REINS_MAX_METADATA_BYTES", "100", { maxMetadataBytes: 100 }],

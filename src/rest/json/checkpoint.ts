@@ -19,7 +19,7 @@ export const toCheckpoint = (body: z.infer<typeof checkpointBody>) => ({
 export const checkpointJson = (threadId: string, checkpoint: Checkpoint | undefined) =>
   checkpoint
     ? {
-        checkpoint_id: checkpoint.checkpointId,
+        checkpoint_id: checkpoint.checkpointId || undefined,
         thread_id: threadId,
         checkpoint_ns: checkpoint.checkpointNs,
         ...(Object.keys(checkpoint.checkpointMap).length > 0 && { checkpoint_map: checkpoint.checkpointMap }),

@@ -57,7 +57,7 @@ function kwargs(run: pb.Run, spec: pb.RunSpec, metadata: object) {
       ? {
           resume: rawPayload(spec.command.resume, undefined),
           update: rawPayload(spec.command.update, undefined),
-          goto: spec.command.goto.length > 0 ? spec.command.goto : undefined,
+          goto: gotoJson(spec.command),
         }
       : null,
     config: {
@@ -81,6 +81,11 @@ function kwargs(run: pb.Run, spec: pb.RunSpec, metadata: object) {
     durability,
   };
 }
+
+const gotoJson = ({ goto, sends }: pb.Command) =>
+  goto.length + sends.length === 0
+    ? undefined
+    : [...goto, ...sends.map(({ node, input }) => ({ node, input: rawPayload(input, null) }))];
 
 /** How a wait ended: the values; with what was asked or cancelled beside them; or the error. */
 export function outcomeJson(run: pb.Run, values: RawJson | undefined, interrupts: readonly object[]): RawJson {

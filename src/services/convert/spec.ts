@@ -15,6 +15,7 @@ const modes: Record<StreamMode, pb.StreamMode> = {
   tasks: pb.StreamMode.TASKS,
   checkpoints: pb.StreamMode.CHECKPOINTS,
   debug: pb.StreamMode.DEBUG,
+  events: pb.StreamMode.EVENTS,
 };
 const durabilities: Record<Durability, pb.Durability> = {
   sync: pb.Durability.SYNC,
@@ -51,6 +52,11 @@ export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
       resume: payloadText(command.resume, `${path}.command.resume`),
       update: payloadText(command.update, `${path}.command.update`),
       goto: command.goto,
+      ...(command.sends.length > 0 && {
+        sends: command.sends.map(({ node, input }, place) => ({
+          ...{ node, input: payloadText(input, `${path}.command.sends[${place}].input`) },
+        })),
+      }),
     },
     config: fromConfig(config, `${path}.config`),
     context: payloadText(spec.context, `${path}.context`),
@@ -79,6 +85,7 @@ export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
       resume: payload(spec.command.resume),
       update: payload(spec.command.update),
       goto: [...spec.command.goto],
+      sends: spec.command.sends?.map(({ node, input }) => ({ node, input: payload(input) })),
     },
     config: toConfig(spec.config, write),
     context: payload(spec.context),

@@ -99,8 +99,12 @@ export class Attempt {
     graph.checkpointer = saver;
     const output = new StreamOutput(this.#spec.streamModes);
     const input = runInput(this.#spec, instance.langgraph);
-    for await (const chunk of await graph.stream(input, { ...options, control: this.#control })) {
-      for (const event of output.events(chunk)) this.#window.push(event);
+    const how = { ...options, control: this.#control };
+    const events = this.#spec.streamModes.includes("events")
+      ? output.callbackEvents(graph.streamEvents(input, { ...how, version: "v2" }), this.#spec.runId)
+      : output.chunks(await graph.stream(input, how));
+    for await (const some of events) {
+      for (const event of some) this.#window.push(event);
       await this.#window.room();
     }
   }

@@ -8,6 +8,8 @@ export interface CompiledGraph {
   /** A copy that shares the nodes. */
   withConfig(config: object): CompiledGraph;
   stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;
+  /** The same execution as LangChain's callbacks tell of it. */
+  streamEvents(input: unknown, options: object): AsyncIterable<CallbackEvent>;
   getState(config: object, options?: { readonly subgraphs?: boolean }): Promise<GraphState>;
   getStateHistory(config: object, options?: object): AsyncIterable<GraphState>;
   getGraphAsync(config: { readonly xray: number }): Promise<DrawnGraph>;
@@ -20,6 +22,14 @@ export interface CompiledGraph {
   updateState(config: object, values: unknown, asNode?: string): Promise<GraphConfig>;
   /** The subgraphs that the graph knows of; with a namespace without task ids, the one at it. */
   getSubgraphsAsync(namespace?: string, recurse?: boolean): AsyncIterable<readonly [string, CompiledGraph]>;
+}
+
+/** What happened to a runnable. That of the graph itself has the run's id, and streams the graph's chunks. */
+export interface CallbackEvent {
+  readonly event: string;
+  readonly run_id: string;
+  readonly tags?: readonly string[];
+  readonly data: { readonly chunk?: unknown };
 }
 
 /** What LangChain's `Graph` holds. */
@@ -62,6 +72,7 @@ export interface GraphConfig {
 /** What is used of `@langchain/langgraph`. */
 export interface LangGraphModule {
   readonly Command: new (args: object) => unknown;
+  readonly Send: new (node: string, input: unknown) => unknown;
   readonly RunControl: new () => RunControl;
   readonly StateGraph: new (schema: unknown) => GraphBuilder;
   readonly Annotation: { Root(fields: object): unknown };

@@ -36,13 +36,14 @@ export function runOptions(spec: AttemptSpec, signal: AbortSignal): RunOptions {
 }
 
 /** The input as LangGraph takes it: a value, a Command, or null to go on from where the thread stands. */
-export function runInput(spec: AttemptSpec, { Command }: LangGraphModule): unknown {
+export function runInput(spec: AttemptSpec, { Command, Send }: LangGraphModule): unknown {
   if (spec.command !== undefined) {
-    const { resume, update, goto } = spec.command;
+    const { resume, update, goto = [], sends = [] } = spec.command;
+    const targets = [...goto, ...sends.map(({ node, input }) => new Send(node, JSON.parse(input ?? "null")))];
     return new Command({
       ...(resume !== undefined && { resume: JSON.parse(resume) }),
       ...(update !== undefined && { update: JSON.parse(update) }),
-      ...(goto !== undefined && goto.length > 0 && { goto: [...goto] }),
+      ...(targets.length > 0 && { goto: targets }),
     });
   }
   return spec.input === undefined ? null : JSON.parse(spec.input);

@@ -1,6 +1,7 @@
 import type { StreamMode } from "../../domain/transitions.ts";
 import type { OutputTuple } from "../protocol.ts";
 import { cleanCheckpoint, withoutInternals } from "./checkpoint-payload.ts";
+import type { CallbackEvent } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 import { MessageEvents } from "./message-events.ts";
 
@@ -9,7 +10,8 @@ export function libraryModes(modes: readonly StreamMode[]): string[] {
   const wanted = new Set<string>();
   for (const mode of modes) {
     if (mode === "messages-tuple") wanted.add("messages");
-    else wanted.add(mode);
+    // No mode of the library's: told by another way of executing the graph.
+    else if (mode !== "events") wanted.add(mode);
     if (mode === "messages") wanted.add("values");
   }
   return [...wanted];
@@ -23,6 +25,21 @@ export class StreamOutput {
   constructor(modes: readonly StreamMode[]) {
     this.#modes = new Set(modes);
     this.#messages = this.#modes.has("messages") ? new MessageEvents() : undefined;
+  }
+
+  /** The output of each chunk of a graph's stream. */
+  async *chunks(stream: AsyncIterable<unknown>): AsyncGenerator<OutputTuple[]> {
+    for await (const chunk of stream) yield this.events(chunk);
+  }
+
+  /** The same out of a graph's callback events, with the events themselves. */
+  async *callbackEvents(stream: AsyncIterable<CallbackEvent>, runId: string): AsyncGenerator<OutputTuple[]> {
+    for await (const event of stream) {
+      const isChunk = event.event === "on_chain_stream" && event.run_id === runId;
+      const isHidden = event.tags?.includes("langsmith:hidden") ?? false;
+      const told = isHidden ? [] : this.#plain("events", [], event);
+      yield [...(isChunk ? this.events(event.data.chunk) : []), ...told];
+    }
   }
 
   /** `chunk` as LangGraph yields it for a list of modes: [mode, data], or [namespace, mode, data] with subgraphs. */

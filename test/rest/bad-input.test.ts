@@ -1,0 +1,200 @@
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRestClient, createRestKit, type RestClient } from "../support/rest-kit.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
+
+let app: TestApp;
+let rest: RestClient;
+let thread: string;
+beforeAll(async () => {
+  app = await startTestApp({ config: { maxRequestBytes: 2_000 } });
+  rest = createRestClient(app.app.url);
+  thread = `/threads/${(await rest.post("/threads", {})).body.thread_id}`;
+});
+afterAll(() => app.close());
+
+/** Nothing has been stored by what was refused. */
+async function expectNothing(): Promise<void> {
+  expect((await rest.get(`${thread}/runs`)).body).toEqual([]);
+  expect((await rest.get(thread)).body).toMatchObject({ status: "idle", metadata: {} });
+}
+
+/** Sends bytes as they are and answers all that comes back. */
+async function raw(bytes: string): Promise<string> {
+  const socket = net.connect(app.app.port, "127.0.0.1");
+  const answer = text(socket);
+  socket.write(bytes);
+  return answer;
+}
+
+describe("a run that cannot be meant so", () => {
+  it.each([
+    ["no assistant", {}, "assistant_id"],
+    ["an empty assistant", { assistant_id: "" }, "assistant_id"],
+    ["an assistant of the wrong type", { assistant_id: 7 }, "assistant_id"],
+    ["an unknown strategy", { multitask_strategy: "zzz" }, "multitask_strategy"],
+    ["an unknown mode", { stream_mode: ["values", "zzz"] }, "stream_mode"],
+    ["an unknown durability", { durability: "never" }, "durability"],
+    ["an unknown wish for the disconnect", { on_disconnect: "zzz" }, "on_disconnect"],
+    ["an unknown wish for the completion", { on_completion: "zzz" }, "on_completion"],
+    ["an unknown wish for a missing thread", { if_not_exists: "zzz" }, "if_not_exists"],
+    ["a text for a boolean", { stream_subgraphs: "true" }, "stream_subgraphs"],
+    ["a checkpoint that is no id", { checkpoint_id: "zzz" }, "Invalid checkpoint ID"],
+    ["a delay into the past", { after_seconds: -1 }, "after"],
+    ["a text for a delay", { after_seconds: "1" }, "after_seconds"],
+    ["a list for metadata", { metadata: [] }, "metadata"],
+    ["a list for a context", { context: [] }, "context"],
+    ["a limit that is none", { config: { recursion_limit: 1.5 } }, "recursion_limit"],
+    ["an unknown node", { interrupt_before: ["nonode"] }, "interrupt_before"],
+    ["a node to go to that there is not", { input: null, command: { goto: "nonode" } }, "command.goto"],
+    ["a Send to a node that there is not", { input: null, command: { goto: [{ node: "nonode" }] } }, "command.sends"],
+    ["a command beside an input", { input: {}, command: { resume: 1 } }, "spec.command"],
+    ["a webhook that is no address", { webhook: "nowhere" }, "webhook"],
+    ["a run id that is none", { run_id: "zzz" }, "run_id"],
+  ])("is 422 and names the field: %s", async (name, body, field) => {
+    const whole = name === "no assistant" ? body : { assistant_id: "gated", ...body };
+    const answers = [];
+    for (const path of [`${thread}/runs`, `${thread}/runs/wait`, `${thread}/runs/stream`]) {
+      answers.push(await rest.post(path, whole));
+    }
+    for (const { status, body: answer } of answers) {
+      expect([status, answer]).toEqual([422, { detail: expect.stringContaining(field) }]);
+    }
+    await expectNothing();
+  });
+
+  it("is 400 with both a configuration and a context", async () => {
+    const body = { assistant_id: "gated", config: { configurable: { a: 1 } }, context: { a: 1 } };
+    const answer = await rest.post(`${thread}/runs`, body);
+    expect([answer.status, answer.body.detail]).toEqual([
+      400,
+      expect.stringMatching(/^Cannot specify both configurable and context/),
+    ]);
+    await expectNothing();
+  });
+});
+
+describe("a body that cannot be read", () => {
+  it.each([
+    ["broken JSON", '{"metadata": ', {}, 422, "Invalid JSON in request body"],
+    ["nothing", "", {}, 422, "Invalid JSON in request body"],
+    ["a text", '"x"', {}, 422, "body"],
+    ["half a character", "\u0000", {}, 422, "Invalid JSON in request body"],
+    ["another type", "metadata=1", { "content-type": "application/x-www-form-urlencoded" }, 415, "application/json"],
+    ["plain text, which any web page can send", "{}", { "content-type": "text/plain" }, 415, "application/json"],
+    ["a compressed one", "{}", { "content-encoding": "gzip" }, 415, "content-encoding"],
+    ["too much", JSON.stringify({ metadata: { a: "x".repeat(3_000) } }), {}, 413, "2000 bytes"],
+  ] as const)("is refused with a sentence: %s", async (_, body, headers, status, sentence) => {
+    const answer = await rest.post("/threads", body, { headers });
+    expect([answer.status, answer.body]).toEqual([status, { detail: expect.stringContaining(sentence) }]);
+    expect((await rest.get("/ok")).status).toBe(200);
+  });
+
+  it("is refused when it grows too large on its way", async () => {
+    const chunk = `${(1_500).toString(16)}\r\n${" ".repeat(1_500)}\r\n`;
+    const head =
+      "POST /threads HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    const answer = await raw(`${head}connection: close\r\n\r\n${chunk}${chunk}0\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it("is taken for JSON without a type, and unknown fields are left alone", async () => {
+    const head = "POST /threads HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 13\r\n\r\n";
+    expect(await raw(`${head}{"nothing":1}`)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe("a path that leads nowhere", () => {
+  it.each([
+    ["/nothing", 404, "Not Found"],
+    ["/threads/../ok/nothing", 404, "Not Found"],
+    ["/threads/%2e%2e/runs", 422, "Invalid thread ID: must be a UUID"],
+    ["/threads/x", 422, "Invalid thread ID: must be a UUID"],
+    ["/threads/%00", 422, "Invalid thread ID: must be a UUID"],
+    [`/threads/${randomUUID()}%0d%0aset-cookie:x/state`, 422, "Invalid thread ID: must be a UUID"],
+    ["/threads/%zz", 404, "Not Found"],
+    [`/threads/${randomUUID()}/runs/x`, 422, "Invalid run ID: must be a UUID"],
+    [`/threads/${"x".repeat(2_000)}`, 404, "Not Found"],
+  ])("%s", async (path, status, detail) => {
+    const answer = await raw(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).toContain(JSON.stringify({ detail }));
+    expect(answer.toLowerCase()).not.toContain("\r\nset-cookie");
+  });
+
+  it("has other methods, which it names", async () => {
+    const answer = await rest.put("/threads", {});
+    expect([answer.status, answer.body]).toEqual([405, { detail: "Method Not Allowed" }]);
+    expect(answer.headers.get("allow")).toBe("POST");
+  });
+
+  it("may end in a slash", async () => {
+    expect((await rest.get("/ok/")).status).toBe(200);
+  });
+});
+
+describe("a query that cannot be meant so", () => {
+  it.each([
+    ["limit=abc", "limit"],
+    ["limit=-1", "limit"],
+    ["limit=1001", "limit"],
+    ["limit=1&limit=2", "limit"],
+    ["offset=-1", "offset"],
+    ["status=zzz", "status"],
+    ["status=", "status"],
+    ["select=zzz", "select"],
+  ])("of a list is 422: %s", async (query, field) => {
+    const answer = await rest.get(`${thread}/runs?${query}`);
+    expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining(field) }]);
+  });
+
+  it.each(["limit=0", "limit=abc", "before=zzz"])("of a history is 422: %s", async (query) => {
+    expect((await rest.get(`${thread}/history?${query}`)).status).toBe(422);
+  });
+
+  it.each([
+    ["threads", { limit: 0 }],
+    ["threads", { limit: 1001 }],
+    ["threads", { offset: -1 }],
+    ["threads", { status: "zzz" }],
+    ["threads", { sort_by: "zzz" }],
+    ["threads", { sort_order: "up" }],
+    ["threads", { ids: ["zzz"] }],
+    ["threads", { metadata: [] }],
+    ["threads", { select: ["zzz"] }],
+    ["assistants", { limit: 0 }],
+    ["assistants", { select: ["zzz"] }],
+  ])("of a search in %s is 422: %j", async (what, body) => {
+    const answer = await rest.post(`/${what}/search`, body);
+    expect([answer.status, answer.body]).toEqual([422, { detail: expect.any(String) }]);
+  });
+});
+
+describe("a page of elsewhere", () => {
+  it("is refused, and one of an allowed origin may read the headers that clients need", async () => {
+    const foreign = await rest.get("/ok", { headers: { origin: "https://evil.example" } });
+    expect(foreign.status).toBe(403);
+    const own = await rest.get("/ok", { headers: { origin: "http://localhost:5173" } });
+    expect(own.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
+    for (const name of ["Location", "Content-Location", "X-Pagination-Total", "X-Pagination-Next"]) {
+      expect(own.headers.get("access-control-expose-headers")).toContain(name);
+    }
+  });
+});
+
+describe("an input with anything in it", () => {
+  it("comes back as it was", async () => {
+    const kit = await createRestKit(app.app.url);
+    kit.gates.open();
+    const odd = { $where: "1", "a.b": "\r\n\u0000\u2028", __proto: { x: 1 }, "": [null, true, 1e21] };
+    const { run_id: id } = (
+      await kit.rest.post(`${kit.thread}/runs`, kit.body({ steps: [], ...odd }, { metadata: odd }))
+    ).body;
+    const run = await kit.get(id);
+    expect(run.kwargs.input).toMatchObject(odd);
+    expect(run.metadata).toMatchObject(odd);
+    kit.gates.remove();
+  });
+});
