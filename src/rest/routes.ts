@@ -5,7 +5,9 @@ import { createRunRoutes } from "./routes/create-runs.ts";
 import { readRunRoutes } from "./routes/read-runs.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
+import { threadStreamRoutes } from "./routes/thread-stream.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import type { ThreadBell } from "./thread-stream/thread-bell.ts";
 
 export interface RoutesParts extends SystemParts {
   /** The names of the graphs, for error texts. */
@@ -16,13 +18,14 @@ export interface RoutesParts extends SystemParts {
 }
 
 /** All routes of the edge. */
-export function createRoutes(parts: RoutesParts): Route[] {
+export function createRoutes(parts: RoutesParts & { readonly bell: ThreadBell }): Route[] {
   const routes = [
     ...threadRoutes,
     ...threadStateRoutes,
     ...createRunRoutes(parts.graphs),
     ...readRunRoutes,
     ...cancelRoutes(parts.graceMs),
+    ...threadStreamRoutes(parts),
     ...assistantRoutes(parts.startedAt),
   ];
   return [...routes, ...systemRoutes(parts, routes)];
