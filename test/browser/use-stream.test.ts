@@ -1,12 +1,10 @@
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
@@ -14,6 +12,7 @@ import { capabilities } from "../support/capabilities.ts";
 import { startFreezableProxy } from "../support/net-freezable-proxy.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 import { launchChromium } from "./chromium.ts";
+import { servePage } from "./serve-page.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -27,26 +26,6 @@ const hooks = [
       .replace(/\.cjs$/, ".js"),
   },
 ];
-
-const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>useStream</title><link rel="icon" href="data:,">
-<style>body{font:16px sans-serif;max-width:44rem;margin:1rem auto} .message{border-left:.3rem solid #36c;margin:.5rem;padding:.5rem}
-.human{border-color:#393} #error{color:#a00}</style><div id="root"></div><script type="module" src="page.js"></script></html>`;
-
-async function servePage(hook: string): Promise<Server> {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("use-stream-page.tsx", import.meta.url))],
-    ...{ bundle: true, format: "esm", target: "es2024", write: false, jsx: "automatic" },
-    alias: { "@langchain/langgraph-sdk/react": hook },
-    define: { "process.env.NODE_ENV": '"production"' },
-  });
-  const server = createServer((request, response) => {
-    const isScript = new URL(request.url!, "http://page").pathname === "/page.js";
-    response.writeHead(200, { "Content-Type": isScript ? "text/javascript" : "text/html" });
-    response.end(isScript ? outputFiles[0]!.contents : html);
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return server;
-}
 
 describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
   let app: TestApp;
@@ -65,7 +44,7 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     let page: Page;
     let dir: string;
     beforeAll(async () => {
-      pages = await servePage(path);
+      pages = await servePage("use-stream-page.tsx", { "@langchain/langgraph-sdk/react": path });
     });
     afterAll(() => pages?.close());
     beforeEach(async () => {
