@@ -63,7 +63,7 @@ export function startMessage(id: string, metadata: object): { message: StreamedM
     open = undefined;
     return [{ event: "content-block-finish", index, content: finished(content) }];
   };
-  const whole = (content: Record<string, unknown>): object[] => [...start(`whole ${count}`, content), ...close()];
+  const addWhole = (content: Record<string, unknown>): object[] => [...start(`whole ${count}`, content), ...close()];
 
   /** Adds to the text of a block, and begins it if need be. */
   function grow(type: "text" | "reasoning", part: number | undefined, more: string): object[] {
@@ -101,21 +101,20 @@ export function startMessage(id: string, metadata: object): { message: StreamedM
     if (typeof part.text === "string") return grow("text", index, part.text);
     const reasoning = part.reasoning ?? part.thinking;
     if (typeof reasoning === "string") return grow("reasoning", index, reasoning);
-    return type !== undefined && wholeTypes.has(type) ? whole({ ...part }) : [];
+    return type !== undefined && wholeTypes.has(type) ? addWhole({ ...part }) : [];
   }
 
   const message: StreamedMessage = {
     id,
     add({ content = "", tool_call_chunks: chunks = [], tool_calls: calls = [], usage_metadata }) {
       usage = usage_metadata ?? usage;
-      const parts = typeof content === "string" ? [content] : content;
-      const toolCalls =
-        chunks.length > 0
-          ? chunks.flatMap(growToolCall)
-          : calls
-              .filter((call) => open?.content.id !== call.id || call.id === undefined)
-              .flatMap(({ id: callId, name, args }) => whole({ type: "tool_call", id: callId ?? null, name, args }));
-      return [...parts.flatMap(addPart), ...toolCalls];
+      const parts = (typeof content === "string" ? [content] : content).flatMap(addPart);
+      if (chunks.length > 0) return [...parts, ...chunks.flatMap(growToolCall)];
+      const missing = calls.filter((call) => call.id === undefined || open?.content.id !== call.id);
+      const whole = missing.flatMap(({ id: callId, name, args }) =>
+        addWhole({ type: "tool_call", id: callId ?? null, name, args }),
+      );
+      return [...parts, ...whole];
     },
     finish: () => [...close(), { event: "message-finish", usage }],
   };
