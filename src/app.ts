@@ -148,7 +148,7 @@ async function serve(
       createRestEdge({
         ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes },
         beatMs: config.restBeatMs,
-        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, load: runs.load },
+        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, load: runs.load, items: runs.items },
       }),
   });
   const listening = await server.listen();

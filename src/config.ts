@@ -46,6 +46,8 @@ export interface Config {
   readonly maxLiveRuns: number;
   /** Of a run or a thread, as JSON text. */
   readonly maxMetadataBytes: number;
+  /** The value of an item of the long-term memory, as JSON text. */
+  readonly maxItemBytes: number;
   /** The most runs that one BatchCreateRuns creates. */
   readonly maxBatch: number;
   /** What one call of a webhook may take, and the pause after the first failure; each later one is five times as long. */
@@ -102,6 +104,7 @@ export const options = [
   { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
   { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
   { variable: "REINS_MAX_METADATA_BYTES", is: "largest metadata of a run or a thread, as JSON (65536)" },
+  { variable: "REINS_MAX_ITEM_BYTES", is: "largest value of an item in long-term memory, as JSON (1048576)" },
   { variable: "REINS_MAX_BATCH", is: "most runs of one BatchCreateRuns (100)" },
   { variable: "REINS_WEBHOOK_LIMIT_MS", is: "time that a webhook may take to answer (10000)" },
   {
@@ -157,6 +160,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
     maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),
     maxMetadataBytes: whole(set, "REINS_MAX_METADATA_BYTES", 65_536, 2, 8 * 1024 * 1024),
+    maxItemBytes: whole(set, "REINS_MAX_ITEM_BYTES", 1024 * 1024, 2, 8 * 1024 * 1024),
     maxBatch: whole(set, "REINS_MAX_BATCH", 100, 1, 10_000),
     webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
     webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),

@@ -11,6 +11,7 @@ import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
 import { DomainError } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
 import { createHoldTurn } from "./domain/hold-turn.ts";
+import { createItems, type Items } from "./domain/items.ts";
 import { createJoinOrder } from "./domain/join-order.ts";
 import { createPreviewCancels, type PreviewCancels } from "./domain/preview-cancels.ts";
 import { createPruneThreads, type PruneThreads } from "./domain/prune-threads.ts";
@@ -34,12 +35,14 @@ import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
 import { rememberedBytes, startAttempt, toState } from "./worker/attempt.ts";
+import { openAttemptItems, writeLimits } from "./worker/attempt-items.ts";
 import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createInspectThread } from "./worker/inspect-thread.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, StateReport } from "./worker/protocol.ts";
+import { readOnlyItems } from "./worker/read-items.ts";
 import { createRetention } from "./worker/retention.ts";
 import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
@@ -79,6 +82,7 @@ export interface Runs {
   readonly readRuns: ReadRuns;
   readonly readThreads: ReadThreads<StateReport>;
   readonly updateState: UpdateState;
+  readonly items: Items;
   readonly outcomes: Outcomes;
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
   readonly openAttachment: (name: RunName) => Attachment;
@@ -107,7 +111,10 @@ export function createRuns(options: RunsOptions): Runs {
   const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
 
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
-  const inspect = createInspectThread({ host, runs, reports: options.reports });
+  const items = createItems(stores.items, config);
+  const inspect = createInspectThread({
+    ...{ host, runs, reports: options.reports, readItems: (owner) => readOnlyItems(items, owner) },
+  });
   const readState = async (thread: Thread, graph: string, query: StateQuery) =>
     (await inspect(thread, journal.reader(thread.journal), { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (
@@ -210,6 +217,11 @@ export function createRuns(options: RunsOptions): Runs {
       openEventWriter({
         ...{ run, token, store: events, flusher, isPassing, pause },
         published: (chunk) => hub.publish(run, chunk),
+      }),
+    openItems: ({ owner }: Run) =>
+      openAttemptItems({
+        ...{ items, owner, isPassing, pause, now: () => keeper.now() },
+        ...writeLimits(keeper, config),
       }),
     isDedicated: (graph: string) => options.graphs.find((one) => one.name === graph)?.isolation === "dedicated",
     stillMine: async (run: Run, token: string) => (await runs.find(run))?.lease?.token === token,
@@ -326,7 +338,7 @@ export function createRuns(options: RunsOptions): Runs {
     copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
     pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
     ...{ createBatch, readRuns },
-    preview: createPreviewCancels(runs),
+    ...{ preview: createPreviewCancels(runs), items },
     readThreads: createReadThreads<StateReport>({
       ...{ threads, findCheckpoint, graphOf, readState },
       readHistory: (thread, graph, query) =>

@@ -1,8 +1,10 @@
+import type { Items } from "../domain/items.ts";
 import type { Route } from "./route.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
 import { cancelRoutes } from "./routes/cancels.ts";
 import { createRunRoutes } from "./routes/create-runs.ts";
 import { readRunRoutes } from "./routes/read-runs.ts";
+import { storeRoutes } from "./routes/store.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
 import { threadStreamRoutes } from "./routes/thread-stream.ts";
@@ -15,6 +17,7 @@ export interface RoutesParts extends SystemParts {
   /** How long a node may take to stop. */
   readonly graceMs: number;
   readonly startedAt: Date;
+  readonly items: Items;
 }
 
 /** All routes of the edge. */
@@ -27,6 +30,7 @@ export function createRoutes(parts: RoutesParts & { readonly bell: ThreadBell })
     ...cancelRoutes(parts.graceMs),
     ...threadStreamRoutes(parts),
     ...assistantRoutes(parts.startedAt),
+    ...storeRoutes(parts.items),
   ];
   return [...routes, ...systemRoutes(parts, routes)];
 }

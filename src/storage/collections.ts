@@ -1,6 +1,7 @@
 import type { Collection, Db } from "mongodb";
 import type { AssistantDocument } from "./assistant-store.ts";
 import type { BatchDocument } from "./batch-store.ts";
+import type { ItemDocument } from "./item-store.ts";
 import type { RequestDocument } from "./request-store.ts";
 import type { RunDocument } from "./run-document.ts";
 import type { RunEventsDocument } from "./run-events.ts";
@@ -17,6 +18,7 @@ export interface Collections {
   readonly requests: Collection<RequestDocument>;
   readonly watches: Collection<WatchDocument>;
   readonly assistants: Collection<AssistantDocument>;
+  readonly items: Collection<ItemDocument>;
   /** In the same collection as the other requests that may be repeated. */
   readonly batches: Collection<BatchDocument>;
 }
@@ -36,6 +38,7 @@ export function collections(db: Db): Collections {
     requests: db.collection("requests", options),
     watches: db.collection("watches", options),
     assistants: db.collection("assistants", options),
+    items: db.collection("items", options),
     batches: db.collection("requests", options),
   };
 }

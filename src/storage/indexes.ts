@@ -217,6 +217,25 @@ export const indexes: readonly Index[] = [
     serves: "batches that a crash left undone",
     options: { partialFilterExpression: { done: false } },
   },
+  {
+    collection: "items",
+    name: "items_by_place",
+    key: { places: 1, updated_at: -1, _id: 1 },
+    serves: "search in a namespace and those below it",
+  },
+  {
+    collection: "items",
+    name: "item_namespaces",
+    key: { owner: 1, path: 1, expire_at: 1 },
+    serves: "the list of namespaces",
+  },
+  {
+    collection: "items",
+    name: "expired_items",
+    key: { expire_at: 1 },
+    serves: "expiry",
+    options: { expireAfterSeconds: 0 },
+  },
   ...journalIndexes,
 ];
 

@@ -1,11 +1,13 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
+import type { ItemStore } from "../domain/item.ts";
 import type { RequestStore } from "../domain/request-ids.ts";
 import type { BatchStore, LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
+import { createItemStore } from "./item-store.ts";
 import { createLeaseStore } from "./lease-store.ts";
 import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore, type RunEventStore } from "./run-events.ts";
@@ -26,6 +28,7 @@ export interface Stores {
   readonly assistants: AssistantStore;
   readonly webhooks: WebhookStore;
   readonly batches: BatchStore;
+  readonly items: ItemStore;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
@@ -43,5 +46,6 @@ export async function openStores(db: Db, retention: Partial<RetentionOptions> = 
     assistants: createAssistantStore(all),
     webhooks: createWebhookStore(all),
     batches: createBatchStore(all),
+    items: createItemStore(all, options.now),
   };
 }

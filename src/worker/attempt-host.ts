@@ -6,12 +6,18 @@ import type {
   GraphReport,
   Inspection,
   InspectionAnswers,
+  ItemsPort,
   OutputTuple,
 } from "./protocol.ts";
 
+/** A thread's journal, and the long-term memory of its owner where graphs may use that. */
+export interface StoragePort extends JournalPort {
+  readonly items?: ItemsPort;
+}
+
 /** Asks what a graph is like; a state or history is of the thread whose journal is given. */
 export type Inspect = <I extends Inspection>(
-  journal: JournalPort | undefined,
+  storage: StoragePort | undefined,
   inspection: I,
 ) => Promise<InspectionAnswers[I["kind"]]>;
 
@@ -59,6 +65,7 @@ export interface PlacedAttempt {
 
 export interface AttemptHooks {
   readonly journal: JournalPort;
+  readonly items: ItemsPort;
   /** Output in order. The child sends no more than a bounded amount before the promise resolves (the events are stored). */
   output(events: readonly OutputTuple[]): Promise<void>;
   /** The abort was sent to the process. */

@@ -8,6 +8,7 @@ import type { CancelAction } from "../domain/transitions.ts";
 import type { EventWriter } from "../stream/event-writer.ts";
 import { underTheRun } from "./assistant-config.ts";
 import type { AttemptHost, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
+import type { AttemptItems } from "./attempt-items.ts";
 import type { AttemptSpec, OutputTuple, StateReport } from "./protocol.ts";
 import type { AttemptResult } from "./settle.ts";
 
@@ -16,6 +17,7 @@ export interface AttemptParts {
   readonly host: AttemptHost;
   readonly journal: Journal;
   readonly openEvents: (run: Run, token: string) => Promise<EventWriter>;
+  readonly openItems: (run: Run) => AttemptItems;
   readonly isDedicated: (graph: string) => boolean;
   /** It was let in although all slots are taken. */
   readonly isExtra: (runId: string) => boolean;
@@ -73,15 +75,16 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     const stillMine = () => parts.stillMine(run, token);
     const events = await parts.whileAway(() => parts.openEvents(run, token));
     const journal = await parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, stillMine }));
-    giveUpWriting = () => void Promise.all([events.close(), journal.close()]);
-    const over = await place(events, journal).catch((error: unknown): AttemptOver => failed(error));
+    const items = parts.openItems(run);
+    giveUpWriting = () => void Promise.all([events.close(), journal.close(), items.close()]);
+    const over = await place(events, journal, items).catch((error: unknown): AttemptOver => failed(error));
     // From here on a stop or kill would hit whoever has the process now.
     placed = undefined;
     clearTimeout(timeout);
-    return conclude(over, events, journal);
+    return conclude(over, events, journal, items);
   }
 
-  async function place(events: EventWriter, journal: JournalWriter): Promise<AttemptOver> {
+  async function place(events: EventWriter, journal: JournalWriter, items: AttemptItems): Promise<AttemptOver> {
     const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
     const start = goesOn ? {} : await startOf(run.spec, (name) => parts.journal.checkpoint(thread.journal, name));
     const from = start.checkpointId ?? (await parts.journal.newest(thread.journal))?.checkpointId;
@@ -89,7 +92,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     const done = Promise.withResolvers<AttemptOver>();
     if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
     const hooks = {
-      journal,
+      ...{ journal, items },
       output: (tuples: readonly OutputTuple[]) => events.append(tuples.map(toStoredEvent)).catch(outputFailed),
       delivered: () => parts.delivered(run, token),
       over: done.resolve,
@@ -130,8 +133,13 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     );
   }
 
-  async function conclude(over: AttemptOver, events: EventWriter, journal: JournalWriter): Promise<AttemptEnded> {
-    const [log, writer] = await Promise.all([events.close(), journal.close()]);
+  async function conclude(
+    over: AttemptOver,
+    events: EventWriter,
+    journal: JournalWriter,
+    items: AttemptItems,
+  ): Promise<AttemptEnded> {
+    const [log, writer] = await Promise.all([events.close(), journal.close(), items.close()]);
     const clean = log.clean && writer.clean;
     const lastSequence = clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token));
     const report = over.how === "ended" && clean ? over.end.state : undefined;

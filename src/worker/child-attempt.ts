@@ -1,15 +1,15 @@
 import type { Logger } from "pino";
-import type { JournalPort } from "../checkpoints/journal-port.ts";
 import {
   FencedError,
   type JournalFlush,
   type JournalListQuery,
+  type JournalPort,
   type JournalReadQuery,
 } from "../checkpoints/journal-port.ts";
 import type { AttemptHooks, AttemptOver } from "./attempt-host.ts";
-import type { AttemptEnd, AttemptSpec, ChildMessage, OutputTuple } from "./protocol.ts";
+import type { AttemptEnd, AttemptSpec, ChildMessage, ItemOperation, ItemsPort, OutputTuple } from "./protocol.ts";
 
-export type JournalRequest = Extract<ChildMessage, { type: "request" }>;
+export type ChildRequest = Extract<ChildMessage, { type: "request" }>;
 
 export interface ChildAttemptOptions {
   readonly spec: AttemptSpec;
@@ -38,7 +38,7 @@ export class ChildAttempt {
 
   readonly #options: ChildAttemptOptions;
   readonly #handedOver = new Set<Promise<unknown>>();
-  #journalCalls = 0;
+  #storageCalls = 0;
   #waiting: OutputTuple[] = [];
   #delivering = false;
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -59,7 +59,7 @@ export class ChildAttempt {
 
   /** How long ago the server's storage last answered the child; 0 while an answer is awaited, Infinity if none ever was. */
   get sinceStorageMs(): number {
-    return this.#journalCalls > 0 || this.#delivering ? 0 : performance.now() - this.#answeredAt;
+    return this.#storageCalls > 0 || this.#delivering ? 0 : performance.now() - this.#answeredAt;
   }
 
   delivered(): void {
@@ -72,14 +72,15 @@ export class ChildAttempt {
     if (!this.#delivering) this.#track(this.#deliver());
   }
 
-  /** Resolves with the result of a journal call; rejects with a {@link FencedError} once the attempt has ended. */
-  async request(request: JournalRequest): Promise<unknown> {
+  /** Resolves with the result of a call of the journal or the long-term memory; rejects with a {@link FencedError} once the attempt has ended. */
+  async request(request: ChildRequest): Promise<unknown> {
     if (this.done) throw new FencedError(`The attempt ${this.spec.attemptId} has ended`);
-    this.#journalCalls += 1;
+    this.#storageCalls += 1;
     try {
-      return await this.#track(callJournal(this.#options.hooks.journal, request));
+      const { journal, items } = this.#options.hooks;
+      return await this.#track(callStorage(journal, items, request));
     } finally {
-      this.#journalCalls -= 1;
+      this.#storageCalls -= 1;
       this.#answeredAt = performance.now();
     }
   }
@@ -136,10 +137,11 @@ export class ChildAttempt {
   }
 }
 
-/** The journal call that a child asks for. */
-export async function callJournal(
+/** The call that a child asks for. */
+export async function callStorage(
   journal: JournalPort,
-  { method, args: [argument] }: JournalRequest,
+  items: ItemsPort | undefined,
+  { method, args: [argument] }: ChildRequest,
 ): Promise<unknown> {
   switch (method) {
     case "append":
@@ -148,7 +150,10 @@ export async function callJournal(
       return journal.read(argument as JournalReadQuery);
     case "list":
       return journal.list(argument as JournalListQuery);
+    case "items":
+      if (items === undefined) throw new FencedError("Long-term memory is not to be had here");
+      return items.batch(argument as readonly ItemOperation[]);
     default:
-      throw new TypeError(`The journal has no method ${JSON.stringify(method)}`);
+      throw new TypeError(`The storage has no method ${JSON.stringify(method)}`);
   }
 }

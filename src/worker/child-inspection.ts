@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
+import { FencedError } from "../checkpoints/journal-port.ts";
 import { DomainError } from "../domain/errors.ts";
-import { callJournal, type JournalRequest } from "./child-attempt.ts";
+import type { StoragePort } from "./attempt-host.ts";
+import { type ChildRequest, callStorage } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import type {
@@ -26,7 +27,7 @@ export class ProcessLostError extends Error {
 
 interface PendingInspection {
   /** Absent when no thread is read. */
-  readonly journal: JournalPort | undefined;
+  readonly storage: StoragePort | undefined;
   readonly inspection: Inspection;
   readonly resolve: (answer: InspectionAnswer) => void;
   readonly reject: (error: Error) => void;
@@ -92,7 +93,7 @@ export class InspectionProcess {
 
   /** Rejects with a {@link DomainError} when this question failed, with a {@link ProcessLostError} when the process did. */
   inspect<I extends Inspection>(
-    journal: JournalPort | undefined,
+    storage: StoragePort | undefined,
     inspection: I,
   ): Promise<InspectionAnswers[I["kind"]]> {
     if (this.#ended) return Promise.reject(new ProcessLostError("the process has ended"));
@@ -101,7 +102,7 @@ export class InspectionProcess {
       const timer = setTimeout(() => this.#overdue(scope), this.#settings.inspectTimeoutMs);
       // The child answers what its kind of inspection is answered with.
       const answered = resolve as (answer: InspectionAnswer) => void;
-      this.#pending.set(scope, { journal, inspection, resolve: answered, reject, timer });
+      this.#pending.set(scope, { storage, inspection, resolve: answered, reject, timer });
       this.#child.send({ type: "inspect", scope, inspection });
     });
   }
@@ -132,18 +133,22 @@ export class InspectionProcess {
     }
   }
 
-  async #answer(request: JournalRequest): Promise<void> {
+  async #answer(request: ChildRequest): Promise<void> {
     const { requestId, scope } = request;
     const pending = this.#pending.get(scope);
     try {
       if (pending === undefined) throw new FencedError(`No inspection ${scope} is under way`);
-      if (pending.journal === undefined) throw new FencedError("This inspection reads no thread");
+      if (pending.storage === undefined) throw new FencedError("This inspection reads no thread");
       if (request.method === "append" && pending.inspection.kind !== "update") {
         throw new FencedError("An inspection writes nothing");
       }
-      this.#child.send({ type: "reply", requestId, result: await callJournal(pending.journal, request) });
+      this.#child.send({
+        type: "reply",
+        requestId,
+        result: await callStorage(pending.storage, pending.storage.items, request),
+      });
     } catch (error) {
-      if (pending !== undefined && error instanceof Error) pending.journalError = error;
+      if (request.method !== "items" && pending !== undefined && error instanceof Error) pending.journalError = error;
       this.#child.send({ type: "reply", requestId, error: errorReport(error) });
     }
   }

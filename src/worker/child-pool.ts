@@ -202,7 +202,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       return placed;
     },
 
-    inspect: (journal, inspection) => inspector.inspect(journal, inspection),
+    inspect: (storage, inspection) => inspector.inspect(storage, inspection),
 
     renewed(ms) {
       inspector.renew(ms);

@@ -1,6 +1,6 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { AttemptHooks, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
-import { ChildAttempt, type JournalRequest } from "./child-attempt.ts";
+import { ChildAttempt, type ChildRequest } from "./child-attempt.ts";
 import { crashOutcome, type Fault } from "./child-crash.ts";
 import { errorReport } from "./child-error-report.ts";
 import { type ChildExit, type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
@@ -222,8 +222,8 @@ export class ChildWorker {
     this.#listener.ready();
   }
 
-  /** Answers a journal call of an attempt that is in this process; no other scope is served. */
-  async #answer(request: JournalRequest): Promise<void> {
+  /** Answers a call of the storage of an attempt that is in this process; no other scope is served. */
+  async #answer(request: ChildRequest): Promise<void> {
     const { requestId, scope } = request;
     try {
       const attempt = this.#attempts.get(scope);

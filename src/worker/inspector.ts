@@ -97,11 +97,11 @@ export function createInspector(settings: InspectionSettings): Inspector {
       return reports;
     },
 
-    async inspect(journal, inspection) {
+    async inspect(storage, inspection) {
       for (let attempt = 1; ; attempt += 1) {
         try {
           const asked = await ready(inspection);
-          return await asked.inspect(journal, inspection);
+          return await asked.inspect(storage, inspection);
         } catch (error) {
           if (!(error instanceof ProcessLostError)) throw error;
           if (stopped) throw shuttingDown();

@@ -20,6 +20,8 @@ export interface LeaseKeeper {
   /** The database's time, by the local monotonic clock and the last heartbeat. */
   now(): Date;
   leaseEnd(): Date;
+  /** The end of the leases that are held, as last renewed, by the database's clock. */
+  heldUntil(): Date;
   /** One heartbeat, at once. */
   beat(): Promise<void>;
   stop(): Promise<void>;
@@ -35,6 +37,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   const now = () => new Date(parts.monotonicMs() + offsetMs);
   const leaseEnd = () => new Date(now().getTime() + parts.leaseMs);
   let renewedAt = parts.monotonicMs();
+  let heldUntil = leaseEnd();
   const timers = [setInterval(() => void beat(), parts.leaseMs / 3), setInterval(giveUp, parts.leaseMs / 10)];
 
   function beat(): Promise<void> {
@@ -48,7 +51,9 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
     const { sent, databaseTime } = await ask();
     // The database read its clock before the answer came: its time is never taken for later than it is.
     offsetMs = databaseTime.getTime() - parts.monotonicMs();
-    await parts.leases.renew(parts.server, leaseEnd());
+    const until = leaseEnd();
+    await parts.leases.renew(parts.server, until);
+    heldUntil = until;
     renewedAt = sent;
     const elapsed = parts.monotonicMs() - sent;
     // The children's watchdogs count from when they hear of it, so they get less than the lease itself.
@@ -90,6 +95,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   return {
     now,
     leaseEnd,
+    heldUntil: () => heldUntil,
     beat,
     async stop() {
       timers.forEach(clearInterval);

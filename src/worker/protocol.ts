@@ -111,6 +111,47 @@ export interface AttemptEnd {
   readonly state?: StateReport;
 }
 
+/** What a graph's store asks of the long-term memory. Whose memory it is, the parent knows and the child does not say. */
+export interface ItemsPort {
+  /**
+   * Answers each operation. The reads come first, so that they see nothing of the writes beside them; of several writes of one
+   * item the last one counts. Rejects with a FencedError once the attempt may not write any more.
+   */
+  batch(operations: readonly ItemOperation[]): Promise<readonly ItemAnswer[]>;
+}
+
+/** LangGraph's operations; `value` and `filter` are JSON text of objects. */
+export type ItemOperation =
+  | { readonly kind: "get"; readonly namespace: readonly string[]; readonly key: string }
+  | { readonly kind: "put"; readonly namespace: readonly string[]; readonly key: string; readonly value: string }
+  | { readonly kind: "delete"; readonly namespace: readonly string[]; readonly key: string }
+  | {
+      readonly kind: "search";
+      readonly namespacePrefix: readonly string[];
+      readonly filter?: string;
+      readonly limit?: number;
+      readonly offset?: number;
+    }
+  | {
+      readonly kind: "namespaces";
+      readonly match: readonly { readonly at: "prefix" | "suffix"; readonly labels: readonly string[] }[];
+      readonly maxDepth?: number;
+      readonly limit?: number;
+      readonly offset?: number;
+    };
+
+/** By the operation's kind: an item or null, items, namespaces; null for a write. */
+export type ItemAnswer = ItemReport | readonly ItemReport[] | readonly (readonly string[])[] | null;
+
+export interface ItemReport {
+  readonly namespace: readonly string[];
+  readonly key: string;
+  /** JSON text of an object. */
+  readonly value: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
 /** Reads and edits that need the graph but run none of its nodes. */
 export type Inspection =
   | {
@@ -225,12 +266,12 @@ export type ParentMessage =
 export type ChildMessage =
   | { readonly type: "loaded"; readonly graphs: readonly GraphReport[] }
   | { readonly type: "output"; readonly attemptId: string; readonly events: readonly OutputTuple[] }
-  /** A journal call; `scope` is an attempt id or an inspection's scope; `args` go to the JournalPort's method. */
+  /** `scope` is an attempt id or an inspection's scope; `args` go to the JournalPort's method, or to the ItemsPort. */
   | {
       readonly type: "request";
       readonly requestId: number;
       readonly scope: string;
-      readonly method: "append" | "read" | "list";
+      readonly method: "append" | "read" | "list" | "items";
       readonly args: readonly unknown[];
     }
   | { readonly type: "end"; readonly attemptId: string; readonly end: AttemptEnd }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AttemptHost, AttemptOver } from "../../src/worker/attempt-host.ts";
 import {
   attemptSpec,
+  emptyItems,
   emptyJournal,
   fakePool,
   gone,
@@ -34,7 +35,7 @@ function execute(act: string) {
   const placed = pool.place(
     spec,
     {
-      journal: emptyJournal,
+      ...{ journal: emptyJournal, items: emptyItems },
       output: async (events) => void modes.push(...events.map(([mode]) => mode)),
       delivered: () => {},
       over: over.resolve,

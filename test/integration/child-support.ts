@@ -12,6 +12,7 @@ import {
   type JournalReadQuery,
   type StoredCheckpoint,
 } from "../../src/checkpoints/journal-port.ts";
+import { callStorage } from "../../src/worker/child-attempt.ts";
 import type {
   AttemptEnd,
   AttemptSpec,
@@ -19,6 +20,7 @@ import type {
   GraphReport,
   GraphSpec,
   Inspection,
+  ItemsPort,
   OutputTuple,
   ParentMessage,
   StateReport,
@@ -97,6 +99,7 @@ export class ChildParent {
   stderr = "";
   readonly faults: Message<"fault">[] = [];
   readonly #journals = new Map<string, JournalPort>();
+  readonly #items = new Map<string, ItemsPort>();
   readonly #listeners = new Set<(message: ChildMessage) => void>();
   #numbers = 0;
 
@@ -126,10 +129,14 @@ export class ChildParent {
     return (await loaded).graphs;
   }
 
-  start(graphName: string, spec: Partial<AttemptSpec> & { journal?: MemoryJournal; store?: boolean }): StartedAttempt {
-    const { journal = new MemoryJournal(), store = true, ...rest } = spec;
+  start(
+    graphName: string,
+    spec: Partial<AttemptSpec> & { journal?: MemoryJournal; items?: ItemsPort; store?: boolean },
+  ): StartedAttempt {
+    const { journal = new MemoryJournal(), items, store = true, ...rest } = spec;
     const attemptId = `attempt-${++this.#numbers}`;
     this.#journals.set(attemptId, journal);
+    if (items !== undefined) this.#items.set(attemptId, items);
     const events: OutputTuple[] = [];
     const stored = (count: number) => this.send({ type: "stored", attemptId, count });
     const listen = (message: ChildMessage) => {
@@ -202,7 +209,13 @@ export class ChildParent {
   async #answer({ requestId, scope, method, args }: Message<"request">): Promise<void> {
     const journal = this.#journals.get(scope) as JournalPort;
     try {
-      const result = await (journal[method] as (argument: unknown) => Promise<unknown>)(args[0]);
+      const result = await callStorage(journal, this.#items.get(scope), {
+        type: "request",
+        requestId,
+        scope,
+        method,
+        args,
+      });
       this.send({ type: "reply", requestId, result });
     } catch (error) {
       const { name, message } = error as Error;

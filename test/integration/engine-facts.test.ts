@@ -103,6 +103,22 @@ test("a pipeline update sets the database's own time", async () => {
   expect(updated?.keep).toBe(1);
 });
 
+test("an update and an upsert by a pipeline, and a delete, are held to a time of the database's own clock", async () => {
+  const put = (_id: string, by: Date, value: object) => {
+    const inTime = { $lt: [{ $toLong: "$$NOW" }, by.getTime()] };
+    const pipeline = [{ $set: { value: { $cond: [inTime, { $literal: value }, "$value"] } } }];
+    return items.findOneAndUpdate({ _id }, pipeline, { upsert: true, returnDocument: "after" });
+  };
+  const remove = async (_id: string, by: Date) =>
+    (await items.deleteOne({ _id, $expr: { $lt: [{ $toLong: "$$NOW" }, by.getTime()] } })).deletedCount;
+  const [late, inTime] = [new Date(Date.now() - 60_000), new Date(Date.now() + 60_000)];
+  expect(await put("a", inTime, { "a.b": "$x" })).toEqual({ _id: "a", value: { "a.b": "$x" } });
+  expect(await put("a", late, { other: 1 })).toEqual({ _id: "a", value: { "a.b": "$x" } });
+  expect(await put("b", late, { other: 1 })).toEqual({ _id: "b" });
+  expect(await remove("a", late)).toBe(0);
+  expect(await remove("a", inTime)).toBe(1);
+});
+
 test("updateMany changes what matches its guard and says how many", async () => {
   await items.insertMany(Array.from({ length: 9 }, (_, n) => ({ _id: `r-${n}`, owner: n < 5 ? "here" : "there" })));
   const result = await items.updateMany({ _id: { $in: ["r-0", "r-1", "r-8"] }, owner: "here" }, [

@@ -51,12 +51,14 @@ describe("POST /threads/{thread_id}/runs", () => {
   it("creates the thread when it may, and not otherwise", async () => {
     const kit = await createRestKit(app.app.url);
     kit.gates.open();
-    const path = `/threads/${randomUUID()}/runs`;
+    const threadId = randomUUID();
+    const path = `/threads/${threadId}/runs`;
     expect(await kit.rest.post(path, kit.body({}))).toMatchObject({
       ...{ status: 404, body: { detail: "Thread or assistant not found." } },
     });
-    expect((await kit.rest.post(path, kit.body({}, { if_not_exists: "create" }))).status).toBe(200);
-    kit.gates.remove();
+    const created = await kit.rest.post(path, kit.body({}, { if_not_exists: "create" }));
+    expect(created.status).toBe(200);
+    await kit.finish(created.body.run_id, threadId);
   });
 
   it("goes on after an interrupt with input null, and from a checkpoint", async () => {
@@ -139,7 +141,7 @@ describe("POST /threads/{thread_id}/runs", () => {
     ];
     expect([one.body.run_id, two.body.run_id]).toEqual([runId, runId]);
     expect((await kit.rest.post(`${kit.thread}/runs`, kit.body({}, { run_id: runId }))).status).toBe(409);
-    kit.gates.remove();
+    await kit.finish(runId);
   });
 });
 

@@ -220,8 +220,7 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     expect(response.status).toBe(id === "99999" ? 416 : 422);
     expect(await response.json()).toEqual({ detail: expect.any(String) });
     expect(await kit.status(runId)).toBe("running");
-    kit.gates.open();
-    kit.gates.remove();
+    await kit.finish(runId);
   });
 
   it("is broken off when the server ends, so that its reader comes back for the rest", async () => {

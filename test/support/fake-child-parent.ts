@@ -42,6 +42,7 @@ for (const attemptId of ["a", "b"]) {
     },
     {
       journal: { append: async () => {}, read: async () => undefined, list: async () => [] },
+      items: { batch: async () => [] },
       output: async (events) => {
         for (const [, , , json] of events) {
           if (json === '"started"') started += 1;

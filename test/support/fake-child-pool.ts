@@ -3,11 +3,14 @@ import { expect, vi } from "vitest";
 import type { JournalPort } from "../../src/checkpoints/journal-port.ts";
 import type { AttemptHooks, AttemptHost, AttemptOver, PlacedAttempt } from "../../src/worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "../../src/worker/child-pool.ts";
-import type { AttemptSpec, GraphSpec, OutputTuple } from "../../src/worker/protocol.ts";
+import type { AttemptSpec, GraphSpec, ItemsPort, OutputTuple } from "../../src/worker/protocol.ts";
 import type { FakeScript } from "./fake-child.ts";
 
 /** Far above what anything takes; a test that waits so long has failed. */
 export const patience = { timeout: 15_000, interval: 10 };
+
+/** A long-term memory in which nothing is found. */
+export const emptyItems: ItemsPort = { batch: async (operations) => operations.map(() => null) };
 
 export const emptyJournal: JournalPort = {
   append: async () => {},
@@ -96,6 +99,7 @@ export async function run(
   const { promise, resolve } = Promise.withResolvers<AttemptOver>();
   const record: AttemptHooks = {
     journal: hooks.journal ?? emptyJournal,
+    items: hooks.items ?? emptyItems,
     output: async (events: readonly OutputTuple[]) => {
       calls.push("output");
       data.push(...events.map(([, , , json]) => JSON.parse(json) as unknown));

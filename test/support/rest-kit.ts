@@ -99,6 +99,12 @@ export async function createRestKit(url: string, graph = "gated") {
       if (answer.status !== 200) throw new Error(answer.text);
       return answer.body.run_id;
     },
+    /** Lets the run, and whatever else waits, come to its end; then the gates can go. */
+    async finish(runId: string, of = threadId): Promise<void> {
+      gates.open();
+      await rest.get(`/threads/${of}/runs/${runId}/join`);
+      gates.remove();
+    },
     /** Resolves when the run's status is this one. */
     reaches: (runId: string, status: string) => until(async () => (await get(runId)).status === status),
     status: async (runId: string) => (await get(runId)).status,

@@ -6,6 +6,7 @@ import { toRun } from "../../src/storage/run-document.ts";
 import type { Stores } from "../../src/storage/stores.ts";
 import {
   checkpointId,
+  itemName,
   journalOf,
   type Load,
   requestId,
@@ -246,6 +247,24 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["remove", () => [assistant(7)]],
       ["scan", () => [{ owner }], "all", "linear"],
       ["scan", () => [{ owner, graph: "agent" }, assistant(200)], "deep, of a graph", "linear"],
+    ],
+    items: [
+      ["put", () => [{ ...itemName(1), value: "{}" }]],
+      [
+        "put",
+        () => [
+          { ...itemName(2), value: "{}" },
+          { by: later, limitMs: 1_000 },
+        ],
+        "of a run",
+      ],
+      ["find", () => [itemName(3)]],
+      ["prolong", () => [{ ...itemName(10), updatedAt: new Date(now - 10_000), ttlMs: 30 * 24 * 3_600_000 }]],
+      ["remove", () => [itemName(4)]],
+      ["scan", () => [owner, itemName(250).namespace, 10]],
+      ["scan", () => [owner, ["users"], 10], "of all below", "linear"],
+      ["namespaces", () => [owner, itemName(250).namespace]],
+      ["namespaces", () => [owner, []], "all", "linear"],
     ],
     journals: [
       ["insert", () => [{ _id: slotKey(journal, 500), journal, slot: 500, owner, thread_id: threadId(3) }]],

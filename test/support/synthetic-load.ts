@@ -5,6 +5,7 @@ import type { RunStatus, ThreadStatus } from "../../src/domain/transitions.ts";
 import type { AssistantDocument } from "../../src/storage/assistant-store.ts";
 import type { BatchDocument } from "../../src/storage/batch-store.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
+import { type ItemDocument, newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
 import type { RequestDocument } from "../../src/storage/request-store.ts";
 import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
@@ -117,6 +118,18 @@ export const syntheticAssistant = (n: number, now: number): AssistantDocument =>
 });
 const assistantId = (n: number): string => `0193d000-0000-4000-8000-${number(n)}`;
 
+/** Of each thousand a user's, who has a namespace below the users' for each hundred. */
+export const itemName = (n: number) => ({
+  ...{ owner: "", key: `item-${n}` },
+  namespace: ["users", `user-${Math.floor(n / 1_000)}`, `topic-${Math.floor(n / 100)}`],
+});
+
+const syntheticItem = (n: number, now: number): ItemDocument => {
+  const at = new Date(now - n * 1_000);
+  const item = { ...itemName(n), value: `{"n":${n}}`, ttlMs: n % 10 === 0 ? 30 * day : undefined };
+  return { ...newItemDocument(item, `write-${n}`, new Date(now + day)), created_at: at, updated_at: at };
+};
+
 function syntheticEvents(run: number, chunk: number, { threads }: Load): RunEventsDocument {
   const id = runId(run);
   return {
@@ -183,6 +196,7 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
     requests: await insertAll(all.requests, 1_000, (n) => syntheticRequest(n, now)),
     batches: await insertAll(all.batches, 200, (n) => syntheticBatch(n, now)),
     assistants: await insertAll(all.assistants, 500, (n) => syntheticAssistant(n, now)),
+    items: await insertAll(all.items, load.threads, (n) => syntheticItem(n, now)),
     watches: await insertAll(all.watches, 200, (n) => ({
       ...{ _id: `watch-${n}`, owner: "", thread_id: threadId(n), run_id: runId(load.runs - 1 - n) },
       ...{ server: servers[n % servers.length]!, if_last: n % 2 === 0, left: false },

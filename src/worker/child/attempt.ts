@@ -5,6 +5,7 @@ import { Activity } from "./activity.ts";
 import { type AttemptContext, attemptContext } from "./attempt-context.ts";
 import { describeError } from "./error-report.ts";
 import type { GraphRegistry, OpenGraph } from "./graph-registry.ts";
+import { createGraphStore, type GraphStore } from "./graph-store.ts";
 import type { RunControl } from "./graph-types.ts";
 import { OutputWindow } from "./output-window.ts";
 import type { ParentChannel } from "./parent-channel.ts";
@@ -20,7 +21,7 @@ export interface AttemptHome {
 
 /**
  * One execution of a run. It ends, whatever its graph does, in this order: the stream is over; every node function has settled
- * and every loop has ended; the saver is quiet and closed; the end is reported. Nothing of the attempt happens after that.
+ * and every loop has ended; saver and store are quiet and closed; the end is reported. Nothing of the attempt happens after that.
  */
 export class Attempt {
   readonly #spec: AttemptSpec;
@@ -68,18 +69,22 @@ export class Attempt {
     const context: AttemptContext = { attemptId, runId, activity: this.#activity };
     let open: OpenGraph | undefined;
     let saver: JournalSaver | undefined;
+    let store: GraphStore | undefined;
     let failure: { readonly error: unknown } | undefined;
     try {
       await attemptContext.run(context, async () => {
         const options = runOptions(this.#spec, this.#controller.signal);
         open = await this.#activity.run(() => this.#home.registry.open(this.#spec.graph, options));
         saver = this.#saver(open);
-        await this.#stream(open, saver, options);
+        store = createGraphStore(open.instance.checkpoint, this.#home.channel.items(attemptId));
+        await this.#stream(open, saver, store, options);
       });
     } catch (error) {
       failure = { error };
     }
     await this.#activity.settle();
+    await store?.quiet();
+    store?.close();
     await saver?.quiet();
     saver?.close();
     const state = open && (await this.#finalState(open));
@@ -90,6 +95,7 @@ export class Attempt {
   async #stream(
     { graph, instance }: OpenGraph,
     saver: JournalSaver,
+    store: GraphStore,
     options: ReturnType<typeof runOptions>,
   ): Promise<void> {
     this.#control = new instance.langgraph.RunControl();
@@ -97,6 +103,8 @@ export class Attempt {
     await this.#requireCheckpoint(saver);
     this.#controller.signal.throwIfAborted();
     graph.checkpointer = saver;
+    // As on the LangGraph Platform it takes the place of a store that the graph was compiled with.
+    graph.store = store;
     const output = new StreamOutput(this.#spec.streamModes);
     const input = runInput(this.#spec, instance.langgraph);
     const how = { ...options, control: this.#control };

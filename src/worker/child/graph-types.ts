@@ -5,6 +5,7 @@
 export interface CompiledGraph {
   readonly nodes: Readonly<Record<string, { readonly bound?: unknown }>>;
   checkpointer?: unknown;
+  store?: unknown;
   /** A copy that shares the nodes. */
   withConfig(config: object): CompiledGraph;
   stream(input: unknown, options: object): Promise<AsyncIterable<unknown>>;

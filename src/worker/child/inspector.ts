@@ -46,7 +46,9 @@ async function inspectThread(
   const configurable = { thread_id: scope, checkpoint_ns: inspection.checkpointNs ?? "" };
   const addressed = await subgraphAt(graph, configurable.checkpoint_ns);
   if (inspection.kind === "update") {
-    await updateState(inspection, { graph, addressed, configurable, journal, checkpoint: instance.checkpoint });
+    await updateState(inspection, {
+      ...{ graph, addressed, configurable, journal, items: home.channel.items(scope), checkpoint: instance.checkpoint },
+    });
     return [];
   }
   const saver = createJournalSaver(instance.checkpoint, journal);

@@ -1,9 +1,10 @@
 import { FencedError, type JournalPort } from "../../checkpoints/journal-port.ts";
-import type { ChildMessage, ErrorReport, ParentMessage } from "../protocol.ts";
+import type { ChildMessage, ErrorReport, ItemsPort, ParentMessage } from "../protocol.ts";
 
+type Method = Extract<ChildMessage, { type: "request" }>["method"];
 type Reply = Extract<ParentMessage, { type: "reply" }>;
 
-/** The way to the parent process: messages, and journal requests with their answers. */
+/** The way to the parent process: messages, and requests with their answers. */
 export class ParentChannel {
   readonly #post: (message: ChildMessage) => void;
   readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
@@ -19,17 +20,24 @@ export class ParentChannel {
 
   /** The journal of one thread; the parent knows which by the scope. */
   journal(scope: string): JournalPort {
-    const ask = <T>(method: "append" | "read" | "list", argument: unknown): Promise<T> =>
-      new Promise<T>((resolve, reject) => {
-        const requestId = ++this.#requests;
-        this.#waiting.set(requestId, { resolve: resolve as (result: unknown) => void, reject });
-        this.send({ type: "request", requestId, scope, method, args: [argument] });
-      });
     return {
-      append: (flush) => ask("append", flush),
-      read: (query) => ask("read", query),
-      list: (query) => ask("list", query),
+      append: (flush) => this.#ask(scope, "append", flush),
+      read: (query) => this.#ask(scope, "read", query),
+      list: (query) => this.#ask(scope, "list", query),
     };
+  }
+
+  /** The long-term memory; the parent knows whose by the scope. */
+  items(scope: string): ItemsPort {
+    return { batch: (operations) => this.#ask(scope, "items", operations) };
+  }
+
+  #ask<T>(scope: string, method: Method, argument: unknown): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const requestId = ++this.#requests;
+      this.#waiting.set(requestId, { resolve: resolve as (result: unknown) => void, reject });
+      this.send({ type: "request", requestId, scope, method, args: [argument] });
+    });
   }
 
   /** Gives the answer to whoever asked. */

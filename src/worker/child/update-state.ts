@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { JournalFlush, JournalPort } from "../../checkpoints/journal-port.ts";
 import { type CheckpointModule, createJournalSaver } from "../../checkpoints/journal-saver.ts";
-import type { EditPart, Inspection } from "../protocol.ts";
+import type { EditPart, Inspection, ItemsPort } from "../protocol.ts";
 import { describeError } from "./error-report.ts";
+import { createGraphStore } from "./graph-store.ts";
 import type { CompiledGraph } from "./graph-types.ts";
 
 export interface EditedGraph {
@@ -11,6 +12,7 @@ export interface EditedGraph {
   readonly addressed: CompiledGraph;
   readonly configurable: Readonly<Record<string, unknown>>;
   readonly journal: JournalPort;
+  readonly items: ItemsPort;
   readonly checkpoint: CheckpointModule;
 }
 
@@ -34,7 +36,7 @@ const special = ["__input__", "__end__", "__copy__"];
  */
 export async function updateState(
   { checkpointId, values, asNode, metadata }: Extract<Inspection, { kind: "update" }>,
-  { graph, addressed, configurable, journal, checkpoint }: EditedGraph,
+  { graph, addressed, configurable, journal, items, checkpoint }: EditedGraph,
 ): Promise<void> {
   if (asNode !== undefined) checkNode(addressed, asNode);
   const flushes: JournalFlush[] = [];
@@ -45,9 +47,10 @@ export async function updateState(
   saver.put = (config, made, { run_id: _, ...own }: Parameters<typeof put>[2] & { run_id?: unknown }, versions) =>
     put(config, made, own as Parameters<typeof put>[2], versions);
   graph.checkpointer = saver;
+  const store = createGraphStore(checkpoint, items);
   const at = { ...configurable, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
   try {
-    await graph.updateState({ configurable: at }, values === undefined ? null : JSON.parse(values), asNode);
+    await graph.updateState({ configurable: at, store }, values === undefined ? null : JSON.parse(values), asNode);
   } catch (error) {
     throw refusal(error);
   } finally {

@@ -4,7 +4,7 @@ import { FencedError } from "../../../src/checkpoints/journal-port.ts";
 import type { AttemptHooks } from "../../../src/worker/attempt-host.ts";
 import { ChildAttempt } from "../../../src/worker/child-attempt.ts";
 import type { OutputTuple } from "../../../src/worker/protocol.ts";
-import { attemptSpec, emptyJournal } from "../../support/fake-child-pool.ts";
+import { attemptSpec, emptyItems, emptyJournal } from "../../support/fake-child-pool.ts";
 
 const event = (json: string): OutputTuple => ["custom", "custom", [], json];
 
@@ -14,7 +14,7 @@ function make(hooks: Partial<AttemptHooks> = {}) {
   const failed = vi.fn();
   const attempt = new ChildAttempt({
     spec: attemptSpec({ act: "finish" }),
-    hooks: { journal: emptyJournal, output: async () => {}, delivered: () => {}, over, ...hooks },
+    hooks: { journal: emptyJournal, items: emptyItems, output: async () => {}, delivered: () => {}, over, ...hooks },
     log: pino({ level: "silent" }),
     stored: (count) => stored.push(count),
     failed,

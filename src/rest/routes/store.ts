@@ -1,0 +1,110 @@
+import { z } from "zod";
+import type { Item } from "../../domain/item.ts";
+import type { Items } from "../../domain/items.ts";
+import { owner } from "../../services/owner.ts";
+import { RestError } from "../errors.ts";
+import { jsonObject, optional } from "../json/body-shapes.ts";
+import { RawJson } from "../json/raw-json.ts";
+import { dateText } from "../json/time.ts";
+import { json, type Route, route } from "../route.ts";
+
+const labels = z.array(z.string());
+const name = { namespace: labels, key: z.string() };
+const page = { limit: optional(z.int().min(0)), offset: optional(z.int().min(0)) };
+
+const putBody = z.object({
+  ...name,
+  value: jsonObject,
+  /** Nothing is found by its meaning, so nothing is indexed for that. */
+  index: optional(z.union([z.literal(false), labels])),
+  /** Minutes. */
+  ttl: optional(z.number().positive()),
+});
+const searchBody = z.object({
+  namespace_prefix: optional(labels),
+  filter: optional(jsonObject),
+  ...page,
+  /** As with LangGraph's stores that have no embeddings, it ranks nothing. */
+  query: optional(z.string()),
+  refresh_ttl: optional(z.boolean()),
+});
+const namespacesBody = z.object({
+  prefix: optional(labels),
+  suffix: optional(labels),
+  max_depth: optional(z.int().min(1)),
+  ...page,
+});
+
+const minuteMs = 60_000;
+
+const itemJson = ({ namespace, key, value, createdAt, updatedAt }: Item) => ({
+  ...{ namespace, key, value: new RawJson(value) },
+  ...{ created_at: dateText(createdAt), updated_at: dateText(updatedAt) },
+});
+
+/** Routes of the long-term memory. There is no RPC for it: they call the domain. */
+export function storeRoutes(items: Items): Route[] {
+  return [
+    route({
+      method: "PUT",
+      path: "/store/items",
+      ...{ is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.", body: putBody },
+      async handle({ body: { namespace, key, value, ttl } }) {
+        const ttlMs = ttl === undefined ? undefined : ttl * minuteMs;
+        await items.put({ owner, namespace, key, value: JSON.stringify(value), ttlMs });
+        return { kind: "empty", status: 204 };
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/store/items",
+      is: "Reads an item of long-term memory; null when there is none.",
+      query: {
+        namespace: "the labels, joined by dots",
+        key: "the item's key",
+        refresh_ttl: "whether its time to live begins anew (default true)",
+      },
+      async handle({ query }) {
+        const needed = (parameter: string): string => {
+          const text = query.text(parameter);
+          if (text === undefined) throw new RestError(422, `Query parameter ${parameter} is missing`);
+          return text;
+        };
+        const refreshTtl = query.boolean("refresh_ttl");
+        const item = { owner, namespace: needed("namespace").split("."), key: needed("key") };
+        const found = await items.get(item, { refreshTtl });
+        return json(found ? itemJson(found) : null);
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/store/items",
+      ...{ is: "Removes an item from long-term memory, if it is there.", body: z.object(name) },
+      async handle({ body }) {
+        await items.remove({ owner, ...body });
+        return { kind: "empty", status: 204 };
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/store/items/search",
+      ...{ is: "Finds items in a namespace and below it, last changed first.", body: searchBody },
+      async handle({ body: { namespace_prefix: namespacePrefix = [], refresh_ttl: refreshTtl, query: _, ...search } }) {
+        const found = await items.search(owner, { namespacePrefix, refreshTtl, ...search });
+        return json({ items: found.map((item) => ({ ...itemJson(item), score: null })) });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/store/namespaces",
+      ...{ is: "Lists the namespaces that have items.", body: namespacesBody },
+      async handle({ body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
+        const match = [
+          ...(prefix ? [{ at: "prefix", labels: prefix } as const] : []),
+          ...(suffix ? [{ at: "suffix", labels: suffix } as const] : []),
+        ];
+        return json({ namespaces: await items.namespaces(owner, { match, maxDepth, ...rest }) });
+      },
+    }),
+  ];
+}
