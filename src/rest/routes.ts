@@ -7,9 +7,8 @@ import { readRunRoutes } from "./routes/read-runs.ts";
 import { storeRoutes } from "./routes/store.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
-import { threadStreamRoutes } from "./routes/thread-stream.ts";
+import { type ThreadStreamParts, threadStreamRoutes } from "./routes/thread-stream.ts";
 import { threadRoutes } from "./routes/threads.ts";
-import type { ThreadBell } from "./thread-stream/thread-bell.ts";
 
 export interface RoutesParts extends SystemParts {
   /** The names of the graphs, for error texts. */
@@ -21,7 +20,7 @@ export interface RoutesParts extends SystemParts {
 }
 
 /** All routes of the edge. */
-export function createRoutes(parts: RoutesParts & { readonly bell: ThreadBell }): Route[] {
+export function createRoutes(parts: RoutesParts & ThreadStreamParts): Route[] {
   const routes = [
     ...threadRoutes,
     ...threadStateRoutes,

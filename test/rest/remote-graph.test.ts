@@ -254,4 +254,18 @@ describe("RemoteGraph", () => {
     expect(names).toContainEqual(["team", "editor"]);
     expect(names.at(-1)).toEqual(["after"]);
   });
+
+  it.each([
+    { of: "its parent", options: {}, status: 200 },
+    { of: "its own", options: { configurable: {} }, status: 404 },
+  ])("has a thread of $of in a node that calls it", async ({ options, status }) => {
+    const config = thread();
+    const parent = new StateGraph(Annotation.Root({ ...MessagesAnnotation.spec }))
+      .addNode("work", () => remote("agent").invoke({ ...question, steps: 0 }, options))
+      .addEdge(START, "work")
+      .compile();
+    expect(contents(await parent.invoke({ messages: [] }, config))).toEqual(["Is it so?", answer]);
+    const response = await fetch(`${app.app.url}/threads/${config.configurable.thread_id}`);
+    expect(response.status).toBe(status);
+  });
 });

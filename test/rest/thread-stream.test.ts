@@ -176,4 +176,14 @@ describe("GET /threads/{thread_id}/stream", () => {
     expect((await kit.rest.delete(kit.thread)).status).toBe(204);
     await expect(events.next()).rejects.toThrow();
   });
+
+  it("is broken off when the server ends", async () => {
+    const ending = await startTestApp({ config: { drainMs: 50 } });
+    const kit = await createRestKit(ending.app.url);
+    leavers.push(kit.gates.remove);
+    const { events } = await open(kit);
+    const broken = expect(events.next()).rejects.toThrow();
+    await ending.close();
+    await broken;
+  });
 });

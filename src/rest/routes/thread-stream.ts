@@ -15,6 +15,8 @@ import { createErrors } from "./create-runs.ts";
 export interface ThreadStreamParts {
   readonly graphs: readonly string[];
   readonly bell: ThreadBell;
+  /** Aborted when the server ends: a stream that waits for nothing else ends then. */
+  readonly shutdownSignal: AbortSignal;
 }
 
 /** How often a stream that has nothing to tell looks for runs that were created in other servers. */
@@ -95,10 +97,13 @@ function startAt({ since }: Subscription): FollowStart {
 }
 
 /** Routes of a thread's whole stream: the events of all its runs, and LangChain's streaming protocol. */
-export function threadStreamRoutes({ graphs, bell }: ThreadStreamParts): Route[] {
+export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStreamParts): Route[] {
   const errors = createErrors(graphs);
   const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart) =>
-    followThread({ ...{ invoke, threadId: params.thread_id!, start, bell, pollMs, signal } });
+    followThread({
+      ...{ invoke, threadId: params.thread_id!, start, bell, pollMs },
+      signal: AbortSignal.any([signal, shutdownSignal]),
+    });
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>
     invoke.call(ThreadService.method.getThread, { threadId: params.thread_id!, omitValues: true });
 
