@@ -73,7 +73,7 @@ describe.skipIf(!capabilities.chromium.has())("@langchain/react in Chromium", ()
   };
 
   it("shows each token when it is made, in the first run and in the next", async () => {
-    await open("agent", { steps: 0, delay_ms: 40 });
+    await open("agent", { steps: 0, delay_ms: 100 });
     await send("Is it so?");
     await words();
     expect((await newestRun()).status).toBe(RunStatus.RUNNING);
@@ -126,7 +126,7 @@ describe.skipIf(!capabilities.chromium.has())("@langchain/react in Chromium", ()
   });
 
   it("takes the stream up again after a reload", async () => {
-    await open("agent", { steps: 0, delay_ms: 120 });
+    await open("agent", { steps: 0, delay_ms: 200 });
     await send("Is it so?");
     await words();
     await page.reload();
@@ -142,7 +142,7 @@ describe.skipIf(!capabilities.chromium.has())("@langchain/react in Chromium", ()
   it("comes back when its connection breaks, and has lost nothing", async () => {
     const line = await startFreezableProxy(app.app.port);
     try {
-      await open("agent", { steps: 0, delay_ms: 120 }, line.url);
+      await open("agent", { steps: 0, delay_ms: 200 }, line.url);
       await send("Is it so?");
       await words();
       line.cut();

@@ -91,7 +91,7 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     };
 
     it("shows each token when it is made", async () => {
-      await open("agent", { steps: 0, delay_ms: 40 });
+      await open("agent", { steps: 0, delay_ms: 100 });
       await send("Is it so?");
       await words();
       expect((await newestRun()).status).toBe(RunStatus.RUNNING);
@@ -139,7 +139,7 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     });
 
     it("takes the stream up again after a reload", async () => {
-      await open("agent", { steps: 0, delay_ms: 120 }, { rejoin: true });
+      await open("agent", { steps: 0, delay_ms: 200 }, { rejoin: true });
       await send("Is it so?");
       await words();
       await page.reload();
@@ -156,7 +156,7 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     it("comes back when its connection breaks, and has lost nothing", async () => {
       const line = await startFreezableProxy(app.app.port);
       try {
-        await open("agent", { steps: 0, delay_ms: 120 }, { rejoin: true, api: line.url });
+        await open("agent", { steps: 0, delay_ms: 200 }, { rejoin: true, api: line.url });
         await send("Is it so?");
         await words();
         line.cut();
