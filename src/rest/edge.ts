@@ -9,6 +9,7 @@ import { readQuery } from "./read-query.ts";
 import type { Route } from "./route.ts";
 import { createRoutes, type RoutesParts } from "./routes.ts";
 import { sendAnswer, sendJson } from "./send-answer.ts";
+import { createThreadBell, ringing } from "./thread-stream/thread-bell.ts";
 
 export interface RestEdgeOptions extends RoutesParts {
   readonly services: Services;
@@ -30,8 +31,10 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export function createRestEdge(options: RestEdgeOptions): FallbackFn {
   const { log } = options;
   const router = createRouter({ ignoreTrailingSlash: true, maxParamLength: 500 });
-  const createInvoke = createInvokers(options.services, options.shutdownSignal);
-  const routes = createRoutes(options);
+  const bell = createThreadBell();
+  const services = { ...options.services, runs: ringing(options.services.runs, bell) };
+  const createInvoke = createInvokers(services, options.shutdownSignal);
+  const routes = createRoutes({ ...options, bell });
   for (const one of routes) router.on(one.method, one.path, () => {}, one);
   const methods = [...new Set(routes.map((one) => one.method))];
 

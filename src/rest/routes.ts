@@ -7,6 +7,7 @@ import { readRunRoutes } from "./routes/read-runs.ts";
 import { storeRoutes } from "./routes/store.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
+import { type ThreadStreamParts, threadStreamRoutes } from "./routes/thread-stream.ts";
 import { threadRoutes } from "./routes/threads.ts";
 
 export interface RoutesParts extends SystemParts {
@@ -19,13 +20,14 @@ export interface RoutesParts extends SystemParts {
 }
 
 /** All routes of the edge. */
-export function createRoutes(parts: RoutesParts): Route[] {
+export function createRoutes(parts: RoutesParts & ThreadStreamParts): Route[] {
   const routes = [
     ...threadRoutes,
     ...threadStateRoutes,
     ...createRunRoutes(parts.graphs),
     ...readRunRoutes,
     ...cancelRoutes(parts.graceMs),
+    ...threadStreamRoutes(parts),
     ...assistantRoutes(parts.startedAt),
     ...storeRoutes(parts.items),
   ];

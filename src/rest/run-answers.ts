@@ -42,7 +42,7 @@ function sentEvent({ sequence, event }: RunEvent, attempt: number): string {
       return frame("metadata", JSON.stringify({ attempt: number, checkpoint_id: checkpointId || null }), sequence);
     }
     case "output":
-      return frame(nameOf(event.value), payloadJson(event.value.data)!, sequence);
+      return outputFrame(event.value, sequence);
     case "ended": {
       const { status, error, cancellation } = event.value;
       const told = error ? frame("error", JSON.stringify(errorJson(error)), sequence) : "";
@@ -54,10 +54,12 @@ function sentEvent({ sequence, event }: RunEvent, attempt: number): string {
   }
 }
 
-const nameOf = ({ name, namespace }: RunOutputEvent): string => [name, ...namespace].join("|");
+/** What a graph has put out, named for its mode and the path of its subgraph. */
+export const outputFrame = ({ name, namespace, data }: RunOutputEvent, id: bigint | string): string =>
+  frame([name, ...namespace].join("|"), payloadJson(data)!, id);
 
 /** JSON has line breaks only between its tokens, and names of nodes need none: neither can end a line of the stream. */
-function frame(name: string, json: string, id: bigint): string {
+export function frame(name: string, json: string, id: bigint | string): string {
   return `event: ${oneLine(name)}\r\ndata: ${oneLine(json)}\r\nid: ${id}\r\n\r\n`;
 }
 

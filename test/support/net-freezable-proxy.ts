@@ -6,6 +6,8 @@ export interface FreezableProxy {
   readonly url: string;
   /** From now on no byte passes either way and no connection is closed: what a cut cable looks like to both ends. */
   freeze(): void;
+  /** Drops the connections that there are, so that both ends notice; new ones pass. */
+  cut(): void;
   stop(): Promise<void>;
 }
 
@@ -28,16 +30,18 @@ export async function startFreezableProxy(targetPort: number): Promise<Freezable
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
   const { port } = proxy.address() as net.AddressInfo;
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
+    cut,
     port,
     url: `http://127.0.0.1:${port}`,
     freeze() {
       frozen = true;
     },
     async stop() {
-      for (const socket of sockets) {
-        socket.destroy();
-      }
+      cut();
       proxy.close();
       await once(proxy, "close");
     },

@@ -15,7 +15,7 @@ interface Import {
 
 function filesIn(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(ts|js|mjs)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(tsx?|js|mjs)$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .filter((file) => !file.includes("node_modules/"));
 }
@@ -131,7 +131,7 @@ describe("files", () => {
   });
 
   it("have names in kebab-case that say what is in them", () => {
-    const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.property)?(\.test)?\.(ts|js|mjs)$/;
+    const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.property)?(\.test)?\.(tsx?|js|mjs)$/;
     const empty = /\b(utils?|helpers?|common|managers?|misc|lib)\b/;
     expect(files.filter((file) => !kebab.test(basename(file)) || empty.test(file))).toEqual([]);
   });
@@ -165,7 +165,7 @@ describe("dependencies", () => {
       const commands = typeof bin === "string" ? [name.split("/").at(-1)!] : Object.keys(bin);
       return commands.some((command) => new RegExp(`(^|[\\s"])${command}\\b`, "m").test(tools));
     };
-    const isTypes = (name: string) => name === "@types/node";
+    const isTypes = (name: string) => name.startsWith("@types/");
     const all = Object.keys({ ...own.dependencies, ...own.devDependencies, ...own.peerDependencies });
     expect(all.filter((name) => !names.has(name) && !isTypes(name) && !isTool(name))).toEqual([]);
   });
