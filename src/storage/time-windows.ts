@@ -5,7 +5,7 @@ import type { TimeWindow } from "./timed-tokens.ts";
  * no bound.
  */
 const firstWindowMs = 2_000;
-const windowGrowth = 8;
+const windowGrowth = 4;
 const lastWindowMs = 60 * 24 * 60 * 60 * 1000;
 
 /**
@@ -21,11 +21,14 @@ export async function newestInWindows<T>(
   const found: T[] = [];
   let end = before;
   let reached = start;
-  for (let width = firstWindowMs; ; width *= windowGrowth) {
+  for (let width = firstWindowMs; ; ) {
     reached -= width;
     const from = width > lastWindowMs || reached < 0 ? 0 : reached;
-    found.push(...(await read(end === undefined ? { from } : { from, before: end }, limit - found.length)));
+    const more = await read(end === undefined ? { from } : { from, before: end }, limit - found.length);
+    found.push(...more);
     if (found.length >= limit || from === 0) return found;
     end = from;
+    // Twice as wide as it takes if the rest lie as close.
+    width = Math.ceil(width * Math.min(windowGrowth, (2 * (limit - found.length)) / more.length));
   }
 }

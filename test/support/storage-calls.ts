@@ -65,6 +65,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const after = () => ({ limit: 21, after: documentOf(Math.floor(load.runs / 2)) });
   const newestFirst = { by: "created_at", descending: true } as const;
   const lastChanged = { by: "updated_at", descending: true } as const;
+  const oldestFirst = { by: "created_at", descending: false } as const;
   /** The same of threads. */
   const deep = (field: "created_at" | "updated_at") => {
     const n = Math.floor(load.threads / 2);
@@ -174,8 +175,18 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["search", () => [{ owner }, lastChanged, page], "by change"],
       ["search", () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")], "by change, deep, by status"],
       ["search", () => [{ owner, metadata: { user: "user-7" } }, lastChanged, page], "by change, metadata", "linear"],
-      ["search", () => [{ owner }, { by: "created_at", descending: false }, page], "oldest first", "linear"],
-      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id", "linear"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, lastChanged, page], "by change, metadata of many"],
+      ["search", () => [{ owner }, oldestFirst, page], "oldest first"],
+      [
+        "search",
+        () => [{ owner, statuses: ["idle"] }, oldestFirst, deep("created_at")],
+        "oldest first, deep, by status",
+      ],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, oldestFirst, page], "oldest first, metadata"],
+      ["search", () => [{ owner }, { by: "updated_at", descending: false }, page], "first changed"],
+      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id"],
+      ["search", () => [{ owner, statuses: ["idle"] }, { by: "thread_id", descending: true }, page], "by id, status"],
+      ["search", () => [{ owner }, { by: "status", descending: false }, page], "in order of status"],
       ["search", () => [{ owner, statuses: ["error"] }, { by: "status", descending: true }, page], "by status"],
       ["count", () => [{ owner }], "all", "linear"],
       ["count", () => [{ owner, statuses: ["error", "interrupted"] }], "rare statuses"],
