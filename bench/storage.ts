@@ -51,11 +51,16 @@ const halfway = ({ load, now }: Bench) => ({ limit: 21, after: toRun(syntheticRu
 const newestFirst: ThreadOrder = { by: "created_at", descending: true };
 const lastChanged: ThreadOrder = { by: "updated_at", descending: true };
 
+const oldestFirst: ThreadOrder = { by: "created_at", descending: false };
+const leastChanged: ThreadOrder = { by: "updated_at", descending: false };
+const byId: ThreadOrder = { by: "thread_id", descending: false };
+const byStatus: ThreadOrder = { by: "status", descending: false };
+
 const search = (filter: Omit<ThreadFilter, "owner">, order: ThreadOrder, isDeep = false): Operation[1] => {
-  const field = order.by === "updated_at" ? "updated_at" : "created_at";
   return ({ stores, load, now }) => {
     const middle = load.threads / 2;
-    const after = [syntheticThread(middle, load, now)[field].getTime(), threadId(middle)] as const;
+    const sortedBy = syntheticThread(middle, load, now)[order.by];
+    const after = [sortedBy instanceof Date ? sortedBy.getTime() : sortedBy, threadId(middle)] as const;
     return stores.threads.search({ owner, ...filter }, order, isDeep ? { ...page, after } : page);
   };
 };
@@ -100,10 +105,16 @@ const operations: readonly Operation[] = [
   ["SearchThreads, all by values", search({ values: { answer: "nothing" } }, newestFirst)],
   ["SearchThreads, last changed", search({}, lastChanged)],
   ["SearchThreads, last changed, IDLE, middle", search({ statuses: ["idle"] }, lastChanged, true)],
+  ["SearchThreads, oldest first", search({}, oldestFirst)],
+  ["SearchThreads, oldest first, middle", search({}, oldestFirst, true)],
+  ["SearchThreads, oldest first, half by metadata", search({ metadata: { app: "chat" } }, oldestFirst)],
+  ["SearchThreads, first changed", search({}, leastChanged)],
+  ["SearchThreads, in order of ids", search({}, byId)],
+  ["SearchThreads, in order of ids, ERROR, middle", search({ statuses: ["error"] }, byId, true)],
+  ["SearchThreads, in order of status", search({}, byStatus)],
+  ["SearchThreads, in order of status, middle", search({}, byStatus, true)],
   ["SearchThreads, last changed, metadata (*)", search({ metadata: { user: "user-7" } }, lastChanged)],
-  ["SearchThreads, oldest first (*)", search({}, { by: "created_at", descending: false })],
-  ["SearchThreads, in order of ids (*)", search({}, { by: "thread_id", descending: false })],
-  ["SearchThreads, in order of status (*)", search({}, { by: "status", descending: false })],
+  ["SearchThreads, last changed, half by metadata", search({ metadata: { app: "chat" } }, lastChanged)],
   ["CountThreads, all (*)", ({ stores }) => stores.threads.count({ owner })],
   ["CountThreads, ERROR (*)", ({ stores }) => stores.threads.count({ owner, statuses: ["error"] })],
   [
@@ -227,10 +238,10 @@ try {
 
 const cell = (text: string) => text.padStart(18);
 console.log(
-  `\nmilliseconds (p50 / p99)${" ".repeat(22)}${sizes.map((size) => cell(`${size} runs`)).join("")}${cell("flat")}`,
+  `\nmilliseconds (p50 / p99)${" ".repeat(26)}${sizes.map((size) => cell(`${size} runs`)).join("")}${cell("flat")}`,
 );
 for (const [name, measured] of results) {
   const cells = measured.map(({ p50, p99 }) => cell(`${p50.toFixed(1)} / ${p99.toFixed(1)}`));
   const flat = measured.at(-1)!.p50 / measured[0]!.p50;
-  console.log(`${name.padEnd(46)}${cells.join("")}${cell(`${flat.toFixed(1)} ×`)}`);
+  console.log(`${name.padEnd(50)}${cells.join("")}${cell(`${flat.toFixed(1)} ×`)}`);
 }

@@ -7,7 +7,7 @@ interface Index {
   readonly key: Record<string, 1 | -1>;
   /** The query that it is there for. */
   readonly serves: string;
-  readonly options?: Pick<IndexDescription, "expireAfterSeconds" | "partialFilterExpression">;
+  readonly options?: Pick<IndexDescription, "expireAfterSeconds" | "partialFilterExpression" | "sparse">;
 }
 
 const tombstoneSeconds = 60 * 60;
@@ -126,7 +126,7 @@ export const indexes: readonly Index[] = [
     collection: "threads",
     name: "threads_by_status",
     key: { owner: 1, removing: 1, status: 1, created_at: 1, _id: 1 },
-    serves: "search by status in order of creation, search in order of status, and the number of threads by status",
+    serves: "search by status in order of creation, and the number of threads by status",
   },
   {
     collection: "threads",
@@ -139,6 +139,34 @@ export const indexes: readonly Index[] = [
     name: "threads_by_id",
     key: { owner: 1, removing: 1, _id: 1 },
     serves: "search in order of ids",
+  },
+  {
+    collection: "threads",
+    name: "threads_by_status_and_id",
+    key: { owner: 1, removing: 1, status: 1, _id: 1 },
+    serves: "search in order of status, search by status in order of ids",
+  },
+  // Sparse, of one field: the Python engine goes by no partial index.
+  {
+    collection: "threads",
+    name: "milestones_by_id",
+    key: { milestone_by_id: 1 },
+    serves: "where in the order of ids the next threads end",
+    options: { sparse: true },
+  },
+  {
+    collection: "threads",
+    name: "milestones_by_time",
+    key: { milestone_by_time: 1 },
+    serves: "where in the order of creation the next threads end",
+    options: { sparse: true },
+  },
+  {
+    collection: "threads",
+    name: "milestones_by_change",
+    key: { milestone_by_change: 1 },
+    serves: "where in the order of change the next threads end",
+    options: { sparse: true },
   },
   { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
   {

@@ -1,14 +1,29 @@
 import type { Collection, Filter } from "mongodb";
 import type { PagePosition } from "../domain/page-token.ts";
 import { filterTokens } from "../domain/search-tokens.ts";
-import type { ThreadFilter, ThreadOrder, ThreadStore } from "../domain/stores.ts";
+import type { ThreadFilter, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
+import { threadStatuses } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
+import { placesAlong, type SortField } from "./milestones.ts";
 import type { ThreadDocument } from "./thread-store.ts";
 import { newestInWindows } from "./time-windows.ts";
-import { allTime, hasTokens, type TimeWindow } from "./timed-tokens.ts";
+import { allTime, hasTokens, type TimeWindow, timeKey } from "./timed-tokens.ts";
 
 type Query = Filter<ThreadDocument>;
+
+/** How many of the next threads in an order are looked through for what is found by tokens, for each one that is wanted. */
+const lookThrough = 4;
+
+interface Search {
+  readonly filter: ThreadFilter;
+  readonly field: SortField | "status";
+  readonly descending: boolean;
+  /** Only ids and what threads are sorted by. */
+  readonly brief?: boolean;
+}
+
+type SearchByTime = Search & { readonly field: "created_at" | "updated_at" };
 
 /** Finds threads by what is known of them. */
 export function createThreadSearch(
@@ -16,85 +31,129 @@ export function createThreadSearch(
   toThread: (doc: ThreadDocument) => Thread,
   now: () => Date,
 ): Pick<ThreadStore, "search" | "count"> {
+  const find = (query: Query, search: Search, limit: number): Promise<ThreadDocument[]> =>
+    threads
+      .find(query, search.brief ? { projection: { thread_id: 1, created_at: 1, updated_at: 1, status: 1 } } : {})
+      .sort(sortOf(search))
+      .limit(limit)
+      .toArray();
+
+  /** The first in a range of the order; the window says the same of the time of creation, or nothing. */
+  async function firstIn(range: Query, window: TimeWindow, search: Search, limit: number) {
+    const { status, ...query } = queryOf(search.filter, window);
+    // The embedded engines find a range behind equal values only, so a query for each status.
+    const each: Query[] =
+      !status || isByToken(query)
+        ? [queryOf(search.filter, window)]
+        : search.filter.statuses!.map((one) => ({ ...query, status: one }));
+    const found = each.map((one) => find({ ...one, ...range }, search, limit));
+    return (await Promise.all(found)).flat().sort(comparison(search)).slice(0, limit);
+  }
+
   /**
    * By windows of time, so that a page reads about as much as it answers, however many match. Index: threads_by_time or
    * threads_by_change; with statuses those of a status; with metadata or values those of tokens.
    */
-  async function newestFirst(
-    filter: ThreadFilter,
-    field: "created_at" | "updated_at",
-    limit: number,
-    after?: PagePosition,
-  ): Promise<ThreadDocument[]> {
-    const sort = { [field]: -1, _id: -1 } as const;
-    const newer = (a: ThreadDocument, b: ThreadDocument) =>
-      b[field].getTime() - a[field].getTime() || (a._id < b._id ? 1 : -1);
-    const within = async (window: TimeWindow, time: Query, rest: number) => {
-      const { status, ...query } = queryOf(filter, window);
-      // The embedded engines find a range behind equal values only, so a query for each status.
-      const each: Query[] =
-        !status || isByToken(query)
-          ? [queryOf(filter, window)]
-          : filter.statuses!.map((one) => ({ ...query, status: one }));
-      const found = each.map((one) =>
-        threads
-          .find({ ...one, ...time })
-          .sort(sort)
-          .limit(rest)
-          .toArray(),
-      );
-      return (await Promise.all(found)).flat().sort(newer).slice(0, rest);
-    };
+  async function byTime(search: SearchByTime, limit: number, after?: PagePosition) {
+    const { field, descending, filter } = search;
     const last = after && Number(after[0]);
     const found: ThreadDocument[] = [];
     if (last !== undefined) {
-      const sameTime: Query = { [field]: new Date(last), _id: { $lt: key(filter.owner, after![1]) } };
-      found.push(...(await within({ from: last, before: last + 1 }, sameTime, limit)));
+      const sameTime: Query = { [field]: new Date(last), _id: { [beyond(search)]: key(filter.owner, after![1]) } };
+      found.push(...(await firstIn(sameTime, { from: last, before: last + 1 }, search, limit)));
       if (found.length >= limit) return found;
     }
-    const older = await newestInWindows(
-      { start: last ?? now().getTime(), before: last },
-      limit - found.length,
-      ({ from, before }, rest) => {
-        const time = { $gte: new Date(from), ...(before !== undefined && { $lt: new Date(before) }) };
-        return within({ from, before }, { [field]: time }, rest);
-      },
+    const read = ({ from, before }: TimeWindow, rest: number) => {
+      const time = { $gte: new Date(from), ...(before !== undefined && { $lt: new Date(before) }) };
+      return firstIn({ [field]: time }, { from, before }, search, rest);
+    };
+    const rest = limit - found.length;
+    if (descending) {
+      return [...found, ...(await newestInWindows({ start: last ?? now().getTime(), before: last }, rest, read))];
+    }
+    const from = last === undefined ? 0 : last + 1;
+    const places = await placesAlong(threads, { owner: filter.owner, field, descending }, timeKey(from), rest);
+    const windows = between([from, ...places.map(Number)]).map(([from, before]) => ({ from, before }));
+    return [...found, ...(await takeInTurn(windows, rest, read))];
+  }
+
+  /** By ranges of ids. Index: threads_by_id; with statuses threads_by_status_and_id. */
+  async function byId(search: Search & { readonly field: "_id" }, limit: number, after?: string) {
+    const { field, descending } = search;
+    const { owner } = search.filter;
+    const places = await placesAlong(threads, { owner, field, descending }, after, limit);
+    const ids = [after, ...places].map((id) => (id === undefined ? undefined : key(owner, id)));
+    const ranges = between(ids).map(([from, to], i): Query => {
+      const begin = descending ? "$lt" : i === 0 ? "$gt" : "$gte";
+      const range = {
+        ...(from !== undefined && { [begin]: from }),
+        ...(to !== undefined && { [descending ? "$gte" : "$lt"]: to }),
+      };
+      return Object.keys(range).length > 0 ? { _id: range } : {};
+    });
+    return takeInTurn(ranges, limit, (range, rest) => firstIn(range, allTime, search, rest));
+  }
+
+  /** One status after another, each in the order of ids. */
+  function byStatus(search: Search, limit: number, after?: PagePosition) {
+    const { filter, descending } = search;
+    const statuses = (filter.statuses?.length ? filter.statuses : threadStatuses).toSorted();
+    if (descending) statuses.reverse();
+    const ahead = statuses.filter(
+      (one) => !after || one === after[0] || (descending ? one < after[0] : one > after[0]),
     );
-    return [...found, ...older];
+    return takeInTurn(ahead, limit, (status, rest) => {
+      const ofStatus = { ...search, field: "_id", filter: { ...filter, statuses: [status] } } as const;
+      return byId(ofStatus, rest, status === after?.[0] ? after[1] : undefined);
+    });
+  }
+
+  function inOrder(search: Search, limit: number, after?: PagePosition): Promise<ThreadDocument[]> {
+    const { field } = search;
+    if (field === "_id") return byId({ ...search, field }, limit, after?.[1]);
+    if (field === "status") return byStatus(search, limit, after);
+    return byTime({ ...search, field }, limit, after);
+  }
+
+  /** A page of all that match, which the embedded engines read and sort. Index: that of ids, or those of tokens. */
+  function ofAll(search: Search, limit: number, after?: PagePosition) {
+    const query = queryOf(search.filter, allTime);
+    const { field } = search;
+    if (after) {
+      const [sortedBy, id] = [
+        boundary(field, after[0]),
+        { _id: { [beyond(search)]: key(search.filter.owner, after[1]) } },
+      ];
+      const further: Query = { $or: [{ [field]: { [beyond(search)]: sortedBy } }, { [field]: sortedBy, ...id }] };
+      query.$and = [field === "_id" ? id : further];
+    }
+    return find(query, search, limit);
   }
 
   /**
-   * A page of all that match, which the embedded engines read and sort. In these orders it is not known where the next ones
-   * lie. Index: threads_by_id, threads_by_status, or those of tokens.
+   * Tokens know the time of creation only. In another order, the next threads in it are looked through first: there is enough among
+   * them where many match. Where few do, all that match are read. Index: that of the order and _id, or those of tokens.
    */
-  async function ofAll(filter: ThreadFilter, order: ThreadOrder, limit: number, after?: PagePosition) {
-    const query = queryOf(filter, allTime);
-    const field = order.by === "thread_id" ? "_id" : order.by;
-    const direction = order.descending ? -1 : 1;
-    const beyond = order.descending ? "$lt" : "$gt";
-    if (after) {
-      const [sortedBy, id] = [boundary(order, after[0]), key(filter.owner, after[1])];
-      if (field === "_id") Object.assign(query, { $and: [...(query.$and ?? []), { _id: { [beyond]: id } }] });
-      // The first condition says where to begin in the index.
-      else
-        query.$and = [
-          { [field]: { [`${beyond}e`]: sortedBy } },
-          { $or: [{ [field]: { [beyond]: sortedBy } }, { _id: { [beyond]: id } }] },
-        ];
-    }
-    const sort = field === "_id" ? ({ _id: direction } as const) : ({ [field]: direction, _id: direction } as const);
-    return threads.find(query).sort(sort).limit(limit).toArray();
+  async function byTokens(search: Search, limit: number, after?: PagePosition) {
+    const { owner, statuses } = search.filter;
+    const some = lookThrough * limit;
+    const next = await inOrder({ ...search, filter: { owner, statuses }, brief: true }, some, after);
+    if (next.length === 0) return [];
+    const threadIds = next.map((thread) => thread.thread_id);
+    const ofNext = await ofAll({ ...search, filter: { ...search.filter, threadIds } }, limit);
+    // What has changed meanwhile may stand elsewhere, and a page must not end there.
+    const compare = comparison(search);
+    const found = ofNext.filter((one) => compare(next[0]!, one) <= 0 && compare(one, next.at(-1)!) <= 0);
+    return found.length === limit || next.length < some ? found : ofAll(search, limit, after);
   }
 
   return {
-    async search(filter, order, { limit, after }) {
-      const { by, descending } = order;
+    async search(filter, { by, descending }, { limit, after }) {
+      const search: Search = { filter, descending, field: by === "thread_id" ? "_id" : by };
       const query = queryOf(filter, allTime);
-      // Tokens know the time of creation only, and ids are few.
-      const hasWindows =
-        descending && query._id === undefined && (by === "created_at" || (by === "updated_at" && !isByToken(query)));
-      const found = hasWindows ? newestFirst(filter, by, limit, after) : ofAll(filter, order, limit, after);
-      return (await found).map(toThread);
+      // Ids are few.
+      const read = query._id ? ofAll : isByToken(query) && by !== "created_at" ? byTokens : inOrder;
+      return (await read(search, limit, after)).map(toThread);
     },
 
     /** Index: as search; without anything to match, threads_by_time. */
@@ -102,8 +161,40 @@ export function createThreadSearch(
   };
 }
 
-const boundary = ({ by }: ThreadOrder, value: number | string): Date | string =>
-  by === "created_at" || by === "updated_at" ? new Date(value) : String(value);
+const beyond = ({ descending }: Search) => (descending ? "$lt" : "$gt");
+
+function sortOf({ field, descending }: Search): Record<string, 1 | -1> {
+  const direction = descending ? -1 : 1;
+  return field === "_id" ? { _id: direction } : { [field]: direction, _id: direction };
+}
+
+/** The same order as the database's. */
+function comparison({ field, descending }: Search): (a: ThreadDocument, b: ThreadDocument) => number {
+  const compare = <T>(a: T, b: T) => Number(a > b) - Number(a < b);
+  const ascending = (a: ThreadDocument, b: ThreadDocument) => compare(a[field], b[field]) || compare(a._id, b._id);
+  return descending ? (a, b) => ascending(b, a) : ascending;
+}
+
+const boundary = (field: Search["field"], value: number | string): Date | string =>
+  field === "created_at" || field === "updated_at" ? new Date(value) : String(value);
+
+/** What lies between each two places that follow each other, and after the last. */
+const between = <T>(places: readonly T[]): [from: T, to: T | undefined][] =>
+  places.map((from, i) => [from, places[i + 1]]);
+
+/** Reads one after the other, until there are enough. */
+async function takeInTurn<P>(
+  parts: readonly P[],
+  limit: number,
+  read: (part: P, limit: number) => Promise<ThreadDocument[]>,
+): Promise<ThreadDocument[]> {
+  const found: ThreadDocument[] = [];
+  for (const part of parts) {
+    if (found.length >= limit) break;
+    found.push(...(await read(part, limit - found.length)));
+  }
+  return found;
+}
 
 const isByToken = (query: Query): boolean => query.metadata_tokens !== undefined || query.value_tokens !== undefined;
 

@@ -5,11 +5,12 @@ import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
+import { type Milestones, milestoneOfChange, milestonesOf } from "./milestones.ts";
 import { threadKey } from "./run-document.ts";
 import { createThreadSearch } from "./thread-search.ts";
 import { timedTokens } from "./timed-tokens.ts";
 
-export interface ThreadDocument {
+export interface ThreadDocument extends Milestones {
   /** The thread's key: what the collection is sharded by. */
   _id: string;
   owner: string;
@@ -98,7 +99,9 @@ export function createThreadStore(
     guard: Filter<ThreadDocument>,
     change: UpdateFilter<ThreadDocument>,
   ): Promise<Thread | undefined> {
-    const stamped = { ...change, $set: { ...change.$set, updated_at: now() } } as UpdateFilter<ThreadDocument>;
+    const updated_at = now();
+    const $set = { ...change.$set, updated_at, ...milestoneOfChange(name, updated_at) };
+    const stamped = { ...change, $set } as UpdateFilter<ThreadDocument>;
     const filter = { _id: threadKey(name), ...guard };
     const doc = await threads.findOneAndUpdate(filter, stamped, { returnDocument: "after" });
     return doc ? toThread(doc) : undefined;
@@ -130,6 +133,7 @@ export function createThreadStore(
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,
+          ...milestonesOf(thread),
           ttl_ms: thread.ttlMs ?? null,
           metadata_revision: 0,
           temporary: thread.temporary,

@@ -66,11 +66,14 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const after = () => ({ limit: 21, after: documentOf(Math.floor(load.runs / 2)) });
   const newestFirst = { by: "created_at", descending: true } as const;
   const lastChanged = { by: "updated_at", descending: true } as const;
+  const lastIds = { by: "thread_id", descending: true } as const;
+  const oldestFirst = { by: "created_at", descending: false } as const;
   /** The same of threads. */
   const deep = (field: "created_at" | "updated_at") => {
     const n = Math.floor(load.threads / 2);
     return { limit: 21, after: [syntheticThread(n, load, now)[field].getTime(), threadId(n)] };
   };
+  const deepId = () => ({ limit: 21, after: Array(2).fill(threadId(Math.floor(load.threads / 2))) });
   const request = (id: string) => ({ ...{ owner, kind: "create", requestId: id, hash: "h" }, ...over(1) });
   const batch = (batchId: string): Batch => ({
     ...{ owner, batchId, hash: "h", created: new Date(now), done: false, runs: [over(1)], records: [] },
@@ -175,8 +178,18 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["search", () => [{ owner }, lastChanged, page], "by change"],
       ["search", () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")], "by change, deep, by status"],
       ["search", () => [{ owner, metadata: { user: "user-7" } }, lastChanged, page], "by change, metadata", "linear"],
-      ["search", () => [{ owner }, { by: "created_at", descending: false }, page], "oldest first", "linear"],
-      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id", "linear"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, lastChanged, page], "by change, metadata of many"],
+      ["search", () => [{ owner }, oldestFirst, page], "oldest first"],
+      [
+        "search",
+        () => [{ owner, statuses: ["idle"] }, oldestFirst, deep("created_at")],
+        "oldest first, deep, by status",
+      ],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, oldestFirst, page], "oldest first, metadata"],
+      ["search", () => [{ owner }, { by: "updated_at", descending: false }, page], "first changed"],
+      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id"],
+      ["search", () => [{ owner, statuses: ["idle"] }, lastIds, deepId()], "by id, deep, by status"],
+      ["search", () => [{ owner }, { by: "status", descending: false }, page], "in order of status"],
       ["search", () => [{ owner, statuses: ["error"] }, { by: "status", descending: true }, page], "by status"],
       ["count", () => [{ owner }], "all", "linear"],
       ["count", () => [{ owner, statuses: ["error", "interrupted"] }], "rare statuses"],

@@ -7,6 +7,7 @@ import type { BatchDocument } from "../../src/storage/batch-store.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
 import { type ItemDocument, newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
+import { milestonesOf } from "../../src/storage/milestones.ts";
 import type { RequestDocument } from "../../src/storage/request-store.ts";
 import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
 import type { RunEventsDocument } from "../../src/storage/run-events.ts";
@@ -95,6 +96,7 @@ export function syntheticThread(n: number, { runs, threads, liveRuns }: Load, no
       ttl_ms: null,
     },
     state: { n: 1, graph: "agent", checkpointId: "c", values, next: [], interrupts: [] },
+    ...milestonesOf({ owner: "", threadId: threadId(n), createdAt: at, updatedAt: at }),
     ...{ temporary: false, removing: false, expire_at: null },
   };
 }

@@ -1,0 +1,163 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PagePosition } from "../../src/domain/page-token.ts";
+import { metadataTokens } from "../../src/domain/search-tokens.ts";
+import type { ThreadFilter, ThreadOrder } from "../../src/domain/stores.ts";
+import type { Thread } from "../../src/domain/thread.ts";
+import { threadStatuses } from "../../src/domain/transitions.ts";
+import { key } from "../../src/storage/keys.ts";
+import { milestonesOf } from "../../src/storage/milestones.ts";
+import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { ThreadDocument } from "../../src/storage/thread-store.ts";
+import { timedTokens, timeKey } from "../../src/storage/timed-tokens.ts";
+import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { syntheticThread } from "../support/synthetic-load.ts";
+
+/** The pages of thread search against a sort in memory. Each case is an owner of its own, beside all the others. */
+
+const load = { runs: 1, threads: 1, liveRuns: 0, journals: 0 };
+const hour = 3_600_000;
+const base = Date.now() - 1_000 * hour;
+
+let database: TestDatabase;
+let stores: Stores;
+let owners = 0;
+beforeAll(async () => {
+  database = await testDatabase();
+  stores = await openStores(database.db);
+});
+afterAll(() => database.close());
+
+/** A thread as far as it matters here. */
+interface Made {
+  readonly id: string;
+  readonly created: number;
+  readonly changed: number;
+  readonly status: Thread["status"];
+  readonly app: "chat" | "batch";
+  readonly removing: boolean;
+  /** Some lie where nothing is: what a page answers must not depend on them. */
+  readonly milestone?: { readonly level: number; readonly id: string; readonly at: number };
+}
+
+async function insert(owner: string, made: readonly Made[]): Promise<void> {
+  const documents = made.map(({ id, created, changed, status, app, removing, milestone }): ThreadDocument => {
+    const [metadata, created_at, updated_at] = [{ app }, new Date(created), new Date(changed)];
+    return {
+      ...syntheticThread(0, load, base),
+      ...{ _id: key(owner, id), owner, thread_id: id, status, metadata, created_at, updated_at, removing },
+      metadata_tokens: timedTokens(metadataTokens(owner, metadata), created_at),
+      ...milestonesOf({ owner, threadId: id, createdAt: created_at, updatedAt: updated_at }),
+      ...(milestone && {
+        milestone_by_id: `${milestone.level}/${owner}/${milestone.id}`,
+        milestone_by_time: `${milestone.level}/${owner}/${timeKey(milestone.at)}`,
+        milestone_by_change: `${milestone.level}/${owner}/${timeKey(milestone.at)}`,
+      }),
+    };
+  });
+  if (documents.length > 0) await database.db.collection<ThreadDocument>("threads").insertMany(documents);
+}
+
+const sortedBy = ({ created, changed, id, status }: Made, { by }: ThreadOrder): number | string =>
+  ({ created_at: created, updated_at: changed, thread_id: id, status })[by];
+
+function expected(made: readonly Made[], filter: Omit<ThreadFilter, "owner">, order: ThreadOrder): Made[] {
+  const { statuses = [], threadIds = [], metadata = {} } = filter;
+  const compare = <T>(a: T, b: T) => Number(a > b) - Number(a < b);
+  const sorted = made
+    .filter(({ removing }) => !removing)
+    .filter(({ status }) => statuses.length === 0 || statuses.includes(status))
+    .filter(({ id }) => threadIds.length === 0 || threadIds.includes(id))
+    .filter(({ app }) => metadata.app === undefined || metadata.app === app)
+    .toSorted((a, b) => compare(sortedBy(a, order), sortedBy(b, order)) || compare(a.id, b.id));
+  return order.descending ? sorted.reverse() : sorted;
+}
+
+/** The ids of all pages, in the order in which they come. */
+async function pages(
+  owner: string,
+  filter: Omit<ThreadFilter, "owner">,
+  order: ThreadOrder,
+  limit: number,
+  most = 1e9,
+) {
+  const read: string[] = [];
+  for (let after: PagePosition | undefined; read.length < most; ) {
+    const page = await stores.threads.search({ owner, ...filter }, order, { limit, ...(after && { after }) });
+    read.push(...page.map(({ threadId }) => threadId));
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit) return read;
+    const { threadId, status, createdAt, updatedAt } = last;
+    const of = { id: threadId, status, created: createdAt.getTime(), changed: updatedAt.getTime() } as Made;
+    after = [sortedBy(of, order), threadId];
+  }
+  return read;
+}
+
+/** Many at the same time, many close to each other, some far away; some newer than the clock. */
+const time = fc
+  .oneof(
+    fc.nat(3),
+    fc.integer({ min: 0, max: 60_000 }),
+    fc.integer({ min: -40_000, max: 1_000 }).map((n) => n * hour),
+  )
+  .map((ms) => base + ms);
+const made: fc.Arbitrary<Made> = fc.record(
+  {
+    id: fc.uuid(),
+    created: time,
+    changed: time,
+    status: fc.constantFrom(...threadStatuses),
+    app: fc.constantFrom("chat", "chat", "batch"),
+    removing: fc.nat(9).map((n) => n === 0),
+    milestone: fc.record({ level: fc.integer({ min: 1, max: 5 }), id: fc.uuid(), at: time }),
+  },
+  { requiredKeys: ["id", "created", "changed", "status", "app", "removing"] },
+);
+const order: fc.Arbitrary<ThreadOrder> = fc.record({
+  by: fc.constantFrom("created_at", "updated_at", "thread_id", "status"),
+  descending: fc.boolean(),
+});
+const statuses = fc.subarray([...threadStatuses], { minLength: 1 });
+const metadata = fc.constantFrom({ app: "chat" }, { app: "batch" }, { app: "none" });
+
+describe("thread search: order and pages", () => {
+  it("are those of a sort in memory, whatever the threads and wherever milestones lie", async () => {
+    const filter = fc.record({ statuses, metadata, threadIds: fc.constant([]) }, { requiredKeys: [] });
+    const all = fc.uniqueArray(made, { selector: ({ id }) => id, maxLength: 40, size: "max" });
+    const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
+    await fc.assert(
+      fc.asyncProperty(all, fc.array(query, { minLength: 1, maxLength: 4 }), async (all, queries) => {
+        const owner = `owner-${owners++}`;
+        await insert(owner, all);
+        for (const { order, filter, limit } of queries) {
+          const ids = expected(all, filter, order).map(({ id }) => id);
+          expect(await pages(owner, filter, order, limit)).toEqual(ids);
+        }
+        const threadIds = all.slice(0, 7).map(({ id }) => id);
+        if (threadIds.length === 0) return;
+        const ids = expected(all, { threadIds }, queries[0]!.order).map(({ id }) => id);
+        expect(await pages(owner, { threadIds }, queries[0]!.order, 2)).toEqual(ids);
+      }),
+      { numRuns: 40 },
+    );
+  }, 300_000);
+
+  it("are so of more than a thousand threads, too, with the milestones that they have", async () => {
+    const owner = `owner-${owners++}`;
+    const some = fc.sample(made, 1_500).map((one): Made => ({ ...one, milestone: undefined }));
+    const all = [...new Map(some.map((one) => [one.id, one])).values()];
+    await insert(owner, all);
+    for (const by of ["created_at", "updated_at", "thread_id", "status"] as const) {
+      for (const descending of [false, true]) {
+        for (const filter of [{}, { statuses: ["idle", "error"] as const }, { metadata: { app: "chat" } }]) {
+          const ids = expected(all, filter, { by, descending }).map(({ id }) => id);
+          const read = await pages(owner, filter, { by, descending }, 500);
+          expect([by, descending, filter, read]).toEqual([by, descending, filter, ids]);
+          const first = await pages(owner, filter, { by, descending }, 20, 60);
+          expect(first).toEqual(ids.slice(0, 60));
+        }
+      }
+    }
+  }, 300_000);
+});
