@@ -217,7 +217,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ host, journal, fence, isPassing, whileAway },
     openEvents: (run: Run, token: string) =>
       openEventWriter({
-        ...{ run, token, store: events, flusher, isPassing, pause },
+        ...{ run, token, store: events, flusher, isPassing, pause, isFirst: run.attempt === 1 },
         published: (chunk) => hub.publish(run, chunk),
       }),
     openItems: ({ owner }: Run) =>
@@ -234,7 +234,7 @@ export function createRuns(options: RunsOptions): Runs {
   const scheduler = createScheduler({
     ...{ runs, threads, executor, pollMs: config.pollMs, onError: onError("claiming runs") },
   });
-  host.onFree(() => scheduler.wake());
+  host.onFree(() => scheduler.slotFree());
 
   const cancels = createCancelRuns({
     ...{ runs, finish },

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { JournalFlush } from "./journal-port.ts";
 
 export type FlushContent = Partial<Omit<JournalFlush, "flushId">>;
@@ -42,8 +43,8 @@ export class FlushPump {
 
   async #run(): Promise<void> {
     this.#running = true;
-    // What is added in the same turn goes together.
-    await Promise.resolve();
+    // What is added in the same turn goes together: a step's pending writes, and the checkpoint that follows from them.
+    await nextTurn();
     for (let batch = this.#take(); batch; batch = this.#take()) {
       const { landed, ...content } = batch;
       if (this.#failure) {

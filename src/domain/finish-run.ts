@@ -110,9 +110,9 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       // A run without the turn matters to the thread only as the delayed run that keeps it busy.
       if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, told.leaving);
       if (thread?.turn !== from) return;
-      const next = await runs.nextWaiting(name);
+      const [next, hasDelayed] = await Promise.all([runs.nextWaiting(name), runs.hasDelayed(name)]);
       if (next === undefined) {
-        const facts = await resting(thread, told);
+        const facts = await resting(thread, told, hasDelayed);
         if (!(await threads.freeTurn(thread, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
         // A run that was stored since the look has found the turn taken.
@@ -126,8 +126,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     }
   }
 
-  async function resting(thread: Thread, change: TurnChange): Promise<RestingThread> {
-    if (await runs.hasDelayed(thread)) return { status: "busy", state: change.state, ttlMs: thread.ttlMs };
+  async function resting(thread: Thread, change: TurnChange, hasDelayed: boolean): Promise<RestingThread> {
+    if (hasDelayed) return { status: "busy", state: change.state, ttlMs: thread.ttlMs };
     const last = change.lastStarted ?? (await runs.lastStarted(thread, change.leaving));
     const state = change.state === undefined ? thread.state : change.state;
     // A run whose record has expired still counts by what the thread remembers of it.
@@ -141,7 +141,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     for (;;) {
       const thread = await threads.find(name);
       if (!thread || thread.turn !== undefined) return;
-      const facts = await resting(thread, { leaving });
+      const facts = await resting(thread, { leaving }, await runs.hasDelayed(name));
       if (facts.status === thread.status) return;
       if (await threads.rest(thread, facts)) return delayedIsThere(name, facts);
     }

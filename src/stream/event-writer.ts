@@ -1,8 +1,11 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { RunName } from "../domain/run.ts";
-import type { EventChunk, NewChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
+import type { EventChunk, EventHead, NewChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
 import { inChunks } from "./event-chunks.ts";
 import type { EventFlusher } from "./event-flusher.ts";
+
+/** Before the first chunk: only the created event, which is not stored, has a number. */
+const firstEventHead: EventHead = { chunk: 0, last: 1 };
 
 /** Writes the events of one attempt. Gapless: the next chunk goes out only when the one before it is stored. */
 export interface EventWriter {
@@ -28,14 +31,16 @@ export interface EventWriterOptions {
   /** Whether the database is away for the moment: the write is tried again. */
   readonly isPassing: (error: unknown) => boolean;
   readonly pause: (signal: AbortSignal) => Promise<void>;
+  /** Nobody has written events of the run before: it begins at the beginning, where a gate for it would meet it. */
+  readonly isFirst: boolean;
 }
 
 /** Rejects with a FencedError when the token is fenced already: a writer that opens late would start beyond its gate. */
 export async function openEventWriter(options: EventWriterOptions): Promise<EventWriter> {
   const { run, token, store, flusher } = options;
   // The head first: a gate that lands after this read lies ahead of it.
-  let { chunk, last } = await store.head(run);
-  if (await store.isFenced(run, token)) throw new FencedError("the attempt is fenced");
+  let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);
+  if (!options.isFirst && (await store.isFenced(run, token))) throw new FencedError("the attempt is fenced");
   let clean = true;
   let failure: unknown;
   let chain: Promise<void> = Promise.resolve();

@@ -53,6 +53,13 @@ export interface Attempt {
   readonly ended: Promise<AttemptEnded>;
 }
 
+/** Whether it goes on from checkpoints of its own, else where it starts; and the checkpoint that it goes on from. */
+interface Begin {
+  readonly goesOn: boolean;
+  readonly start: RunStart;
+  readonly from: string | undefined;
+}
+
 export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Attempt {
   const token = run.lease!.token;
   let placed: PlacedAttempt | undefined;
@@ -73,22 +80,36 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
   async function execute(): Promise<AttemptEnded> {
     const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
     const stillMine = () => parts.stillMine(run, token);
-    const events = await parts.whileAway(() => parts.openEvents(run, token));
-    const journal = await parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, stillMine }));
+    const [events, journal, begin] = await Promise.all([
+      parts.whileAway(() => parts.openEvents(run, token)),
+      parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, stillMine })),
+      whereToBegin().catch((error: unknown) => ({ error })),
+    ]);
     const items = parts.openItems(run);
     giveUpWriting = () => void Promise.all([events.close(), journal.close(), items.close()]);
-    const over = await place(events, journal, items).catch((error: unknown): AttemptOver => failed(error));
+    const over = await place(events, journal, items, begin).catch((error: unknown): AttemptOver => failed(error));
     // From here on a stop or kill would hit whoever has the process now.
     placed = undefined;
     clearTimeout(timeout);
     return conclude(over, events, journal, items);
   }
 
-  async function place(events: EventWriter, journal: JournalWriter, items: AttemptItems): Promise<AttemptOver> {
+  /** Nobody else writes the thread's journal while the run has the turn, so that this may be asked before it is opened. */
+  async function whereToBegin(): Promise<Begin> {
     const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
     const start = goesOn ? {} : await startOf(run.spec, (name) => parts.journal.checkpoint(thread.journal, name));
     const from = start.checkpointId ?? (await parts.journal.newest(thread.journal))?.checkpointId;
-    await events.append([{ kind: "attempt", attempt: run.attempt, checkpointId: from }]);
+    return { goesOn, start, from };
+  }
+
+  async function place(
+    events: EventWriter,
+    journal: JournalWriter,
+    items: AttemptItems,
+    begin: Begin | { error: unknown },
+  ): Promise<AttemptOver> {
+    if ("error" in begin) throw begin.error;
+    await events.append([{ kind: "attempt", attempt: run.attempt, checkpointId: begin.from }]);
     const done = Promise.withResolvers<AttemptOver>();
     if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
     const hooks = {
@@ -99,7 +120,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     };
     const exclusive = run.suspect || parts.isDedicated(run.graph);
     const options = { exclusive, extra: parts.isExtra(run.runId) };
-    placed = parts.host.place(attemptSpec(run, token, goesOn, start), hooks, options);
+    placed = parts.host.place(attemptSpec(run, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {
       noPlace = true;
@@ -203,7 +224,7 @@ export function toState(report: StateReport): StateAtEnd {
 }
 
 /** What the child gets. An execution that goes on from its own checkpoints takes no input: it was consumed. */
-function attemptSpec(run: Run, token: string, goesOn: boolean, start: RunStart): AttemptSpec {
+function attemptSpec(run: Run, token: string, { goesOn, start, from }: Begin): AttemptSpec {
   const { spec } = run;
   return {
     attemptId: token,
@@ -212,6 +233,7 @@ function attemptSpec(run: Run, token: string, goesOn: boolean, start: RunStart):
     assistantId: run.assistant.assistantId,
     graph: run.graph,
     attempt: run.attempt,
+    isEmptyThread: from === undefined,
     input: goesOn ? undefined : spec.input,
     command: goesOn ? undefined : spec.command,
     ...start,

@@ -25,6 +25,8 @@ export interface AttemptSpec {
   readonly assistantId: string;
   readonly graph: string;
   readonly attempt: number;
+  /** The thread is known to have no checkpoint yet. */
+  readonly isEmptyThread?: boolean;
   /** JSON text of the input; absent means null (go on from where the thread stands). */
   readonly input?: string;
   readonly command?: {

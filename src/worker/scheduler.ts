@@ -13,8 +13,10 @@ export interface SchedulerParts {
 
 /** Claims runs that have their thread's turn, oldest first, whenever there is a place. */
 export interface Scheduler {
-  /** There may be something to claim: a turn has passed, a slot is free. */
+  /** There may be something to claim: a turn has passed. */
   wake(): void;
+  /** A slot is free: whoever waits for one may be claimed now. */
+  slotFree(): void;
   stop(): Promise<void>;
 }
 
@@ -28,6 +30,8 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
   /** Claims under way. One that hangs holds up no other. */
   const claims = new Set<Promise<void>>();
   const timer = setInterval(wake, pollMs);
+  /** The last look has found more than there were slots for; a free slot changes nothing otherwise. */
+  let crowded = true;
 
   function wake(): void {
     again = true;
@@ -38,6 +42,7 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
     while (again && !stopped) {
       again = false;
       try {
+        crowded = false;
         for (const run of await claimable()) {
           const claimed = claim(run).catch(onError);
           claims.add(claimed);
@@ -60,7 +65,10 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
   /** Does nothing when there is no place, or somebody else was faster. */
   async function claim(run: Run): Promise<void> {
     const place = executor.reserve(run);
-    if (!place) return;
+    if (!place) {
+      crowded = true;
+      return;
+    }
     try {
       const thread = await threads.find(run);
       const claimed = thread && (await runs.claim(run, place.lease()));
@@ -76,6 +84,9 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
 
   return {
     wake,
+    slotFree() {
+      if (crowded || looking) wake();
+    },
     async stop() {
       stopped = true;
       clearInterval(timer);

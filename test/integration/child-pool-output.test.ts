@@ -97,7 +97,7 @@ describe("what an attempt sends", { timeout: 30_000 }, () => {
       { name: "FencedError", message: "too late" },
       null,
       [],
-      { name: "TypeError", message: 'The journal has no method "drop"' },
+      { name: "TypeError", message: 'The storage has no method "drop"' },
       { name: "FencedError", message: expect.stringContaining("somebody-else") as string },
     ]);
   });

@@ -1,4 +1,6 @@
+import type { JournalPort } from "../../checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
+import { rememberNewest } from "../../checkpoints/remember-newest.ts";
 import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";
 import { Activity } from "./activity.ts";
@@ -28,6 +30,7 @@ export class Attempt {
   readonly #home: AttemptHome;
   readonly #controller = new AbortController();
   readonly #window: OutputWindow;
+  readonly #journal: JournalPort;
   readonly #activity: Activity;
   #control: RunControl | undefined;
   #drain = false;
@@ -35,7 +38,8 @@ export class Attempt {
   constructor(spec: AttemptSpec, home: AttemptHome) {
     this.#spec = spec;
     this.#home = home;
-    const { attemptId } = spec;
+    const { attemptId, runId } = spec;
+    this.#journal = rememberNewest(home.channel.journal(attemptId), { runId, isEmpty: spec.isEmptyThread ?? false });
     this.#window = new OutputWindow(
       (events) => home.channel.send({ type: "output", attemptId, events }),
       this.#controller.signal,
@@ -132,9 +136,9 @@ export class Attempt {
   }
 
   #saver({ instance }: OpenGraph): JournalSaver {
-    const { attemptId, runId } = this.#spec;
+    const { runId } = this.#spec;
     const { metadata } = runOptions(this.#spec, this.#controller.signal);
-    return createJournalSaver(instance.checkpoint, this.#home.channel.journal(attemptId), {
+    return createJournalSaver(instance.checkpoint, this.#journal, {
       runId,
       metadata,
       signal: this.#controller.signal,
@@ -145,8 +149,8 @@ export class Attempt {
 
   /** Read anew, since the run's own saver is closed. */
   async #finalState({ graph, instance }: OpenGraph): Promise<StateReport | undefined> {
-    const { attemptId, threadId } = this.#spec;
-    const reader = createJournalSaver(instance.checkpoint, this.#home.channel.journal(attemptId), {
+    const { threadId } = this.#spec;
+    const reader = createJournalSaver(instance.checkpoint, this.#journal, {
       onFenced: () => {},
     });
     try {

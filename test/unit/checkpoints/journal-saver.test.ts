@@ -17,7 +17,10 @@ function heldPort() {
 
 const config = { configurable: { thread_id: "thread", checkpoint_ns: "", checkpoint_id: "c" } };
 const metadata = { source: "loop" as const, step: 0, parents: {} };
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** What is added in one turn of the event loop is sent in the next. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 2; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 
 describe("the journal saver", () => {
   it("has one flush under way; what gathers meanwhile goes with the next", async () => {

@@ -1,0 +1,98 @@
+import { describe, expect, it } from "vitest";
+import type { JournalFlush, JournalPort, StoredCheckpoint } from "../../../src/checkpoints/journal-port.ts";
+import { rememberNewest } from "../../../src/checkpoints/remember-newest.ts";
+import { smallFlush } from "./threads.ts";
+
+const stored = { checkpointId: "from the journal" } as StoredCheckpoint;
+
+/** A journal that counts what it is asked. */
+function journal(isEmpty: boolean) {
+  const asked: unknown[] = [];
+  let failure: Error | undefined;
+  const port: JournalPort = {
+    append: async () => {
+      if (failure) throw failure;
+    },
+    async read(query) {
+      asked.push(query);
+      return stored;
+    },
+    list: async () => [],
+  };
+  const remembering = rememberNewest(port, { runId: "r", isEmpty });
+  const newest = () => remembering.read({ namespace: "" });
+  return { ...remembering, newest, asked, fail: (error: Error) => (failure = error) };
+}
+
+const write = (checkpointId: string): JournalFlush["writes"][number] => ({
+  ...{ namespace: "", checkpointId, taskId: "t", taskPath: "", index: 0, channel: "c" },
+  value: { inline: { type: "json", bytes: Buffer.from("1") } },
+});
+const none = { checkpoints: [], writes: [], segments: [] };
+
+/** A checkpoint whose value lies in these segments. */
+function flushOf(checkpointId: string, parts: readonly string[], added: readonly string[], bytes = 1): JournalFlush {
+  const [checkpoint] = smallFlush(checkpointId).checkpoints;
+  const value = { type: "json", parts: parts.map((segmentId) => ({ segmentId, length: bytes })) };
+  return {
+    ...{ flushId: checkpointId, writes: [], checkpoints: [{ ...checkpoint!, values: { v: value } }] },
+    segments: added.map((segmentId) => ({ segmentId, bytes: Buffer.alloc(bytes) })),
+  };
+}
+
+describe("rememberNewest", () => {
+  it("asks the journal for what was there before, and for other checkpoints", async () => {
+    const port = journal(false);
+    expect(await port.newest()).toBe(stored);
+    await port.append(smallFlush("a"));
+    expect((await port.newest())!.checkpointId).toBe("a");
+    expect(await port.read({ namespace: "", checkpointId: "b" })).toBe(stored);
+    expect(await port.read({ namespace: "sub" })).toBe(stored);
+    expect(port.asked).toHaveLength(3);
+  });
+
+  it("knows that an empty thread has none, and then each that was stored", async () => {
+    const port = journal(true);
+    expect(await port.newest()).toBeUndefined();
+    await port.append(smallFlush("a"));
+    const [checkpoint] = smallFlush("a").checkpoints;
+    expect(await port.newest()).toEqual({ ...checkpoint, runId: "r", writes: [], segmentBytes: {} });
+    expect(await port.read({ namespace: "", checkpointId: "a" })).toEqual(await port.newest());
+    await port.append({ ...smallFlush("b"), writes: [write("a")] });
+    expect((await port.newest())!.checkpointId).toBe("b");
+    expect(port.asked).toEqual([]);
+  });
+
+  it("asks again once writes have been added to the newest, until the next one is stored", async () => {
+    const port = journal(true);
+    await port.append(smallFlush("a"));
+    await port.append({ flushId: "w", ...none, writes: [write("a")] });
+    expect(await port.newest()).toBe(stored);
+    await port.append({ ...smallFlush("b"), writes: [write("b")] });
+    expect(await port.newest()).toBe(stored);
+    await port.append(smallFlush("c"));
+    expect((await port.newest())!.checkpointId).toBe("c");
+  });
+
+  it("has the bytes of the segments that it knows, and asks for the others", async () => {
+    const port = journal(true);
+    await port.append(flushOf("a", ["s"], ["s"]));
+    await port.append(flushOf("b", ["s", "t"], ["t"]));
+    expect(Object.keys((await port.newest())!.segmentBytes)).toEqual(["s", "t"]);
+    await port.append(flushOf("c", ["from a run before", "t"], []));
+    expect(await port.newest()).toBe(stored);
+  });
+
+  it("keeps no large state", async () => {
+    const port = journal(true);
+    await port.append(flushOf("a", ["s"], ["s"], 2_000_000));
+    expect(await port.newest()).toBe(stored);
+  });
+
+  it("knows nothing once a flush has failed", async () => {
+    const port = journal(true);
+    port.fail(new Error("no"));
+    await expect(port.append(smallFlush("a"))).rejects.toThrow("no");
+    expect(await port.newest()).toBe(stored);
+  });
+});
