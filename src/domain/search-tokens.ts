@@ -24,6 +24,15 @@ export function valueTokens(owner: string, values: Json | undefined): string[] {
   return tokensOf(owner, searchable.slice(0, maxValueFields));
 }
 
+/** Of whose state it is. No field has such a token. */
+export const stateTokens = (
+  owner: string,
+  state: { readonly graph?: string; readonly assistantId?: string },
+): string[] =>
+  (["graph", "assistantId"] as const).flatMap((name) =>
+    state[name] === undefined ? [] : [hash([owner, name, state[name]])],
+  );
+
 /** What must be there of a filter; an object need not be asked for where one of its fields is. */
 export function filterTokens(owner: string, filter: Fields | undefined): string[] {
   const needed = fieldsOf(filter ?? {}).filter(({ value }) => !isObject(value) || Object.keys(value).length === 0);

@@ -227,6 +227,9 @@ export interface ThreadFilter {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly values?: Readonly<Record<string, unknown>>;
   readonly statuses?: readonly ThreadStatus[];
+  /** Whose state it is: the graph, and the assistant of the last run that ended. */
+  readonly graph?: string;
+  readonly assistantId?: string;
 }
 
 /** Equal ones are ordered by their ids. */

@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { PagePosition } from "../domain/page-token.ts";
-import { filterTokens } from "../domain/search-tokens.ts";
+import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
 import type { ThreadFilter, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
 import { threadStatuses } from "../domain/transitions.ts";
@@ -199,9 +199,10 @@ async function takeInTurn<P>(
 const isByToken = (query: Query): boolean => query.metadata_tokens !== undefined || query.value_tokens !== undefined;
 
 /** The window is of the time of creation, and bounds what is found by tokens only. */
-function queryOf({ owner, threadIds, metadata, values, statuses }: ThreadFilter, window: TimeWindow): Query {
+function queryOf(filter: ThreadFilter, window: TimeWindow): Query {
+  const { owner, threadIds, metadata, values, statuses } = filter;
   const metadata_tokens = hasTokens(filterTokens(owner, metadata), window);
-  const value_tokens = hasTokens(filterTokens(owner, values), window);
+  const value_tokens = hasTokens([...filterTokens(owner, values), ...stateTokens(owner, filter)], window);
   const found: object = {
     // The owner is in tokens and ids, too; named beside them, the embedded engines would walk all of the owner's threads.
     ...(!metadata_tokens && !value_tokens && !threadIds?.length && { owner }),

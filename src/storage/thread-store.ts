@@ -1,5 +1,5 @@
 import type { Filter, UpdateFilter } from "mongodb";
-import { metadataTokens, valueTokens } from "../domain/search-tokens.ts";
+import { metadataTokens, stateTokens, valueTokens } from "../domain/search-tokens.ts";
 import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
@@ -78,7 +78,7 @@ const ofMetadata = ({ owner, createdAt }: Created, metadata: Thread["metadata"])
   metadata_tokens: timedTokens(metadataTokens(owner, metadata), createdAt),
 });
 
-/** The state with what its values are found by; nothing of both when it has not changed. */
+/** The state with what it and its values are found by; nothing of both when it has not changed. */
 function ofState(thread: Created, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
 function ofState(
   thread: Created,
@@ -86,7 +86,8 @@ function ofState(
 ): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
 function ofState({ owner, createdAt }: Created, state: RememberedState | null | undefined) {
   if (state === undefined) return {};
-  return { state, value_tokens: timedTokens(valueTokens(owner, state?.values), createdAt) };
+  const tokens = [...stateTokens(owner, state ?? {}), ...valueTokens(owner, state?.values)];
+  return { state, value_tokens: timedTokens(tokens, createdAt) };
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */

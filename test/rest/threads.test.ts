@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createRestClient, createRestKit, type RestClient } from "../support/rest-kit.ts";
+import { createRestClient, createRestKit, type RestClient, type RestKit } from "../support/rest-kit.ts";
 import { stateGraphs } from "../support/state-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -86,6 +86,36 @@ describe("threads", () => {
       pruned_count: 5,
     });
     expect((await rest.post("/threads/count", { metadata: { mark } })).body).toBe(0);
+  });
+
+  it("are found by the graph and the assistant that last ran on them", async () => {
+    const mark = randomUUID();
+    const [one, other] = [await createRestKit(app.app.url), await createRestKit(app.app.url, "ask")];
+    for (const kit of [one, other]) {
+      kit.gates.open();
+      await rest.patch(kit.thread, { metadata: { mark } });
+      await rest.post(`${kit.thread}/runs/wait`, kit.body({}));
+    }
+    const { metadata } = await one.current();
+    expect(metadata).toEqual({ mark, graph_id: "gated", assistant_id: expect.any(String) });
+    const search = async (more: object) =>
+      (await rest.post("/threads/search", { metadata: { mark, ...more }, select: ["thread_id"] })).body;
+    const found = (kit: RestKit) => [{ thread_id: kit.threadId }];
+    expect(await search({ graph_id: "gated" })).toEqual(found(one));
+    expect(await search({ graph_id: "ask" })).toEqual(found(other));
+    expect(await search({ assistant_id: metadata.assistant_id })).toEqual(found(one));
+    expect(await search({ graph_id: "ask", assistant_id: metadata.assistant_id })).toEqual([]);
+    expect((await rest.post("/threads/count", { metadata: { mark, graph_id: "gated" } })).body).toBe(1);
+    expect((await rest.post("/threads/search", { metadata: { graph_id: 1 } })).status).toBe(422);
+    // A thread without a graph has none to be found by, and a run that is rolled back gives it none.
+    const kit = await createRestKit(app.app.url);
+    await rest.patch(kit.thread, { metadata: { mark } });
+    const runId = await kit.start({});
+    await kit.gates.started("a");
+    await rest.post(`${kit.thread}/runs/${runId}/cancel?action=rollback&wait=true`);
+    expect((await kit.current()).metadata).toEqual({ mark });
+    expect(await search({ graph_id: "gated" })).toEqual(found(one));
+    for (const { gates } of [one, other, kit]) gates.remove();
   });
 
   it("that a run works on are busy, and are stopped before they are removed", async () => {

@@ -174,6 +174,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
         "metadata, values, status",
       ],
       ["search", () => [{ owner, values: { answer: "nothing" } }, newestFirst, page], "values"],
+      ["search", () => [{ owner, graph: "agent" }, newestFirst, page], "graph"],
       ["search", () => [{ owner, threadIds: [3, 4, 5].map(threadId) }, newestFirst, page], "ids"],
       ["search", () => [{ owner }, lastChanged, page], "by change"],
       ["search", () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")], "by change, deep, by status"],

@@ -1,6 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { Run } from "../../src/domain/run.ts";
-import { metadataTokens, valueTokens } from "../../src/domain/search-tokens.ts";
+import { metadataTokens, stateTokens, valueTokens } from "../../src/domain/search-tokens.ts";
 import type { RunStatus, ThreadStatus } from "../../src/domain/transitions.ts";
 import type { AssistantDocument } from "../../src/storage/assistant-store.ts";
 import type { BatchDocument } from "../../src/storage/batch-store.ts";
@@ -89,7 +89,7 @@ export function syntheticThread(n: number, { runs, threads, liveRuns }: Load, no
     },
     ...{ metadata, metadata_revision: 0, metadata_tokens: timedTokens(metadataTokens("", metadata), at) },
     ...{
-      value_tokens: timedTokens(valueTokens("", values), at),
+      value_tokens: timedTokens([...stateTokens("", { graph: "agent" }), ...valueTokens("", values)], at),
       error: null,
       created_at: at,
       updated_at: at,

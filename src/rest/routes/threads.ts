@@ -58,10 +58,17 @@ const threadFields = [
   ...["values", "interrupts", "error", "ttl"],
 ];
 
-function toFilter({ ids, metadata: fields, values, status }: z.infer<z.ZodObject<typeof filterBody>>) {
+/** What the server itself shows in the metadata is no part of it, and is found by fields of its own. */
+function toFilter({ ids, metadata: fields = {}, values, status }: z.infer<z.ZodObject<typeof filterBody>>) {
+  const { graph_id: graphId, assistant_id: assistantId, ...others } = fields;
+  for (const [name, id] of Object.entries({ graph_id: graphId, assistant_id: assistantId })) {
+    if (id !== undefined && typeof id !== "string") throw new RestError(422, `metadata.${name}: must be a text`);
+  }
   return {
+    graphId: graphId as string | undefined,
+    assistantId: assistantId as string | undefined,
     threadIds: ids && [...new Set(ids)],
-    metadata: fields as JsonObject | undefined,
+    metadata: others as JsonObject,
     values: values as JsonObject | undefined,
     statuses: status ? [enumNamed(ThreadStatus, status)!] : [],
   };

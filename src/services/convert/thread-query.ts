@@ -23,6 +23,8 @@ export const fromThreadFilter = (owner: string, filter: pb.ThreadFilter | undefi
   metadata: unlessEmpty(filter?.metadata),
   values: unlessEmpty(filter?.values),
   statuses: unlessEmpty(fromStatuses(filter?.statuses ?? [])),
+  graph: filter?.graphId || undefined,
+  assistantId: filter?.assistantId.toLowerCase() || undefined,
 });
 
 const fromStatuses = (values: readonly ThreadStatus[]) =>
