@@ -31,8 +31,8 @@ async function playOn(start: () => Promise<PeerServer>): Promise<Answers> {
 
 const known = readKnownDifferences(join(import.meta.dirname, "../../docs/compatibility.md"));
 const ours = await playOn(startReins);
-const python = await playOn(() => startPython());
-const javascript = await playOn(() => startJavascript());
+// Side by side: most of the time they wait for their own polls.
+const [python, javascript] = await Promise.all([playOn(() => startPython()), playOn(() => startJavascript())]);
 const { totals, unlisted, unused } = compare(ours, { python, javascript }, known);
 for (const { call, place, peer, ours, theirs } of unlisted) {
   console.log(`differs: ${call} ${place}: Reins ${show(ours)}, ${peer} ${show(theirs)}`);

@@ -147,7 +147,7 @@ const enums: Row[] = [
   ["ListRuns", { statuses: [0] }, "statuses[0]", statuses],
   ["JoinRunStream", { streamModes: [0] }, "stream_modes[0]", modes],
   ["JoinRunStream", { streamModes: ["values"] }, "stream_modes", modes],
-  ...inSpec({ streamModes: [9] }, "stream_modes[0]", modes),
+  ...inSpec({ streamModes: [99] }, "stream_modes[0]", modes),
   ...inSpec({ streamModes: ["events"] }, "stream_modes", modes),
   ...inSpec({ multitaskStrategy: 9 }, "multitask_strategy", strategies),
   ...inSpec({ multitaskStrategy: "interupt" }, "multitask_strategy", strategies),

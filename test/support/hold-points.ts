@@ -56,7 +56,8 @@ export function createHoldPoints(): HoldPoints {
 
   function decorateHost(host: AttemptHost): AttemptHost {
     const place: AttemptHost["place"] = (spec, hooks, options) => {
-      const placed = host.place(spec, hooks, options);
+      // What spares the child of an empty thread its question is left out, so that it can be held there.
+      const placed = host.place({ ...spec, isEmptyThread: undefined }, hooks, options);
       const stop: PlacedAttempt["stop"] = (action, reason) => {
         const held = at("stop", spec.runId);
         if (held) void held.then(() => placed!.stop(action, reason));
