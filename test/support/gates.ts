@@ -32,8 +32,11 @@ export function createGates(): Gates {
   return {
     dir,
     async started(step) {
-      await until(() => existsSync(join(dir, `${step}.started`)));
-      return Number(readFileSync(join(dir, `${step}.started`), "utf8"));
+      // The file is there a moment before its text is.
+      const pid = () =>
+        existsSync(join(dir, `${step}.started`)) ? readFileSync(join(dir, `${step}.started`), "utf8") : "";
+      await until(() => pid() !== "");
+      return Number(pid());
     },
     open: (step = "all") => writeFileSync(join(dir, `${step}.open`), ""),
     close: (step) => rmSync(join(dir, `${step}.open`), { force: true }),
