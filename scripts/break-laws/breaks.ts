@@ -198,8 +198,8 @@ export const breaks: readonly Break[] = [
     file: "src/stream/event-writer.ts",
     lines: [
       [
-        "  let { chunk, last } = await store.head(run);\n",
-        "  let { chunk, last } = await store.head(run);\n  last = 1;\n",
+        "  let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);\n",
+        "  let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);\n  last = 1;\n",
       ],
     ],
     means: "Each attempt numbers its events from the start.",
