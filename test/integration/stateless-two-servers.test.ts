@@ -62,7 +62,8 @@ describe("a stateless run on two servers", { timeout: 120_000 }, () => {
       expect((await threadOf({ threadId, runId }))!.attached).not.toContain(await serverOf({ threadId, runId }));
       const late = createStatelessKit(second).join({ threadId, runId });
       await until(async () => (await threadOf({ threadId, runId }))!.attached.length === 2);
-      kit.gates.open();
+      // Only this step: the next run is to wait as well.
+      kit.gates.open(how);
       for (const one of await Promise.all([told, late])) {
         expect(one).toMatchObject({ status: RunStatus.SUCCESS, log: [how] });
       }
