@@ -61,7 +61,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     async close() {
       // Seen once on SecantusDB for Python: a drop, its look for expired documents and a query waited for each other for ever.
       // There the database goes with the engine's directory.
-      if (!engine.includes("secantusd-py")) await database.db.dropDatabase();
+      if (engine !== "secantusd-py") await database.db.dropDatabase();
       await database.close();
     },
   };
