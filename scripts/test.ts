@@ -1,33 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { capabilities } from "../test/support/capabilities.ts";
+import type { Totals } from "./test-reporter.ts";
 
 /**
  * `npm test`: every test on the best engine that the machine has; then, where there is a second one, those again whose result
  * depends on the engine. Ends with the totals of all passes. Arguments go to vitest, as a filter, for the first pass only.
  */
-interface Totals {
-  passed: number;
-  failed: number;
-  skipped: number;
-  /** One line for each failure: the test's file and name, and the first line of its error. */
-  failures: string[];
-}
-
-interface Report {
-  numPassedTests: number;
-  numFailedTests: number;
-  numPendingTests: number;
-  numFailedTestSuites: number;
-  testResults: {
-    name: string;
-    status: string;
-    message?: string;
-    assertionResults: { fullName: string; status: string; failureMessages?: string[] }[];
-  }[];
-}
 
 /** What a second engine could do otherwise. */
 const engineTests = ["engine-facts", "test/integration/database", "checkpoint", "law-01", "law-05", "law-06", "law-09"];
@@ -59,30 +40,16 @@ process.exitCode = failed > 0 || sum("passed") === 0 ? 1 : 0;
 
 function vitest(name: string, args: readonly string[], env: Record<string, string>): Totals {
   const file = join(folder, `${name}.json`);
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const reporters = ["--reporter=default", "--reporter=./scripts/test-reporter.ts"];
   const { status } = spawnSync("vitest", ["run", ...reporters, ...args], {
     stdio: "inherit",
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, REINS_TEST_REPORT: file },
   });
   try {
-    const report: Report = JSON.parse(readFileSync(file, "utf8"));
-    // A file that cannot even be loaded, or an error outside of any test, fails without a failed test.
-    const failed = report.numFailedTests || (status !== 0 ? Math.max(1, report.numFailedTestSuites) : 0);
-    return { passed: report.numPassedTests, failed, skipped: report.numPendingTests, failures: failuresOf(report) };
+    const totals: Totals = JSON.parse(readFileSync(file, "utf8"));
+    if (status === 0 || totals.failed > 0) return totals;
+    return { ...totals, failed: 1, failures: [`${name}: vitest ended with ${status}`] };
   } catch (error) {
     return { passed: 0, failed: 1, skipped: 0, failures: [`${name}: vitest left no report (${error})`] };
   }
-}
-
-function failuresOf({ testResults }: Report): string[] {
-  return testResults.flatMap(({ name, status, message, assertionResults }) => {
-    const file = relative(process.cwd(), name);
-    const failed = assertionResults.filter((test) => test.status === "failed");
-    if (failed.length === 0 && status === "failed") return [`${file}: ${firstLine(message)}`];
-    return failed.map((test) => `${file}: ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`);
-  });
-}
-
-function firstLine(text = ""): string {
-  return text.split("\n", 1)[0] ?? "";
 }
