@@ -30,7 +30,7 @@ import { createUpdateThread, type UpdateThread } from "./domain/update-thread.ts
 import { identifyProcess, isAlive } from "./storage/embedded/process-identity.ts";
 import type { Attachment } from "./stream/attachment.ts";
 import { createEventFlusher } from "./stream/event-flusher.ts";
-import { createEventHub } from "./stream/event-hub.ts";
+import { createEventHub, type Feed } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
@@ -86,6 +86,7 @@ export interface Runs {
   readonly outcomes: Outcomes;
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
   readonly openAttachment: (name: RunName) => Attachment;
+  readonly openFeed: (name: RunName) => Feed;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   /** What there is to do; `live` counts the runs of all servers, up to the most that there may be. */
   load(): Promise<{ readonly live: number; readonly executing: number; readonly slots: number }>;
@@ -166,7 +167,7 @@ export function createRuns(options: RunsOptions): Runs {
     cancelChildren: (run) => children.cancelChildren([run]),
     announce(run) {
       outcomes.announce(run);
-      hub.poke(run);
+      hub.end(run);
       temporaryThreads.over(run);
       webhooks.over(run);
     },
@@ -207,7 +208,8 @@ export function createRuns(options: RunsOptions): Runs {
   const executor = createExecutor({
     ...{ host, server, leaseEnd: () => keeper.leaseEnd() },
     start: (run, thread) => startAttempt(attemptParts, run, thread),
-    settle: (run, token, { result, state, ...end }) => whileAway(() => settle(run, token, result, end, state)),
+    settle: (run, token, { result, state, ...end }, before) =>
+      whileAway(() => settle(run, token, result, end, { state, before })),
     failed: (run, err) =>
       log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again"),
     placeReturned: () => scheduler.wake(),
@@ -227,6 +229,8 @@ export function createRuns(options: RunsOptions): Runs {
       }),
     isDedicated: (graph: string) => options.graphs.find((one) => one.name === graph)?.isolation === "dedicated",
     stillMine: async (run: Run, token: string) => (await runs.find(run))?.lease?.token === token,
+    // Since the claim, of which only a small part of a lease has passed; the clock may be a little behind the database's.
+    isHeld: ({ lease }: Run) => keeper.now().getTime() < lease!.until.getTime() - config.leaseMs / 2,
     delivered: (run: Run, token: string) =>
       void runs.markDelivered(run, token).catch(onError("noting that a cancel was delivered")),
   };
@@ -279,7 +283,7 @@ export function createRuns(options: RunsOptions): Runs {
     isBatchDone: stores.batches.isBatchDone,
     onError: onError("removing a temporary thread"),
   });
-  const readRuns = createReadRuns({ runs, threads, readState: stateIfReadable });
+  const readRuns = createReadRuns({ runs, threads, readState: stateIfReadable, stateLeft: finish.stateLeft });
   const webhooks = createWebhooks({
     ...{ store: stores.webhooks, entomb: runs.entomb, post: postWebhook, now: () => keeper.now(), log },
     ...{ limitMs: config.webhookLimitMs, pauseMs: config.webhookPauseMs, leaseMs: config.leaseMs },
@@ -335,6 +339,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ server, assistants, createThread, cancels, removal, outcomes },
     ...{ createRun: requestIds.createRun, requestIds },
     openAttachment: temporaryThreads.open,
+    openFeed: hub.open,
     updateThread: createUpdateThread(threads, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
     copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),

@@ -15,6 +15,7 @@ interface Batch {
 export class FlushPump {
   readonly #append: (flush: JournalFlush) => Promise<void>;
   #gathering: Batch | undefined;
+  #underway: Batch | undefined;
   #running = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -24,6 +25,25 @@ export class FlushPump {
 
   get busy(): boolean {
     return this.#running;
+  }
+
+  /** Why nothing more can be stored. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** How many checkpoints and pending writes wait for the flush that is under way. */
+  get waiting(): number {
+    return this.#gathering ? this.#gathering.checkpoints.length + this.#gathering.writes.length : 0;
+  }
+
+  /** Resolves when what has been added for a namespace, or at all, is stored or never will be. */
+  async settled(namespace?: string): Promise<void> {
+    const isOf = (one: { readonly namespace: string }) => namespace === undefined || one.namespace === namespace;
+    const batches = [this.#underway, this.#gathering].filter(
+      (batch) => batch && (batch.checkpoints.some(isOf) || batch.writes.some(isOf)),
+    );
+    await Promise.allSettled(batches.map((batch) => batch!.landed.promise));
   }
 
   /**
@@ -59,12 +79,14 @@ export class FlushPump {
         landed.reject(error);
       }
     }
+    this.#underway = undefined;
     this.#running = false;
   }
 
   #take(): Batch | undefined {
     const batch = this.#gathering;
     this.#gathering = undefined;
+    this.#underway = batch;
     return batch;
   }
 }

@@ -35,6 +35,11 @@ export interface JournalSaverOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** The run's signal. Once it is aborted, the errors that LangGraph then notes on its tasks are not stored. */
   readonly signal?: AbortSignal;
+  /**
+   * Puts resolve before they are stored, so that steps that follow each other fast are stored together; `failure` tells after
+   * `quiet` whether all were. LangGraph itself awaits puts between steps only with durability `sync`.
+   */
+  readonly isBehind?: boolean;
   /** Called once, when the attempt has lost its right to write: abort its run. */
   onFenced?(error: Error): void;
 }
@@ -46,6 +51,8 @@ export interface JournalSaverOptions {
 export type JournalSaver = BaseCheckpointSaver & JournalSaverLife;
 
 interface JournalSaverLife {
+  /** Why something was not stored. */
+  readonly failure: { readonly error: unknown } | undefined;
   /** Resolves when nothing has been under way for two turns of the event loop: LangGraph goes on writing after an abort. */
   quiet(): Promise<void>;
   /** Every later call rejects: what was left running can neither read nor write. */
@@ -72,7 +79,7 @@ export function createJournalSaver(
       firstVersion: () => this.getNextVersion(undefined),
     });
     #threadId: string | undefined;
-    #calls = 0;
+    readonly #calls = new Set<Promise<unknown>>();
     #closed = false;
     #fenced = false;
 
@@ -88,6 +95,7 @@ export function createJournalSaver(
         if (threadId === undefined) return undefined;
         this.#bind(threadId);
         const checkpointId = checkpointModule.getCheckpointId(config) || undefined;
+        await this.#pump.settled(namespace);
         const stored = await port.read({ namespace, checkpointId });
         return (
           stored &&
@@ -106,6 +114,7 @@ export function createJournalSaver(
       const { filter: metadata, before } = listOptions;
       let beforeCheckpointId: string | undefined = before?.configurable?.checkpoint_id;
       if (threadId !== undefined) this.#bind(threadId);
+      await this.#pump.settled();
       for (let left = listOptions.limit ?? Number.POSITIVE_INFINITY; left > 0; ) {
         const query = { namespace, checkpointId, beforeCheckpointId, metadata, limit: Math.min(left, pageSize) };
         const page = await this.#call(() => port.list(query));
@@ -216,6 +225,7 @@ export function createJournalSaver(
       return this.#call(async () => {
         const { thread_id: threadId, checkpoint_ns: namespace = "" } = request.config.configurable ?? {};
         this.#bind(threadId);
+        await this.#pump.settled();
         const load = async (query: JournalReadQuery) => {
           const stored = await port.read({ ...query, includeKept: true });
           return stored && this.#loader.load(stored, threadId);
@@ -225,8 +235,17 @@ export function createJournalSaver(
       });
     }
 
+    get failure(): { readonly error: unknown } | undefined {
+      return this.#pump.failure;
+    }
+
     async quiet(): Promise<void> {
-      for (let calm = 0; calm < 2; calm = this.#calls > 0 || this.#pump.busy ? 0 : calm + 1) await nextTurn();
+      for (let calm = 0; calm < 2; calm += 1) {
+        await nextTurn();
+        if (this.#calls.size === 0 && !this.#pump.busy) continue;
+        calm = -1;
+        await Promise.allSettled([...this.#calls, this.#pump.settled()]);
+      }
     }
 
     close(): void {
@@ -235,11 +254,12 @@ export function createJournalSaver(
 
     async #call<T>(work: () => Promise<T>): Promise<T> {
       if (this.#closed) throw new Error("The attempt is over: its checkpoints are closed");
-      this.#calls += 1;
+      const call = work();
+      this.#calls.add(call);
       try {
-        return await work();
+        return await call;
       } finally {
-        this.#calls -= 1;
+        this.#calls.delete(call);
       }
     }
 
@@ -255,6 +275,13 @@ export function createJournalSaver(
     }
 
     async #flush(content: Parameters<FlushPump["add"]>[0]): Promise<void> {
+      const mayWait = options.isBehind && !this.#pump.failure && this.#pump.waiting < maxBehind;
+      const landed = this.#land(content);
+      if (!mayWait) return landed;
+      landed.catch(() => {});
+    }
+
+    async #land(content: Parameters<FlushPump["add"]>[0]): Promise<void> {
       try {
         await this.#pump.add(content);
       } catch (error) {
@@ -283,5 +310,7 @@ export function createJournalSaver(
 }
 
 const pageSize = 50;
+/** How many checkpoints and pending writes may wait behind a flush until the puts wait as well. */
+const maxBehind = 64;
 /** Larger pending writes go into segments, which are cut to what a document holds. */
 const maxInlineWriteBytes = 1024 * 1024;

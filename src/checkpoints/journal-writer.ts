@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { JournalCollection } from "../storage/journal.ts";
+import type { JournalCollection, LastSlot } from "../storage/journal.ts";
 import { anyToken, type JournalDocument, slotKey } from "../storage/journal-documents.ts";
 import { key } from "../storage/keys.ts";
 import { flushDocuments } from "./flush-documents.ts";
@@ -16,6 +16,8 @@ export interface WriterOptions {
   readonly token: string;
   /** Whether the token is still the lease token of its run. Asked when a gate for another token is met. */
   stillMine(): Promise<boolean>;
+  /** Whether by the clock alone the lease is held for sure, so that nobody has fenced the token. Spares the look for gates. */
+  isHeld?(): boolean;
   /** Gives up what is in flight: its fate is then unknown. */
   readonly signal?: AbortSignal;
 }
@@ -23,6 +25,8 @@ export interface WriterOptions {
 export interface JournalWriter extends JournalPort {
   /** The highest slot that this writer knows to be taken. */
   readonly headSlot: number;
+  /** The root namespace's newest checkpoint when the journal was opened; null if there was none, undefined if that takes a look. */
+  readonly newestAtOpen: string | null | undefined;
   /**
    * Accepts nothing more and resolves when what is in flight has settled. Not clean: an insert's fate is unknown, so the
    * token must be fenced before anything is made of what the journal shows.
@@ -39,10 +43,11 @@ const retryMaxMs = 1_000;
  */
 export async function openJournalWriter(journal: JournalCollection, options: WriterOptions): Promise<JournalWriter> {
   // The head first: a gate that lands after this read lies ahead of it.
-  const head = await journal.head(options.journal);
-  if ((await journal.firstGate(options.journal, options.token)) !== undefined) throw fenced();
+  const last = await journal.last(options.journal);
+  const mayBeFenced = last !== undefined && !options.isHeld?.();
+  if (mayBeFenced && (await journal.firstGate(options.journal, options.token)) !== undefined) throw fenced();
 
-  let headSlot = head;
+  let headSlot = last?.slot ?? 0;
   let lastFlushId: string | undefined;
   let closed = false;
   let clean = true;
@@ -108,6 +113,7 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
 
   return {
     ...createJournalReader(journal, options.journal),
+    newestAtOpen: last ? newestIn(last) : null,
     get headSlot() {
       return headSlot;
     },
@@ -131,6 +137,9 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     },
   };
 }
+
+const newestIn = ({ kept, checkpoints = [] }: LastSlot): string | undefined =>
+  kept === undefined ? checkpoints.findLast(({ ns }) => ns === "")?.id : undefined;
 
 const fenced = () => new FencedError("The attempt may not write to its thread's journal any more");
 

@@ -130,7 +130,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
         place?.release();
         return undefined;
       }
-      if (place) place.start(stored, thread);
+      if (place) place.start(stored, thread, "beforehand");
       else await makeReady(run);
       return await parts.children.adopted(stored);
     } catch (error) {

@@ -69,7 +69,8 @@ export interface CreateRunParts {
 /** A place at a worker, taken before the run is stored. Exactly one of the two must be called. */
 export interface Reservation {
   lease(): Lease;
-  start(run: Run, thread: Thread): void;
+  /** `beforehand`: the run was stored as claimed. */
+  start(run: Run, thread: Thread, claimed: "beforehand" | "later"): void;
   release(): void;
 }
 
@@ -141,7 +142,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
       if (hasTurn) parts.turnPassed();
       throw error;
     }
-    if (place) place.start(stored, thread);
+    if (place) place.start(stored, thread, "beforehand");
     else if (hasTurn) parts.turnPassed();
     // The turn may have been freed before this run could be seen waiting.
     else if (!clearing) await parts.finish.promote(run);

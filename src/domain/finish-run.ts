@@ -1,3 +1,4 @@
+import { isRun } from "./hold-turn.ts";
 import type { Run, RunName } from "./run.ts";
 import { runName } from "./run.ts";
 import type { RestingThread, RunStore, ThreadName, ThreadStore } from "./stores.ts";
@@ -12,6 +13,14 @@ export interface RunData {
 
 /** What an execution or a look reports; whose graph and run it is, its user knows. */
 export type StateAtEnd = Omit<RememberedState, "n" | "graph" | "assistantId">;
+
+/** What its own server knows of a run that executed there. */
+export interface BeforeEnd {
+  /** The thread as it was when the run began: with the turn. */
+  readonly thread: Thread;
+  /** It was there to be seen waiting before it executed. */
+  readonly hasWaited: boolean;
+}
 
 export interface FinishRunParts {
   readonly runs: RunStore;
@@ -33,9 +42,11 @@ export interface FinishRun {
    * What follows from a run's end: the thread's state and status, the removal of what a rolled back run stored, and the
    * turn. `state` is what the execution itself reported at its end; without it the state is read from the journal. Derived
    * from what is stored and repeatable at every step, so that a crash in between loses nothing: the sweep calls it again for
-   * each run whose `cleanupPending` is still set.
+   * each run whose `cleanupPending` is still set. What is known from `before` need not be asked again.
    */
-  finishRun(run: Run, state?: StateAtEnd): Promise<Run>;
+  finishRun(run: Run, state?: StateAtEnd, before?: BeforeEnd): Promise<Run>;
+  /** The state that the run left, for whoever was handed this very object when it was announced. */
+  stateLeft(over: Run): StateAtEnd | undefined;
   /** Hands the turn of `holder` to the waiting run with the smallest number, or frees it. Repeatable. */
   releaseTurn(name: ThreadName, holder: string, change?: TurnChange): Promise<void>;
   /** Gives a free turn to the run that has waited longest. Repeatable. */
@@ -53,21 +64,29 @@ export interface TurnChange {
   readonly leaving?: string;
   /** The last run that started, when the caller knows it. */
   readonly lastStarted?: Run;
+  /** The thread as it was at some time since the holder had the turn. */
+  readonly seen?: Thread;
 }
 
 export function createFinishRun(parts: FinishRunParts): FinishRun {
   const { runs, threads } = parts;
+  const statesLeft = new WeakMap<Run, StateAtEnd>();
 
-  async function finishRun(run: Run, state?: StateAtEnd): Promise<Run> {
+  async function finishRun(run: Run, state?: StateAtEnd, before?: BeforeEnd): Promise<Run> {
     // Before the turn moves on, which one of them may be waiting for.
     if (run.cancellation) await parts.cancelChildren(run);
     if (run.phase === "rolling_back") return finishRollback(run);
-    if (run.startedAt === undefined) await releaseTurn(run, run.runId);
-    else await releaseTurn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run });
-    await runs.cleanupDone(run);
+    const seen = before?.thread;
+    const freed =
+      run.startedAt === undefined
+        ? await passOn(run, run.runId)
+        : await passOn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run, seen });
+    // The sweep looks for waiting runs without being told, as it does for ends that are not complete.
+    await Promise.all([freed && promote(run), runs.cleanupDone(run)]);
     const over: Run = { ...run, cleanupPending: false };
+    if (state) statesLeft.set(over, state);
     parts.announce(over);
-    await releaseTurnGivenLate(run);
+    if (before?.hasWaited !== false) await releaseTurnGivenLate(run);
     return over;
   }
 
@@ -102,23 +121,34 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     return read && { ...read, ...of };
   }
 
-  async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {
+  async function releaseTurn(name: ThreadName, holder: string, change?: TurnChange): Promise<void> {
+    if (await passOn(name, holder, change)) await promote(name);
+  }
+
+  /** True when the turn is free and a run that was stored since the look for one, and found it taken, must be promoted. */
+  async function passOn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<boolean> {
     let from = holder;
     let told = change;
-    for (;;) {
-      const thread = await threads.find(name);
+    for (let seen = change.seen; ; seen = undefined) {
+      const thread = seen ?? (await threads.find(name));
       // A run without the turn matters to the thread only as the delayed run that keeps it busy.
-      if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, told.leaving);
-      if (thread?.turn !== from) return;
-      const [next, hasDelayed] = await Promise.all([runs.nextWaiting(name), runs.hasDelayed(name)]);
-      if (next === undefined) {
-        const facts = await resting(thread, told, hasDelayed);
+      if (thread && thread.turn === undefined && thread.status === "busy") {
+        await rest(name, told.leaving);
+        return false;
+      }
+      if (thread?.turn !== from) return false;
+      // The thread's number tells of runs that have come since it was read. Beside its first one there is nobody to look for.
+      const isOnly = thread.n === 1 && isRun(from);
+      const first = isOnly ? undefined : await runs.firstWaiting(name);
+      if (first === undefined || first.dueAt) {
+        const facts = await resting(thread, told, first !== undefined);
         if (!(await threads.freeTurn(thread, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
-        // A run that was stored since the look has found the turn taken.
-        return promote(name);
-      } else if (await threads.passTurn(thread, from, next.runId, told.state)) {
-        if (await takesTurn(next)) return;
+        return !isOnly;
+      }
+      const next = first;
+      if (await threads.passTurn(thread, from, next.runId, told.state)) {
+        if (await takesTurn(next)) return false;
         from = next.runId;
         // The thread has been told; whoever gives that run the turn once more may know of a newer state by then.
         told = { leaving: change.leaving };
@@ -153,8 +183,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function promote(name: ThreadName): Promise<void> {
-    const next = await runs.nextWaiting(name);
-    if (!next) return;
+    const next = await runs.firstWaiting(name);
+    if (!next || next.dueAt) return;
     const thread = (await threads.takeTurn(name, next.runId)) ?? (await threads.find(name));
     if (thread?.turn !== next.runId) return;
     if (!(await takesTurn(next))) await releaseTurn(name, next.runId);
@@ -179,5 +209,9 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     if (!(await takesTurn(run))) await releaseTurn(run, run.runId);
   }
 
-  return { finishRun, releaseTurn, promote, confirmTurn, rest: (name) => rest(name) };
+  return {
+    ...{ finishRun, releaseTurn, promote, confirmTurn },
+    rest: (name) => rest(name),
+    stateLeft: (over) => statesLeft.get(over),
+  };
 }

@@ -12,6 +12,8 @@ export interface ReadRunsParts {
   readonly threads: ThreadStore;
   /** The thread's state at a checkpoint; undefined when its graph cannot be loaded. */
   readonly readState: (thread: Thread, graph: string, checkpointId?: string) => Promise<StateAtEnd | undefined>;
+  /** What is known of a run that has just ended here, by the very object. */
+  readonly stateLeft: (over: Run) => StateAtEnd | undefined;
 }
 
 /** The thread's state at a run's end. */
@@ -33,7 +35,7 @@ export interface ReadRuns {
 
 const defaultPageSize = 20;
 
-export function createReadRuns({ runs, threads, readState }: ReadRunsParts): ReadRuns {
+export function createReadRuns({ runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
   return {
     async get(name) {
       const run = await runs.find(name);
@@ -66,6 +68,8 @@ export function createReadRuns({ runs, threads, readState }: ReadRunsParts): Rea
     },
 
     async endState(run) {
+      const left = stateLeft(run);
+      if (left?.values !== undefined) return left;
       const thread = await threads.find(run);
       const remembered = thread?.state;
       if (!thread) return { interrupts: [] };

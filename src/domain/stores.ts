@@ -25,8 +25,8 @@ export interface RunStore {
   clearing(createdBefore: Date, limit: number): Promise<Run[]>;
   /** The cancels of those before it are stored: only the turn is left to wait for. */
   cleared(name: RunName): Promise<boolean>;
-  /** The waiting run with the smallest number; a delayed one does not wait yet. */
-  nextWaiting(thread: ThreadName): Promise<Run | undefined>;
+  /** The waiting run with the smallest number; when there is none, the delayed one whose delay ends first. */
+  firstWaiting(thread: ThreadName): Promise<Run | undefined>;
   /** The last run that started, of those that are there, other than `except`. */
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
   /** Whether the thread has a delayed run. */

@@ -34,7 +34,8 @@ export function createCreateThread(threads: ThreadStore, maxMetadataBytes?: numb
       temporary: false,
       removing: false,
     };
-    const there = await threads.find(request);
+    // Where it is likely to be there it is looked for first; an insert that fails costs more.
+    const there = request.ifExists === "do_nothing" ? await threads.find(request) : undefined;
     if (!there && (await threads.insert(thread))) return thread;
     if (request.ifExists === "do_nothing") return there ?? (await threads.find(request)) ?? thread;
     throw threadExists("thread_id", request.threadId);

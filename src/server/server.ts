@@ -75,7 +75,7 @@ export interface ReinsServer {
   listen(): Promise<{ port: number; url: string }>;
   /**
    * Shuts down in order: health turns to not serving, connections are told to go, new calls are refused as UNAVAILABLE. What
-   * is still in flight after the grace sees `shutdownSignal`; what is left a second later is cut off. Never rejects.
+   * is still in flight after the grace sees `shutdownSignal`; what is left some seconds later is cut off. Never rejects.
    */
   drain(graceMs: number): Promise<void>;
   /** Cuts everything off. Calls in flight see `shutdownSignal` first, so that none mistakes it for a client that leaves. */
@@ -85,8 +85,8 @@ export interface ReinsServer {
   readonly shutdownSignal: AbortSignal;
 }
 
-/** The time that handlers have to end after `shutdownSignal`. */
-const hardLimitMs = 1000;
+/** The time that handlers have to end after `shutdownSignal`, and their clients to hear of it. */
+const hardLimitMs = 3000;
 
 /** Makes the server; nothing happens before `listen`. */
 export function createServer(options: ServerOptions): ReinsServer {

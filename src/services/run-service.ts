@@ -13,6 +13,7 @@ import type { RequestIds } from "../domain/request-ids.ts";
 import type { ParentOfRun, Run, RunName } from "../domain/run.ts";
 import type { Removal } from "../domain/threads.ts";
 import type { Attachment } from "../stream/attachment.ts";
+import type { Feed } from "../stream/event-hub.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import type { NumberedEvent, TailOptions } from "../stream/tail.ts";
 import type { Calls } from "./calls.ts";
@@ -38,6 +39,8 @@ export interface RunServiceParts {
   readonly cancelLimit: number;
   readonly removal: Removal;
   readonly outcomes: Outcomes;
+  /** Listens to a run that is about to be created. */
+  readonly openFeed: (name: RunName) => Feed;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
   readonly openWatcher: OpenWatcher;
   /** Keeps the thread of a stateless run for a call; see TemporaryThreads. */
@@ -116,13 +119,15 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
       const watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       const attachment = parts.openAttachment(wanted);
+      const expected = outcomes.expect(wanted);
       try {
         const created = await parts.createRun(wanted);
         watcher.runExists();
         context.values.get(runKnownKey)?.(created);
-        const run = await inCall(context, () => outcomes.wait(created, context.signal));
-        return create(pb.WaitRunResponseSchema, await ending(run!, request));
+        const run = await inCall(context, () => expected.end(created, context.signal));
+        return create(pb.WaitRunResponseSchema, await ending(run, request));
       } finally {
+        expected.close();
         attachment.close();
         watcher.close();
       }
@@ -130,11 +135,17 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
     async *streamRun(request, context) {
       const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
+      // A repeated request finds a run that may have gone on by itself.
+      const feed = wanted.requestId === undefined ? parts.openFeed(wanted) : undefined;
       const start = async () => {
         const run = await parts.createRun(wanted);
-        return { run, afterSequence: 0, modes: [], signal: context.signal };
+        return { run, afterSequence: 0, modes: [], signal: context.signal, feed };
       };
-      yield* events(context, request, wanted, start, payloadWriter(request.payloadFormat));
+      try {
+        yield* events(context, request, wanted, start, payloadWriter(request.payloadFormat));
+      } finally {
+        feed?.close();
+      }
     },
 
     async getRun(request) {

@@ -7,7 +7,7 @@ import {
   MongoWriteConcernError,
 } from "mongodb";
 import { isDatabaseUnavailable } from "./database.ts";
-import { anyToken, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
+import { anyToken, type CheckpointEntry, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
 import { isDuplicateKey } from "./keys.ts";
 
 export type JournalDatabase = Db;
@@ -20,6 +20,10 @@ export type SlotSummary = Pick<
   JournalDocument,
   "_id" | "slot" | "run_id" | "kept" | "checkpoints" | "writes" | "segments"
 >;
+
+export type LastSlot = Pick<JournalDocument, "slot" | "kept"> & {
+  readonly checkpoints?: readonly Pick<CheckpointEntry, "ns" | "id">[];
+};
 
 const summary = {
   slot: 1,
@@ -69,6 +73,12 @@ export class JournalCollection {
   /** The highest slot that is taken, 0 in an empty journal. */
   async head(journal: string): Promise<number> {
     return (await this.#edge(ofJournal(journal), { _id: -1 })) ?? 0;
+  }
+
+  /** The highest slot that is taken, with the names of its checkpoints; undefined in an empty journal. */
+  async last(journal: string): Promise<LastSlot | undefined> {
+    const projection = { slot: 1, kept: 1, "checkpoints.ns": 1, "checkpoints.id": 1 } as const;
+    return (await this.documents.findOne<LastSlot>(ofJournal(journal), { sort: { _id: -1 }, projection })) ?? undefined;
   }
 
   /** The highest slot below `below` that is no gate. */

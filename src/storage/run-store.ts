@@ -58,9 +58,9 @@ export function createRunStore(
       return docs.map(toRun);
     },
 
-    /** Index: waiting_of_thread. */
-    async nextWaiting(thread) {
-      return (await list({ ...waitingOn(thread), due_at: null }, { n: 1 }, 1))[0];
+    /** No date comes before all dates. Index: waiting_of_thread. */
+    async firstWaiting(thread) {
+      return (await list(waitingOn(thread), { due_at: 1, n: 1 }, 1))[0];
     },
 
     /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */

@@ -95,17 +95,31 @@ export function createThreadStore(
   { threads }: Pick<Collections, "threads">,
   now: () => Date = () => new Date(),
 ): ThreadStore {
+  const byName = (name: ThreadName, guard: Filter<ThreadDocument>) => ({ _id: threadKey(name), ...guard });
+
+  /** The change with what every change sets. */
+  function stamped(name: ThreadName, change: UpdateFilter<ThreadDocument>): UpdateFilter<ThreadDocument> {
+    const updated_at = now();
+    return { ...change, $set: { ...change.$set, updated_at, ...milestoneOfChange(name, updated_at) } };
+  }
+
   async function update(
     name: ThreadName,
     guard: Filter<ThreadDocument>,
     change: UpdateFilter<ThreadDocument>,
   ): Promise<Thread | undefined> {
-    const updated_at = now();
-    const $set = { ...change.$set, updated_at, ...milestoneOfChange(name, updated_at) };
-    const stamped = { ...change, $set } as UpdateFilter<ThreadDocument>;
-    const filter = { _id: threadKey(name), ...guard };
-    const doc = await threads.findOneAndUpdate(filter, stamped, { returnDocument: "after" });
+    const returnDocument = "after";
+    const doc = await threads.findOneAndUpdate(byName(name, guard), stamped(name, change), { returnDocument });
     return doc ? toThread(doc) : undefined;
+  }
+
+  /** The same where only the guard's answer matters. */
+  async function updates(
+    name: ThreadName,
+    guard: Filter<ThreadDocument>,
+    change: UpdateFilter<ThreadDocument>,
+  ): Promise<boolean> {
+    return (await threads.updateOne(byName(name, guard), stamped(name, change))).matchedCount === 1;
   }
 
   /** A thread with a delayed run is busy without a turn, and does not expire. */
@@ -204,7 +218,7 @@ export function createThreadStore(
     },
 
     /** Guard: the holder has the turn, and the thread is not being removed. */
-    keepTurn: async (name, holder) => (await update(name, { turn: holder, removing: false }, {})) !== undefined,
+    keepTurn: (name, holder) => updates(name, { turn: holder, removing: false }, {}),
 
     /** Number for a delayed run; busy. Guard: not being removed; `onlyFree`: no live run. */
     enterDelayed(name, { onlyFree, plain }) {
@@ -217,23 +231,23 @@ export function createThreadStore(
       update(name, { turn: null }, { $set: { turn: holder, status: "busy", expire_at: null } }),
 
     /** Guard: `from` still has the turn. */
-    async passTurn(thread, from, to, state) {
+    passTurn(thread, from, to, state) {
       const $set = { turn: to, status: "busy" as const, expire_at: null, ...ofState(thread, state) };
-      return (await update(thread, { turn: from }, { $set })) !== undefined;
+      return updates(thread, { turn: from }, { $set });
     },
 
     /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
-    async freeTurn(thread, from, n, { status, error, state, ttlMs }) {
+    freeTurn(thread, from, n, { status, error, state, ttlMs }) {
       const expire_at = restExpiry(status, ttlMs);
       const $set = { turn: null, status, error: error ?? null, expire_at, ...ofState(thread, state) };
-      return (await update(thread, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set })) !== undefined;
+      return updates(thread, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set });
     },
 
     /** Guard: the turn is free, and nothing has changed since the thread was read. */
-    async rest(thread, { status, error }) {
+    rest(thread, { status, error }) {
       const unchanged: Filter<ThreadDocument> = { turn: null, n: thread.n, updated_at: thread.updatedAt };
       const $set = { status, error: error ?? null, expire_at: restExpiry(status, thread.ttlMs) };
-      return (await update(thread, unchanged, { $set })) !== undefined;
+      return updates(thread, unchanged, { $set });
     },
 
     /** Index: busy_threads. */

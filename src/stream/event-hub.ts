@@ -1,4 +1,4 @@
-import type { RunName } from "../domain/run.ts";
+import type { Run, RunName } from "../domain/run.ts";
 import type { EventChunk } from "../storage/run-events.ts";
 
 /** How many chunks wait in memory for one reader; a slower one reads the log instead. */
@@ -6,8 +6,11 @@ const bufferedChunks = 256;
 
 /** A reader's window on a run. */
 export interface Feed {
-  /** What came since the last call. `stale`: something happened that the chunks do not show; the log and the run do. */
-  take(): { chunks: EventChunk[]; stale: boolean };
+  /**
+   * What came since the last call; and the run, once it is over. `stale`: something happened that the chunks do not show; the
+   * log and the run do.
+   */
+  take(): { chunks: EventChunk[]; ended: Run | undefined; stale: boolean };
   /** Resolves when there is something to take, or when the time is over. Rejects with the signal's reason. */
   ready(signal: AbortSignal, timeoutMs: number): Promise<void>;
   close(): void;
@@ -15,6 +18,7 @@ export interface Feed {
 
 interface Reader {
   chunks: EventChunk[];
+  ended: Run | undefined;
   stale: boolean;
   wake: (() => void) | undefined;
 }
@@ -33,12 +37,12 @@ export function createEventHub() {
 
   return {
     open(run: RunName): Feed {
-      const reader: Reader = { chunks: [], stale: false, wake: undefined };
+      const reader: Reader = { chunks: [], ended: undefined, stale: false, wake: undefined };
       const readers = readersOf.get(id(run)) ?? new Set();
       readersOf.set(id(run), readers.add(reader));
       return {
         take() {
-          const taken = { chunks: reader.chunks, stale: reader.stale };
+          const taken = { chunks: reader.chunks, ended: reader.ended, stale: reader.stale };
           reader.chunks = [];
           reader.stale = false;
           return taken;
@@ -76,9 +80,10 @@ export function createEventHub() {
       });
     },
 
-    /** The run changed: its readers look at it. */
-    poke(run: RunName): void {
+    /** The run is over for everybody. */
+    end(run: Run): void {
       notify(run, (reader) => {
+        reader.ended = run;
         reader.stale = true;
       });
     },

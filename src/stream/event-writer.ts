@@ -14,12 +14,17 @@ export interface EventWriter {
    * another error when they cannot be stored at all; no later append is accepted then.
    */
   append(events: readonly StoredEvent[]): Promise<void>;
+  /** The same for one event that goes with the next append, or by itself when none comes within {@link soonMs} or at the close. */
+  appendSoon(event: StoredEvent): Promise<void>;
   /**
    * No later append is accepted. Resolves, when what is under way has settled, to the last stored sequence number; `clean`
    * is false when the fate of a write is unknown, in which case the run's events must be fenced.
    */
   close(): Promise<{ last: number; clean: boolean }>;
 }
+
+/** A run without output shows by then that it executes. */
+const soonMs = 20;
 
 export interface EventWriterOptions {
   readonly run: RunName;
@@ -76,19 +81,44 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
     return false;
   }
 
+  function append(events: readonly StoredEvent[]): Promise<void> {
+    if (closing.signal.aborted) return Promise.reject(new FencedError("the attempt is closed"));
+    const written = chain.then(async () => {
+      if (failure !== undefined) throw failure;
+      for (const part of inChunks(events)) await write(part);
+    });
+    chain = written.catch((error) => {
+      failure ??= error;
+    });
+    return written;
+  }
+
+  /** What was put off, which its own caller hears of. */
+  let soon: { events: StoredEvent[]; timer: NodeJS.Timeout; written: PromiseWithResolvers<void> } | undefined;
+
+  function withSoon(events: readonly StoredEvent[]): Promise<void> {
+    if (!soon) return append(events);
+    const { events: first, timer, written } = soon;
+    soon = undefined;
+    clearTimeout(timer);
+    const all = append([...first, ...events]);
+    all.then(written.resolve, written.reject);
+    return all;
+  }
+
   return {
-    append(events) {
-      if (closing.signal.aborted) return Promise.reject(new FencedError("the attempt is closed"));
-      const written = chain.then(async () => {
-        if (failure !== undefined) throw failure;
-        for (const part of inChunks(events)) await write(part);
-      });
-      chain = written.catch((error) => {
-        failure ??= error;
-      });
-      return written;
+    append: withSoon,
+    appendSoon(event) {
+      soon ??= {
+        events: [],
+        timer: setTimeout(() => void withSoon([]).catch(() => undefined), soonMs),
+        written: Promise.withResolvers(),
+      };
+      soon.events.push(event);
+      return soon.written.promise;
     },
     async close() {
+      if (soon) void withSoon([]).catch(() => undefined);
       closing.abort();
       await chain;
       return { last, clean };

@@ -5,6 +5,15 @@ import type { RunStore } from "../domain/stores.ts";
 interface Waiters {
   readonly run: RunName;
   readonly settle: Set<PromiseWithResolvers<Run | undefined>>;
+  /** Somebody knows that there is such a run: it is looked for. */
+  exists: boolean;
+}
+
+/** Somebody who listens for the end of a run that is about to be created. */
+export interface Expected {
+  /** The same as {@link Outcomes.wait} for the run as it was created, without a first look at it. */
+  end(created: Run, signal: AbortSignal): Promise<Run>;
+  close(): void;
 }
 
 /** A longer time would make Node's timers fire at once. */
@@ -21,6 +30,7 @@ export interface Outcomes {
    * then; throws RUN_NOT_FOUND for a run that was deleted meanwhile.
    */
   wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined>;
+  expect(name: RunName): Expected;
   /** Wakes the waiters in this server. */
   announce(run: Run): void;
   stop(): void;
@@ -59,10 +69,10 @@ export function createOutcomes(
   const announce = (run: Run): void => settle(run, (one) => one.resolve(run));
 
   async function poll(): Promise<void> {
-    if (polling || waiting.size === 0) return;
+    const names = [...waiting.values()].filter(({ exists }) => exists).map((waiters) => waiters.run);
+    if (polling || names.length === 0) return;
     polling = true;
     try {
-      const names = [...waiting.values()].map((waiters) => waiters.run);
       const found = await runs.findMany(names);
       const alive = new Set(found.filter((run) => !isOver(run)).map(id));
       for (const name of names.filter((one) => !alive.has(id(one)) && waiting.has(id(one)))) {
@@ -81,32 +91,69 @@ export function createOutcomes(
     }
   }
 
+  /** Registers somebody who waits. */
+  function listen(name: RunName) {
+    timer ??= setInterval(() => void poll(), options.pollMs).unref();
+    const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set(), exists: false };
+    waiting.set(id(name), waiters);
+    const mine = Promise.withResolvers<Run | undefined>();
+    mine.promise.catch(() => undefined);
+    waiters.settle.add(mine);
+    return {
+      mine,
+      /** The run is there now. */
+      exists: () => {
+        waiters.exists = true;
+      },
+      close() {
+        waiters.settle.delete(mine);
+        if (waiters.settle.size === 0 && waiting.get(id(name)) === waiters) waiting.delete(id(name));
+      },
+    };
+  }
+
+  /** Does it, unless the signal aborts first. */
+  async function until<T>(signal: AbortSignal, mine: PromiseWithResolvers<T>, what: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const aborted = () => mine.reject(signal.reason);
+    signal.addEventListener("abort", aborted, { once: true });
+    try {
+      return await what();
+    } finally {
+      signal.removeEventListener("abort", aborted);
+    }
+  }
+
   return {
     ended,
     announce,
     async wait(name, signal, timeoutMs) {
       signal.throwIfAborted();
-      timer ??= setInterval(() => void poll(), options.pollMs).unref();
-      const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set() };
-      waiting.set(id(name), waiters);
-      const mine = Promise.withResolvers<Run | undefined>();
-      mine.promise.catch(() => undefined);
-      waiters.settle.add(mine);
-      const aborted = () => mine.reject(signal.reason);
-      signal.addEventListener("abort", aborted, { once: true });
+      const { mine, exists, close } = listen(name);
+      exists();
       const timeout =
         timeoutMs === undefined
           ? undefined
           : setTimeout(() => mine.resolve(undefined), Math.min(timeoutMs, longestTimerMs));
       try {
         // Registered first, so that an end between the look and the wait is not missed.
-        return (await ended(name)) ?? (await mine.promise);
+        return await until(signal, mine, async () => (await ended(name)) ?? mine.promise);
       } finally {
-        signal.removeEventListener("abort", aborted);
         clearTimeout(timeout);
-        waiters.settle.delete(mine);
-        if (waiters.settle.size === 0 && waiting.get(id(name)) === waiters) waiting.delete(id(name));
+        close();
       }
+    },
+    expect(name) {
+      const { mine, exists, close } = listen(name);
+      return {
+        async end(created, signal) {
+          exists();
+          const isLive = created.phase !== "over" && created.phase !== "rolling_back";
+          const over = await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);
+          return over!;
+        },
+        close,
+      };
     },
     stop() {
       clearInterval(timer);

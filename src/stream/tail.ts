@@ -2,7 +2,7 @@ import { DomainError } from "../domain/errors.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 import type { EventChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
-import type { EventHub } from "./event-hub.ts";
+import type { EventHub, Feed } from "./event-hub.ts";
 
 /** An event with its number. The first one and the terminal one are derived from the run and not stored. */
 export type NumberedEvent = { readonly sequence: number } & (
@@ -18,6 +18,8 @@ export interface TailOptions {
   /** Only output of these modes; of all when empty. */
   readonly modes: readonly StreamMode[];
   readonly signal: AbortSignal;
+  /** Opened before the run was created, so that nothing of the run can have gone by: the log need not be read first. */
+  readonly feed?: Feed;
 }
 
 export interface TailSources {
@@ -40,7 +42,7 @@ export interface TailSources {
  */
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
-  const feed = sources.hub.open(run);
+  const feed = options.feed ?? sources.hub.open(run);
   let next = 1;
 
   /** What of the chunks is new to this reader. */
@@ -60,22 +62,26 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
   }
 
   try {
-    const last = await lastSequence(sources, run);
-    if (options.afterSequence !== "now") checkReached(last, run, options.afterSequence);
-    if (options.afterSequence === 0 || options.afterSequence === "now") {
-      const sequence = options.afterSequence === 0 ? 1 : Math.max(1, last.sequence);
+    const { afterSequence } = options;
+    if (afterSequence === 0 || afterSequence === "now") {
+      const sequence = afterSequence === 0 ? 1 : Math.max(1, (await lastSequence(sources, run)).sequence);
       yield [{ kind: "created", run, sequence }];
       next = sequence + 1;
     } else {
-      next = options.afterSequence + 1;
+      checkReached(await lastSequence(sources, run), run, afterSequence);
+      next = afterSequence + 1;
       yield [];
     }
-    for (let readLog = true; ; readLog = true) {
+    for (let readLog = options.feed === undefined; ; readLog = true) {
       const live = feed.take();
       if (live.chunks.length > 0 && live.chunks[0]!.first <= next) {
         const batch = advance(live.chunks);
         if (batch.length > 0) yield batch;
         readLog = live.stale || next <= live.chunks.at(-1)!.last;
+      }
+      if (live.ended && next === live.ended.lastSequence! + 1) {
+        yield [{ kind: "ended", run: live.ended, sequence: next }];
+        return;
       }
       while (readLog) {
         signal.throwIfAborted();

@@ -23,6 +23,8 @@ export interface AttemptParts {
   readonly isExtra: (runId: string) => boolean;
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
+  /** Whether the claim's lease is held for sure, by the clock alone. */
+  readonly isHeld: (run: Run) => boolean;
   readonly delivered: (run: Run, token: string) => void;
   /** Whether an error means that the database is away for the moment. */
   readonly isPassing: (error: unknown) => boolean;
@@ -60,6 +62,8 @@ interface Begin {
   readonly from: string | undefined;
 }
 
+type Failed = { readonly error: unknown };
+
 export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Attempt {
   const token = run.lease!.token;
   let placed: PlacedAttempt | undefined;
@@ -79,15 +83,15 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
 
   async function execute(): Promise<AttemptEnded> {
     const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
-    const stillMine = () => parts.stillMine(run, token);
-    const [events, journal, begin] = await Promise.all([
+    const mine = { stillMine: () => parts.stillMine(run, token), isHeld: () => parts.isHeld(run) };
+    const [events, journal, start] = await Promise.all([
       parts.whileAway(() => parts.openEvents(run, token)),
-      parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, stillMine })),
-      whereToBegin().catch((error: unknown) => ({ error })),
+      parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, ...mine })),
+      howToStart().catch((error: unknown): Failed => ({ error })),
     ]);
     const items = parts.openItems(run);
     giveUpWriting = () => void Promise.all([events.close(), journal.close(), items.close()]);
-    const over = await place(events, journal, items, begin).catch((error: unknown): AttemptOver => failed(error));
+    const over = await place(events, journal, items, start).catch((error: unknown): AttemptOver => failed(error));
     // From here on a stop or kill would hit whoever has the process now.
     placed = undefined;
     clearTimeout(timeout);
@@ -95,26 +99,40 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
   }
 
   /** Nobody else writes the thread's journal while the run has the turn, so that this may be asked before it is opened. */
-  async function whereToBegin(): Promise<Begin> {
+  async function howToStart(): Promise<Omit<Begin, "from">> {
     const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
     const start = goesOn ? {} : await startOf(run.spec, (name) => parts.journal.checkpoint(thread.journal, name));
-    const from = start.checkpointId ?? (await parts.journal.newest(thread.journal))?.checkpointId;
-    return { goesOn, start, from };
+    return { goesOn, start };
+  }
+
+  async function newest({ newestAtOpen }: JournalWriter): Promise<string | undefined> {
+    if (newestAtOpen !== undefined) return newestAtOpen ?? undefined;
+    return (await parts.journal.newest(thread.journal))?.checkpointId;
   }
 
   async function place(
     events: EventWriter,
     journal: JournalWriter,
     items: AttemptItems,
-    begin: Begin | { error: unknown },
+    start: Omit<Begin, "from"> | Failed,
   ): Promise<AttemptOver> {
-    if ("error" in begin) throw begin.error;
-    await events.append([{ kind: "attempt", attempt: run.attempt, checkpointId: begin.from }]);
+    if ("error" in start) throw start.error;
+    const begin: Begin = { ...start, from: start.start.checkpointId ?? (await newest(journal)) };
+    // What it is of no use to wait for: the output that follows goes with it.
+    events.appendSoon({ kind: "attempt", attempt: run.attempt, checkpointId: begin.from }).catch(outputFailed);
     const done = Promise.withResolvers<AttemptOver>();
     if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
+    const output = async (tuples: readonly OutputTuple[]) => {
+      try {
+        await events.append(tuples.map(toStoredEvent));
+      } catch (error) {
+        outputFailed(error);
+        throw error;
+      }
+    };
     const hooks = {
       ...{ journal, items },
-      output: (tuples: readonly OutputTuple[]) => events.append(tuples.map(toStoredEvent)).catch(outputFailed),
+      output,
       delivered: () => parts.delivered(run, token),
       over: done.resolve,
     };
@@ -137,12 +155,11 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     return { how: "crashed", blamed: false, error: describe(error) };
   }
 
-  function outputFailed(error: unknown): never {
+  function outputFailed(error: unknown): void {
     // Somebody else has the run: what goes on here is for nothing.
     if (error instanceof FencedError) placed?.kill();
     // Another execution would put out the same.
     else if (!parts.isPassing(error)) unstorable = describe(error);
-    throw error;
   }
 
   function watchTime(): void {
@@ -164,11 +181,11 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     const clean = log.clean && writer.clean;
     const lastSequence = clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token));
     const report = over.how === "ended" && clean ? over.end.state : undefined;
-    const newest = () => parts.whileAway(() => parts.journal.newest(thread.journal));
+    const newestNow = () => parts.whileAway(() => parts.journal.newest(thread.journal));
     return {
       result: resultOf(over),
       lastSequence,
-      endCheckpointId: report ? report.checkpointId : (await newest())?.checkpointId,
+      endCheckpointId: report ? report.checkpointId : (await newestNow())?.checkpointId,
       state: report && toState(report),
     };
   }

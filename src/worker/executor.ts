@@ -1,4 +1,5 @@
 import type { Reservation } from "../domain/create-run.ts";
+import type { BeforeEnd } from "../domain/finish-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { Lease, Run } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
@@ -12,7 +13,7 @@ export interface ExecutorParts {
   readonly leaseEnd: () => Date;
   readonly start: (run: Run, thread: Thread) => Attempt;
   /** Writes the outcome; keeps trying while the database is away. */
-  readonly settle: (run: Run, token: string, ended: AttemptEnded) => Promise<void>;
+  readonly settle: (run: Run, token: string, ended: AttemptEnded, before: BeforeEnd) => Promise<void>;
   readonly failed: (run: Run, error: unknown) => void;
   /** A borrowed place was given back. */
   readonly placeReturned: () => void;
@@ -69,10 +70,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
     }
   }
 
-  async function follow(attempt: Attempt): Promise<void> {
+  async function follow(attempt: Attempt, before: BeforeEnd): Promise<void> {
     const { run, token } = attempt;
     try {
-      await parts.settle(run, token, await attempt.ended);
+      await parts.settle(run, token, await attempt.ended, before);
     } catch (error) {
       parts.failed(run, error);
     } finally {
@@ -83,7 +84,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     }
   }
 
-  function start(run: Run, thread: Thread): void {
+  function start(run: Run, thread: Thread, claimed: "beforehand" | "later"): void {
     const attempt = parts.start(run, thread);
     attempts.set(run.runId, attempt);
     starting += 1;
@@ -94,7 +95,8 @@ export function createExecutor(parts: ExecutorParts): Executor {
     expected.delete(run.runId);
     if (early) cancel(attempt, early);
     if (draining) attempt.drain();
-    const done = follow(attempt).finally(() => settling.delete(done));
+    const before: BeforeEnd = { thread, hasWaited: claimed === "later" };
+    const done = follow(attempt, before).finally(() => settling.delete(done));
     settling.add(done);
   }
 

@@ -73,7 +73,7 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
       const thread = await threads.find(run);
       const claimed = thread && (await runs.claim(run, place.lease()));
       if (!claimed) return place.release();
-      place.start(claimed, thread);
+      place.start(claimed, thread, "later");
       // There may be more than one look shows.
       wake();
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { FinishRun, StateAtEnd } from "../domain/finish-run.ts";
+import type { BeforeEnd, FinishRun, StateAtEnd } from "../domain/finish-run.ts";
 import type { Run, RunError } from "../domain/run.ts";
 import type { RunEnd, RunStore } from "../domain/stores.ts";
 import { type CancelOutcome, maxLostAttempts } from "../domain/transitions.ts";
@@ -28,13 +28,19 @@ export interface SettleParts {
  * result was, and a result that comes too late is dropped. Repeatable.
  */
 export function createSettle({ runs, finish, handedBack, dropped }: SettleParts) {
-  return async (run: Run, token: string, result: AttemptResult, end: RunEnd, state?: StateAtEnd): Promise<void> => {
+  return async (
+    run: Run,
+    token: string,
+    result: AttemptResult,
+    end: RunEnd,
+    known: { state?: StateAtEnd; before?: BeforeEnd } = {},
+  ): Promise<void> => {
     for (;;) {
       const settled = await settleUncancelled(run, token, result, end);
       if (settled) {
         // Without a place it is of no use to look at once: the next free slot is a reason to.
         if (settled.phase === "waiting") (result.kind === "displaced" && result.noPlace) || handedBack();
-        else await finish.finishRun(settled, state);
+        else await finish.finishRun(settled, known.state, known.before);
         return;
       }
       const now = await runs.find(run);
@@ -45,7 +51,7 @@ export function createSettle({ runs, finish, handedBack, dropped }: SettleParts)
       if (!now.cancellation) continue;
       const cancelled = await runs.settleCancelled(now, token, { ...end, outcome: outcomeOf(result) });
       if (cancelled) {
-        await finish.finishRun(cancelled, state);
+        await finish.finishRun(cancelled, known.state, known.before);
         return;
       }
     }

@@ -29,6 +29,8 @@ afterAll(async () => {
   await database.close();
 });
 
+const namedCheckpoint = (id: string) => smallFlush(id, id === "two" ? "" : "child:1").checkpoints[0]!;
+
 const written = (name: string, token: string) => slots.countDocuments({ journal: name, token });
 
 describe("fence", () => {
@@ -72,6 +74,31 @@ describe("fence", () => {
     const options = { journal: name, threadId: "t", owner: "", runId: "r", token, stillMine: async () => true };
     await expect(journal.writer(options)).rejects.toBeInstanceOf(FencedError);
     await expect(journal.writer({ ...options, token: randomUUID() })).resolves.toBeDefined();
+  });
+
+  it("need not be looked for by a writer whose lease is held for sure", async () => {
+    const name = randomUUID();
+    const [mine, other] = [randomUUID(), randomUUID()];
+    const options = { journal: name, threadId: "t", owner: "", runId: "r", stillMine: async () => true };
+    for (const token of [mine, other]) await journal.fence(name, token);
+    await expect(journal.writer({ ...options, token: mine, isHeld: () => false })).rejects.toBeInstanceOf(FencedError);
+    await expect(journal.writer({ ...options, token: mine, isHeld: () => true })).resolves.toBeDefined();
+  });
+
+  it("leaves a writer's view of the newest checkpoint to a look", async () => {
+    const name = randomUUID();
+    const open = async () => (await startRun(journal, name)).writer;
+    const first = await open();
+    expect(first.newestAtOpen).toBe(null);
+    await first.append(smallFlush("one"));
+    await first.append({ ...smallFlush("two"), checkpoints: ["two", "of a child"].map(namedCheckpoint) });
+    expect((await open()).newestAtOpen).toBe("two");
+    await first.append(smallFlush("deeper", "child:1"));
+    expect((await open()).newestAtOpen).toBeUndefined();
+    await first.append(smallFlush("three"));
+    expect((await open()).newestAtOpen).toBe("three");
+    await journal.fence(name, randomUUID());
+    expect((await open()).newestAtOpen).toBeUndefined();
   });
 
   it("can be repeated, and adds nothing then", async () => {

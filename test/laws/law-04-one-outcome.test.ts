@@ -63,7 +63,10 @@ describe("law 4: one outcome for everybody", () => {
     if (storm.crashes) process.kill(pid, "SIGKILL");
     if (storm.completes) kit.gates.open();
 
+    // At once: one that is refused must not be without somebody who hears of it.
+    const allTold = Promise.all([interrupts, rollbacks, deletes].map((calls) => Promise.allSettled<unknown>(calls)));
     const told: Learned[] = await watchers.ended();
+    await allTold;
     const [first] = told;
     for (const one of told) expect(one).toEqual(first);
     for (const answer of await Promise.allSettled([...interrupts, ...rollbacks])) {

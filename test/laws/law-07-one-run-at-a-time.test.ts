@@ -30,8 +30,8 @@ describe("law 7: one run at a time a thread", () => {
           ...stores,
           runs: {
             ...stores.runs,
-            async nextWaiting(thread) {
-              const next = await stores.runs.nextWaiting(thread);
+            async firstWaiting(thread) {
+              const next = await stores.runs.firstWaiting(thread);
               await atNextWaiting?.pass();
               return next;
             },

@@ -16,6 +16,8 @@ import {
 export interface Done {
   readonly state: State;
   readonly then: readonly string[];
+  /** What is done at the same time from here on. */
+  readonly beside?: string;
 }
 
 export interface Rules {
@@ -59,36 +61,43 @@ export const operations: Readonly<Record<string, Operation>> = {
     const stored = (record: RunRecord) => answered(withRun(state, run!, record), run!);
     if (!hasTurn) return [does(stored(waiting), "promote")];
     // With a place at a worker it is stored as claimed.
-    return [does(stored(waiting)), does(withData(stored(claimed(waiting, table)), run!), `execute ${run} 1`)];
+    return [does(stored(waiting)), does(withData(stored(claimed(waiting, table)), run!), `execute ${run} 1 ${n} 0`)];
   },
   // worker/scheduler.ts
   claim(state, { table }, [run]) {
     const record = state.runs[run!];
     if (!allows(table.claim, record)) return [does(state)];
     const taken = claimed(record, table);
-    return [does(withData(withRun(state, run!, taken), run!), `execute ${run} ${taken.tokens}`)];
+    const { n } = state.thread;
+    return [does(withData(withRun(state, run!, taken), run!), `execute ${run} ${taken.tokens} ${n} 1`)];
   },
-  /** The child executes, and writes from its first moment on, until it hears of a stored cancel or comes to its end. */
-  execute(state, _, [run, token]) {
+  /**
+   * The child executes, and writes from its first moment on, until it hears of a stored cancel or comes to its end. Its server
+   * knows the thread's number from when it began (`n`), and whether the run had waited before.
+   */
+  execute(state, _, [run, token, n, hasWaited]) {
     const record = state.runs[run!];
-    const ends = [does(state, `settle ${run} ${token} ${results.success}`)];
-    if (record?.cancel && record.lease?.token === token) ends.push(does(state, `findCancel ${run} ${token}`));
+    const ends = [does(state, `settle ${run} ${token} ${results.success} ${n} ${hasWaited}`)];
+    if (record?.cancel && record.lease?.token === token)
+      ends.push(does(state, `findCancel ${run} ${token} ${results.displaced} ${n} ${hasWaited}`));
     return ends;
   },
   /** Its process is dead, as its lease was over; what it sent before may still be written. */
-  late(state, _, [run, token]) {
+  late(state, _, [run, token, n, hasWaited]) {
     const { hasData, fenced } = state.beside[run!]!;
-    const ends = [results.displaced, results.success].map((result) => `settle ${run} ${token} ${result}`);
+    const ends = [results.displaced, results.success].map(
+      (result) => `settle ${run} ${token} ${result} ${n} ${hasWaited}`,
+    );
     const written = !hasData && fenced < token! ? [withBeside(state, run!, { hasData: true })] : [];
     return [state, ...written].flatMap((now) => ends.map((settle) => does(now, settle)));
   },
 
   // worker/settle.ts
-  settle(state, { table }, [run, token, result]) {
+  settle(state, { table }, [run, token, result, n, hasWaited]) {
     const record = state.runs[run!];
     const held = { token };
     if (result === results.success && allows(table.finish, record, held)) {
-      return [does(withRun(state, run!, over(record, table.finish)), ...finishRun(run!, true))];
+      return [does(withRun(state, run!, over(record, table.finish)), ...finishRun(run!, true, { n, hasWaited }))];
     }
     if (result === results.displaced && allows(table.handBack, record, held)) {
       const back = {
@@ -100,21 +109,23 @@ export const operations: Readonly<Record<string, Operation>> = {
       };
       return [does(withRun(state, run!, back))];
     }
-    return [does(state, `findCancel ${run} ${token} ${result}`)];
+    return [does(state, ["findCancel", run, token, result, ...known(n, hasWaited)].join(" "))];
   },
-  findCancel(state, _, [run, token, result = results.displaced]) {
+  findCancel(state, _, [run, token, result, n, hasWaited]) {
     const record = state.runs[run!];
     // A late outcome is dropped.
     if (record?.lease?.token !== token) return [does(state)];
-    if (!record?.cancel) return [does(state, `settle ${run} ${token} ${result}`)];
+    const rest = [result!, ...known(n, hasWaited)].join(" ");
+    if (!record?.cancel) return [does(state, `settle ${run} ${token} ${rest}`)];
     const { action, revision } = record.cancel;
-    return [does(state, `settleCancelled ${run} ${token} ${revision} ${actions.indexOf(action)} ${result}`)];
+    return [does(state, `settleCancelled ${run} ${token} ${revision} ${actions.indexOf(action)} ${rest}`)];
   },
-  settleCancelled(state, { table }, [run, token, revision, action, result]) {
+  settleCancelled(state, { table }, [run, token, revision, action, result, n, hasWaited]) {
     const record = state.runs[run!];
     const transition = action === 0 ? table.settleInterrupt : table.settleRollback;
-    if (!allows(transition, record, { token, revision })) return [does(state, `settle ${run} ${token} ${result}`)];
-    return [does(withRun(state, run!, over(record, transition)), ...end(run!, action!, true))];
+    if (!allows(transition, record, { token, revision }))
+      return [does(state, `settle ${run} ${token} ${[result!, ...known(n, hasWaited)].join(" ")}`)];
+    return [does(withRun(state, run!, over(record, transition)), ...end(run!, action!, true, { n, hasWaited }))];
   },
 
   // domain/cancel-runs.ts
@@ -168,8 +179,9 @@ export const operations: Readonly<Record<string, Operation>> = {
     const hasTurn = state.thread.turn === run && !without.has("late release");
     return [does(state, ...(hasTurn ? [`findNext ${run} ${state.thread.n}`] : []))];
   },
+  /** Nobody is looked for beside the thread's only run. */
   findNext(state, _, [from, n]) {
-    const next = nextWaiting(state);
+    const next = isOnlyRun(from!, n!) ? undefined : nextWaiting(state);
     return [does(state, next === undefined ? `freeTurn ${from} ${n}` : `passTurn ${from} ${next}`)];
   },
   freeTurn(state, { without }, [from, n]) {
@@ -177,7 +189,8 @@ export const operations: Readonly<Record<string, Operation>> = {
     const isUnchanged = thread.n === n || without.has("n-guard of freeTurn");
     if (thread.turn !== from || !isUnchanged) return [does(state, `findThread ${from}`)];
     const freed = { ...state, thread: { ...thread, turn: undefined } };
-    return [does(freed, ...(without.has("look after freeTurn") ? [] : ["promote"]))];
+    const looks = !isOnlyRun(from!, n!) && !without.has("look after freeTurn");
+    return [{ ...does(freed), beside: looks ? "promote" : undefined }];
   },
   passTurn(state, _, [from, next]) {
     if (state.thread.turn !== from) return [does(state, `findThread ${from}`)];
@@ -258,14 +271,23 @@ export const operations: Readonly<Record<string, Operation>> = {
 const results = { success: 0, displaced: 1 } as const;
 export const actions: readonly CancelAction[] = ["interrupt", "rollback"];
 
-const end = (run: number, action: number, isStarted: boolean) =>
-  action === 0 ? finishRun(run, isStarted) : finishRollback(run, isStarted);
+/** What the server in which it executed knows. */
+interface Known {
+  readonly n?: number;
+  readonly hasWaited?: number;
+}
+const known = (n?: number, hasWaited?: number): number[] => (n === undefined ? [] : [n, hasWaited!]);
+
+const end = (run: number, action: number, isStarted: boolean, before?: Known) =>
+  action === 0 ? finishRun(run, isStarted, before) : finishRollback(run, isStarted);
+const isOnlyRun = (holder: number, n: number) => n === 1 && holder !== deletion;
 const release = (from: number) => [`findThread ${from}`];
 
 /** `isStarted`: the run had been claimed before, so that it may have had the turn. */
-export const finishRun = (run: number, isStarted: boolean) => [
-  ...[...release(run), `cleanupDone ${run}`],
-  ...(isStarted ? [`releaseLate ${run}`] : []),
+export const finishRun = (run: number, isStarted: boolean, { n, hasWaited }: Known = {}) => [
+  ...(n === undefined ? release(run) : [`findNext ${run} ${n}`]),
+  `cleanupDone ${run}`,
+  ...(isStarted && hasWaited !== 0 ? [`releaseLate ${run}`] : []),
 ];
 export const finishRollback = (run: number, isStarted: boolean) => [
   ...[`removeData ${run}`, ...release(run), `remove ${run}`],

@@ -89,6 +89,8 @@ async function cancel(
   }
   if (wait) return learned((await answer).run!);
   await until(() => isOver(staged, action));
+  // Only who joins, or waits, hears of an end when its thread knows of it too.
+  if (action === CancelAction.INTERRUPT) await kit.join(runId);
   // Repeating it is how a caller who did not wait learns the outcome.
   return learned((await kit.client.runs.cancelRun({ ...name, action })).run!);
 }

@@ -91,6 +91,7 @@ export class Attempt {
     store?.close();
     await saver?.quiet();
     saver?.close();
+    failure ??= saver?.failure;
     const state = open && (await this.#finalState(open));
     this.#window.flush();
     this.#home.channel.send({ type: "end", attemptId, end: { ...this.#outcome(failure), ...(state && { state }) } });
@@ -142,6 +143,7 @@ export class Attempt {
       runId,
       metadata,
       signal: this.#controller.signal,
+      isBehind: this.#spec.durability !== "sync",
       // LangGraph notices a failed write only at the end of the run; nothing more is to be started until then.
       onFenced: (error) => this.#controller.abort(error),
     });

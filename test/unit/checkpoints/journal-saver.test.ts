@@ -41,6 +41,74 @@ describe("the journal saver", () => {
     await Promise.all([...writes, later]);
   });
 
+  describe("behind", () => {
+    it("lets puts resolve before they are stored, and stores together what gathers", async () => {
+      const { port, flushes } = heldPort();
+      const saver = createJournalSaver(checkpointModule, port, { isBehind: true });
+      const put = () => saver.put(config, emptyCheckpoint(), metadata, {});
+      await put();
+      await turn();
+      for (let n = 0; n < 3; n += 1) await put();
+      await saver.putWrites(config, [["channel", 1]], "task");
+      expect(flushes).toHaveLength(1);
+      flushes[0]!.land();
+      await turn();
+      expect(flushes).toHaveLength(2);
+      expect(flushes[1]!.flush.checkpoints).toHaveLength(3);
+      expect(flushes[1]!.flush.writes).toHaveLength(1);
+    });
+
+    it("is quiet only when all is stored, and reads of a namespace wait for what was put into it", async () => {
+      const { port, flushes } = heldPort();
+      const saver = createJournalSaver(checkpointModule, port, { isBehind: true });
+      await saver.putWrites(config, [["channel", 1]], "task");
+      const done: string[] = [];
+      const quiet = saver.quiet().then(() => done.push("quiet"));
+      const read = saver.getTuple(config).then(() => done.push("read"));
+      const elsewhere = { configurable: { ...config.configurable, checkpoint_ns: "child" } };
+      await saver.getTuple(elsewhere);
+      for (let i = 0; i < 5; i += 1) await turn();
+      expect(done).toEqual([]);
+      flushes[0]!.land();
+      await Promise.all([quiet, read]);
+      expect(saver.failure).toBeUndefined();
+    });
+
+    it("tells what was not stored, and refuses what might build on it", async () => {
+      const { port, flushes } = heldPort();
+      const fenced: Error[] = [];
+      const onFenced = (error: Error) => fenced.push(error);
+      const saver = createJournalSaver(checkpointModule, port, { isBehind: true, onFenced });
+      await saver.putWrites(config, [["channel", 1]], "task");
+      await turn();
+      const error = new FencedError("fenced");
+      flushes[0]!.fail(error);
+      await saver.quiet();
+      expect(saver.failure).toEqual({ error });
+      expect(fenced).toEqual([error]);
+      await expect(saver.put(config, emptyCheckpoint(), metadata, {})).rejects.toThrow("fenced");
+    });
+
+    it("lets no more than a bounded number of puts go ahead", async () => {
+      const { port, flushes } = heldPort();
+      const saver = createJournalSaver(checkpointModule, port, { isBehind: true });
+      let ahead = 0;
+      const putting = (async () => {
+        for (; ahead < 1_000; ahead += 1) await saver.put(config, emptyCheckpoint(), metadata, {});
+      })();
+      for (let i = 0; i < 50; i += 1) await turn();
+      const before = ahead;
+      for (let i = 0; i < 50; i += 1) await turn();
+      expect(ahead).toBe(before);
+      expect(before).toBeLessThan(200);
+      for (let n = 0; ahead < 1_000; n += 1) {
+        flushes[n]?.land();
+        await turn();
+      }
+      await putting;
+    });
+  });
+
   it("is quiet only when nothing is under way, and closed for good then", async () => {
     const { port, flushes } = heldPort();
     const saver = createJournalSaver(checkpointModule, port);

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FencedError } from "../../../src/checkpoints/journal-port.ts";
+import type { NewChunk, RunEventStore, StoredEvent } from "../../../src/storage/run-events.ts";
+import { createEventFlusher } from "../../../src/stream/event-flusher.ts";
+import { openEventWriter } from "../../../src/stream/event-writer.ts";
+
+const run = { owner: "", threadId: "thread", runId: "run" };
+const attempt: StoredEvent = { kind: "attempt", attempt: 1 };
+const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
+
+describe("an event that can wait a little", () => {
+  let chunks: NewChunk[];
+  /** What the next insert finds in its place. */
+  let occupant: { token: string; gate: boolean; first: null } | undefined;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    chunks = [];
+    occupant = undefined;
+  });
+  afterEach(() => vi.useRealTimers());
+
+  function open() {
+    const store: Pick<RunEventStore, "insert" | "chunk"> = {
+      async insert(more) {
+        if (occupant) return new Set([0]);
+        chunks.push(...more);
+        return new Set();
+      },
+      chunk: async () => occupant,
+    };
+    return openEventWriter({
+      ...{ run, token: "mine", isFirst: true, store: store as RunEventStore, flusher: createEventFlusher(store) },
+      ...{ published: () => {}, isPassing: () => false, pause: async () => {} },
+    });
+  }
+  const stored = () => chunks.map(({ first, last, events }) => [first, last, events]);
+
+  it("goes with the next ones", async () => {
+    const writer = await open();
+    const soon = writer.appendSoon(attempt);
+    await writer.append([output("1")]);
+    await soon;
+    expect(stored()).toEqual([[2, 3, [attempt, output("1")]]]);
+  });
+
+  it("goes by itself when none come", async () => {
+    const writer = await open();
+    const soon = writer.appendSoon(attempt);
+    expect(chunks).toEqual([]);
+    await vi.runAllTimersAsync();
+    await soon;
+    expect(stored()).toEqual([[2, 2, [attempt]]]);
+  });
+
+  it("goes before the writer is closed", async () => {
+    const writer = await open();
+    const soon = writer.appendSoon(attempt);
+    expect(await writer.close()).toEqual({ last: 2, clean: true });
+    await soon;
+    expect(stored()).toEqual([[2, 2, [attempt]]]);
+    await expect(writer.append([output("late")])).rejects.toBeInstanceOf(FencedError);
+  });
+
+  it("tells its own caller that it may not be written", async () => {
+    const writer = await open();
+    occupant = { token: "mine", gate: true, first: null };
+    const soon = expect(writer.appendSoon(attempt)).rejects.toBeInstanceOf(FencedError);
+    await expect(writer.append([output("1")])).rejects.toBeInstanceOf(FencedError);
+    await soon;
+  });
+});

@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Run } from "../../../src/domain/run.ts";
+import type { RunStore } from "../../../src/domain/stores.ts";
+import { createOutcomes, type Outcomes } from "../../../src/stream/outcomes.ts";
+
+const name = { owner: "", threadId: "thread", runId: "run" };
+const live = { ...name, phase: "running", cleanupPending: false } as Run;
+const over = { ...name, phase: "over", cleanupPending: false } as Run;
+const pollMs = 1_000;
+
+describe("expecting the end of a run that is about to be created", () => {
+  /** What the database has of the run, and the looks at it. */
+  let stored: Run | undefined;
+  let looks: number;
+  let outcomes: Outcomes;
+  const { signal } = new AbortController();
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    stored = undefined;
+    looks = 0;
+    const look = async <T>(found: T): Promise<T> => {
+      looks += 1;
+      return found;
+    };
+    const runs: Pick<RunStore, "find" | "findMany" | "tombstone"> = {
+      find: () => look(stored),
+      findMany: () => look(stored ? [stored] : []),
+      tombstone: () => look(undefined),
+    };
+    const fail = (error: unknown) => {
+      throw error;
+    };
+    outcomes = createOutcomes(runs as RunStore, { pollMs, onPollError: fail });
+  });
+  afterEach(() => {
+    outcomes.stop();
+    vi.useRealTimers();
+  });
+
+  it("hears of an end that comes before it is asked for, without a look", async () => {
+    const expected = outcomes.expect(name);
+    outcomes.announce(over);
+    expect(await expected.end(live, signal)).toBe(over);
+    expect(looks).toBe(0);
+  });
+
+  it("looks at a run that had ended before", async () => {
+    stored = over;
+    expect(await outcomes.expect(name).end({ ...over, cleanupPending: true }, signal)).toBe(over);
+  });
+
+  it("does not take a run for deleted that is not there yet", async () => {
+    const expected = outcomes.expect(name);
+    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    expect(looks).toBe(0);
+    stored = live;
+    const end = expected.end(live, signal);
+    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    expect(looks).toBeGreaterThan(0);
+    // It ends in another server.
+    stored = over;
+    await vi.advanceTimersByTimeAsync(pollMs);
+    expect(await end).toBe(over);
+  });
+
+  it("rejects for a run that is deleted, and for a caller that leaves", async () => {
+    stored = live;
+    const deleted = expect(outcomes.expect(name).end(live, signal)).rejects.toMatchObject({ reason: "RUN_NOT_FOUND" });
+    const leaving = new AbortController();
+    const left = expect(outcomes.expect(name).end(live, leaving.signal)).rejects.toThrow("gone");
+    leaving.abort(new Error("gone"));
+    await left;
+    stored = undefined;
+    await vi.advanceTimersByTimeAsync(2 * pollMs);
+    await deleted;
+  });
+
+  it("listens no more once it is closed", async () => {
+    outcomes.expect(name).close();
+    const other = outcomes.expect(name);
+    stored = live;
+    void other.end(live, signal);
+    other.close();
+    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    expect(looks).toBe(0);
+  });
+});

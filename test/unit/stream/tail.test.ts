@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "../../../src/domain/run.ts";
+import type { EventChunk, StoredEvent } from "../../../src/storage/run-events.ts";
+import { createEventHub } from "../../../src/stream/event-hub.ts";
+import { type NumberedEvent, tail } from "../../../src/stream/tail.ts";
+
+const run = { owner: "", threadId: "thread", runId: "run", phase: "running" } as Run;
+const over: Run = { ...run, phase: "over", lastSequence: 3 };
+const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
+const chunk = (first: number, ...json: string[]): EventChunk => ({
+  ...{ first, last: first + json.length - 1, events: json.map(output) },
+});
+
+/** A reader that has been there since before the run was created; its looks at the database, and what it has yielded. */
+function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
+  const hub = createEventHub();
+  const looks: string[] = [];
+  const events = tail(
+    {
+      hub,
+      events: {
+        async from(_, sequence) {
+          looks.push(`from ${sequence}`);
+          return log.filter(({ last }) => last >= sequence);
+        },
+        head: async () => ({ chunk: 0, last: 1 }),
+      },
+      async ended() {
+        looks.push("run");
+        return ended?.();
+      },
+      ...{ isRemoved: async () => false, pollMs: 20, whileAway: (what) => what() },
+    },
+    { run, afterSequence: 0, modes: [], signal: AbortSignal.timeout(30_000), feed: hub.open(run) },
+  );
+  async function all() {
+    const seen: ReturnType<typeof told>[] = [];
+    for await (const batch of events) seen.push(...batch.map(told));
+    return seen;
+  }
+  return { hub, looks, events, all };
+}
+const told = (event: NumberedEvent) => [event.sequence, event.kind === "output" ? event.json : event.kind];
+
+describe("a reader that was there before the run", () => {
+  it("needs no look at the database when all of it comes to its server", async () => {
+    const { hub, looks, all } = reader();
+    hub.publish(run, chunk(2, "1"));
+    hub.publish(run, chunk(3, "2"));
+    hub.end(over);
+    expect(await all()).toEqual([
+      [1, "created"],
+      [2, "1"],
+      [3, "2"],
+      [4, "ended"],
+    ]);
+    expect(looks).toEqual([]);
+  });
+
+  it("finds in the log what went by, also when the end has come", async () => {
+    const { hub, all } = reader([chunk(2, "1"), chunk(3, "2")], () => over);
+    hub.publish(run, chunk(3, "2"));
+    hub.end(over);
+    expect((await all()).map(([sequence]) => sequence)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("finds in the log the run that another server executes", async () => {
+    const { looks, all } = reader([chunk(2, "1", "2")], () => (looks.length > 3 ? over : undefined));
+    expect((await all()).map(([sequence]) => sequence)).toEqual([1, 2, 3, 4]);
+  });
+});
