@@ -1,12 +1,12 @@
-import { type Runs, trivial } from "./runs.ts";
+import { type Runs, trivial, usualDurability } from "./runs.ts";
 import { percentile, timeEach } from "./samples.ts";
 
 /** How long a trivial run takes for the client that waits for it, one after the other. */
-export async function createToSuccess(runs: Runs) {
-  const run = async () => runs.wait(await runs.newThread(), "agent", trivial);
-  await run();
+export async function createToSuccess(runs: Runs, durability: "async" | "sync") {
+  const run = (threadId: string) => runs.wait(threadId, "agent", trivial, durability);
+  await run(await runs.newThread());
   const threads = await Promise.all(Array.from({ length: 200 }, () => runs.newThread()));
-  const samples = await timeEach({ times: 200, ms: 30_000 }, () => runs.wait(threads.pop()!, "agent", trivial));
+  const samples = await timeEach({ times: 200, ms: 30_000 }, () => run(threads.pop()!));
   return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99), n: samples.length };
 }
 
@@ -30,7 +30,7 @@ export async function throughput(runs: Runs): Promise<number> {
 export async function firstEvent(runs: Runs) {
   const one = async () => {
     const threadId = await runs.newThread();
-    const body = { assistant_id: "agent", input: trivial, stream_mode: ["values"] };
+    const body = { assistant_id: "agent", input: trivial, stream_mode: ["values"], durability: usualDurability };
     const began = performance.now();
     let first = Number.NaN;
     const { ended } = await runs.http.stream("POST", `/threads/${threadId}/runs/stream`, body, () => {

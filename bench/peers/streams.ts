@@ -1,4 +1,4 @@
-import type { Runs } from "./runs.ts";
+import { type Runs, usualDurability } from "./runs.ts";
 import { median, percentile } from "./samples.ts";
 
 interface Streamed {
@@ -14,7 +14,7 @@ async function streamCustom(runs: Runs, threadId: string, input: object): Promis
   const lags: number[] = [];
   const began = performance.now();
   let first = Number.NaN;
-  const body = { assistant_id: "agent", input, stream_mode: ["custom"] };
+  const body = { assistant_id: "agent", input, stream_mode: ["custom"], durability: usualDurability };
   const { ended } = await runs.http.stream("POST", `/threads/${threadId}/runs/stream`, body, ({ name, data, at }) => {
     if (name !== "custom") return;
     if (Number.isNaN(first)) first = performance.now();

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { NewChunk, RunEventStore } from "../storage/run-events.ts";
 
 interface Pending {
@@ -16,6 +17,8 @@ export function createEventFlusher(store: Pick<RunEventStore, "insert">) {
 
   async function pump(): Promise<void> {
     busy = true;
+    // What comes in the same turn of the event loop goes together: the output of all runs in a process.
+    await nextTurn();
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];

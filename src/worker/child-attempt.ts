@@ -11,6 +11,10 @@ import type { AttemptEnd, AttemptSpec, ChildMessage, ItemOperation, ItemsPort, O
 
 export type ChildRequest = Extract<ChildMessage, { type: "request" }>;
 
+/** A fourth of what the child may have on its way: fewer do not keep it waiting. See child/output-window.ts. */
+const tellEvents = 250;
+const tellCharacters = 250_000;
+
 export interface ChildAttemptOptions {
   readonly spec: AttemptSpec;
   readonly hooks: AttemptHooks;
@@ -43,6 +47,8 @@ export class ChildAttempt {
   #delivering = false;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #stored = 0;
+  /** Stored events of which the child has not been told, and their size. */
+  #untold = { events: 0, characters: 0 };
   #outputFailed = false;
   #finishing: Promise<void> | undefined;
   #isOver = false;
@@ -108,12 +114,20 @@ export class ChildAttempt {
       const events = this.#waiting;
       this.#waiting = [];
       if (!this.#outputFailed) await this.#store(events);
-      this.#stored += events.length;
-      // Acknowledged also when it is dropped: a child that waits for room cannot come to its end.
-      this.#options.stored(this.#stored);
+      this.#acknowledge(events);
     }
     this.#delivering = false;
     this.#answeredAt = performance.now();
+  }
+
+  /** Also of what is dropped: a child that waits for room cannot come to its end. */
+  #acknowledge(events: readonly OutputTuple[]): void {
+    this.#stored += events.length;
+    this.#untold.events += events.length;
+    for (const [, , , json] of events) this.#untold.characters += json.length;
+    if (this.#untold.events < tellEvents && this.#untold.characters < tellCharacters) return;
+    this.#untold = { events: 0, characters: 0 };
+    this.#options.stored(this.#stored);
   }
 
   async #store(events: readonly OutputTuple[]): Promise<void> {

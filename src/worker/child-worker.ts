@@ -195,7 +195,7 @@ export class ChildWorker {
         this.#loaded();
         break;
       case "output":
-        this.#attempts.get(message.attemptId)?.output(message.events);
+        for (const { attemptId, events } of message.of) this.#attempts.get(attemptId)?.output(events);
         break;
       case "request":
         void this.#answer(message);

@@ -259,15 +259,21 @@ export type ParentMessage =
   | { readonly type: "drain"; readonly attemptId: string }
   /** The answer to a `request`. */
   | { readonly type: "reply"; readonly requestId: number; readonly result?: unknown; readonly error?: ErrorReport }
-  /** Output up to and including this number of events of the attempt is stored. */
+  /** Output up to and including this number of events of the attempt is stored. Comes once there is something to make room for. */
   | { readonly type: "stored"; readonly attemptId: string; readonly count: number }
   /** `scope` binds the journal requests of this inspection to its thread. */
   | { readonly type: "inspect"; readonly scope: string; readonly inspection: Inspection }
   | { readonly type: "ping"; readonly sequence: number };
 
+export interface AttemptOutput {
+  readonly attemptId: string;
+  readonly events: readonly OutputTuple[];
+}
+
 export type ChildMessage =
   | { readonly type: "loaded"; readonly graphs: readonly GraphReport[] }
-  | { readonly type: "output"; readonly attemptId: string; readonly events: readonly OutputTuple[] }
+  /** What the process's attempts have put out in one turn of its event loop. */
+  | { readonly type: "output"; readonly of: readonly AttemptOutput[] }
   /** `scope` is an attempt id or an inspection's scope; `args` go to the JournalPort's method, or to the ItemsPort. */
   | {
       readonly type: "request";

@@ -140,9 +140,10 @@ export class ChildParent {
     const events: OutputTuple[] = [];
     const stored = (count: number) => this.send({ type: "stored", attemptId, count });
     const listen = (message: ChildMessage) => {
-      if (message.type !== "output" || message.attemptId !== attemptId) return;
-      events.push(...message.events);
-      if (store) stored(events.length);
+      if (message.type !== "output") return;
+      const own = message.of.filter((one) => one.attemptId === attemptId);
+      for (const some of own) events.push(...some.events);
+      if (store && own.length > 0) stored(events.length);
     };
     this.#listeners.add(listen);
     const end = this.next("end", (message) => message.attemptId === attemptId).then((message) => {

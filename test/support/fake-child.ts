@@ -49,7 +49,7 @@ function request(scope: string, method: "append" | "read" | "list", argument: un
 }
 
 function output(attemptId: string, data: unknown): void {
-  send({ type: "output", attemptId, events: [["custom", "custom", [], JSON.stringify(data)]] });
+  send({ type: "output", of: [{ attemptId, events: [["custom", "custom", [], JSON.stringify(data)]] }] });
 }
 
 function end(attemptId: string, kind: "success" | "stopped" | "drained" = "success", sent?: () => void): void {

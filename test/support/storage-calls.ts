@@ -284,6 +284,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["insert", () => [{ _id: slotKey(journal, 500), journal, slot: 500, owner, thread_id: threadId(3) }]],
       ["at", () => [journal, 5]],
       ["head", () => [journal]],
+      ["last", () => [journal]],
       ["lastData", () => [journal, 90]],
       ["firstGate", () => [journal, "t"]],
       ["insertGates", () => [{ journal, owner, thread_id: threadId(3), fences: "t" }, 600, 603]],

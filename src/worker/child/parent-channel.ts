@@ -1,5 +1,5 @@
 import { FencedError, type JournalPort } from "../../checkpoints/journal-port.ts";
-import type { ChildMessage, ErrorReport, ItemsPort, ParentMessage } from "../protocol.ts";
+import type { AttemptOutput, ChildMessage, ErrorReport, ItemsPort, OutputTuple, ParentMessage } from "../protocol.ts";
 
 type Method = Extract<ChildMessage, { type: "request" }>["method"];
 type Reply = Extract<ParentMessage, { type: "reply" }>;
@@ -9,13 +9,31 @@ export class ParentChannel {
   readonly #post: (message: ChildMessage) => void;
   readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
   #requests = 0;
+  /** Output that goes with the next message, at the latest in the next turn of the event loop. */
+  #output: AttemptOutput[] = [];
+  #scheduled: NodeJS.Immediate | undefined;
 
   constructor(post: (message: ChildMessage) => void) {
     this.#post = post;
   }
 
+  /** Messages arrive in the order in which they were sent, output included. */
   send(message: ChildMessage): void {
+    this.#flush();
     this.#post(message);
+  }
+
+  output(attemptId: string, events: readonly OutputTuple[]): void {
+    this.#output.push({ attemptId, events });
+    this.#scheduled ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    const of = this.#output;
+    this.#output = [];
+    if (of.length > 0) this.#post({ type: "output", of });
   }
 
   /** The journal of one thread; the parent knows which by the scope. */

@@ -7,6 +7,8 @@ import type { OutputTuple } from "../../../src/worker/protocol.ts";
 import { attemptSpec, emptyItems, emptyJournal } from "../../support/fake-child-pool.ts";
 
 const event = (json: string): OutputTuple => ["custom", "custom", [], json];
+/** Of a size that is acknowledged at once. */
+const big = (name: string): OutputTuple => event(name.padEnd(250_000));
 
 function make(hooks: Partial<AttemptHooks> = {}) {
   const stored: number[] = [];
@@ -27,13 +29,13 @@ describe("an attempt's hand-over", () => {
     const calls: string[][] = [];
     const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const output = async (events: readonly OutputTuple[]) => {
-      calls.push(events.map(([, , , json]) => json));
+      calls.push(events.map(([, , , json]) => json.trim()));
       await gates[calls.length - 1]!.promise;
     };
     const { attempt, stored, over } = make({ output });
-    attempt.output([event("1"), event("2")]);
+    attempt.output([event("1"), big("2")]);
     attempt.output([event("3")]);
-    attempt.output([event("4")]);
+    attempt.output([big("4")]);
     expect(calls).toEqual([["1", "2"]]);
     const finished = attempt.finish({ how: "displaced" });
     gates[0]!.resolve();
@@ -45,6 +47,15 @@ describe("an attempt's hand-over", () => {
     await finished;
     expect(stored).toEqual([2, 4]);
     expect(over.mock.calls).toEqual([[{ how: "displaced" }]]);
+  });
+
+  it("acknowledges small events some hundred at a time: fewer do not keep the child waiting", async () => {
+    const { attempt, stored } = make();
+    for (let n = 1; n <= 1_000; n += 1) {
+      attempt.output([event(String(n))]);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(stored).toEqual([250, 500, 750, 1_000]);
   });
 
   it("reports one outcome, after the journal calls under way", async () => {
@@ -64,9 +75,9 @@ describe("an attempt's hand-over", () => {
   it("acknowledges and drops output after a failure, so that the child can come to its end", async () => {
     const output = vi.fn(() => Promise.reject(new Error("no")));
     const { attempt, stored, failed } = make({ output });
-    attempt.output([event("1")]);
+    attempt.output([big("1")]);
     await vi.waitUntil(() => stored.length === 1);
-    attempt.output([event("2")]);
+    attempt.output([big("2")]);
     await vi.waitUntil(() => stored.length === 2);
     expect(stored).toEqual([1, 2]);
     expect(output).toHaveBeenCalledTimes(1);
