@@ -229,8 +229,11 @@ export function createRuns(options: RunsOptions): Runs {
       }),
     isDedicated: (graph: string) => options.graphs.find((one) => one.name === graph)?.isolation === "dedicated",
     stillMine: async (run: Run, token: string) => (await runs.find(run))?.lease?.token === token,
-    // Since the claim, of which only a small part of a lease has passed; the clock may be a little behind the database's.
-    isHeld: ({ lease }: Run) => keeper.now().getTime() < lease!.until.getTime() - config.leaseMs / 2,
+    // Since the claim only a small part of a lease has passed, also by the clock that does not stop with the machine. The first
+    // attempt begins when the run does; others look.
+    isHeld: ({ lease, startedAt }: Run) =>
+      keeper.now().getTime() < lease!.until.getTime() - config.leaseMs / 2 &&
+      Date.now() - startedAt!.getTime() < config.leaseMs / 2,
     delivered: (run: Run, token: string) =>
       void runs.markDelivered(run, token).catch(onError("noting that a cancel was delivered")),
   };

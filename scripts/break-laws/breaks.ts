@@ -159,7 +159,7 @@ export const breaks: readonly Break[] = [
   {
     law: 7,
     file: "src/storage/run-store.ts",
-    lines: [["due_at: null }, { n: 1 }, 1))[0];", "due_at: null }, { n: -1 }, 1))[0];"]],
+    lines: [["{ due_at: 1, n: 1 }, 1))[0];", "{ due_at: 1, n: -1 }, 1))[0];"]],
     means: "The run that came last is the next.",
     test: "test/laws/law-07-one-run-at-a-time.test.ts",
     name: "in the order in which they were created one after the other",

@@ -6,7 +6,7 @@ import type { ChannelValue, JournalFlush } from "./journal-port.ts";
  * Far below the 16 MB that MongoDB takes: the embedded engine, with its cache of 64 MB, stalled for good on a series of
  * documents of 8 MB, and took 150 values of 20 MB in documents of this size.
  */
-const documentBytes = 2 * 1024 * 1024;
+export const documentBytes = 2 * 1024 * 1024;
 
 type Content = Required<Pick<JournalDocument, "checkpoints" | "writes" | "segments">>;
 type Entry = {
@@ -40,13 +40,28 @@ function* entries(flush: JournalFlush): Generator<Entry> {
     yield { kind: "segments", entry: { id: segmentId, bytes }, bytes: bytes.length + overhead };
   }
   for (const write of flush.writes) {
-    yield { kind: "writes", entry: toWriteEntry(write), bytes: valueBytes(write.value) + overhead };
+    yield { kind: "writes", entry: toWriteEntry(write), bytes: writeBytes(write) };
   }
   for (const record of flush.checkpoints) {
-    let bytes = record.checkpoint.bytes.length + 2 * record.metadata.bytes.length + overhead;
-    for (const value of Object.values(record.values)) bytes += valueBytes(value);
-    yield { kind: "checkpoints", entry: toCheckpointEntry(record), bytes };
+    yield { kind: "checkpoints", entry: toCheckpointEntry(record), bytes: checkpointBytes(record) };
   }
+}
+
+/** What a flush takes in documents. */
+export function contentBytes({ segments = [], writes = [], checkpoints = [] }: Partial<JournalFlush>): number {
+  let bytes = 0;
+  for (const segment of segments) bytes += segment.bytes.length + overhead;
+  for (const write of writes) bytes += writeBytes(write);
+  for (const record of checkpoints) bytes += checkpointBytes(record);
+  return bytes;
+}
+
+const writeBytes = (write: JournalFlush["writes"][number]): number => valueBytes(write.value) + overhead;
+
+function checkpointBytes({ checkpoint, metadata, values }: JournalFlush["checkpoints"][number]): number {
+  let bytes = checkpoint.bytes.length + 2 * metadata.bytes.length + overhead;
+  for (const value of Object.values(values)) bytes += valueBytes(value);
+  return bytes;
 }
 
 const overhead = 256;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { contentBytes, documentBytes } from "./flush-documents.ts";
 import type { JournalFlush } from "./journal-port.ts";
 
 export type FlushContent = Partial<Omit<JournalFlush, "flushId">>;
@@ -8,13 +9,17 @@ interface Batch {
   readonly checkpoints: JournalFlush["checkpoints"][number][];
   readonly writes: JournalFlush["writes"][number][];
   readonly segments: JournalFlush["segments"][number][];
+  bytes: number;
   readonly landed: PromiseWithResolvers<void>;
 }
 
-/** One flush under way at a time; what gathers meanwhile goes with the next, in the order in which it was added. */
+/**
+ * One flush under way at a time, in the order in which it was added; what gathers meanwhile goes together as far as it fits one
+ * document, so that of several steps none can land before one that was added earlier.
+ */
 export class FlushPump {
   readonly #append: (flush: JournalFlush) => Promise<void>;
-  #gathering: Batch | undefined;
+  readonly #waiting: Batch[] = [];
   #underway: Batch | undefined;
   #running = false;
   #failure: { readonly error: unknown } | undefined;
@@ -32,18 +37,18 @@ export class FlushPump {
     return this.#failure;
   }
 
-  /** How many checkpoints and pending writes wait for the flush that is under way. */
-  get waiting(): number {
-    return this.#gathering ? this.#gathering.checkpoints.length + this.#gathering.writes.length : 0;
+  /** The size of what waits for the flush that is under way. */
+  get waitingBytes(): number {
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Resolves when what has been added for a namespace, or at all, is stored or never will be. */
   async settled(namespace?: string): Promise<void> {
     const isOf = (one: { readonly namespace: string }) => namespace === undefined || one.namespace === namespace;
-    const batches = [this.#underway, this.#gathering].filter(
-      (batch) => batch && (batch.checkpoints.some(isOf) || batch.writes.some(isOf)),
+    const batches = [...(this.#underway ? [this.#underway] : []), ...this.#waiting].filter(
+      ({ checkpoints, writes }) => checkpoints.some(isOf) || writes.some(isOf),
     );
-    await Promise.allSettled(batches.map((batch) => batch!.landed.promise));
+    await Promise.allSettled(batches.map(({ landed }) => landed.promise));
   }
 
   /**
@@ -52,41 +57,41 @@ export class FlushPump {
    */
   add(content: FlushContent): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure.error);
-    this.#gathering ??= { checkpoints: [], writes: [], segments: [], landed: Promise.withResolvers() };
-    this.#gathering.checkpoints.push(...(content.checkpoints ?? []));
-    this.#gathering.writes.push(...(content.writes ?? []));
-    this.#gathering.segments.push(...(content.segments ?? []));
-    const { promise } = this.#gathering.landed;
+    const batch = this.#batchFor(contentBytes(content));
+    batch.checkpoints.push(...(content.checkpoints ?? []));
+    batch.writes.push(...(content.writes ?? []));
+    batch.segments.push(...(content.segments ?? []));
     if (!this.#running) void this.#run();
-    return promise;
+    return batch.landed.promise;
+  }
+
+  #batchFor(bytes: number): Batch {
+    let batch = this.#waiting.at(-1);
+    if (!batch || batch.bytes + bytes > documentBytes) {
+      batch = { checkpoints: [], writes: [], segments: [], bytes: 0, landed: Promise.withResolvers() };
+      this.#waiting.push(batch);
+    }
+    batch.bytes += bytes;
+    return batch;
   }
 
   async #run(): Promise<void> {
     this.#running = true;
     // What is added in the same turn goes together: a step's pending writes, and the checkpoint that follows from them.
     await nextTurn();
-    for (let batch = this.#take(); batch; batch = this.#take()) {
-      const { landed, ...content } = batch;
-      if (this.#failure) {
-        landed.reject(this.#failure.error);
-        continue;
-      }
+    for (;;) {
+      this.#underway = this.#waiting.shift();
+      if (!this.#underway) break;
+      const { landed, bytes: _, ...content } = this.#underway;
       try {
+        if (this.#failure) throw this.#failure.error;
         await this.#append({ flushId: randomUUID(), ...content });
         landed.resolve();
       } catch (error) {
-        this.#failure = { error };
+        this.#failure ??= { error };
         landed.reject(error);
       }
     }
-    this.#underway = undefined;
     this.#running = false;
-  }
-
-  #take(): Batch | undefined {
-    const batch = this.#gathering;
-    this.#gathering = undefined;
-    this.#underway = batch;
-    return batch;
   }
 }

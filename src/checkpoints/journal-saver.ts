@@ -14,6 +14,7 @@ import type {
 import { checkpointConfig, createCheckpointLoader } from "./checkpoint-loader.ts";
 import { checkpointMetadata, metadataFields } from "./checkpoint-metadata.ts";
 import { deltaChannelHistory } from "./delta-history.ts";
+import { documentBytes } from "./flush-documents.ts";
 import { FlushPump } from "./flush-pump.ts";
 import type {
   ChannelValue,
@@ -40,8 +41,8 @@ export interface JournalSaverOptions {
    * `quiet` whether all were. LangGraph itself awaits puts between steps only with durability `sync`.
    */
   readonly isBehind?: boolean;
-  /** Called once, when the attempt has lost its right to write: abort its run. */
-  onFenced?(error: Error): void;
+  /** Called once, when something could not be stored, be it that the attempt has lost its right to write: abort its run. */
+  onFailed?(error: unknown): void;
 }
 
 /**
@@ -81,7 +82,7 @@ export function createJournalSaver(
     #threadId: string | undefined;
     readonly #calls = new Set<Promise<unknown>>();
     #closed = false;
-    #fenced = false;
+    #failed = false;
 
     /** Unique, so that a fork's value is never taken for another's; twelve digits first, so that versions sort by age. */
     override getNextVersion(current: string | undefined): string {
@@ -275,7 +276,7 @@ export function createJournalSaver(
     }
 
     async #flush(content: Parameters<FlushPump["add"]>[0]): Promise<void> {
-      const mayWait = options.isBehind && !this.#pump.failure && this.#pump.waiting < maxBehind;
+      const mayWait = options.isBehind && !this.#pump.failure && this.#pump.waitingBytes < documentBytes;
       const landed = this.#land(content);
       if (!mayWait) return landed;
       landed.catch(() => {});
@@ -285,11 +286,8 @@ export function createJournalSaver(
       try {
         await this.#pump.add(content);
       } catch (error) {
-        // By name: it comes from another process.
-        if (error instanceof Error && error.name === "FencedError" && !this.#fenced) {
-          this.#fenced = true;
-          options.onFenced?.(error);
-        }
+        if (!this.#failed) options.onFailed?.(error);
+        this.#failed = true;
         throw error;
       }
     }
@@ -310,7 +308,5 @@ export function createJournalSaver(
 }
 
 const pageSize = 50;
-/** How many checkpoints and pending writes may wait behind a flush until the puts wait as well. */
-const maxBehind = 64;
 /** Larger pending writes go into segments, which are cut to what a document holds. */
 const maxInlineWriteBytes = 1024 * 1024;

@@ -81,8 +81,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
       run.startedAt === undefined
         ? await passOn(run, run.runId)
         : await passOn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run, seen });
-    // The sweep looks for waiting runs without being told, as it does for ends that are not complete.
-    await Promise.all([freed && promote(run), runs.cleanupDone(run)]);
+    if (freed) await promote(run);
+    await runs.cleanupDone(run);
     const over: Run = { ...run, cleanupPending: false };
     if (state) statesLeft.set(over, state);
     parts.announce(over);
@@ -206,7 +206,10 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   async function confirmTurn(run: RunName): Promise<void> {
-    if (!(await takesTurn(run))) await releaseTurn(run, run.runId);
+    if (!(await takesTurn(run))) return releaseTurn(run, run.runId);
+    // It may just be at its end, and have handed the turn on before.
+    const now = await runs.find(run);
+    if (now?.phase === "over") await (now.cleanupPending ? finishRun(now) : releaseTurn(run, run.runId));
   }
 
   return {

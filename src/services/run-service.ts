@@ -27,7 +27,7 @@ import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { owner } from "./owner.ts";
 import { runKnownKey } from "./run-known.ts";
-import type { OpenWatcher } from "./watchers.ts";
+import type { OpenWatcher, Watcher } from "./watchers.ts";
 
 export interface RunServiceParts {
   readonly createRun: CreateRun;
@@ -77,6 +77,26 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     throw runNotFound(run);
   }
 
+  /** Says that the run exists. A repeated request may have been done with another id than the one that was watched for. */
+  async function watched(
+    watcher: Watcher,
+    context: HandlerContext,
+    { onDisconnect }: { onDisconnect: OnDisconnect },
+    { wanted, run }: { wanted: RunName; run: RunName },
+  ): Promise<Watcher> {
+    if (wanted.runId !== run.runId) {
+      watcher.close();
+      return watched(
+        await parts.openWatcher(context, run, onDisconnect),
+        context,
+        { onDisconnect },
+        { wanted: run, run },
+      );
+    }
+    watcher.runExists();
+    return watcher;
+  }
+
   async function* events(
     context: HandlerContext,
     request: { onDisconnect: OnDisconnect },
@@ -84,11 +104,11 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     start: (attachment: Attachment) => Promise<TailOptions>,
     write: PayloadWriter,
   ) {
-    const watcher = await parts.openWatcher(context, name, request.onDisconnect);
+    let watcher = await parts.openWatcher(context, name, request.onDisconnect);
     const attachment = parts.openAttachment(name);
     try {
       const options = await start(attachment);
-      watcher.runExists();
+      watcher = await watched(watcher, context, request, { wanted: name, run: options.run });
       let known = context.values.get(runKnownKey);
       for await (const batch of parts.tail(options)) {
         known?.(options.run);
@@ -117,12 +137,12 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
     async waitRun(request, context) {
       const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
-      const watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
+      let watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       const attachment = parts.openAttachment(wanted);
       const expected = outcomes.expect(wanted);
       try {
         const created = await parts.createRun(wanted);
-        watcher.runExists();
+        watcher = await watched(watcher, context, request, { wanted, run: created });
         context.values.get(runKnownKey)?.(created);
         const run = await inCall(context, () => expected.end(created, context.signal));
         return create(pb.WaitRunResponseSchema, await ending(run, request));

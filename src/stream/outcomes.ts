@@ -124,29 +124,33 @@ export function createOutcomes(
     }
   }
 
+  async function wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined> {
+    signal.throwIfAborted();
+    const { mine, exists, close } = listen(name);
+    exists();
+    const timeout =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => mine.resolve(undefined), Math.min(timeoutMs, longestTimerMs));
+    try {
+      // Registered first, so that an end between the look and the wait is not missed.
+      return await until(signal, mine, async () => (await ended(name)) ?? mine.promise);
+    } finally {
+      clearTimeout(timeout);
+      close();
+    }
+  }
+
   return {
     ended,
     announce,
-    async wait(name, signal, timeoutMs) {
-      signal.throwIfAborted();
-      const { mine, exists, close } = listen(name);
-      exists();
-      const timeout =
-        timeoutMs === undefined
-          ? undefined
-          : setTimeout(() => mine.resolve(undefined), Math.min(timeoutMs, longestTimerMs));
-      try {
-        // Registered first, so that an end between the look and the wait is not missed.
-        return await until(signal, mine, async () => (await ended(name)) ?? mine.promise);
-      } finally {
-        clearTimeout(timeout);
-        close();
-      }
-    },
+    wait,
     expect(name) {
       const { mine, exists, close } = listen(name);
       return {
         async end(created, signal) {
+          // A request that is repeated may have been done with another id.
+          if (id(created) !== id(name)) return (await wait(created, signal))!;
           exists();
           const isLive = created.phase !== "over" && created.phase !== "rolling_back";
           const over = await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);

@@ -72,8 +72,10 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
       next = afterSequence + 1;
       yield [];
     }
-    for (let readLog = options.feed === undefined; ; readLog = true) {
+    for (let isFirst = options.feed !== undefined; ; isFirst = false) {
       const live = feed.take();
+      // A reader who has been there from the beginning needs the log only for what its feed does not hold.
+      let readLog = !isFirst || live.stale || (live.chunks[0]?.first ?? next) > next;
       if (live.chunks.length > 0 && live.chunks[0]!.first <= next) {
         const batch = advance(live.chunks);
         if (batch.length > 0) yield batch;

@@ -129,7 +129,7 @@ describe("fence", () => {
     const name = randomUUID();
     let fenced = 0;
     const { saver, token } = await startRun(journal, name, {
-      onFenced: () => {
+      onFailed: () => {
         fenced += 1;
       },
     });

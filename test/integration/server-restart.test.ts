@@ -69,12 +69,12 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
     const [boundary, stuck] = [await kit(), await kit()];
     const runs = [await boundary.start(), await stuck.start(), await stuck.start()] as const;
     const stream = read(stuck, runs[1].runId);
-    await Promise.all([boundary, stuck].map(({ gates }) => gates.started("a")));
+    await Promise.all([stream.began, ...[boundary, stuck].map(({ gates }) => gates.started("a"))]);
     const ending = server.end("SIGTERM");
     await until(() => server.log().includes("draining"));
     // One reaches the end of its step in time, the other has to be killed in the middle of it.
     boundary.gates.open("a");
-    expect(await stream).toEqual([Code.Unavailable, "SHUTTING_DOWN"]);
+    expect(await stream.ended).toEqual([Code.Unavailable, "SHUTTING_DOWN"]);
     expect(await ending).toBe(0);
     expect(boundary.gates.steps()).toEqual(["a"]);
 
@@ -131,12 +131,18 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
   });
 });
 
-/** How a stream that is read to its end comes to it. */
-async function read(kit: RunKit, runId: string): Promise<unknown> {
-  try {
-    for await (const _ of kit.client.runs.joinRunStream({ threadId: kit.threadId, runId }));
-    return "it ended in order";
-  } catch (error) {
-    return [ConnectError.from(error).code, errorReason(error)];
+/** A stream that is read to its end: when its first event is there, and how it comes to its end. */
+function read(kit: RunKit, runId: string) {
+  const began = Promise.withResolvers<void>();
+  async function follow(): Promise<unknown> {
+    try {
+      for await (const _ of kit.client.runs.joinRunStream({ threadId: kit.threadId, runId })) began.resolve();
+      return "it ended in order";
+    } catch (error) {
+      return [ConnectError.from(error).code, errorReason(error)];
+    } finally {
+      began.resolve();
+    }
   }
+  return { began: began.promise, ended: follow() };
 }

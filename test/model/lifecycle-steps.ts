@@ -16,8 +16,6 @@ import {
 export interface Done {
   readonly state: State;
   readonly then: readonly string[];
-  /** What is done at the same time from here on. */
-  readonly beside?: string;
 }
 
 export interface Rules {
@@ -190,7 +188,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     if (thread.turn !== from || !isUnchanged) return [does(state, `findThread ${from}`)];
     const freed = { ...state, thread: { ...thread, turn: undefined } };
     const looks = !isOnlyRun(from!, n!) && !without.has("look after freeTurn");
-    return [{ ...does(freed), beside: looks ? "promote" : undefined }];
+    return [does(freed, ...(looks ? ["promote"] : []))];
   },
   passTurn(state, _, [from, next]) {
     if (state.thread.turn !== from) return [does(state, `findThread ${from}`)];

@@ -50,12 +50,13 @@ function* step(state: State, actor: Actor, rules: Rules, isProgress: boolean): G
   for (const done of perform(state, rules, first!)) {
     const left = [...done.then, ...later].join(";");
     const { actors } = done.state;
-    const going = [left, ...(done.beside ? [done.beside] : [])]
-      .filter((one) => one !== "")
-      .map((one) => (isSweep ? sweep + one : one));
     yield {
       label: () => `${isSweep ? sweep : ""}${first}${done.then.length > 0 ? ` -> ${done.then.join(";")}` : ""}`,
-      to: withoutIdleSteps({ ...done.state, actors: sorted([...actors, ...going]) }, sweep, rules.table),
+      to: withoutIdleSteps(
+        left === "" ? done.state : { ...done.state, actors: sorted([...actors, isSweep ? sweep + left : left]) },
+        sweep,
+        rules.table,
+      ),
       isProgress,
     };
   }
@@ -74,10 +75,7 @@ function perform(state: State, rules: Rules, step: string): Done[] {
   return done.flatMap((one) => {
     const [next, ...later] = one.then;
     if (next === undefined || !isOneStep(name!, next.slice(0, next.indexOf(" ")))) return [one];
-    return perform(one.state, rules, next).map((both) => ({
-      ...does(both.state, ...both.then, ...later),
-      beside: both.beside ?? one.beside,
-    }));
+    return perform(one.state, rules, next).map((both) => does(both.state, ...both.then, ...later));
   });
 }
 

@@ -142,16 +142,14 @@ export class Attempt {
       signal: this.#controller.signal,
       isBehind: this.#spec.durability !== "sync",
       // LangGraph notices a failed write only at the end of the run; nothing more is to be started until then.
-      onFenced: (error) => this.#controller.abort(error),
+      onFailed: (error) => this.#controller.abort(error),
     });
   }
 
   /** Read anew, since the run's own saver is closed. */
   async #finalState({ graph, instance }: OpenGraph): Promise<StateReport | undefined> {
     const { threadId } = this.#spec;
-    const reader = createJournalSaver(instance.checkpoint, this.#journal, {
-      onFenced: () => {},
-    });
+    const reader = createJournalSaver(instance.checkpoint, this.#journal);
     try {
       const fresh = graph.withConfig({});
       fresh.checkpointer = reader;

@@ -1,6 +1,7 @@
 import * as checkpointModule from "@langchain/langgraph-checkpoint";
 import { emptyCheckpoint } from "@langchain/langgraph-checkpoint";
 import { describe, expect, it } from "vitest";
+import { flushDocuments } from "../../../src/checkpoints/flush-documents.ts";
 import { FencedError, type JournalFlush, type JournalPort } from "../../../src/checkpoints/journal-port.ts";
 import { createJournalSaver } from "../../../src/checkpoints/journal-saver.ts";
 
@@ -76,9 +77,9 @@ describe("the journal saver", () => {
 
     it("tells what was not stored, and refuses what might build on it", async () => {
       const { port, flushes } = heldPort();
-      const fenced: Error[] = [];
-      const onFenced = (error: Error) => fenced.push(error);
-      const saver = createJournalSaver(checkpointModule, port, { isBehind: true, onFenced });
+      const fenced: unknown[] = [];
+      const onFailed = (error: unknown) => fenced.push(error);
+      const saver = createJournalSaver(checkpointModule, port, { isBehind: true, onFailed });
       await saver.putWrites(config, [["channel", 1]], "task");
       await turn();
       const error = new FencedError("fenced");
@@ -89,23 +90,26 @@ describe("the journal saver", () => {
       await expect(saver.put(config, emptyCheckpoint(), metadata, {})).rejects.toThrow("fenced");
     });
 
-    it("lets no more than a bounded number of puts go ahead", async () => {
+    it("lets no more than a bounded size of puts go ahead", async () => {
       const { port, flushes } = heldPort();
       const saver = createJournalSaver(checkpointModule, port, { isBehind: true });
       let ahead = 0;
+      const value = "x".repeat(300_000);
       const putting = (async () => {
-        for (; ahead < 1_000; ahead += 1) await saver.put(config, emptyCheckpoint(), metadata, {});
+        for (; ahead < 30; ahead += 1) await saver.putWrites(config, [["channel", value]], `task-${ahead}`);
       })();
-      for (let i = 0; i < 50; i += 1) await turn();
+      for (let i = 0; i < 100; i += 1) await turn();
       const before = ahead;
-      for (let i = 0; i < 50; i += 1) await turn();
+      for (let i = 0; i < 100; i += 1) await turn();
       expect(ahead).toBe(before);
-      expect(before).toBeLessThan(200);
-      for (let n = 0; ahead < 1_000; n += 1) {
+      expect(before).toBeLessThan(15);
+      for (let n = 0; ahead < 30; n += flushes[n] ? 1 : 0) {
         flushes[n]?.land();
         await turn();
       }
       await putting;
+      // Of what goes together all fits one document, so that nothing lands before what was put earlier.
+      for (const { flush } of flushes) expect(flushDocuments(flush)).toHaveLength(1);
     });
   });
 
@@ -134,8 +138,8 @@ describe("the journal saver", () => {
 
   it("fails everything after a flush that failed, since it might build on it", async () => {
     const { port, flushes } = heldPort();
-    const fenced: Error[] = [];
-    const saver = createJournalSaver(checkpointModule, port, { onFenced: (error) => fenced.push(error) });
+    const fenced: unknown[] = [];
+    const saver = createJournalSaver(checkpointModule, port, { onFailed: (error) => fenced.push(error) });
     const first = saver.putWrites(config, [["channel", 1]], "task-1");
     await turn();
     const second = saver.putWrites(config, [["channel", 2]], "task-2");

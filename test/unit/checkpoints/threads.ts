@@ -17,15 +17,15 @@ export async function startRun(
   name: string,
   options: {
     readonly signal?: AbortSignal;
-    readonly onFenced?: () => void;
+    readonly onFailed?: () => void;
     readonly stillMine?: () => Promise<boolean>;
   } = {},
 ): Promise<RunOnThread> {
   const runId = randomUUID();
   const token = randomUUID();
-  const { stillMine = async () => true, signal, onFenced } = options;
+  const { stillMine = async () => true, signal, onFailed } = options;
   const writer = await journal.writer({ journal: name, threadId: "thread", owner: "", runId, token, stillMine });
-  const saver = createJournalSaver(checkpointModule, writer, { runId, metadata: { graph_id: "g" }, signal, onFenced });
+  const saver = createJournalSaver(checkpointModule, writer, { runId, metadata: { graph_id: "g" }, signal, onFailed });
   return { runId, token, writer, saver };
 }
 

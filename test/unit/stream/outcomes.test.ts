@@ -64,6 +64,16 @@ describe("expecting the end of a run that is about to be created", () => {
     expect(await end).toBe(over);
   });
 
+  it("waits for the run that was created when that got another id", async () => {
+    const created = { ...live, runId: "another" };
+    stored = created;
+    const end = outcomes.expect(name).end(created, signal);
+    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    stored = { ...over, runId: "another" };
+    await vi.advanceTimersByTimeAsync(pollMs);
+    expect(await end).toBe(stored);
+  });
+
   it("rejects for a run that is deleted, and for a caller that leaves", async () => {
     stored = live;
     const deleted = expect(outcomes.expect(name).end(live, signal)).rejects.toMatchObject({ reason: "RUN_NOT_FOUND" });

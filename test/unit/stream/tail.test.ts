@@ -12,7 +12,7 @@ const chunk = (first: number, ...json: string[]): EventChunk => ({
 });
 
 /** A reader that has been there since before the run was created; its looks at the database, and what it has yielded. */
-function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
+function reader(log: EventChunk[] = [], ended?: () => Run | undefined, pollMs = 20) {
   const hub = createEventHub();
   const looks: string[] = [];
   const events = tail(
@@ -29,7 +29,7 @@ function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
         looks.push("run");
         return ended?.();
       },
-      ...{ isRemoved: async () => false, pollMs: 20, whileAway: (what) => what() },
+      ...{ isRemoved: async () => false, pollMs, whileAway: (what) => what() },
     },
     { run, afterSequence: 0, modes: [], signal: AbortSignal.timeout(30_000), feed: hub.open(run) },
   );
@@ -62,6 +62,14 @@ describe("a reader that was there before the run", () => {
     hub.publish(run, chunk(3, "2"));
     hub.end(over);
     expect((await all()).map(([sequence]) => sequence)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("looks into the log at once when more came than it keeps in mind", async () => {
+    const many = Array.from({ length: 300 }, (_, n) => chunk(n + 2, String(n)));
+    const { hub, all } = reader(many, () => ({ ...over, lastSequence: 301 }), 3_600_000);
+    for (const one of many) hub.publish(run, one);
+    hub.end({ ...over, lastSequence: 301 });
+    expect((await all()).map(([sequence]) => sequence)).toEqual(Array.from({ length: 302 }, (_, n) => n + 1));
   });
 
   it("finds in the log the run that another server executes", async () => {
