@@ -40,7 +40,7 @@ export class Attempt {
     this.#home = home;
     const { attemptId, runId } = spec;
     this.#journal = rememberNewest(home.channel.journal(attemptId), { runId, isEmpty: spec.isEmptyThread ?? false });
-    this.#window = new OutputWindow((events) => home.channel.output(attemptId, events), this.#controller.signal);
+    this.#window = new OutputWindow((event) => home.channel.output(attemptId, event), this.#controller.signal);
     // Nodes wait to begin while their run's output is not stored: LangGraph itself runs on whether it is read or not.
     this.#activity = new Activity(() => this.#window.room());
   }
@@ -90,7 +90,6 @@ export class Attempt {
     saver?.close();
     failure ??= saver?.failure;
     const state = open && (await this.#finalState(open));
-    this.#window.flush();
     this.#home.channel.send({ type: "end", attemptId, end: { ...this.#outcome(failure), ...(state && { state }) } });
   }
 

@@ -4,15 +4,10 @@ import type { OutputTuple } from "../protocol.ts";
 const maxUnstoredEvents = 1_000;
 const maxUnstoredCharacters = 1_000_000;
 
-/**
- * An attempt's output on its way to the parent: one message for all that gathers in a turn of the event loop, and no more than
- * a bounded amount that the parent has not yet stored.
- */
+/** An attempt's output on its way to the parent: no more than a bounded amount that the parent has not yet stored. */
 export class OutputWindow {
-  readonly #send: (events: readonly OutputTuple[]) => void;
+  readonly #send: (event: OutputTuple) => void;
   readonly #aborted: AbortSignal;
-  #batch: OutputTuple[] = [];
-  #scheduled: NodeJS.Immediate | undefined;
   /** Sizes of the events that are not stored, oldest first. */
   #unstored: number[] = [];
   #unstoredCharacters = 0;
@@ -20,7 +15,7 @@ export class OutputWindow {
   #room: { readonly promise: Promise<void>; readonly open: () => void } | undefined;
   #cut = false;
 
-  constructor(send: (events: readonly OutputTuple[]) => void, aborted: AbortSignal) {
+  constructor(send: (event: OutputTuple) => void, aborted: AbortSignal) {
     this.#send = send;
     this.#aborted = aborted;
     aborted.addEventListener("abort", () => this.#openRoom(), { once: true });
@@ -30,20 +25,9 @@ export class OutputWindow {
     // An aborted run no longer waits for room; so what finds none ends its output, without a hole in what was sent.
     this.#cut ||= this.#aborted.aborted && this.#full;
     if (this.#cut) return;
-    this.#batch.push(event);
+    this.#send(event);
     this.#unstored.push(event[3].length);
     this.#unstoredCharacters += event[3].length;
-    this.#scheduled ??= setImmediate(() => this.flush());
-  }
-
-  /** Sends what has gathered. */
-  flush(): void {
-    clearImmediate(this.#scheduled);
-    this.#scheduled = undefined;
-    if (this.#batch.length === 0) return;
-    const batch = this.#batch;
-    this.#batch = [];
-    this.#send(batch);
   }
 
   /** The parent has stored the first `count` events. */
@@ -56,7 +40,6 @@ export class OutputWindow {
   /** Undefined when there is room; otherwise resolves when there is, or when the run is aborted. */
   room(): Promise<void> | undefined {
     if (!this.#full || this.#aborted.aborted) return undefined;
-    this.flush();
     if (this.#room === undefined) {
       let open = () => {};
       const promise = new Promise<void>((resolve) => (open = resolve));

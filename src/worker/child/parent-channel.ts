@@ -1,5 +1,5 @@
 import { FencedError, type JournalPort } from "../../checkpoints/journal-port.ts";
-import type { AttemptOutput, ChildMessage, ErrorReport, ItemsPort, OutputTuple, ParentMessage } from "../protocol.ts";
+import type { ChildMessage, ErrorReport, ItemsPort, OutputTuple, ParentMessage } from "../protocol.ts";
 
 type Method = Extract<ChildMessage, { type: "request" }>["method"];
 type Reply = Extract<ParentMessage, { type: "reply" }>;
@@ -10,7 +10,7 @@ export class ParentChannel {
   readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
   #requests = 0;
   /** Output that goes with the next message, at the latest in the next turn of the event loop. */
-  #output: AttemptOutput[] = [];
+  #output = new Map<string, OutputTuple[]>();
   #scheduled: NodeJS.Immediate | undefined;
 
   constructor(post: (message: ChildMessage) => void) {
@@ -23,17 +23,21 @@ export class ParentChannel {
     this.#post(message);
   }
 
-  output(attemptId: string, events: readonly OutputTuple[]): void {
-    this.#output.push({ attemptId, events });
+  /** One message takes what all attempts put out in a turn of the event loop. */
+  output(attemptId: string, event: OutputTuple): void {
+    const events = this.#output.get(attemptId);
+    if (events) events.push(event);
+    else this.#output.set(attemptId, [event]);
     this.#scheduled ??= setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    const of = this.#output;
-    this.#output = [];
-    if (of.length > 0) this.#post({ type: "output", of });
+    if (this.#output.size === 0) return;
+    const of = Array.from(this.#output, ([attemptId, events]) => ({ attemptId, events }));
+    this.#output = new Map();
+    this.#post({ type: "output", of });
   }
 
   /** The journal of one thread; the parent knows which by the scope. */
