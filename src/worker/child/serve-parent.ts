@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChildMessage, ParentMessage } from "../protocol.ts";
 import { Attempt, type AttemptHome } from "./attempt.ts";
 import { attemptContext } from "./attempt-context.ts";
@@ -23,10 +24,15 @@ export function serveParent(): void {
   const attempts = new Map<string, Attempt>();
   const consoles = [new RunConsole(process.stdout), new RunConsole(process.stderr)];
 
+  /** One attempt begins in a turn of the event loop: many at once would keep waiting what the others put out. */
+  let begun: Promise<unknown> = Promise.resolve();
   const start = async (message: Extract<ParentMessage, { type: "start" }>) => {
     const { attemptId, runId } = message.attempt;
     const attempt = new Attempt(message.attempt, home);
     attempts.set(attemptId, attempt);
+    const before = begun;
+    begun = before.then(() => nextTurn());
+    await before;
     await attempt.execute();
     attempts.delete(attemptId);
     for (const console of consoles) console.finish(runId);
