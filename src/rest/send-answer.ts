@@ -4,6 +4,7 @@ import type { RestError } from "./errors.ts";
 import type { RunKnown } from "./invoke.ts";
 import { stringify } from "./json/raw-json.ts";
 import type { Answer } from "./route.ts";
+import { frame } from "./run-answers.ts";
 
 export interface SendOptions {
   /** What a client is told of an error; undefined for one that is not for it to see. */
@@ -81,7 +82,7 @@ const nameOf = ({ cause }: RestError): string =>
 async function sendEvents(
   response: NodeServerResponse,
   { location, events }: Extract<Answer, { kind: "events" }>,
-  { beatMs, signal }: SendOptions,
+  { beatMs, tell, signal }: SendOptions,
 ): Promise<void> {
   let beat: NodeJS.Timeout | undefined;
   const open = (headers: Readonly<Record<string, string>>) => {
@@ -99,6 +100,11 @@ async function sendEvents(
       if (!write(response, text)) await once(response, "drain", { signal });
     }
     response.end();
+  } catch (error) {
+    const told = tell(error);
+    // Whoever is cut off comes back for the rest: in vain, where it is known what has become of it.
+    if (!response.headersSent || signal.aborted || !told || told.status === 503) throw error;
+    response.end(frame("error", stringify({ error: nameOf(told), message: told.message })));
   } finally {
     clearInterval(beat);
   }

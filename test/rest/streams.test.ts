@@ -223,6 +223,35 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     await kit.finish(runId);
   });
 
+  it("refuses an event that is no longer kept before it begins, and still has the end", async () => {
+    const { kit, runId, from } = await halfway();
+    await kit.finish(runId);
+    const all = await collect((await from("0")).events);
+    await app.db.collection("run_events").deleteMany({ run_id: runId });
+    for (const id of ["-1", "0", "1", "77", String(Number(all.at(-1)!.id) - 2)]) {
+      const { response } = await from(id);
+      const answer = [response.status, await response.json()];
+      expect(answer).toEqual([422, { detail: expect.stringMatching(/no longer kept; use Last-Event-ID \d+ to get/) }]);
+    }
+    expect(await collect((await from(String(Number(all.at(-1)!.id) - 1))).events)).toEqual(all.slice(-1));
+  });
+
+  it("ends with an error, and not by being cut off, when what it is to send is lost on the way", async () => {
+    const { kit, runId, from } = await halfway();
+    await until(async () => (await app.db.collection("run_events").countDocuments({ run_id: runId, last: 102 })) === 1);
+    const lost = { run_id: runId, last: { $lt: 102 } };
+    await app.db.collection("run_events").deleteMany(lost);
+    const { response, events } = await from("1");
+    expect(response.status).toBe(200);
+    expect(await collect(events)).toEqual([
+      {
+        ...{ event: "error", id: undefined },
+        data: { error: "SEQUENCE_OUT_OF_RANGE", message: expect.stringContaining("no longer kept") },
+      },
+    ]);
+    await kit.finish(runId);
+  });
+
   it("is broken off when the server ends, so that its reader comes back for the rest", async () => {
     const ending = await startTestApp({ config: { drainMs: 50 } });
     const kit = await createRestKit(ending.app.url, "emitter");
