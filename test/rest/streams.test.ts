@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import http2 from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/gates.ts";
 import { collect, createRestKit, readEvents, type SentEvent } from "../support/rest-kit.ts";
@@ -272,6 +274,36 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     kit.gates.remove();
     await next.close();
   });
+
+  it.each(["HTTP/1.1", "HTTP/2"])(
+    "is broken off by a failure that is not for clients to see, over %s",
+    async (protocol) => {
+      const failing = await startTestApp({
+        decorate(parts) {
+          const from = () => Promise.reject(new Error("not for clients"));
+          return { ...parts, stores: { ...parts.stores, events: { ...parts.stores.events, from } } };
+        },
+      });
+      const kit = await createRestKit(failing.app.url);
+      const runId = await kit.start({ steps: ["a"] });
+      const path = `${kit.thread}/runs/${runId}/stream`;
+      if (protocol === "HTTP/1.1") {
+        const { response, events } = await kit.rest.stream(path, undefined, { headers: { "last-event-id": "0" } });
+        expect(response.status).toBe(200);
+        await expect(collect(events)).rejects.toThrow();
+      } else {
+        const session = http2.connect(failing.app.url);
+        const stream = session.request({ ":path": path, "last-event-id": "0" });
+        const [head] = await once(stream, "response");
+        expect(head[":status"]).toBe(200);
+        const ended = once(stream.resume(), "close");
+        await expect(ended).rejects.toMatchObject({ message: expect.stringContaining("INTERNAL_ERROR") });
+        session.close();
+      }
+      await kit.finish(runId);
+      await failing.close();
+    },
+  );
 
   it("is cut off in a wait as well, which can be joined at its location", async () => {
     const ending = await startTestApp({ config: { drainMs: 50 } });
