@@ -59,7 +59,7 @@ async function sendLate(
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, { ...location(run), ...jsonType });
     sendHead(response);
-    beat = setInterval(() => write(response, "\n"), beatMs);
+    beat = setInterval(() => showLife(response, "\n"), beatMs);
   };
   try {
     const finished = stringify(await body(known));
@@ -92,7 +92,7 @@ async function sendEvents(
       ...headers,
     });
     sendHead(response);
-    beat = setInterval(() => write(response, ": heartbeat\r\n\r\n"), beatMs);
+    beat = setInterval(() => showLife(response, ": heartbeat\r\n\r\n"), beatMs);
   };
   try {
     for await (const text of events((run) => open(location?.(run) ?? {}))) {
@@ -113,6 +113,11 @@ async function sendEvents(
 /** HTTP/2 has sent it already; HTTP/1.1 would wait for the first part of the body. */
 function sendHead(response: NodeServerResponse): void {
   if ("flushHeaders" in response) response.flushHeaders();
+}
+
+/** A client that does not read needs no sign of life; they would pile up. */
+function showLife(response: NodeServerResponse, sign: string): void {
+  if (!response.writableNeedDrain) write(response, sign);
 }
 
 /** False when the client reads more slowly than we write. */
