@@ -58,6 +58,13 @@ describe("assistants", () => {
     kit.gates.remove();
   });
 
+  it("leave what the server decides out of their configuration", async () => {
+    const configurable = { thread_id: "x", __pregel_resuming: true, tone: "warm" };
+    const created = await rest.post("/assistants", { graph_id: "gated", config: { configurable } });
+    expect(created).toMatchObject({ status: 200, body: { config: { configurable: { tone: "warm" } } } });
+    expect(created.body.config.configurable).toEqual({ tone: "warm" });
+  });
+
   it("are drawn, and tell their shapes", async () => {
     const { nodes, edges } = (await rest.get("/assistants/gated/graph")).body;
     expect(nodes.map(({ id }: { id: string }) => id)).toEqual(["__start__", "begin", "step", "__end__"]);

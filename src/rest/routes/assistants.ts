@@ -6,6 +6,7 @@ import { IfExists } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { type ErrorAnswers, RestError } from "../errors.ts";
 import { assistantJson, graphJson, schemaOf } from "../json/assistant.ts";
 import { enumNamed, jsonObject, optional } from "../json/body-shapes.ts";
+import { configBody, toConfig } from "../json/config.ts";
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { pageAt, pageHeaders, select } from "../pages.ts";
 import { json, type RestRequest, type Route, route } from "../route.ts";
@@ -14,13 +15,7 @@ const methods = AssistantService.method;
 const id = z.guid({ error: "Invalid assistant ID: must be a UUID" });
 
 const settings = {
-  config: optional(
-    z.object({
-      tags: optional(z.array(z.string())),
-      recursion_limit: optional(z.int()),
-      configurable: optional(jsonObject),
-    }),
-  ),
+  config: optional(configBody),
   context: optional(jsonObject),
   metadata: optional(jsonObject),
   name: optional(z.string()),
@@ -49,11 +44,7 @@ const fields = [
 const toSettings = (body: z.infer<z.ZodObject<typeof settings>>) => ({
   name: body.name,
   description: body.description,
-  config: body.config && {
-    tags: body.config.tags,
-    recursionLimit: body.config.recursion_limit,
-    configurable: toPayload(body.config.configurable),
-  },
+  config: body.config && toConfig(body.config),
   context: toPayload(body.context),
   metadata: body.metadata as JsonObject | undefined,
 });
