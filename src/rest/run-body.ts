@@ -36,6 +36,9 @@ const oneOrMany = <T extends z.ZodType>(item: T) => z.union([item, z.array(item)
 const nodes = optional(z.union([z.literal("*"), z.array(z.string())]));
 const onDisconnect = z.enum(["cancel", "continue"]);
 
+const longestDelayS = 315_360_000;
+const delayRange = `must be from 0 to ${longestDelayS}, ten years`;
+
 const command = z.object({
   resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
@@ -56,7 +59,7 @@ const common = {
   stream_mode: optional(oneOrMany(z.enum(streamModeNames))),
   stream_subgraphs: optional(z.boolean()),
   stream_resumable: optional(z.boolean()),
-  after_seconds: optional(z.number()),
+  after_seconds: optional(z.number().min(0, delayRange).max(longestDelayS, delayRange)),
   durability: optional(z.enum(["sync", "async", "exit"])),
   checkpoint_during: optional(z.boolean()),
   on_disconnect: optional(onDisconnect),

@@ -37,7 +37,7 @@ export interface CommandParts {
 
 /** Does what a command says and answers it. Throws only what the client may try again. */
 export async function answerCommand({ id, method, params = {} }: CommandBody, parts: CommandParts): Promise<object> {
-  const run = commands[method];
+  const run = Object.hasOwn(commands, method) ? commands[method] : undefined;
   try {
     if (!run)
       throw new CommandError("unknown_command", `unknown command ${JSON.stringify(method)}; there are ${names}`);
