@@ -81,7 +81,7 @@ const nameOf = ({ cause }: RestError): string =>
 
 async function sendEvents(
   response: NodeServerResponse,
-  { location, events }: Extract<Answer, { kind: "events" }>,
+  { location, tellsErrors, events }: Extract<Answer, { kind: "events" }>,
   { beatMs, tell, signal }: SendOptions,
 ): Promise<void> {
   let beat: NodeJS.Timeout | undefined;
@@ -101,7 +101,7 @@ async function sendEvents(
     }
     response.end();
   } catch (error) {
-    const told = tell(error);
+    const told = tellsErrors && tell(error);
     // Whoever is cut off comes back for the rest: in vain, where it is known what has become of it.
     if (!response.headersSent || signal.aborted || !told || told.status === 503) throw error;
     response.end(frame("error", stringify({ error: nameOf(told), message: told.message })));
