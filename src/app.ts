@@ -148,7 +148,9 @@ async function serve(
       createRestEdge({
         ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes },
         beatMs: config.restBeatMs,
-        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, load: runs.load, items: runs.items },
+        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, items: runs.items },
+        load: runs.load,
+        checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
       }),
   });
   const listening = await server.listen();

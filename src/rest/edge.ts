@@ -87,8 +87,9 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
     const { request, response, gone, facts } = call;
     if (gone.signal.aborted) return;
     const told = toRestError(options.nameError(error), route?.errors) ?? internalError(error, facts);
-    // A stream that stops early must not look like one that has ended: its reader then comes back for the rest.
-    if (response.headersSent) return void response.destroy();
+    // A stream that stops early must not look like one that has ended: its reader then comes back for the rest. Without an
+    // error it would look so over HTTP/2, where it then ends with NO_ERROR.
+    if (response.headersSent) return void response.destroy(new Error("the answer was broken off"));
     // What is left of a refused body would block the connection.
     request.resume();
     sendJson(response, told.status, { detail: told.message }, told.headers);

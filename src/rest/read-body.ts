@@ -15,7 +15,9 @@ export async function readBody<T>(request: NodeServerRequest, schema: z.ZodType<
   if (encoding !== undefined && encoding !== "identity") {
     throw new RestError(415, `The body must not be compressed (content-encoding ${JSON.stringify(encoding)})`);
   }
-  const result = schema.safeParse(parse(await readBytes(request, maxBytes)));
+  const body = parse(await readBytes(request, maxBytes));
+  if (isTooDeep(body)) throw new RestError(422, `body: must not be nested deeper than ${maxDepth} levels`);
+  const result = schema.safeParse(body);
   if (result.success) return result.data;
   throw new RestError(422, result.error.issues.map(sentence).join("; "));
 }
@@ -41,6 +43,20 @@ function parse(bytes: Buffer): unknown {
     throw new RestError(422, "Invalid JSON in request body", {}, cause);
   }
 }
+
+/** What can be read can be much deeper than what can be written again. */
+const maxDepth = 1000;
+
+function isTooDeep(body: unknown): boolean {
+  let level = [body].filter(hasParts);
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === maxDepth) return true;
+    level = level.flatMap((one) => Object.values(one).filter(hasParts));
+  }
+  return false;
+}
+
+const hasParts = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 function sentence({ path, message }: { path: PropertyKey[]; message: string }): string {
   return path.length === 0 ? `body: ${message}` : `${path.map(String).join(".")}: ${message}`;

@@ -26,6 +26,8 @@ export type Answer =
   | {
       readonly kind: "events";
       readonly location?: LocationOf;
+      /** An error after the beginning ends the stream with an event of its own, as clients of runs know it, and cuts no one off. */
+      readonly tellsErrors?: true;
       readonly events: (known: RunKnown) => AsyncIterable<string>;
     };
 

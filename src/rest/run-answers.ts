@@ -58,9 +58,13 @@ function sentEvent({ sequence, event }: RunEvent, attempt: number): string {
 export const outputFrame = ({ name, namespace, data }: RunOutputEvent, id: bigint | string): string =>
   frame([name, ...namespace].join("|"), payloadJson(data)!, id);
 
-/** JSON has line breaks only between its tokens, and names of nodes need none: neither can end a line of the stream. */
-export function frame(name: string, json: string, id: bigint | string): string {
-  return `event: ${oneLine(name)}\r\ndata: ${oneLine(json)}\r\nid: ${id}\r\n\r\n`;
+/**
+ * JSON has line breaks only between its tokens, and names of nodes need none: neither can end a line of the stream. Without an
+ * id its reader stays where it is.
+ */
+export function frame(name: string, json: string, id?: bigint | string): string {
+  const idLine = id === undefined ? "" : `id: ${id}\r\n`;
+  return `event: ${oneLine(name)}\r\ndata: ${oneLine(json)}\r\n${idLine}\r\n`;
 }
 
 const oneLine = (text: string): string => (/[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, " ") : text);

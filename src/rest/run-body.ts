@@ -6,6 +6,7 @@ import { type CreateRunRequestSchema, IfNotExists } from "../../gen/reins/v1/run
 import { RestError } from "./errors.ts";
 import { enumNamed, jsonObject, lowerNames, optional } from "./json/body-shapes.ts";
 import { checkpointBody, toCheckpoint } from "./json/checkpoint.ts";
+import { configBody, ownSettings, toConfig } from "./json/config.ts";
 import { toPayload } from "./json/payload.ts";
 
 const streamModes = {
@@ -35,6 +36,9 @@ const oneOrMany = <T extends z.ZodType>(item: T) => z.union([item, z.array(item)
 const nodes = optional(z.union([z.literal("*"), z.array(z.string())]));
 const onDisconnect = z.enum(["cancel", "continue"]);
 
+const longestDelayS = 315_360_000;
+const delayRange = `must be from 0 to ${longestDelayS}, ten years`;
+
 const command = z.object({
   resume: z.unknown().optional(),
   /** An object, or its fields as pairs. */
@@ -47,13 +51,7 @@ const common = {
   input: z.unknown().optional(),
   command: optional(command),
   metadata: optional(jsonObject),
-  config: optional(
-    z.object({
-      tags: optional(z.array(z.string())),
-      recursion_limit: optional(z.int()),
-      configurable: optional(jsonObject),
-    }),
-  ),
+  config: optional(configBody),
   context: optional(jsonObject),
   webhook: optional(z.string()),
   interrupt_before: nodes,
@@ -61,7 +59,7 @@ const common = {
   stream_mode: optional(oneOrMany(z.enum(streamModeNames))),
   stream_subgraphs: optional(z.boolean()),
   stream_resumable: optional(z.boolean()),
-  after_seconds: optional(z.number()),
+  after_seconds: optional(z.number().min(0, delayRange).max(longestDelayS, delayRange)),
   durability: optional(z.enum(["sync", "async", "exit"])),
   checkpoint_during: optional(z.boolean()),
   on_disconnect: optional(onDisconnect),
@@ -84,13 +82,8 @@ export type RunBody = z.infer<typeof statelessRunBody> &
 
 /** For a run on a thread, or without `threadId` for a stateless one, which has no thread for some of the fields to be about. */
 export function toCreateRun(body: RunBody, threadId?: string): MessageInitShape<typeof CreateRunRequestSchema> {
-  const { config, context } = body;
-  if (
-    config?.configurable &&
-    Object.keys(config.configurable).length > 0 &&
-    context &&
-    Object.keys(context).length > 0
-  ) {
+  const { context } = body;
+  if (isFilled(ownSettings(body.config?.configurable)) && isFilled(context)) {
     throw new RestError(400, "Cannot specify both configurable and context. Use context alone.");
   }
   if (threadId === undefined && isSet(body.command?.resume)) {
@@ -105,11 +98,7 @@ export function toCreateRun(body: RunBody, threadId?: string): MessageInitShape<
       assistantId: body.assistant_id,
       input: isSet(body.input) ? toPayload(body.input) : undefined,
       command: body.command && toCommand(body.command),
-      config: config && {
-        tags: config.tags,
-        recursionLimit: config.recursion_limit,
-        configurable: toPayload(config.configurable),
-      },
+      config: body.config && toConfig(body.config),
       context: toPayload(context),
       metadata: body.metadata as MessageInitShape<typeof pb.RunSpecSchema>["metadata"],
       checkpointId: body.checkpoint_id,
@@ -126,6 +115,8 @@ export function toCreateRun(body: RunBody, threadId?: string): MessageInitShape<
     },
   };
 }
+
+const isFilled = (value: object | undefined): boolean => value !== undefined && Object.keys(value).length > 0;
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== null;
 

@@ -4,6 +4,7 @@ import type { RestError } from "./errors.ts";
 import type { RunKnown } from "./invoke.ts";
 import { stringify } from "./json/raw-json.ts";
 import type { Answer } from "./route.ts";
+import { frame } from "./run-answers.ts";
 
 export interface SendOptions {
   /** What a client is told of an error; undefined for one that is not for it to see. */
@@ -58,7 +59,7 @@ async function sendLate(
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, { ...location(run), ...jsonType });
     sendHead(response);
-    beat = setInterval(() => write(response, "\n"), beatMs);
+    beat = setInterval(() => showLife(response, "\n"), beatMs);
   };
   try {
     const finished = stringify(await body(known));
@@ -80,8 +81,8 @@ const nameOf = ({ cause }: RestError): string =>
 
 async function sendEvents(
   response: NodeServerResponse,
-  { location, events }: Extract<Answer, { kind: "events" }>,
-  { beatMs, signal }: SendOptions,
+  { location, tellsErrors, events }: Extract<Answer, { kind: "events" }>,
+  { beatMs, tell, signal }: SendOptions,
 ): Promise<void> {
   let beat: NodeJS.Timeout | undefined;
   const open = (headers: Readonly<Record<string, string>>) => {
@@ -91,7 +92,7 @@ async function sendEvents(
       ...headers,
     });
     sendHead(response);
-    beat = setInterval(() => write(response, ": heartbeat\r\n\r\n"), beatMs);
+    beat = setInterval(() => showLife(response, ": heartbeat\r\n\r\n"), beatMs);
   };
   try {
     for await (const text of events((run) => open(location?.(run) ?? {}))) {
@@ -99,6 +100,11 @@ async function sendEvents(
       if (!write(response, text)) await once(response, "drain", { signal });
     }
     response.end();
+  } catch (error) {
+    const told = tellsErrors && tell(error);
+    // Whoever is cut off comes back for the rest: in vain, where it is known what has become of it.
+    if (!response.headersSent || signal.aborted || !told || told.status === 503) throw error;
+    response.end(frame("error", stringify({ error: nameOf(told), message: told.message })));
   } finally {
     clearInterval(beat);
   }
@@ -107,6 +113,11 @@ async function sendEvents(
 /** HTTP/2 has sent it already; HTTP/1.1 would wait for the first part of the body. */
 function sendHead(response: NodeServerResponse): void {
   if ("flushHeaders" in response) response.flushHeaders();
+}
+
+/** A client that does not read needs no sign of life; they would pile up. */
+function showLife(response: NodeServerResponse, sign: string): void {
+  if (!response.writableNeedDrain) write(response, sign);
 }
 
 /** False when the client reads more slowly than we write. */

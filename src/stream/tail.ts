@@ -38,12 +38,24 @@ export interface TailSources {
 /**
  * Replays a run's events after a sequence number, then follows it. Yields batches; ends after the terminal event, and in no
  * other way without an error: a database that is away only delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when
- * the sequence is no longer kept or not yet reached. The first batch comes at once, and is empty where nothing is new yet.
+ * the sequence is no longer kept or not yet reached; of a run that is over, before the first batch. That comes at once, and is
+ * empty where nothing is new yet.
  */
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
   const feed = options.feed ?? sources.hub.open(run);
   let next = 1;
+  /** The log as it was before the first batch, where a look was needed. */
+  let looked: { readonly at: number; readonly chunks: EventChunk[] } | undefined;
+
+  /** A reader of a run that is over is told before its answer begins that the events it asks for have expired. */
+  async function checkKept(): Promise<void> {
+    const { lastSequence: last } = run;
+    if (run.phase !== "over" || last === undefined || next > last) return;
+    looked = { at: next, chunks: await sources.events.from(run, next) };
+    const first = looked.chunks[0]?.first ?? Number.POSITIVE_INFINITY;
+    if (first > next && !(await sources.isRemoved(run))) throw notKept(run, next);
+  }
 
   /** What of the chunks is new to this reader. */
   function advance(chunks: readonly EventChunk[]): NumberedEvent[] {
@@ -65,11 +77,13 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
     const { afterSequence } = options;
     if (afterSequence === 0 || afterSequence === "now") {
       const sequence = afterSequence === 0 ? 1 : Math.max(1, (await lastSequence(sources, run)).sequence);
-      yield [{ kind: "created", run, sequence }];
       next = sequence + 1;
+      if (options.feed === undefined) await checkKept();
+      yield [{ kind: "created", run, sequence }];
     } else {
       checkReached(await lastSequence(sources, run), run, afterSequence);
       next = afterSequence + 1;
+      await checkKept();
       yield [];
     }
     for (let isFirst = options.feed !== undefined; ; isFirst = false) {
@@ -89,7 +103,9 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
         signal.throwIfAborted();
         // Asked before the log is read: what the log holds after that is all there will be.
         const ended = await sources.whileAway(() => sources.ended(run), signal);
-        const chunks = await sources.whileAway(() => sources.events.from(run, next), signal);
+        const known = looked?.at === next ? looked.chunks : undefined;
+        looked = undefined;
+        const chunks = known ?? (await sources.whileAway(() => sources.events.from(run, next), signal));
         const from = next;
         // Events are stored in order, so what lies between is gone: for good, unless a rollback is just removing them all.
         if (chunks.length > 0 && chunks[0]!.first > next && !(await sources.isRemoved(run))) throw notKept(run, next);

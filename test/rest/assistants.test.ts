@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { MongoNetworkError } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRestClient, createRestKit, type RestClient } from "../support/rest-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -58,6 +59,50 @@ describe("assistants", () => {
     kit.gates.remove();
   });
 
+  it("are answered in the order that is asked for, page by page", async () => {
+    const mark = randomUUID();
+    const metadata = { mark };
+    const ids: string[] = [];
+    for (const [name, graph] of [
+      ["b", "gated"],
+      ["c", "emitter"],
+      ["a", "gated"],
+      ["b", "emitter"],
+    ] as const) {
+      ids.push((await rest.post("/assistants", { graph_id: graph, name, metadata })).body.assistant_id);
+    }
+    await rest.patch(`/assistants/${ids[1]}`, { description: "last changed" });
+    const search = async (by: object) => {
+      const pages = [];
+      for (const offset of [0, 3]) {
+        const answer = await rest.post("/assistants/search", { metadata, limit: 3, offset, ...by });
+        expect(answer.headers.get("x-pagination-next")).toBe(offset === 0 ? "3" : null);
+        pages.push(...answer.body);
+      }
+      return pages;
+    };
+    const order = async (by: object) =>
+      (await search(by)).map((one: { assistant_id: string }) => ids.indexOf(one.assistant_id));
+    const byId = [0, 1, 2, 3].sort((a, b) => (ids[a]! < ids[b]! ? -1 : 1));
+    const tied = (a: number, b: number) => byId.filter((one) => one === a || one === b);
+    expect(await order({ sort_by: "assistant_id", sort_order: "asc" })).toEqual(byId);
+    expect(await order({ sort_by: "name", sort_order: "asc" })).toEqual([2, ...tied(0, 3), 1]);
+    expect(await order({ sort_by: "name" })).toEqual([1, ...tied(0, 3), 2]);
+    expect(await order({ sort_by: "graph_id", sort_order: "desc" })).toEqual([...tied(0, 2), ...tied(1, 3)]);
+    const times = (found: Record<string, string>[], field: string) => found.map((one) => one[field]!);
+    const oldest = times(await search({ sort_order: "asc" }), "created_at");
+    expect(oldest).toEqual(oldest.toSorted());
+    expect(times(await search({ sort_by: "created_at" }), "created_at")).toEqual(oldest.toReversed());
+    expect((await order({ sort_by: "updated_at", sort_order: "asc" })).at(-1)).toBe(1);
+  });
+
+  it("leave what the server decides out of their configuration", async () => {
+    const configurable = { thread_id: "x", __pregel_resuming: true, tone: "warm" };
+    const created = await rest.post("/assistants", { graph_id: "gated", config: { configurable } });
+    expect(created).toMatchObject({ status: 200, body: { config: { configurable: { tone: "warm" } } } });
+    expect(created.body.config.configurable).toEqual({ tone: "warm" });
+  });
+
   it("are drawn, and tell their shapes", async () => {
     const { nodes, edges } = (await rest.get("/assistants/gated/graph")).body;
     expect(nodes.map(({ id }: { id: string }) => id)).toEqual(["__start__", "begin", "step", "__end__"]);
@@ -109,6 +154,31 @@ describe("the server itself", () => {
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
     expect(page.text).toContain("/threads/:thread_id/runs/:run_id/cancel");
     kit.gates.remove();
+  });
+
+  it("says that its database is away, when it is asked for that", async () => {
+    let isAway = false;
+    const alone = await startTestApp({
+      decorate(parts) {
+        const { runs } = parts.stores;
+        const countLive: typeof runs.countLive = (thread, most) =>
+          isAway ? Promise.reject(new MongoNetworkError("away")) : runs.countLive(thread, most);
+        return { ...parts, stores: { ...parts.stores, runs: { ...runs, countLive } } };
+      },
+    });
+    const status = async (path: string) => (await createRestClient(alone.app.url).get(path)).status;
+    for (const query of ["", "?check_db=0", "?check_db=1", "?check_db=true"]) {
+      expect([query, await status(`/ok${query}`), await status(`/${query}`)]).toEqual([query, 200, 200]);
+    }
+    isAway = true;
+    for (const [query, expected] of [
+      ["", 200],
+      ["?check_db=false", 200],
+      ["?check_db=1", 503],
+    ] as const) {
+      expect([query, await status(`/ok${query}`), await status(`/${query}`)]).toEqual([query, expected, expected]);
+    }
+    await alone.close();
   });
 
   it("offers no crons, and says so", async () => {

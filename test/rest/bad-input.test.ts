@@ -43,6 +43,8 @@ describe("a run that cannot be meant so", () => {
     ["a text for a boolean", { stream_subgraphs: "true" }, "stream_subgraphs"],
     ["a checkpoint that is no id", { checkpoint_id: "zzz" }, "Invalid checkpoint ID"],
     ["a delay into the past", { after_seconds: -1 }, "after"],
+    ["a delay without an end", { after_seconds: 1e19 }, "after_seconds"],
+    ["a delay before all time", { after_seconds: -1e19 }, "after_seconds"],
     ["a text for a delay", { after_seconds: "1" }, "after_seconds"],
     ["a list for metadata", { metadata: [] }, "metadata"],
     ["a list for a context", { context: [] }, "context"],
@@ -106,6 +108,75 @@ describe("a body that cannot be read", () => {
   });
 });
 
+describe("what cannot be kept", () => {
+  it.each([
+    ["a thread for ever and a day", () => ["/threads", { ttl: 1e19 }], "ttl"],
+    ["a thread until before all time", () => ["/threads", { ttl: { ttl: -1e19 } }], "ttl"],
+    ["a name that is no name in metadata", () => ["/threads", '{"metadata":{"__proto__":1}}'], "metadata"],
+    ["one in a context", () => [`${thread}/runs`, '{"assistant_id":"gated","context":{"__proto__":{}}}'], "context"],
+    [
+      "one in a configuration",
+      () => [`${thread}/runs`, '{"assistant_id":"gated","config":{"configurable":{"__proto__":{}}}}'],
+      "config.configurable",
+    ],
+  ] as const)("is 422 and names the field: %s", async (_, request, field) => {
+    const [path, body] = request() as [string, unknown];
+    const answer = await rest.post(path, body);
+    expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining(field) }]);
+    await expectNothing();
+  });
+
+  it("is 422 in an item as well", async () => {
+    const answer = await rest.put("/store/items", '{"namespace":["a"],"key":"k","value":{"__proto__":1}}');
+    expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining('"__proto__"') }]);
+    expect((await rest.get("/store/items?namespace=a&key=k")).body).toBeNull();
+  });
+});
+
+describe("a body that is nested beyond all sense", () => {
+  const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  let roomy: TestApp;
+  let kit: Awaited<ReturnType<typeof createRestKit>>;
+  beforeAll(async () => {
+    roomy = await startTestApp();
+    kit = await createRestKit(roomy.app.url);
+    kit.gates.open();
+  });
+  afterAll(async () => {
+    kit.gates.remove();
+    await roomy.close();
+  });
+
+  const run = '"assistant_id":"gated"';
+  it.each([
+    ["POST", "/runs", (value: string) => `{${run},"input":${value}}`],
+    ["POST", "/runs/wait", (value: string) => `{${run},"context":{"a":${value}}}`],
+    ["POST", "/runs/stream", (value: string) => `{${run},"config":{"configurable":{"a":${value}}}}`],
+    ["POST", "/runs", (value: string) => `{${run},"metadata":{"a":${value}}}`],
+    ["POST", "/runs", (value: string) => `{${run},"command":{"resume":${value}}}`],
+    ["POST", "/runs", (value: string) => `{${run},"command":{"update":{"a":${value}}}}`],
+    ["POST", "/state", (value: string) => `{"assistant_id":"gated","values":${value}}`],
+    ["POST", "/commands", (value: string) => `{"id":1,"method":"run.start","params":{${run},"input":${value}}}`],
+    ["PUT", "/store/items", (value: string) => `{"namespace":["a"],"key":"k","value":{"a":${value}}}`],
+    ["POST", "/threads/search", (value: string) => `{"values":{"a":${value}}}`],
+  ] as const)("is 422: %s %s %#", async (method, path, body) => {
+    const at = /^.(store|threads)/.test(path) ? path : kit.thread + path;
+    for (const levels of [1_000, 5_000, 100_000]) {
+      const response = await kit.rest.send(method, at, body(deep(levels)));
+      const answer = [response.status, await response.json()];
+      expect(answer).toEqual([422, { detail: expect.stringMatching(/^body: must not be nested deeper than 1000 /) }]);
+    }
+    expect((await kit.rest.get(`${kit.thread}/runs`)).body).toEqual([]);
+  });
+
+  it("is taken as far as it makes sense, and comes back as it was", async () => {
+    const note = JSON.parse(deep(990));
+    const id = await kit.start({ steps: [], note });
+    expect((await kit.rest.get(`${kit.thread}/runs/${id}?wait=true`)).body).toMatchObject({ status: "success" });
+    expect(JSON.stringify((await kit.get(id)).kwargs.input.note)).toBe(deep(990));
+  });
+});
+
 describe("a path that leads nowhere", () => {
   it.each([
     ["/nothing", 404, "Not Found"],
@@ -150,6 +221,11 @@ describe("a query that cannot be meant so", () => {
     expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining(field) }]);
   });
 
+  it("of a check is 422", async () => {
+    const answer = await rest.get("/ok?check_db=zzz");
+    expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining("check_db") }]);
+  });
+
   it.each(["limit=0", "limit=abc", "before=zzz"])("of a history is 422: %s", async (query) => {
     expect((await rest.get(`${thread}/history?${query}`)).status).toBe(422);
   });
@@ -165,6 +241,8 @@ describe("a query that cannot be meant so", () => {
     ["threads", { metadata: [] }],
     ["threads", { select: ["zzz"] }],
     ["assistants", { limit: 0 }],
+    ["assistants", { sort_by: "zzz" }],
+    ["assistants", { sort_order: "up" }],
     ["assistants", { select: ["zzz"] }],
   ])("of a search in %s is 422: %j", async (what, body) => {
     const answer = await rest.post(`/${what}/search`, body);

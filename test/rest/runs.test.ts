@@ -48,6 +48,29 @@ describe("POST /threads/{thread_id}/runs", () => {
     kit.gates.remove();
   });
 
+  it("takes out of a configuration what the server decides, so that clients can send on their own", async () => {
+    const kit = await createRestKit(app.app.url);
+    kit.gates.open();
+    const places = {
+      ...{ thread_id: randomUUID(), run_id: randomUUID(), checkpoint_id: randomUUID(), checkpoint_ns: "a:b" },
+      ...{ checkpoint_map: { "": randomUUID() }, __pregel_resuming: true, __pregel_task_id: "x" },
+    };
+    const more = { config: { tags: ["t"], recursion_limit: 7, configurable: { ...places, x: 1 } } };
+    const id = await kit.start({}, more);
+    const { config } = (await kit.get(id)).kwargs;
+    const shown = { run_id: id, thread_id: kit.threadId, graph_id: "gated", assistant_id: expect.any(String) };
+    expect(config).toMatchObject({ tags: ["t"], recursion_limit: 7, configurable: { x: 1 } });
+    expect(config.configurable).toEqual({ x: 1, ...shown });
+
+    const again = await kit.start({}, { config });
+    expect((await kit.get(again)).kwargs.config.configurable).toEqual({ x: 1, ...shown, run_id: again });
+    // With nothing of the caller's in it, it is no second place for settings.
+    const plain = (await kit.get(await kit.start({}, { config: { configurable: places }, context: { y: 2 } }))).kwargs;
+    const third = await kit.start({}, { config: plain.config, context: plain.context });
+    expect((await kit.rest.get(`${kit.thread}/runs/${third}?wait=true`)).body).toMatchObject({ status: "success" });
+    kit.gates.remove();
+  });
+
   it("creates the thread when it may, and not otherwise", async () => {
     const kit = await createRestKit(app.app.url);
     kit.gates.open();

@@ -190,6 +190,15 @@ describe("POST /threads/{thread_id}/commands", () => {
     expect(run).toMatchObject({ status: "success", metadata, multitask_strategy: "enqueue" });
   });
 
+  it.each(["constructor", "__proto__", "valueOf", "toString", "hasOwnProperty", "nonsense"])(
+    "knows no command %s",
+    async (method) => {
+      const kit = await createKit();
+      const answer = await kit.rest.post(`${kit.thread}/commands`, JSON.stringify({ id: 1, method }));
+      expect(answer).toMatchObject({ status: 200, body: { type: "error", id: 1, error: "unknown_command" } });
+    },
+  );
+
   it("answers an interrupt, by name or with the next input", async () => {
     const kit = await createKit();
     const stream = await kit.open();

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import http2 from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/gates.ts";
 import { collect, createRestKit, readEvents, type SentEvent } from "../support/rest-kit.ts";
@@ -223,6 +225,35 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     await kit.finish(runId);
   });
 
+  it("refuses an event that is no longer kept before it begins, and still has the end", async () => {
+    const { kit, runId, from } = await halfway();
+    await kit.finish(runId);
+    const all = await collect((await from("0")).events);
+    await app.db.collection("run_events").deleteMany({ run_id: runId });
+    for (const id of ["-1", "0", "1", "77", String(Number(all.at(-1)!.id) - 2)]) {
+      const { response } = await from(id);
+      const answer = [response.status, await response.json()];
+      expect(answer).toEqual([422, { detail: expect.stringMatching(/no longer kept; use Last-Event-ID \d+ to get/) }]);
+    }
+    expect(await collect((await from(String(Number(all.at(-1)!.id) - 1))).events)).toEqual(all.slice(-1));
+  });
+
+  it("ends with an error, and not by being cut off, when what it is to send is lost on the way", async () => {
+    const { kit, runId, from } = await halfway();
+    await until(async () => (await app.db.collection("run_events").countDocuments({ run_id: runId, last: 102 })) === 1);
+    const lost = { run_id: runId, last: { $lt: 102 } };
+    await app.db.collection("run_events").deleteMany(lost);
+    const { response, events } = await from("1");
+    expect(response.status).toBe(200);
+    expect(await collect(events)).toEqual([
+      {
+        ...{ event: "error", id: undefined },
+        data: { error: "SEQUENCE_OUT_OF_RANGE", message: expect.stringContaining("no longer kept") },
+      },
+    ]);
+    await kit.finish(runId);
+  });
+
   it("is broken off when the server ends, so that its reader comes back for the rest", async () => {
     const ending = await startTestApp({ config: { drainMs: 50 } });
     const kit = await createRestKit(ending.app.url, "emitter");
@@ -243,6 +274,36 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     kit.gates.remove();
     await next.close();
   });
+
+  it.each(["HTTP/1.1", "HTTP/2"])(
+    "is broken off by a failure that is not for clients to see, over %s",
+    async (protocol) => {
+      const failing = await startTestApp({
+        decorate(parts) {
+          const from = () => Promise.reject(new Error("not for clients"));
+          return { ...parts, stores: { ...parts.stores, events: { ...parts.stores.events, from } } };
+        },
+      });
+      const kit = await createRestKit(failing.app.url);
+      const runId = await kit.start({ steps: ["a"] });
+      const path = `${kit.thread}/runs/${runId}/stream`;
+      if (protocol === "HTTP/1.1") {
+        const { response, events } = await kit.rest.stream(path, undefined, { headers: { "last-event-id": "0" } });
+        expect(response.status).toBe(200);
+        await expect(collect(events)).rejects.toThrow();
+      } else {
+        const session = http2.connect(failing.app.url);
+        const stream = session.request({ ":path": path, "last-event-id": "0" });
+        const [head] = await once(stream, "response");
+        expect(head[":status"]).toBe(200);
+        const ended = once(stream.resume(), "close");
+        await expect(ended).rejects.toMatchObject({ message: expect.stringContaining("INTERNAL_ERROR") });
+        session.close();
+      }
+      await kit.finish(runId);
+      await failing.close();
+    },
+  );
 
   it("is cut off in a wait as well, which can be joined at its location", async () => {
     const ending = await startTestApp({ config: { drainMs: 50 } });

@@ -4,7 +4,15 @@ import { z } from "zod";
 export const optional = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform((value): NonNullable<z.infer<T>> | undefined => value ?? undefined);
 
-export const jsonObject = z.record(z.string(), z.unknown());
+/** One name would be lost on the way, without a word. */
+export const jsonObject = z.preprocess(
+  (value, context) => {
+    if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
+      context.addIssue('the name "__proto__" is not allowed');
+    return value;
+  },
+  z.record(z.string(), z.unknown()),
+);
 
 /** An enum's number by its name in lower case; undefined for none. The names have been checked by then. */
 export function enumNamed<E extends Record<string, string | number>>(numbers: E, name: string | undefined) {

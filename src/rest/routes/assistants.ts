@@ -3,9 +3,11 @@ import { z } from "zod";
 import type { Assistant } from "../../../gen/reins/v1/assistant_pb.ts";
 import { AssistantService } from "../../../gen/reins/v1/assistant_service_pb.ts";
 import { IfExists } from "../../../gen/reins/v1/thread_service_pb.ts";
+import { assistantOrder, inOrder } from "../assistant-order.ts";
 import { type ErrorAnswers, RestError } from "../errors.ts";
 import { assistantJson, graphJson, schemaOf } from "../json/assistant.ts";
 import { enumNamed, jsonObject, optional } from "../json/body-shapes.ts";
+import { configBody, toConfig } from "../json/config.ts";
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { pageAt, pageHeaders, select } from "../pages.ts";
 import { json, type RestRequest, type Route, route } from "../route.ts";
@@ -14,13 +16,7 @@ const methods = AssistantService.method;
 const id = z.guid({ error: "Invalid assistant ID: must be a UUID" });
 
 const settings = {
-  config: optional(
-    z.object({
-      tags: optional(z.array(z.string())),
-      recursion_limit: optional(z.int()),
-      configurable: optional(jsonObject),
-    }),
-  ),
+  config: optional(configBody),
   context: optional(jsonObject),
   metadata: optional(jsonObject),
   name: optional(z.string()),
@@ -37,6 +33,7 @@ const patchBody = z.object({ ...settings, graph_id: optional(z.string().min(1)) 
 const filterBody = { graph_id: optional(z.string()), name: optional(z.string()), metadata: optional(jsonObject) };
 const searchBody = z.object({
   ...filterBody,
+  ...assistantOrder,
   limit: optional(z.int().min(1).max(1000)),
   offset: optional(z.int().min(0)),
   select: optional(z.array(z.string())),
@@ -49,11 +46,7 @@ const fields = [
 const toSettings = (body: z.infer<z.ZodObject<typeof settings>>) => ({
   name: body.name,
   description: body.description,
-  config: body.config && {
-    tags: body.config.tags,
-    recursionLimit: body.config.recursion_limit,
-    configurable: toPayload(body.config.configurable),
-  },
+  config: body.config && toConfig(body.config),
   context: toPayload(body.context),
   metadata: body.metadata as JsonObject | undefined,
 });
@@ -98,12 +91,15 @@ export function assistantRoutes(since: Date): Route[] {
       async handle({ body, invoke }) {
         const page = { limit: body.limit ?? 10, offset: body.offset ?? 0 };
         const filter = toFilter(body);
-        const { items, more } = await pageAt(page, async (part) => {
-          const found = await invoke.call(methods.searchAssistants, { filter, ...part, payloadFormat });
-          return { items: found.assistants, nextPageToken: found.nextPageToken };
-        });
-        const found = items.map((one) => assistantJson(one, since));
-        return json(select(body.select ?? [], fields, found), pageHeaders(page, items.length, more));
+        const find = async (wanted: typeof page) => {
+          const { items, more } = await pageAt(wanted, async (part) => {
+            const found = await invoke.call(methods.searchAssistants, { filter, ...part, payloadFormat });
+            return { items: found.assistants, nextPageToken: found.nextPageToken };
+          });
+          return { items: items.map((one) => assistantJson(one, since)), more };
+        };
+        const { items, more } = await inOrder(body, page, find);
+        return json(select(body.select ?? [], fields, items), pageHeaders(page, items.length, more));
       },
     }),
     route({

@@ -69,6 +69,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
     return {
       kind: "events",
       location: streamedAt,
+      tellsErrors: true,
       events: (known) =>
         sentEvents(request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, known)),
     };

@@ -109,6 +109,7 @@ async function stream(request: RestRequest): Promise<Answer> {
   return {
     kind: "events",
     location: streamedAt,
+    tellsErrors: true,
     events: async function* (known) {
       const from = (begin: typeof start) =>
         sentEvents(

@@ -1,6 +1,6 @@
 import { RestError } from "../errors.ts";
 import { openApi } from "../openapi.ts";
-import { json, type Route, route } from "../route.ts";
+import { json, type RestRequest, type Route, route } from "../route.ts";
 
 /** What this server has to do. */
 export interface Load {
@@ -14,6 +14,8 @@ export interface Load {
 export interface SystemParts {
   readonly version: string;
   readonly load: () => Promise<Load>;
+  /** Throws when the database does not answer. */
+  readonly checkDatabase: () => Promise<void>;
 }
 
 const notOffered = () => {
@@ -31,11 +33,18 @@ const cronPaths: readonly (readonly [Route["method"], string])[] = [
 ];
 
 /** Routes about the server itself. `others` are those that the OpenAPI page also lists. */
-export function systemRoutes({ version, load }: SystemParts, others: readonly Route[]): Route[] {
-  const ok = () => json({ ok: true });
+export function systemRoutes({ version, load, checkDatabase }: SystemParts, others: readonly Route[]): Route[] {
+  const ok = {
+    is: "Says that the server answers, and where it is asked for, that its database does; 503 when not.",
+    query: { check_db: "true|1|yes: ask the database as well" },
+    async handle({ query }: RestRequest) {
+      if (query.boolean("check_db")) await checkDatabase();
+      return json({ ok: true });
+    },
+  };
   const own: Route[] = [
-    route({ method: "GET", path: "/ok", is: "Says that the server answers.", handle: ok }),
-    route({ method: "GET", path: "/", is: "Says that the server answers.", handle: ok }),
+    route({ method: "GET", path: "/ok", ...ok }),
+    route({ method: "GET", path: "/", ...ok }),
     route({
       method: "GET",
       path: "/info",

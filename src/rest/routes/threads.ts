@@ -16,12 +16,17 @@ const ttl = optional(
   z.union([z.number(), z.object({ ttl: optional(z.number()), strategy: optional(z.enum(["delete", "keep_latest"])) })]),
 );
 
+const longestTtl = 5_256_000;
+
 /** In minutes, as LangGraph counts it. */
 function toTtl(value: z.infer<typeof ttl>) {
   const { ttl: minutes, strategy } = typeof value === "number" ? { ttl: value, strategy: undefined } : (value ?? {});
   if (strategy === "keep_latest")
     throw new RestError(422, 'ttl.strategy "keep_latest" is not offered; there is delete');
-  return minutes === undefined ? undefined : durationFromMs(minutes * 60_000);
+  if (minutes === undefined) return undefined;
+  if (minutes < 0 || minutes > longestTtl)
+    throw new RestError(422, `ttl: must be from 0 to ${longestTtl} minutes, ten years`);
+  return durationFromMs(minutes * 60_000);
 }
 
 const metadata = optional(jsonObject);

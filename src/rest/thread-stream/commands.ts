@@ -37,7 +37,7 @@ export interface CommandParts {
 
 /** Does what a command says and answers it. Throws only what the client may try again. */
 export async function answerCommand({ id, method, params = {} }: CommandBody, parts: CommandParts): Promise<object> {
-  const run = commands[method];
+  const run = Object.hasOwn(commands, method) ? commands[method] : undefined;
   try {
     if (!run)
       throw new CommandError("unknown_command", `unknown command ${JSON.stringify(method)}; there are ${names}`);
@@ -144,10 +144,9 @@ async function listCheckpoints(params: Record<string, unknown>, { invoke, thread
 
 /** The run's output is that of which the protocol has events. Its place on the thread is the command's, not the configuration's. */
 async function createRun({ invoke, threadId }: CommandParts, body: Partial<RunBody>): Promise<{ run_id: string }> {
-  const { thread_id: _, checkpoint_ns: __, checkpoint_id: forkFrom, ...configurable } = body.config?.configurable ?? {};
+  const forkFrom = body.config?.configurable?.checkpoint_id;
   const read: RunBody = {
     ...(body as RunBody),
-    ...(body.config && { config: { ...body.config, configurable } }),
     ...(typeof forkFrom === "string" && { checkpoint_id: forkFrom }),
     if_not_exists: "create",
     stream_mode: [...protocolModes],

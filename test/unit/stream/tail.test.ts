@@ -77,3 +77,55 @@ describe("a reader that was there before the run", () => {
     expect((await all()).map(([sequence]) => sequence)).toEqual([1, 2, 3, 4]);
   });
 });
+
+describe("a reader that comes to a run that is over", () => {
+  function late(log: EventChunk[], afterSequence: number, isRemoved = false) {
+    const looks: string[] = [];
+    const events = tail(
+      {
+        hub: createEventHub(),
+        events: {
+          async from(_, sequence) {
+            looks.push(`from ${sequence}`);
+            return log.filter(({ last }) => last >= sequence);
+          },
+          head: async () => ({ chunk: 0, last: 1 }),
+        },
+        ended: async () => over,
+        ...{ isRemoved: async () => isRemoved, pollMs: 20, whileAway: (what) => what() },
+      },
+      { run: over, afterSequence, modes: [], signal: AbortSignal.timeout(30_000) },
+    );
+    return { looks, events };
+  }
+
+  it.each([
+    { after: 0, log: [] },
+    { after: 2, log: [] },
+    { after: 0, log: [chunk(3, "2")] },
+  ])("is told before anything else that events after $after are no longer kept", async ({ after, log }) => {
+    await expect(late(log, after).events.next()).rejects.toMatchObject({
+      reason: "SEQUENCE_OUT_OF_RANGE",
+      metadata: { last_sequence: "3" },
+    });
+  });
+
+  it("gets the end alone of a run whose events were removed on purpose", async () => {
+    const { events } = late([], 0, true);
+    expect((await events.next()).value!.map(told)).toEqual([[1, "created"]]);
+    expect((await events.next()).value!.map(told)).toEqual([[2, "ended"]]);
+  });
+
+  it("has its events read once", async () => {
+    const { looks, events } = late([chunk(2, "1", "2")], 0);
+    const seen: unknown[] = [];
+    for await (const batch of events) seen.push(...batch.map(told));
+    expect(seen).toEqual([
+      [1, "created"],
+      [2, "1"],
+      [3, "2"],
+      [4, "ended"],
+    ]);
+    expect(looks).toEqual(["from 2", "from 4"]);
+  });
+});
