@@ -6,7 +6,7 @@ import { type CreateRunRequestSchema, IfNotExists } from "../../gen/reins/v1/run
 import { RestError } from "./errors.ts";
 import { enumNamed, jsonObject, lowerNames, optional } from "./json/body-shapes.ts";
 import { checkpointBody, toCheckpoint } from "./json/checkpoint.ts";
-import { configBody, ownSettings, toConfig } from "./json/config.ts";
+import { configBody, ownSettings, placeIn, toConfig } from "./json/config.ts";
 import { toPayload } from "./json/payload.ts";
 
 const streamModes = {
@@ -101,7 +101,7 @@ export function toCreateRun(body: RunBody, threadId?: string): MessageInitShape<
       config: body.config && toConfig(body.config),
       context: toPayload(context),
       metadata: body.metadata as MessageInitShape<typeof pb.RunSpecSchema>["metadata"],
-      checkpointId: body.checkpoint_id,
+      checkpointId: body.checkpoint_id ?? (body.checkpoint ? undefined : placeIn(body.config?.configurable)),
       checkpoint: body.checkpoint && toCheckpoint(body.checkpoint),
       streamModes: toStreamModes(listOf(body.stream_mode)),
       streamSubgraphs: body.stream_subgraphs,

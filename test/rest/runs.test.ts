@@ -100,6 +100,10 @@ describe("POST /threads/{thread_id}/runs", () => {
     );
     expect(again.body).toMatchObject({ log: ["a", "b", "c"] });
     expect(kit.gates.steps()).toEqual(["a", "b", "b", "c", "b", "c"]);
+    // As a state's own configuration names it.
+    const config = { configurable: { checkpoint_id: afterA.checkpoint.checkpoint_id, checkpoint_ns: "" } };
+    await kit.rest.post(`${kit.thread}/runs/wait`, kit.body(null, { config }));
+    expect(kit.gates.steps()).toEqual(["a", "b", "b", "c", "b", "c", "b", "c"]);
     kit.gates.remove();
   });
 

@@ -22,6 +22,12 @@ export const ownSettings = (configurable: Record<string, unknown> | undefined) =
   configurable &&
   Object.fromEntries(Object.entries(configurable).filter(([name]) => !places.has(name) && !name.startsWith("__")));
 
+/** The checkpoint that a configuration names: what a state's configuration shows, sent back, goes on from that state. */
+export function placeIn(configurable: Record<string, unknown> | undefined): string | undefined {
+  const { checkpoint_id: id, checkpoint_ns: namespace = "" } = configurable ?? {};
+  return typeof id === "string" && id !== "" && namespace === "" ? id : undefined;
+}
+
 export const toConfig = ({ tags, recursion_limit: recursionLimit, configurable }: z.infer<typeof configBody>) => ({
   ...{ tags, recursionLimit, configurable: toPayload(ownSettings(configurable)) },
 });

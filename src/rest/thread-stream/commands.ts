@@ -142,12 +142,10 @@ async function listCheckpoints(params: Record<string, unknown>, { invoke, thread
   };
 }
 
-/** The run's output is that of which the protocol has events. Its place on the thread is the command's, not the configuration's. */
+/** The run's output is that of which the protocol has events. */
 async function createRun({ invoke, threadId }: CommandParts, body: Partial<RunBody>): Promise<{ run_id: string }> {
-  const forkFrom = body.config?.configurable?.checkpoint_id;
   const read: RunBody = {
     ...(body as RunBody),
-    ...(typeof forkFrom === "string" && { checkpoint_id: forkFrom }),
     if_not_exists: "create",
     stream_mode: [...protocolModes],
     stream_subgraphs: true,
