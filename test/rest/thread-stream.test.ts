@@ -103,6 +103,12 @@ describe("GET /threads/{thread_id}/stream", () => {
     await kit.reaches(await kit.start({ steps: ["a"] }), "success");
     const under = await kit.start({ steps: ["b", "c"] });
     await kit.gates.started("c");
+    // The output of b comes before, and must not come now.
+    const earlier = await open(kit, { last: "-1" });
+    await takeUntil(earlier.events, (taken) => {
+      const { event, data, id } = taken.at(-1) ?? {};
+      return event === "values" && data.done === 1 && id!.includes(under);
+    });
     const { events } = await open(kit);
     kit.gates.open("c");
     const told = await takeUntil(events, runsDone(1));

@@ -2,14 +2,16 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RunEvent } from "../../../gen/reins/v1/run_event_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { RestError, toRestError } from "../errors.ts";
+import type { RunKnown } from "../invoke.ts";
 import { cancellationJson, errorJson, statusName } from "../json/run.ts";
 import { json, type RestRequest, type Route, route } from "../route.ts";
 import { frame, outputFrame } from "../run-answers.ts";
 import { answerCommand, commandBody } from "../thread-stream/commands.ts";
-import { type BegunRun, type FollowStart, followThread } from "../thread-stream/follow-thread.ts";
+import { type FollowStart, followThread } from "../thread-stream/follow-thread.ts";
 import { createProtocolEvents, timeOfNumber } from "../thread-stream/protocol-events.ts";
 import { isWanted, type Subscription, subscriptionBody } from "../thread-stream/subscription.ts";
 import type { ThreadBell } from "../thread-stream/thread-bell.ts";
+import type { BegunRun } from "../thread-stream/thread-runs.ts";
 import { createErrors } from "./create-runs.ts";
 
 export interface ThreadStreamParts {
@@ -99,11 +101,15 @@ function startAt({ since }: Subscription): FollowStart {
 /** Routes of a thread's whole stream: the events of all its runs, and LangChain's streaming protocol. */
 export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStreamParts): Route[] {
   const errors = createErrors(graphs);
-  const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart) =>
-    followThread({
-      ...{ invoke, threadId: params.thread_id!, start, bell, pollMs },
+  /** Known, and so answered, when the client may count on whatever it does then to be told. */
+  const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart, known: RunKnown) => {
+    const threadId = params.thread_id!;
+    return followThread({
+      ...{ invoke, threadId, start, bell, pollMs },
       signal: AbortSignal.any([signal, shutdownSignal]),
+      ready: () => known({ owner: "", threadId, runId: "" }),
     });
+  };
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>
     invoke.call(ThreadService.method.getThread, { threadId: params.thread_id!, omitValues: true });
 
@@ -121,8 +127,7 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
           kind: "events",
           location: () => ({ location: `/threads/${threadId}/stream` }),
           async *events(known) {
-            known({ owner: "", threadId, runId: "" });
-            for await (const part of follow(request, start)) {
+            for await (const part of follow(request, start, known)) {
               const text = part.events.map((event) => sentEvent(part, event, withOutput)).join("");
               if (text !== "") yield text;
             }
@@ -136,14 +141,12 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
       is: "Streams a thread's events in LangChain's streaming protocol, until the client leaves.",
       body: subscriptionBody,
       async handle(request) {
-        const threadId = request.params.thread_id!;
         await checkThread(request);
         return {
           kind: "events",
           async *events(known) {
-            known({ owner: "", threadId, runId: "" });
             let current: { runId: string; tell: ReturnType<typeof createProtocolEvents> } | undefined;
-            for await (const part of follow(request, startAt(request.body))) {
+            for await (const part of follow(request, startAt(request.body), known)) {
               const { runId } = part.run;
               if (current?.runId !== runId) current = { runId, tell: createProtocolEvents(part) };
               const wanted = part.events.flatMap(current.tell).filter((event) => isWanted(event, request.body));

@@ -2,8 +2,8 @@ import type { RunEvent, RunOutputEvent } from "../../../gen/reins/v1/run_event_p
 import { Durability, RunStatus, StreamMode } from "../../../gen/reins/v1/run_pb.ts";
 import { payloadJson } from "../json/payload.ts";
 import { RawJson, stringify } from "../json/raw-json.ts";
-import type { BegunRun } from "./follow-thread.ts";
 import { type MessageChunk, type StreamedMessage, startMessage } from "./streamed-message.ts";
+import type { BegunRun } from "./thread-runs.ts";
 
 /** An event of LangChain's streaming protocol, ready to be sent. */
 export interface ProtocolEvent {
