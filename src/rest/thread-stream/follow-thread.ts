@@ -1,4 +1,6 @@
-import type { RunEvent } from "../../../gen/reins/v1/run_event_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { type RunEvent, RunEventSchema } from "../../../gen/reins/v1/run_event_pb.ts";
+import type { Run } from "../../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { DomainError } from "../../domain/errors.ts";
 import type { Invoke } from "../invoke.ts";
@@ -88,7 +90,11 @@ async function* eventsOf(invoke: Invoke, begunRun: BegunRun, after: bigint | "no
     // Its end has been seen already.
     if (last !== undefined && after !== "now" && after > BigInt(last)) return;
     if (last === undefined || after === BigInt(last)) throw error;
-    // Its events are no longer kept, but its end is.
+    // Its events are no longer kept, but its beginning is known, and its end.
+    if (after === 0n) yield { ...begunRun, events: [createdEvent(begunRun.run)] };
     yield* eventsOf(invoke, begunRun, BigInt(last));
   }
 }
+
+const createdEvent = ({ runId, threadId, graphId }: Run): RunEvent =>
+  create(RunEventSchema, { sequence: 1n, event: { case: "created", value: { runId, threadId, graphId } } });

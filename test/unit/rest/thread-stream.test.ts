@@ -44,8 +44,18 @@ function createThread() {
     return run;
   }
 
-  async function* join({ runId, fromNow }: JoinRunStreamRequest): AsyncGenerator<{ events: RunEvent[] }> {
+  /** Runs whose events have expired, the last of which was their second. */
+  const expired = new Set<string>();
+
+  async function* join({
+    runId,
+    fromNow,
+    afterSequence,
+  }: JoinRunStreamRequest): AsyncGenerator<{ events: RunEvent[] }> {
     const { status } = get(runId);
+    if (expired.has(runId) && afterSequence < 2n)
+      throw new DomainError("SEQUENCE_OUT_OF_RANGE", "no longer kept", { metadata: { last_sequence: "2" } });
+    if (expired.has(runId)) return yield { events: [event(3, { case: "ended", value: { status: SUCCESS } })] };
     happened.push(`tail of ${Number(runId.slice(-12))}${fromNow ? " from now" : ""}`);
     yield { events: [event(1, { case: "created", value: {} })] };
     if (status === PENDING || status === RUNNING) await over.get(runId)!.promise;
@@ -82,6 +92,7 @@ function createThread() {
       runs.set(run.runId, { ...run, status: SUCCESS, endedAt: timestampFromMs(number) });
       over.get(run.runId)!.resolve();
     },
+    expire: (number: number) => void expired.add(idOf(number)),
     remove: (number: number) => void runs.delete(idOf(number)),
     /** Follows it as a client of the route does; answers the numbers of the runs, as each begins or ends to be told. */
     async follow(last?: string) {
@@ -128,6 +139,17 @@ describe("the stream of a thread", () => {
     for (const number of range(1, 250)) thread.add(number);
     const reader = await thread.follow("-1");
     expect(await reader.take(250)).toEqual(range(1, 250));
+    await reader.leave();
+  });
+
+  it("tells beginning and end of a run whose events have expired", async () => {
+    const thread = createThread();
+    thread.add(1);
+    thread.expire(1);
+    thread.add(2);
+    const reader = await thread.follow("-1");
+    const told = [await reader.next(), await reader.next(), await reader.next()].map((one) => one.told);
+    expect(told).toEqual(["begin 1", "end 1", "begin 2"]);
     await reader.leave();
   });
 
