@@ -78,7 +78,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   });
   started.defer(() => host.stop());
   const [stores, reports] = await Promise.all([
-    openStores(database.db, { eventsTtlMs: config.eventsTtlMs, runTtlMs: config.runTtlMs }),
+    openStores(database.db, { eventsTtlMs: config.eventsTtlMs, runTtlMs: config.runTtlMs }, database),
     host.start(),
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);

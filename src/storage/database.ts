@@ -33,6 +33,8 @@ export interface Database {
   readonly db: Db;
   /** The same database over connections of its own: a waiting change stream occupies one. */
   readonly changeStreamDb: Db;
+  /** The same database over one connection of its own, for events: they do not stand in line behind what else is asked. */
+  readonly eventWritesDb: Db;
   readonly health: DatabaseHealth;
   /** Calls the listener at each change from now on; returns what ends that. */
   watchHealth(listener: (health: DatabaseHealth) => void): () => void;
@@ -57,11 +59,16 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
     throw cannotConnect(uri, error);
   }
   let changeStreamClient: MongoClient | undefined;
+  let eventClient: MongoClient | undefined;
   return {
     db: client.db(databaseName),
     get changeStreamDb() {
       changeStreamClient ??= createClient(uri, Math.min(maxPoolSize, 4));
       return changeStreamClient.db(databaseName);
+    },
+    get eventWritesDb() {
+      eventClient ??= createClient(uri, 1);
+      return eventClient.db(databaseName);
     },
     get health() {
       return health.current();
@@ -69,7 +76,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
     watchHealth: health.watch,
     async close() {
       health.end();
-      await Promise.all([client.close(), changeStreamClient?.close()]);
+      await Promise.all([client.close(), changeStreamClient?.close(), eventClient?.close()]);
     },
   };
 }

@@ -85,7 +85,11 @@ const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
 /** How many chunks one read brings at most. */
 const readChunks = 64;
 
-export function createRunEventStore({ runEvents }: Pick<Collections, "runEvents">): RunEventStore {
+/** `writes`: the collection over a connection of its own, so that readers need not wait until all else that is asked is done. */
+export function createRunEventStore(
+  { runEvents }: Pick<Collections, "runEvents">,
+  writes: Collections["runEvents"] = runEvents,
+): RunEventStore {
   const id = (run: RunName, chunk: number) => `${runKey(run)}:${String(chunk).padStart(10, "0")}`;
   const ofRun = (run: RunName): Filter<RunEventsDocument> => ({ thread_id: threadKey(run), run_id: runKey(run) });
 
@@ -104,7 +108,7 @@ export function createRunEventStore({ runEvents }: Pick<Collections, "runEvents"
   return {
     async insert(chunks) {
       try {
-        await runEvents.insertMany(chunks.map(toDocument), { ordered: false });
+        await writes.insertMany(chunks.map(toDocument), { ordered: false });
         return new Set();
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;

@@ -32,7 +32,11 @@ export interface Stores {
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
-export async function openStores(db: Db, retention: Partial<RetentionOptions> = {}): Promise<Stores> {
+export async function openStores(
+  db: Db,
+  retention: Partial<RetentionOptions> = {},
+  { eventWritesDb = db }: { readonly eventWritesDb?: Db } = {},
+): Promise<Stores> {
   await createIndexes(db);
   const all = collections(db);
   const options = { ...keepForEver, ...retention };
@@ -40,7 +44,7 @@ export async function openStores(db: Db, retention: Partial<RetentionOptions> = 
     runs: createRunStore(all, options),
     leases: createLeaseStore(all),
     threads: createThreadStore(all, options.now),
-    events: createRunEventStore(all),
+    events: createRunEventStore(all, collections(eventWritesDb).runEvents),
     requests: createRequestStore(all),
     servers: createServerStore(all),
     assistants: createAssistantStore(all),
