@@ -67,6 +67,8 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
       return changeStreamClient.db(databaseName);
     },
     get eventWritesDb() {
+      // Where hardly more than one connection pays, another one would cost what it brings.
+      if (maxPoolSize <= 2) return client.db(databaseName);
       eventClient ??= createClient(uri, 1);
       return eventClient.db(databaseName);
     },

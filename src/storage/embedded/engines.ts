@@ -35,6 +35,13 @@ export interface EngineLaunch {
 }
 
 /**
+ * The Python server stands still for good when its cache is too small for what is being written: a call that has to make room
+ * there holds its lock, which those wait for whose snapshots keep the room (seen at 256 MB beside states of some MB). Memory is
+ * taken only as far as it is needed.
+ */
+const cacheSizes = { "secantusd-rs": "256M", "secantusd-py": "1G" } as const;
+
+/**
  * Every engine listens on loopback only, keeps a small cache and stores durably: `--sync-on-commit` for SecantusDB,
  * which otherwise loses acknowledged writes when it is killed; mongod honours `j: true`. `configFile` is an empty file:
  * SecantusDB else reads one from the working or the home directory.
@@ -49,7 +56,7 @@ export function engineLaunch(engine: EngineName, files: { dataPath: string; conf
       choosesPort: false,
     };
   }
-  const storage = ["--storage-path", files.dataPath, "--sync-on-commit", "--cache-size", "256M"];
+  const storage = ["--storage-path", files.dataPath, "--sync-on-commit", "--cache-size", cacheSizes[engine]];
   // The Rust server allocates a log file in full: 128 MB each by default.
   const logSize = engine === "secantusd-rs" ? ["--log-file-max", "16MB"] : [];
   return {
