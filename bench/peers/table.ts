@@ -90,5 +90,8 @@ export function tableOf(reins: Column, second: readonly Column[], others: readon
 
 function ratioOf(mine: number, theirs: number, better: Row["better"]): string {
   if (better === "more") return `${(mine / theirs).toFixed(1)} ×`;
-  return mine > theirs ? `${(mine / theirs).toFixed(1)} ×` : `1/${(theirs / Math.max(mine, 1)).toFixed(1)}`;
+  // Milliseconds below one are not told apart.
+  return mine > theirs
+    ? `${(mine / Math.max(theirs, 1)).toFixed(1)} ×`
+    : `1/${(theirs / Math.max(mine, 1)).toFixed(1)}`;
 }
