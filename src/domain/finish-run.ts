@@ -77,11 +77,8 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     if (run.cancellation) await parts.cancelChildren(run);
     if (run.phase === "rolling_back") return finishRollback(run);
     const seen = before?.thread;
-    const freed =
-      run.startedAt === undefined
-        ? await passOn(run, run.runId)
-        : await passOn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run, seen });
-    if (freed) await promote(run);
+    if (run.startedAt === undefined) await releaseTurn(run, run.runId);
+    else await releaseTurn(run, run.runId, { state: await stateAfter(run, state), lastStarted: run, seen });
     await runs.cleanupDone(run);
     const over: Run = { ...run, cleanupPending: false };
     if (state) statesLeft.set(over, state);
@@ -121,34 +118,25 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     return read && { ...read, ...of };
   }
 
-  async function releaseTurn(name: ThreadName, holder: string, change?: TurnChange): Promise<void> {
-    if (await passOn(name, holder, change)) await promote(name);
-  }
-
-  /** True when the turn is free and a run that was stored since the look for one, and found it taken, must be promoted. */
-  async function passOn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<boolean> {
+  async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {
     let from = holder;
     let told = change;
     for (let seen = change.seen; ; seen = undefined) {
       const thread = seen ?? (await threads.find(name));
       // A run without the turn matters to the thread only as the delayed run that keeps it busy.
-      if (thread && thread.turn === undefined && thread.status === "busy") {
-        await rest(name, told.leaving);
-        return false;
-      }
-      if (thread?.turn !== from) return false;
+      if (thread && thread.turn === undefined && thread.status === "busy") return rest(name, told.leaving);
+      if (thread?.turn !== from) return;
       // The thread's number tells of runs that have come since it was read. Beside its first one there is nobody to look for.
       const isOnly = thread.n === 1 && isRun(from);
-      const first = isOnly ? undefined : await runs.firstWaiting(name);
-      if (first === undefined || first.dueAt) {
-        const facts = await resting(thread, told, first !== undefined);
+      const next = isOnly ? undefined : await runs.firstWaiting(name);
+      if (next === undefined || next.dueAt) {
+        const facts = await resting(thread, told, next !== undefined);
         if (!(await threads.freeTurn(thread, from, thread.n, facts))) continue;
         await delayedIsThere(name, facts);
-        return !isOnly;
-      }
-      const next = first;
-      if (await threads.passTurn(thread, from, next.runId, told.state)) {
-        if (await takesTurn(next)) return false;
+        // A run that was stored since the look has found the turn taken.
+        return isOnly ? undefined : promote(name);
+      } else if (await threads.passTurn(thread, from, next.runId, told.state)) {
+        if (await takesTurn(next)) return;
         from = next.runId;
         // The thread has been told; whoever gives that run the turn once more may know of a newer state by then.
         told = { leaving: change.leaving };

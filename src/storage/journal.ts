@@ -72,7 +72,7 @@ export class JournalCollection {
 
   /** The highest slot that is taken, 0 in an empty journal. */
   async head(journal: string): Promise<number> {
-    return (await this.#edge(ofJournal(journal), { _id: -1 })) ?? 0;
+    return (await this.last(journal))?.slot ?? 0;
   }
 
   /** The highest slot that is taken, with the names of its checkpoints; undefined in an empty journal. */

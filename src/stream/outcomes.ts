@@ -30,6 +30,7 @@ export interface Outcomes {
    * then; throws RUN_NOT_FOUND for a run that was deleted meanwhile.
    */
   wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined>;
+  /** Listens for the end of a run from before it is created; until it is closed. */
   expect(name: RunName): Expected;
   /** Wakes the waiters in this server. */
   announce(run: Run): void;
