@@ -29,7 +29,7 @@ it.each(actions)(
   "S19: a stateless run that is cancelled while it waits leaves no thread behind: %s",
   async (action) => {
     const blocker = await createRunKit(app);
-    await blocker.start({ steps: ["a"] });
+    const blocking = await blocker.start({ steps: ["a"] });
     await blocker.gates.started("a");
     const before = await dump(app.db);
     const kit = createStatelessKit(app);
@@ -41,13 +41,14 @@ it.each(actions)(
     expect(await dump(app.db)).toEqual(before);
     expect(kit.gates.hasStarted("s")).toBe(false);
     blocker.gates.open();
+    await blocker.join(blocking.runId);
     for (const { gates } of [blocker, kit]) gates.remove();
   },
 );
 
 it.each(actions)("S23: the webhook of a run that is cancelled while it waits is told: %s", async (action, status) => {
   const kit = await createRunKit(app);
-  await kit.start({ steps: ["a"] });
+  const blocking = await kit.start({ steps: ["a"] });
   await kit.gates.started("a");
   const path = `/${action}`;
   const { runId } = await kit.start({ steps: ["b"] }, { webhook: receiver.url(path) });
@@ -55,5 +56,6 @@ it.each(actions)("S23: the webhook of a run that is cancelled while it waits is 
   const [call] = await receiver.called(path);
   expect(call!.body).toMatchObject({ run_id: runId, status, values: null });
   kit.gates.open();
+  await kit.join(blocking.runId);
   kit.gates.remove();
 });

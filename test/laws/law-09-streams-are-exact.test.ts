@@ -211,7 +211,7 @@ describe("law 9: the first and the last event", () => {
 
   it("a run that never started has two events", async () => {
     const kit = await createRunKit(app);
-    const [, waiting] = [await kit.start(), await kit.start()];
+    const [running, waiting] = [await kit.start(), await kit.start()];
     const name = { threadId: kit.threadId, runId: waiting.runId };
     const reader = readEvents((signal) => kit.client.runs.joinRunStream(name, { signal }));
     await reader.received(1);
@@ -220,6 +220,7 @@ describe("law 9: the first and the last event", () => {
     expect(reader.sequences()).toEqual([1, 2]);
     expect(endOf(reader.events)?.cancellation).toMatchObject({ outcome: CancelOutcome.NEVER_STARTED });
     kit.gates.open();
+    await kit.join(running.runId);
     kit.gates.remove();
   });
 

@@ -143,8 +143,8 @@ describe("a body that is nested beyond all sense", () => {
     kit.gates.open();
   });
   afterAll(async () => {
-    kit.gates.remove();
     await roomy.close();
+    kit.gates.remove();
   });
 
   const run = '"assistant_id":"gated"';

@@ -31,9 +31,8 @@ beforeAll(async () => {
   } while (JSON.stringify(before) !== last);
 });
 afterAll(async () => {
-  kit.gates.open();
-  kit.gates.remove();
   await app.close();
+  kit.gates.remove();
 });
 
 const call = (request: object) => app.client.runs.cancelRuns(request as never);

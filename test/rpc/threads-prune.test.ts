@@ -32,12 +32,17 @@ async function threadAfter(...runs: string[][]): Promise<{ kit: RunKit; runIds: 
   return { kit, runIds };
 }
 
-/** A thread whose run waits at a gate. */
-async function busy(): Promise<RunKit> {
+/** A thread whose run goes on until it is let go. */
+async function busy(): Promise<RunKit & { letGo(): Promise<void> }> {
   const kit = await createRunKit(app);
-  await kit.start({ steps: ["a"] });
+  const { runId } = await kit.start({ steps: ["a"] });
   await kit.gates.started("a");
-  return kit;
+  const letGo = async () => {
+    kit.gates.open();
+    await kit.join(runId);
+    kit.gates.remove();
+  };
+  return { ...kit, letGo };
 }
 
 const checkpoints = async (threadId: string) =>
@@ -58,8 +63,8 @@ describe("PruneThreads DELETE", () => {
     }
     expect(await dump(app.db, { threadId: live.threadId })).toEqual(before);
     expect(await remove(ids)).toEqual({ pruned: [], busy: [live.threadId] });
-    live.gates.open();
-    for (const each of [one, two, live]) each.gates.remove();
+    await live.letGo();
+    for (const each of [one, two]) each.gates.remove();
   });
 
   it("names a thread once, however often it was named", async () => {
@@ -163,7 +168,6 @@ describe("PruneThreads KEEP_LATEST", () => {
     const before = await dump(app.db);
     expect(await keepLatest([live.threadId, randomUUID(), empty])).toEqual({ pruned: [empty], busy: [live.threadId] });
     expect(await dump(app.db)).toEqual(before);
-    live.gates.open();
-    live.gates.remove();
+    await live.letGo();
   });
 });

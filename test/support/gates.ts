@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { identifyProcess } from "../../src/storage/embedded/process-identity.ts";
@@ -49,7 +49,12 @@ export function createGates(): Gates {
         .flatMap(([name, pid]) => (name === step ? [Number(pid)] : [])),
     spans: () => lines("spans"),
     beats: () => lines("beats").length,
-    remove: () => rmSync(dir, { recursive: true, force: true }),
+    remove() {
+      // Moved first: a step that is still at its gate fails at once, and leaves nothing in a directory that is being removed.
+      const removed = `${dir}.removed`;
+      if (existsSync(dir)) renameSync(dir, removed);
+      rmSync(removed, { recursive: true, force: true });
+    },
   };
 }
 
