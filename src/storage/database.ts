@@ -12,6 +12,7 @@ import {
 } from "mongodb";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/errors.ts";
+import { failWritesToClosedConnections } from "./closed-connections.ts";
 import { isDuplicateKey } from "./keys.ts";
 
 /** The layout of the stored documents; a server refuses a database of any other. */
@@ -85,6 +86,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
 
 /** Retried writes are left to the URI and the driver, which does not retry on a standalone server. */
 function createClient(uri: string, maxPoolSize: number): MongoClient {
+  failWritesToClosedConnections();
   try {
     return new MongoClient(uri, {
       appName: "reins",
