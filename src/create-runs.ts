@@ -249,6 +249,7 @@ export function createRuns(options: RunsOptions): Runs {
       const thread = await threads.find(name);
       return thread && newestCheckpoint(thread);
     },
+    executesHere: (runId) => executor.knows(runId),
     signal: (run) => executor.cancelStored(run),
     // What cannot be done now is done when the run settles: its own cancel is stored all the same.
     cancelChildren: (stopping) => children.cancelChildren(stopping).catch(onError("cancelling runs with their parent")),

@@ -35,7 +35,7 @@ export function createPreviewCancels(runs: Pick<RunStore, "findMany" | "tombston
 
 function preview(run: Run, action: CancelAction): CancelPreview | DomainError {
   try {
-    const decided = alreadyDecided(run, action);
+    const decided = alreadyDecided(run, { action });
     if (decided) return asItIs(decided);
   } catch (error) {
     if (error instanceof DomainError) return error;

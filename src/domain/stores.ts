@@ -243,6 +243,8 @@ export interface CancelRequest {
   readonly reason: string;
   readonly requestedBy: Requester;
   readonly causeRunId?: string;
+  /** A run that was cancelled like that before is refused as every other that is over. */
+  readonly refuseRepeat?: boolean;
 }
 
 export interface RunEnd {

@@ -13,6 +13,7 @@ import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import type { RunName } from "../domain/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
+import { refuseRepeatKey } from "../services/refuse-repeat.ts";
 import { runKnownKey } from "../services/run-known.ts";
 
 export interface Services {
@@ -59,7 +60,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
       const context = createHandlerContext({
         ...{ service: method.parent, method, requestSignal, shutdownSignal },
         ...{ protocolName: "rest", requestMethod: "POST", url: "http://localhost/" },
-        contextValues: createContextValues().set(runKnownKey, known),
+        contextValues: createContextValues().set(runKnownKey, known).set(refuseRepeatKey, true),
       });
       const handler = implementations.get(method.parent.typeName)![method.localName] as Handler;
       return { context, answer: () => handler(request, context) };

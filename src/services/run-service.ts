@@ -26,6 +26,7 @@ import { toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { owner } from "./owner.ts";
+import { refuseRepeatKey } from "./refuse-repeat.ts";
 import { runKnownKey } from "./run-known.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
 
@@ -222,7 +223,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     async cancelRun(request, context) {
       const name = nameOf(request);
       const { reason, wait, waitTimeout, requestId } = request;
-      const wanted = { action: fromAction(request.action), reason, requestedBy: "client" } as const;
+      const refuseRepeat = context.values.get(refuseRepeatKey);
+      const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
       let run = await parts.requestIds.cancel(name, wanted, requestId);
       context.values.get(runKnownKey)?.(name);
       if (wait) {

@@ -48,6 +48,9 @@ describe("POST /threads/{thread_id}/runs/{run_id}/cancel", () => {
     expect(answer.body).toMatchObject({ __cancelled__: { action: "interrupt", outcome: "stopped" } });
     expect(await kit.status(runId)).toBe("interrupted");
     expect((await kit.state()).next).toEqual(["step"]);
+    for (const query of ["", "?wait=true"]) {
+      expect(await cancel(kit, runId, query)).toMatchObject({ status: 404, body: notCancellable });
+    }
     kit.gates.remove();
   });
 

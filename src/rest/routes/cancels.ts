@@ -37,9 +37,6 @@ async function cancelOne(request: RestRequest, graceMs: number): Promise<Answer>
   const name = { threadId: params.thread_id!, runId: params.run_id! };
   const action = actionOf(request);
   const wait = request.query.boolean("wait") ?? false;
-  const { run } = await invoke.call(methods.getRun, name);
-  // Over gRPC a repeat of the cancel that ended a run is answered as that was; here it is told that the run is over.
-  if (!isLive(run!.status)) throw new RestError(404, notCancellable);
   if (wait) {
     return {
       kind: "late",
