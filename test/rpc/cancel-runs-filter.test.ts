@@ -4,7 +4,7 @@ import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { type CancelRunsResponse, type LiveRunFilterSchema, LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
-import { dump } from "../support/dump.ts";
+import { databaseDigest } from "../support/database-digest.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -124,7 +124,7 @@ describe("CancelRuns: validate_only", () => {
     const [running, gone, pending] = runIds as [string, string, string];
     await byIds(kit, [gone], { action: CancelAction.ROLLBACK, wait: true });
     const unknown = randomUUID();
-    const stored = () => dump(app.db, { exceptEventsOf: running });
+    const stored = () => databaseDigest(app.db, { exceptEventsOf: running });
     const before = await stored();
     const { NEVER_STARTED, NOT_FOUND, REQUESTED, ALREADY_FINISHED } = CancelOutcome;
     const { PENDING, RUNNING, SUCCESS, INTERRUPTED, UNSPECIFIED } = RunStatus;

@@ -10,10 +10,11 @@ export async function databaseDigest(
   db: Db,
   { exceptEventsOf }: Pick<DumpOptions, "exceptEventsOf"> = {},
 ): Promise<Record<string, string>> {
-  const filter = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
+  const withoutEvents = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
   const digest: Record<string, string> = {};
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
     if (name === "servers") continue;
+    const filter = name === "run_events" ? withoutEvents : {};
     const documents = await db.collection(name).find(filter).sort({ _id: 1 }).toArray();
     const hash = createHash("sha256").update(BSON.EJSON.stringify(documents)).digest("hex");
     digest[name] = `${documents.length} documents, ${hash.slice(0, 16)}`;
