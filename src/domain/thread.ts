@@ -3,6 +3,8 @@ import type { RunStatus, ThreadStatus } from "./transitions.ts";
 
 export interface ThreadInterrupt {
   readonly id: string;
+  /** The task that asks. Absent of a question that was stored before tasks were kept beside them. */
+  readonly taskId?: string;
   readonly value: Json;
 }
 

@@ -66,6 +66,8 @@ export interface ErrorReport {
 
 export interface InterruptReport {
   readonly id: string;
+  /** The task of the thread's own graph that asks, or below which a subgraph's task asks. */
+  readonly taskId: string;
   /** JSON text. */
   readonly value: string;
 }

@@ -193,9 +193,9 @@ describe("waiting", () => {
     const asked = await asking.rest.post(`${asking.thread}/runs/wait`, asking.body({}));
     const question = { id: expect.any(String), value: { question: "first" } };
     expect(asked.body).toMatchObject({ dir: asking.gates.dir, __interrupt__: [question] });
-    expect(await asking.current()).toMatchObject({
-      ...{ status: "interrupted", interrupts: { [asked.body.__interrupt__[0].id]: [question] } },
-    });
+    const [task] = (await asking.rest.get(`${asking.thread}/state`)).body.tasks;
+    expect(task.interrupts).toEqual(asked.body.__interrupt__);
+    expect(await asking.current()).toMatchObject({ status: "interrupted", interrupts: { [task.id]: [question] } });
     const answered = await asking.rest.post(
       `${asking.thread}/runs/wait`,
       asking.body(null, { command: { resume: "blue" } }),

@@ -236,6 +236,10 @@ describe("states", () => {
     const [task] = (await rest.get(`${kit.thread}/state?subgraphs=true`)).body.tasks;
     const question = { id: expect.any(String), value: { question: "inside" } };
     expect(task.state).toMatchObject({ next: ["question"], interrupts: [question] });
+    // What is asked below is found by the task of the thread's own graph, in every answer that shows the thread.
+    const byTask = { [task.id]: [question] };
+    const [found] = (await rest.post("/threads/search", { ids: [kit.threadId], select: ["interrupts"] })).body;
+    expect([(await rest.get(kit.thread)).body.interrupts, found]).toEqual([byTask, { interrupts: byTask }]);
     const inside = (await rest.post(`${kit.thread}/state/checkpoint`, { checkpoint: plain.checkpoint })).body;
     expect(inside).toEqual(task.state);
     expect((await rest.post(`${kit.thread}/state/checkpoint`, { checkpoint: inside.checkpoint })).body).toEqual(inside);

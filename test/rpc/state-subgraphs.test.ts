@@ -32,7 +32,9 @@ describe("GetThreadState with subgraphs", () => {
     const inside = state.tasks[0]!.state!;
     expect([inside.next, valuesOf(inside).path]).toEqual([["question"], ["one"]]);
     expect(inside.interrupts.map(({ value }) => fromPayload(value))).toEqual([{ question: "inside" }]);
-    expect(state.interrupts).toEqual(inside.interrupts);
+    expect(state.interrupts).toEqual(inside.interrupts.map((one) => ({ ...one, taskId: state.tasks[0]!.id })));
+    expect(inside.interrupts.map(({ taskId }) => taskId)).toEqual([inside.tasks[0]!.id]);
+    expect((await kit.thread()).interrupts).toEqual(state.interrupts);
     const { checkpointId, checkpointNs } = inside.checkpoint!;
     expect(checkpointNs).toMatch(/^sub:/);
     expect(inside.checkpoint!.checkpointMap).toEqual({

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file reins/v1/checkpoint.proto.
  */
 export const file_reins_v1_checkpoint: GenFile = /*@__PURE__*/
-  fileDesc("ChlyZWlucy92MS9jaGVja3BvaW50LnByb3RvEghyZWlucy52MSLgAQoKQ2hlY2twb2ludBIiCg1jaGVja3BvaW50X2lkGAEgASgJQgu6SAjYAQFyA7ABARIfCg1jaGVja3BvaW50X25zGAIgASgJQgi6SAVyAxjoBxJXCg5jaGVja3BvaW50X21hcBgDIAMoCzInLnJlaW5zLnYxLkNoZWNrcG9pbnQuQ2hlY2twb2ludE1hcEVudHJ5Qha6SBOaARAQZCIFcgMY6AcqBXIDsAEBGjQKEkNoZWNrcG9pbnRNYXBFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsECCgtUaHJlYWRTdGF0ZRIhCgZ2YWx1ZXMYASABKAsyES5yZWlucy52MS5QYXlsb2FkEgwKBG5leHQYAiADKAkSIgoFdGFza3MYAyADKAsyEy5yZWlucy52MS5TdGF0ZVRhc2sSKAoKY2hlY2twb2ludBgEIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSLwoRcGFyZW50X2NoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgppbnRlcnJ1cHRzGAggAygLMhMucmVpbnMudjEuSW50ZXJydXB0ItABCglTdGF0ZVRhc2sSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlcnJvchgDIAEoCRInCgppbnRlcnJ1cHRzGAQgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EigKCmNoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EiEKBnJlc3VsdBgGIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSJAoFc3RhdGUYByABKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSI5CglJbnRlcnJ1cHQSCgoCaWQYASABKAkSIAoFdmFsdWUYAiABKAsyES5yZWlucy52MS5QYXlsb2FkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_payload]);
+  fileDesc("ChlyZWlucy92MS9jaGVja3BvaW50LnByb3RvEghyZWlucy52MSLgAQoKQ2hlY2twb2ludBIiCg1jaGVja3BvaW50X2lkGAEgASgJQgu6SAjYAQFyA7ABARIfCg1jaGVja3BvaW50X25zGAIgASgJQgi6SAVyAxjoBxJXCg5jaGVja3BvaW50X21hcBgDIAMoCzInLnJlaW5zLnYxLkNoZWNrcG9pbnQuQ2hlY2twb2ludE1hcEVudHJ5Qha6SBOaARAQZCIFcgMY6AcqBXIDsAEBGjQKEkNoZWNrcG9pbnRNYXBFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsECCgtUaHJlYWRTdGF0ZRIhCgZ2YWx1ZXMYASABKAsyES5yZWlucy52MS5QYXlsb2FkEgwKBG5leHQYAiADKAkSIgoFdGFza3MYAyADKAsyEy5yZWlucy52MS5TdGF0ZVRhc2sSKAoKY2hlY2twb2ludBgEIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSLwoRcGFyZW50X2NoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgppbnRlcnJ1cHRzGAggAygLMhMucmVpbnMudjEuSW50ZXJydXB0ItABCglTdGF0ZVRhc2sSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlcnJvchgDIAEoCRInCgppbnRlcnJ1cHRzGAQgAygLMhMucmVpbnMudjEuSW50ZXJydXB0EigKCmNoZWNrcG9pbnQYBSABKAsyFC5yZWlucy52MS5DaGVja3BvaW50EiEKBnJlc3VsdBgGIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSJAoFc3RhdGUYByABKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSJKCglJbnRlcnJ1cHQSCgoCaWQYASABKAkSIAoFdmFsdWUYAiABKAsyES5yZWlucy52MS5QYXlsb2FkEg8KB3Rhc2tfaWQYAyABKAliBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_payload]);
 
 /**
  * The name of one saved state of a thread.
@@ -351,6 +351,13 @@ export type Interrupt = Message<"reins.v1.Interrupt"> & {
    * @generated from field: reins.v1.Payload value = 2;
    */
   value?: Payload | undefined;
+
+  /**
+   * The task that asks; of a question in a subgraph the task that runs the subgraph. Empty when it was stored by an older version.
+   *
+   * @generated from field: string task_id = 3;
+   */
+  taskId: string;
 };
 
 /**
@@ -372,6 +379,13 @@ export type InterruptJson = {
    * @generated from field: reins.v1.Payload value = 2;
    */
   value?: PayloadJson;
+
+  /**
+   * The task that asks; of a question in a subgraph the task that runs the subgraph. Empty when it was stored by an older version.
+   *
+   * @generated from field: string task_id = 3;
+   */
+  taskId?: string;
 };
 
 /**

@@ -9,7 +9,7 @@ import { timeText } from "./time.ts";
 
 export const threadStatusName = lowerNames(pb.ThreadStatus);
 
-/** A thread as LangGraph's server shows it. Its interrupts are by their own ids, since one is known before its task is. */
+/** A thread as LangGraph's server shows it. */
 export function threadJson(thread: pb.Thread) {
   const { graphId, assistantId } = thread;
   return {
@@ -25,11 +25,20 @@ export function threadJson(thread: pb.Thread) {
     status: threadStatusName(thread.status),
     config: {},
     values: rawPayload(thread.values, null),
-    interrupts: Object.fromEntries(thread.interrupts.map((one) => [one.id, [interruptJson(one)]])),
+    interrupts: byTask(thread.interrupts),
     error: thread.error ? errorJson(thread.error) : null,
     ttl: thread.ttl ? { strategy: "delete", ttl_minutes: durationMs(thread.ttl) / 60_000 } : undefined,
   };
 }
+
+/** Each task that asks, with what it asks. */
+const byTask = (interrupts: readonly Interrupt[]) =>
+  Object.fromEntries(
+    [...Map.groupBy(interrupts, ({ id, taskId }) => taskId || id)].map(([task, asked]) => [
+      task,
+      asked.map(interruptJson),
+    ]),
+  );
 
 export const interruptJson = ({ id, value }: Interrupt) => ({ id, value: rawPayload(value, null) });
 

@@ -35,7 +35,7 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
 }
 
 export const toInterrupts = (interrupts: readonly ThreadInterrupt[], write: PayloadWriter): checkpointPb.Interrupt[] =>
-  interrupts.map(({ id, value }) => create(checkpointPb.InterruptSchema, { id, value: write(value) }));
+  interrupts.map(({ id, taskId, value }) => create(checkpointPb.InterruptSchema, { id, taskId, value: write(value) }));
 
 export function toThreadState(state: StateReport, write: PayloadWriter): checkpointPb.ThreadState {
   const at = (

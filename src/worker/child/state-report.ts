@@ -36,15 +36,18 @@ function reportTask(
     id,
     name,
     ...(error !== undefined && error !== null && { error: errorText(error) }),
-    interrupts: interrupts.map(reportInterrupt),
+    interrupts: interrupts.map((one) => reportInterrupt(one, id)),
     ...(state !== undefined && { checkpoint: subgraphCheckpoint("config" in state ? state.config : state) }),
     ...(result !== undefined && { result: toJsonText(result) }),
     ...(state !== undefined && "config" in state && { state: reportState(state, omitValues) }),
   };
 }
 
-function reportInterrupt({ id, value }: GraphState["tasks"][number]["interrupts"][number]): InterruptReport {
-  return { id: id ?? "", value: toJsonText(value) };
+function reportInterrupt(
+  { id, value }: GraphState["tasks"][number]["interrupts"][number],
+  taskId: string,
+): InterruptReport {
+  return { id: id ?? "", taskId, value: toJsonText(value) };
 }
 
 function errorText(error: unknown): string {
