@@ -8,6 +8,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Real processes and sockets on small machines: more at a time would only make them wait for each other.
     maxWorkers: 2,
+    // Files of one process share its modules and its children; each has a server and a database of its own.
+    isolate: false,
     retry: 0,
   },
 });

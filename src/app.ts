@@ -21,7 +21,7 @@ import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } 
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores, type Stores } from "./storage/stores.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
-import { createChildPool } from "./worker/child-pool.ts";
+import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
 import type { GraphReport } from "./worker/protocol.ts";
 
@@ -31,6 +31,8 @@ export interface AppOptions {
   readonly progress: (sentence: string) => void;
   /** Tests put barriers and failures between the parts here. */
   readonly decorate?: (parts: AppParts) => AppParts;
+  /** What executes; default: a pool of child processes of this server's own. */
+  readonly createHost?: (options: ChildPoolOptions) => AttemptHost;
 }
 
 export interface AppParts {
@@ -71,7 +73,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
   started.defer(() => database.close());
   await ensureSchemaVersion(database.db);
-  const host = createChildPool({
+  const host = (options.createHost ?? createChildPool)({
     ...{ entry: childEntry, graphs, children: config.children, slotsPerChild: config.slotsPerChild },
     ...{ env: { ...config.childEnv, ...env }, cwd: process.cwd(), log },
     ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },

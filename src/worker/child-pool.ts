@@ -40,6 +40,8 @@ export interface ChildPoolOptions {
   readonly leaseMs?: number;
   /** A shared process is replaced after so many attempts. Default 0: never. */
   readonly recycleAfter?: number;
+  /** Keeps a process warm that takes the place of a lost one, or the next exclusive attempt. Default true. */
+  readonly spare?: boolean;
 }
 
 type Role = "shared" | "exclusive" | "spare";
@@ -47,6 +49,7 @@ type Role = "shared" | "exclusive" | "spare";
 /** The pool of child processes: a number of shared ones, exclusive ones on demand, a warm spare and the inspector. */
 export function createChildPool(options: ChildPoolOptions): AttemptHost {
   const { log, children, slotsPerChild, exclusiveChildren = children * slotsPerChild, recycleAfter = 0 } = options;
+  const keepsSpare = options.spare ?? true;
   const settings: ChildWorkerSettings = {
     entry: options.entry,
     env: options.env,
@@ -131,7 +134,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       else if (!backoff.mayStart || spawn("shared") === undefined) return;
     }
     // The spare waits until those that are needed first have started.
-    if (firstStarted && staff("spare").length === 0 && backoff.mayStart) spawn("spare");
+    if (keepsSpare && firstStarted && staff("spare").length === 0 && backoff.mayStart) spawn("spare");
   }
 
   function free(): void {

@@ -4,7 +4,9 @@ import { inject } from "vitest";
 import { type App, type AppOptions, startApp } from "../../src/app.ts";
 import { createReinsClient, type ReinsClient } from "../../src/client/index.ts";
 import { type Config, readConfig } from "../../src/config.ts";
+import { createChildPool } from "../../src/worker/child-pool.ts";
 import { silentLog, testDatabase } from "./engine.ts";
+import { borrowChildren } from "./shared-children.ts";
 
 /** A whole server in the test's process, with real children, on a database of its own. */
 export interface TestApp {
@@ -26,6 +28,8 @@ export interface TestAppOptions {
   readonly decorate?: AppOptions["decorate"];
   /** Where the server logs to; nowhere by default. */
   readonly log?: AppOptions["log"];
+  /** Children that start and end with the server, for tests that look at the processes themselves. */
+  readonly ownChildren?: true;
 }
 
 export const testGraphs = fileURLToPath(new URL("../agents/langgraph.json", import.meta.url));
@@ -51,7 +55,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
 
   async function start(): Promise<TestApp> {
     const app = await startApp(config, {
-      ...{ log: options.log ?? silentLog, progress: () => {}, decorate: options.decorate },
+      log: options.log ?? silentLog,
+      progress: () => {},
+      decorate: options.decorate,
+      createHost: options.ownChildren ? createChildPool : borrowChildren,
     });
     return {
       app,

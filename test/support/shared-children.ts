@@ -1,0 +1,92 @@
+import type { AttemptHost, PlacedAttempt } from "../../src/worker/attempt-host.ts";
+import { type ChildPoolOptions, createChildPool } from "../../src/worker/child-pool.ts";
+import type { GraphReport } from "../../src/worker/protocol.ts";
+import { silentLog } from "./embedded-options.ts";
+
+/**
+ * Children that outlive the server which uses them, for the next server of this test process that wants the same kind: to load
+ * LangGraph takes a process most of a second, several times for each server. Only one server at a time has a pool, so that no
+ * test meets another's runs; a pool in which an attempt is left when its server has stopped is not used again.
+ */
+interface SharedPool {
+  readonly kind: string;
+  readonly host: AttemptHost;
+  readonly reports: readonly GraphReport[];
+  readonly attempts: Set<object>;
+  onFree: () => void;
+}
+
+const idle: SharedPool[] = [];
+
+/** What {@link createChildPool} makes, from children that are there already if possible. None of them is a spare. */
+export function borrowChildren(options: ChildPoolOptions): AttemptHost {
+  // What a test wants to read in a log of its own is told by processes of its own.
+  if (options.log !== silentLog) return createChildPool({ ...options, spare: false });
+  const listeners = new Set<() => void>();
+  let pool: SharedPool | undefined;
+
+  function held(): SharedPool {
+    if (!pool) throw new Error("these children have not been started, or have been given back");
+    return pool;
+  }
+
+  return {
+    async start() {
+      pool = await take(options);
+      pool.onFree = () => {
+        for (const listener of listeners) listener();
+      };
+      return pool.reports;
+    },
+    get freeSlots() {
+      return pool?.host.freeSlots ?? 0;
+    },
+    onFree: (listener) => void listeners.add(listener),
+    place(spec, hooks, where) {
+      if (!pool) return undefined;
+      const { attempts, host } = pool;
+      const attempt = {};
+      const over: typeof hooks.over = (end) => {
+        attempts.delete(attempt);
+        hooks.over(end);
+      };
+      const { journal, items, output, delivered } = hooks;
+      const placed: PlacedAttempt | undefined = host.place(spec, { journal, items, output, delivered, over }, where);
+      if (placed) attempts.add(attempt);
+      return placed;
+    },
+    inspect: (storage, inspection) => held().host.inspect(storage, inspection),
+    renewed: (ms) => pool?.host.renewed(ms),
+    get pids() {
+      return pool?.host.pids ?? [];
+    },
+    async stop() {
+      const given = pool;
+      pool = undefined;
+      if (!given) return;
+      given.onFree = () => undefined;
+      if (given.attempts.size > 0) await given.host.stop();
+      else idle.push(given);
+    },
+  };
+}
+
+async function take(options: ChildPoolOptions): Promise<SharedPool> {
+  const { log: _, ...settings } = options;
+  const kind = JSON.stringify(settings);
+  const found = idle.findIndex((pool) => pool.kind === kind);
+  if (found >= 0) return idle.splice(found, 1)[0]!;
+  const host = createChildPool({ ...options, spare: false });
+  const reports = await host.start();
+  const pool: SharedPool = { kind, host, reports, attempts: new Set(), onFree: () => undefined };
+  host.onFree(() => pool.onFree());
+  keepAlive(pool, options.leaseMs ?? 10_000);
+  return pool;
+}
+
+/** Children end when no lease is renewed: what waits for its next server is kept. */
+function keepAlive(pool: SharedPool, leaseMs: number): void {
+  setInterval(() => {
+    if (idle.includes(pool)) pool.host.renewed(leaseMs);
+  }, leaseMs / 3).unref();
+}
