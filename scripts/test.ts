@@ -6,29 +6,34 @@ import { capabilities } from "../test/support/capabilities.ts";
 import type { Totals } from "./test-reporter.ts";
 
 /**
- * `npm test`: every test on the best engine that the machine has; then, where there is a second one, those again whose result
- * depends on the engine. Ends with the totals of all passes. Arguments go to vitest, as a filter, for the first pass only.
+ * Runs tests and ends with the totals of all passes.
+ *
+ *     node scripts/test.ts spec         # npm test: the specification, on the best engine that the machine has
+ *     node scripts/test.ts more         # npm run test:more: all else
+ *     node scripts/test.ts spec more    # npm run test:all
+ *     node scripts/test.ts spec law-06  # the files whose path contains this, of whatever suite
  */
 
+/** What Reins promises: the laws, the contract of each call, the units. It needs nothing but Node and an engine. */
+const spec = ["test/laws/", "test/rpc/", "test/rest/", "test/model/", "test/unit/"];
 /** What a second engine could do otherwise. */
 const engineTests = ["engine-facts", "test/integration/database", "checkpoint", "law-01", "law-05", "law-06", "law-09"];
 
 const folder = mkdtempSync(join(tmpdir(), "reins-results-"));
-const filters = process.argv.slice(2);
-const skipsFail = process.env.REINS_TEST_SKIPS === "fail";
+const [wanted, filters] = suitesAndFilters(process.argv.slice(2));
+const totals: Totals[] = [];
+const missing = wanted.includes("more")
+  ? Object.entries(capabilities).filter(([, capability]) => !capability.has())
+  : [];
 
-const missing = Object.entries(capabilities).filter(([, capability]) => !capability.has());
-const totals = [vitest("all", filters, {})];
-if (filters.length === 0 && !missing.some(([name]) => name === "second engine")) {
-  console.log("\nOnce more what depends on the engine, on SecantusDB for Python:");
-  totals.push(vitest("python", engineTests, { REINS_TEST_ENGINE: "secantusd-py" }));
-}
+if (filters.length > 0) totals.push(vitest("filtered", filters));
+else for (const suite of wanted) totals.push(...(suite === "spec" ? [vitest("spec", spec)] : runMore()));
 rmSync(folder, { recursive: true, force: true });
 
 for (const [name, { needs, skips }] of missing)
   console.log(`skipped: ${skips}; there is no ${name} here. It needs ${needs}.`);
 const sum = (field: "passed" | "failed" | "skipped") => totals.reduce((all, one) => all + one[field], 0);
-const forbidden = skipsFail ? missing.length + sum("skipped") : 0;
+const forbidden = process.env.REINS_TEST_SKIPS === "fail" ? missing.length + sum("skipped") : 0;
 if (forbidden > 0) console.log(`${forbidden} skips count as failures here.`);
 const failed = sum("failed") + forbidden;
 if (process.env.REINS_TEST_TOTALS) {
@@ -38,18 +43,58 @@ for (const line of totals.flatMap((one) => one.failures)) console.log(`failed: $
 console.log(`${sum("passed")} passed, ${failed} failed`);
 process.exitCode = failed > 0 || sum("passed") === 0 ? 1 : 0;
 
-function vitest(name: string, args: readonly string[], env: Record<string, string>): Totals {
+type Suite = "spec" | "more";
+
+function suitesAndFilters(args: readonly string[]): [Suite[], string[]] {
+  const isSuite = (arg: string): arg is Suite => arg === "spec" || arg === "more";
+  return [args.filter(isSuite), args.filter((arg) => !isSuite(arg))];
+}
+
+/** Every other folder; what depends on the engine once more on another; and Reins beside LangGraph's own servers. */
+function runMore(): Totals[] {
+  const others = vitest(
+    "more",
+    spec.map((path) => `--exclude=${path}**`),
+  );
+  const passes = [others];
+  if (!missing.some(([name]) => name === "second engine")) {
+    console.log("\nOnce more what depends on the engine, on SecantusDB for Python:");
+    passes.push(vitest("python", engineTests, { REINS_TEST_ENGINE: "secantusd-py" }));
+  }
+  if (capabilities.python.has()) {
+    console.log("\nThe same calls of Reins and of LangGraph's own servers:");
+    passes.push(differential());
+  }
+  return passes;
+}
+
+function vitest(name: string, args: readonly string[], env: Record<string, string> = {}): Totals {
   const file = join(folder, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=./scripts/test-reporter.ts"];
   const { status } = spawnSync("vitest", ["run", ...reporters, ...args], {
     stdio: "inherit",
     env: { ...process.env, ...env, REINS_TEST_REPORT: file },
   });
+  return totalsIn(file, name, status, "vitest");
+}
+
+function differential(): Totals {
+  const file = join(folder, "differential.json");
+  const { status } = spawnSync(process.execPath, ["test/differential/main.ts"], {
+    stdio: "inherit",
+    env: { ...process.env, REINS_TEST_TOTALS: file },
+  });
+  return totalsIn(file, "differential", status, "the differential test");
+}
+
+/** What a pass has written; one that has written nothing, or failed without a failed test, is a failure all the same. */
+function totalsIn(file: string, name: string, status: number | null, what: string): Totals {
   try {
-    const totals: Totals = JSON.parse(readFileSync(file, "utf8"));
+    const { passed, failed, skipped = 0, failures = [] } = JSON.parse(readFileSync(file, "utf8")) as Partial<Totals>;
+    const totals = { passed: passed ?? 0, failed: failed ?? 0, skipped, failures };
     if (status === 0 || totals.failed > 0) return totals;
-    return { ...totals, failed: 1, failures: [`${name}: vitest ended with ${status}`] };
+    return { ...totals, failed: 1, failures: [`${name}: ${what} ended with ${status}`] };
   } catch (error) {
-    return { passed: 0, failed: 1, skipped: 0, failures: [`${name}: vitest left no report (${error})`] };
+    return { passed: 0, failed: 1, skipped: 0, failures: [`${name}: ${what} left no totals (${error})`] };
   }
 }
