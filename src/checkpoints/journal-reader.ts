@@ -66,13 +66,14 @@ export function createJournalReader(collection: JournalCollection, journal: stri
 
 /**
  * A task's regular writes count as they were first stored, so that a task that ran twice has one outcome; its special ones
- * (errors, interrupts, resume values; negative numbers) as they were last.
+ * (errors, interrupts, resume values; negative numbers) as they were last, which is also where they stand.
  */
 function effectiveWrites(writes: readonly WriteEntry[]): Iterable<WriteEntry> {
   const effective = new Map<string, WriteEntry>();
   for (const write of writes) {
     const name = JSON.stringify([write.ns, write.checkpoint, write.task, write.index]);
-    if (write.index < 0 || !effective.has(name)) effective.set(name, write);
+    if (write.index < 0) effective.delete(name);
+    if (!effective.has(name)) effective.set(name, write);
   }
   return effective.values();
 }

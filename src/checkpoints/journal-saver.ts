@@ -23,9 +23,11 @@ import type {
   PendingWriteRecord,
   SegmentRecord,
   SerializedValue,
+  StoredCheckpoint,
 } from "./journal-port.ts";
 import { KnownValues } from "./known-values.ts";
 import { type StoredValue, storeValue } from "./segment-list.ts";
+import type { WaitingTasks } from "./waiting-tasks.ts";
 
 export type CheckpointModule = typeof import("@langchain/langgraph-checkpoint");
 
@@ -41,6 +43,8 @@ export interface JournalSaverOptions {
    * `quiet` whether all were. LangGraph itself awaits puts between steps only with durability `sync`.
    */
   readonly isBehind?: boolean;
+  /** For reading a state: told of the tasks that wait for an answer, and answers are kept from LangGraph; see there. */
+  readonly waiting?: WaitingTasks;
   /** Called once, when something could not be stored, be it that the attempt has lost its right to write: abort its run. */
   onFailed?(error: unknown): void;
 }
@@ -68,7 +72,7 @@ export function createJournalSaver(
   port: JournalPort,
   options: JournalSaverOptions = {},
 ): JournalSaver {
-  const { BaseCheckpointSaver, ERROR, EXCLUDED_METADATA_KEYS, WRITES_IDX_MAP } = checkpointModule;
+  const { BaseCheckpointSaver, ERROR, EXCLUDED_METADATA_KEYS, INTERRUPT, WRITES_IDX_MAP } = checkpointModule;
 
   class JournalCheckpointSaver extends BaseCheckpointSaver<string> implements JournalSaverLife {
     readonly #known = new KnownValues();
@@ -100,7 +104,7 @@ export function createJournalSaver(
         const stored = await port.read({ namespace, checkpointId });
         return (
           stored &&
-          this.#loader.load(stored, threadId, (channel, version, value) =>
+          this.#loader.load(this.#shown(stored), threadId, (channel, version, value) =>
             this.#known.set(namespace, channel, version, value),
           )
         );
@@ -119,7 +123,7 @@ export function createJournalSaver(
       for (let left = listOptions.limit ?? Number.POSITIVE_INFINITY; left > 0; ) {
         const query = { namespace, checkpointId, beforeCheckpointId, metadata, limit: Math.min(left, pageSize) };
         const page = await this.#call(() => port.list(query));
-        for (const stored of page) yield await this.#call(() => this.#loader.load(stored, this.#threadId));
+        for (const stored of page) yield await this.#call(() => this.#loader.load(this.#shown(stored), this.#threadId));
         if (page.length < query.limit) return;
         left -= page.length;
         beforeCheckpointId = page.at(-1)!.checkpointId;
@@ -190,6 +194,8 @@ export function createJournalSaver(
         if (checkpointId === undefined) throw new Error("Pending writes need a checkpoint_id in config.configurable");
         const kept = [...writes.entries()].filter(([, [channel]]) => !(channel === ERROR && options.signal?.aborted));
         if (kept.length === 0) return;
+        // LangGraph hands over a new question before the answers to the former ones; the journal has them in their true order.
+        kept.sort(([, [one]], [, [other]]) => Number(one === INTERRUPT) - Number(other === INTERRUPT));
         const dumped = await Promise.all(
           kept.map(async ([index, [channel, value]]) => ({ index, channel, value: await this.#dump(value) })),
         );
@@ -234,6 +240,11 @@ export function createJournalSaver(
         const checkpointId = checkpointModule.getCheckpointId(request.config) || undefined;
         return deltaChannelHistory({ namespace, checkpointId, channels: request.channels, load });
       });
+    }
+
+    #shown(stored: StoredCheckpoint): StoredCheckpoint {
+      if (!options.waiting) return stored;
+      return { ...stored, writes: options.waiting.note(stored.writes, checkpointModule) };
     }
 
     get failure(): { readonly error: unknown } | undefined {

@@ -70,6 +70,102 @@ describe("questions", () => {
   });
 });
 
+describe("a second question of the same step", () => {
+  type Asked = readonly { value?: Parameters<typeof fromPayload>[0] }[];
+  const texts = (interrupts: Asked) => interrupts.map(({ value }) => fromPayload(value));
+
+  /** The question is told by every way of looking at the thread. */
+  async function waitsFor(kit: Pick<StateKit, "client">, threadId: string, question: string) {
+    const { threads } = kit.client;
+    const thread = (await threads.getThread({ threadId })).thread!;
+    expect([thread.status, texts(thread.interrupts)]).toEqual([ThreadStatus.INTERRUPTED, [question]]);
+    const state = (await threads.getThreadState({ threadId, subgraphs: true })).state!;
+    expect([state.next.length, texts(state.interrupts)]).toEqual([1, [question]]);
+    const asking = state.tasks.filter(({ name }) => state.next.includes(name));
+    expect(asking.map(({ interrupts }) => texts(interrupts))).toEqual([[question]]);
+    for (const inner of asking.flatMap((task) => (task.state ? [task.state] : []))) {
+      expect([inner.next, texts(inner.interrupts)]).toEqual([["ask"], [question]]);
+    }
+    const [newest] = (await threads.listThreadHistory({ threadId, limit: 1 })).states;
+    expect(texts(newest!.interrupts)).toEqual([question]);
+    const found = await threads.searchThreads({
+      filter: { threadIds: [threadId], statuses: [ThreadStatus.INTERRUPTED] },
+    });
+    expect(found.threads.map((one) => texts(one.interrupts))).toEqual([[question]]);
+    const rest = await fetch(new URL(`/threads/${threadId}`, app.app.url));
+    const { status, interrupts } = (await rest.json()) as { status: string; interrupts: Record<string, object[]> };
+    expect([status, Object.values(interrupts).flat()]).toMatchObject(["interrupted", [{ value: question }]]);
+  }
+
+  it.each([
+    ["in a node", "twice", "A+B"],
+    ["in a loop that asks until the answer is good", "loop", "A+B"],
+    ["beside steps that are done", "beside", "A+B"],
+    ["in tasks of the functional API", "functional", "A+B"],
+    ["in the body of an entrypoint", "body", "A+B"],
+    ["in a tool of an agent", "agent", "A+B"],
+  ])("%s is open until it is answered, also in a copy", async (_, graph, answers) => {
+    const kit = await createStateKit(app, graph);
+    const { threadId, client } = kit;
+    const ask = async (id: string, spec: object) =>
+      client.runs.waitRun({ create: { threadId: id, spec: { ...kit.spec(null), ...spec } } });
+    const begun = await ask(threadId, kit.spec({ messages: [{ role: "user", content: "go" }] }));
+    expect(texts(begun.interrupts)).toEqual(["first"]);
+    await waitsFor(kit, threadId, "first");
+    expect(texts((await ask(threadId, resume("A"))).interrupts)).toEqual(["second"]);
+    await waitsFor(kit, threadId, "second");
+    const copy = (await client.threads.copyThread({ threadId })).thread!.threadId;
+    await waitsFor(kit, copy, "second");
+    for (const id of [threadId, copy]) {
+      const end = await ask(id, resume("B"));
+      expect(end.interrupts).toEqual([]);
+      expect(JSON.stringify(fromPayload(end.values))).toContain(answers);
+      expect((await client.threads.getThread({ threadId: id })).thread).toMatchObject({
+        status: ThreadStatus.IDLE,
+        interrupts: [],
+      });
+    }
+    kit.gates.remove();
+  });
+
+  it("in a subgraph, after two of the graph around it, is open until it is answered", async () => {
+    const kit = await createStateKit(app, "inside");
+    await kit.run({});
+    for (const [question, answer] of [
+      ["first", "A"],
+      ["second", "B"],
+      ["first", "C"],
+      ["second", "D"],
+    ] as const) {
+      await waitsFor(kit, kit.threadId, question);
+      await kit.run(null, resume(answer));
+    }
+    expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
+    expect(logOf(await kit.stateAt())).toContain("C+D");
+    kit.gates.remove();
+  });
+
+  it("an answered step that failed, or was stopped, is next and asks nothing", async () => {
+    const failed = await createStateKit(app, "once");
+    await failed.run({ after: "throw" });
+    await failed.run(null, resume("A"), RunStatus.ERROR);
+    const stopped = await createStateKit(app, "once");
+    await stopped.run({ after: "wait" });
+    await stopped.stopAt("ask", null, resume("A"));
+    for (const [kit, status] of [
+      [failed, ThreadStatus.ERROR],
+      [stopped, ThreadStatus.INTERRUPTED],
+    ] as const) {
+      expect(await kit.thread()).toMatchObject({ status, interrupts: [] });
+      expect(await kit.stateAt()).toMatchObject({ next: ["ask"], interrupts: [] });
+    }
+    stopped.gates.open();
+    await stopped.run(null);
+    expect(logOf(await stopped.stateAt())).toEqual(["A"]);
+    for (const kit of [failed, stopped]) kit.gates.remove();
+  });
+});
+
 describe("after a cancel with INTERRUPT", () => {
   it("a question that was asked beside the step that was stopped is still there, and can be answered", async () => {
     const kit = await createStateKit(app, "pair");

@@ -1,6 +1,7 @@
 import type { JournalPort } from "../../checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
 import { rememberNewest } from "../../checkpoints/remember-newest.ts";
+import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";
 import { Activity } from "./activity.ts";
@@ -148,11 +149,13 @@ export class Attempt {
   /** Read anew, since the run's own saver is closed. */
   async #finalState({ graph, instance }: OpenGraph): Promise<StateReport | undefined> {
     const { threadId } = this.#spec;
-    const reader = createJournalSaver(instance.checkpoint, this.#journal);
+    const waiting = new WaitingTasks();
+    const reader = createJournalSaver(instance.checkpoint, this.#journal, { waiting });
     try {
       const fresh = graph.withConfig({});
       fresh.checkpointer = reader;
-      return reportState(await fresh.getState({ configurable: { thread_id: threadId, checkpoint_ns: "" } }), false);
+      const state = await fresh.getState({ configurable: { thread_id: threadId, checkpoint_ns: "" } });
+      return reportState(state, { omitValues: false, waiting });
     } catch {
       return undefined;
     } finally {

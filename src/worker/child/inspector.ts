@@ -1,4 +1,5 @@
 import { createJournalSaver } from "../../checkpoints/journal-saver.ts";
+import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import type { ChildMessage, Inspection, StateReport } from "../protocol.ts";
 import type { AttemptHome } from "./attempt.ts";
 import { drawGraph } from "./graph-drawing.ts";
@@ -51,20 +52,22 @@ async function inspectThread(
     });
     return [];
   }
-  const saver = createJournalSaver(instance.checkpoint, journal);
+  const waiting = new WaitingTasks();
+  const report = (state: GraphState) => reportState(anonymous(state), { omitValues: inspection.omitValues, waiting });
+  const saver = createJournalSaver(instance.checkpoint, journal, { waiting });
   graph.checkpointer = saver;
   try {
     if (inspection.kind === "state") {
-      const { checkpointId, subgraphs = false, omitValues } = inspection;
+      const { checkpointId, subgraphs = false } = inspection;
       const at = { ...configurable, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) };
-      return [reportState(anonymous(await graph.getState({ configurable: at }, { subgraphs })), omitValues)];
+      return [report(await graph.getState({ configurable: at }, { subgraphs }))];
     }
-    const { limit, beforeCheckpointId, metadata, omitValues } = inspection;
+    const { limit, beforeCheckpointId, metadata } = inspection;
     const before = beforeCheckpointId && { configurable: { ...configurable, checkpoint_id: beforeCheckpointId } };
     const options = { limit, ...(before && { before }), ...(metadata && { filter: metadata }) };
     const states: StateReport[] = [];
     for await (const state of graph.getStateHistory({ configurable }, options)) {
-      states.push(reportState(anonymous(state), omitValues));
+      states.push(report(state));
     }
     return states;
   } finally {

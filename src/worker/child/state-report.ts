@@ -1,36 +1,39 @@
+import type { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import type { InterruptReport, StateReport } from "../protocol.ts";
 import { describeError } from "./error-report.ts";
 import type { GraphConfig, GraphState } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 
+export interface ReportOptions {
+  readonly omitValues: boolean;
+  /** Whose questions are open: a task that was answered keeps its question until the whole step is done. */
+  readonly waiting: WaitingTasks;
+}
+
 /** A StateSnapshot as the parent gets it. A thread or subgraph without a checkpoint has an empty one. */
-export function reportState(state: GraphState, omitValues: boolean): StateReport {
+export function reportState(state: GraphState, options: ReportOptions): StateReport {
   if (state.createdAt === undefined) return { checkpointNs: "", next: [], tasks: [], interrupts: [] };
   const own = checkpointOf(state.config);
   const parent = state.parentConfig && checkpointOf(state.parentConfig);
-  const tasks = state.tasks.map((task) => reportTask(task, omitValues));
+  const tasks = state.tasks.map((task) => reportTask(task, options));
   return {
     ...own,
     ...(parent?.checkpointId !== undefined && {
       parentCheckpointId: parent.checkpointId,
       parentCheckpointNs: parent.checkpointNs,
     }),
-    ...(!omitValues && { values: toJsonText(state.values) }),
+    ...(!options.omitValues && { values: toJsonText(state.values) }),
     next: [...state.next],
     tasks,
     metadata: toJsonText(state.metadata ?? {}),
     createdAt: state.createdAt,
-    interrupts: tasks.filter((task) => isOpen(task, state.next)).flatMap((task) => task.interrupts),
+    interrupts: tasks.filter(({ id }) => options.waiting.has(id)).flatMap((task) => task.interrupts),
   };
 }
 
-/** A task that was answered keeps its question until the whole step is done, for example while another one waits. */
-const isOpen = ({ name, result }: StateReport["tasks"][number], next: readonly string[]): boolean =>
-  result === undefined && next.includes(name);
-
 function reportTask(
   { id, name, error, interrupts, state, result }: GraphState["tasks"][number],
-  omitValues: boolean,
+  options: ReportOptions,
 ): StateReport["tasks"][number] {
   return {
     id,
@@ -39,7 +42,7 @@ function reportTask(
     interrupts: interrupts.map((one) => reportInterrupt(one, id)),
     ...(state !== undefined && { checkpoint: subgraphCheckpoint("config" in state ? state.config : state) }),
     ...(result !== undefined && { result: toJsonText(result) }),
-    ...(state !== undefined && "config" in state && { state: reportState(state, omitValues) }),
+    ...(state !== undefined && "config" in state && { state: reportState(state, options) }),
   };
 }
 
