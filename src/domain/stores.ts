@@ -218,7 +218,7 @@ export interface ThreadName {
 }
 
 /** A thread as it was read: what its state is found by holds when it was created. */
-export type KnownThread = Pick<Thread, keyof ThreadName | "createdAt">;
+export type KnownThread = Pick<Thread, keyof ThreadName | "createdAt" | "metadata">;
 
 /** A thread must match every field that is there. */
 export interface ThreadFilter {

@@ -48,6 +48,16 @@ export interface Thread {
   readonly removing: boolean;
 }
 
+/**
+ * The graph that the thread is for: the one that its state belongs to; before it has a state, the one that its metadata names in
+ * `graph_id`, as LangGraph's clients send it.
+ */
+export function graphOfThread({ state, metadata }: Pick<Thread, "state" | "metadata">): string | undefined {
+  if (state) return state.graph;
+  const { graph_id: named } = metadata;
+  return typeof named === "string" && named !== "" ? named : undefined;
+}
+
 /** What the thread's status is computed from when no run is live. */
 export interface RestingFacts {
   /** The status of the last run that started, of those that are still there. */

@@ -6,7 +6,7 @@ import type { FinishRun, StateAtEnd } from "./finish-run.ts";
 import { newId } from "./ids.ts";
 import type { CheckpointName, Json, Run } from "./run.ts";
 import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import type { RememberedState, Thread } from "./thread.ts";
+import { graphOfThread, type RememberedState, type Thread } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface StateUpdate extends ThreadName {
@@ -65,9 +65,12 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
   async function findGraph(thread: Thread, assistantId: string | undefined): Promise<string> {
     const asked =
       assistantId === undefined ? undefined : (await parts.resolveAssistant(assistantId, thread.owner)).graph;
-    const graph = (await parts.graphOf(thread)) ?? asked;
+    const graph = (await parts.graphOf(thread)) ?? asked ?? (await graphNamed(thread));
     if (graph === undefined) {
-      throw invalid("assistant_id", `must say whose state it is: no run has started on thread ${thread.threadId} yet`);
+      throw invalid(
+        "assistant_id",
+        `must say whose state it is: no run has started on thread ${thread.threadId} yet, and its metadata names no graph_id`,
+      );
     }
     if (asked !== undefined && asked !== graph) {
       throw invalid(
@@ -76,6 +79,12 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
       );
     }
     return graph;
+  }
+
+  /** That of a thread without a state, which its metadata names. */
+  async function graphNamed(thread: Thread): Promise<string | undefined> {
+    const named = graphOfThread(thread);
+    return named === undefined ? undefined : (await parts.resolveAssistant(named, thread.owner)).graph;
   }
 
   async function findBase(thread: Thread, graph: string, request: StateUpdate) {

@@ -1,7 +1,7 @@
 import type { Filter, UpdateFilter } from "mongodb";
 import { metadataTokens, stateTokens, valueTokens } from "../domain/search-tokens.ts";
 import type { ThreadName, ThreadStore } from "../domain/stores.ts";
-import type { RememberedState, Thread } from "../domain/thread.ts";
+import { graphOfThread, type RememberedState, type Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
@@ -71,6 +71,7 @@ const openTo = (plain = false): Filter<ThreadDocument> => ({
 
 /** Of whom tokens are. */
 type Created = Pick<Thread, "owner" | "createdAt">;
+type Described = Created & Pick<Thread, "metadata">;
 
 /** The metadata with what it is found by. */
 const ofMetadata = ({ owner, createdAt }: Created, metadata: Thread["metadata"]) => ({
@@ -79,14 +80,15 @@ const ofMetadata = ({ owner, createdAt }: Created, metadata: Thread["metadata"])
 });
 
 /** The state with what it and its values are found by; nothing of both when it has not changed. */
-function ofState(thread: Created, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
+function ofState(thread: Described, state: RememberedState | null): Pick<ThreadDocument, "state" | "value_tokens">;
 function ofState(
-  thread: Created,
+  thread: Described,
   state: RememberedState | null | undefined,
 ): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
-function ofState({ owner, createdAt }: Created, state: RememberedState | null | undefined) {
+function ofState({ owner, createdAt, metadata }: Described, state: RememberedState | null | undefined) {
   if (state === undefined) return {};
-  const tokens = [...stateTokens(owner, state ?? {}), ...valueTokens(owner, state?.values)];
+  const graph = graphOfThread({ state: state ?? undefined, metadata });
+  const tokens = [...stateTokens(owner, { ...state, graph }), ...valueTokens(owner, state?.values)];
   return { state, value_tokens: timedTokens(tokens, createdAt) };
 }
 
@@ -201,17 +203,21 @@ export function createThreadStore(
 
     ...createThreadSearch(threads, toThread, now),
 
-    /** Guard: metadata, turn and status as they were read, and not being removed. */
+    /** Guard: metadata, turn, status and the lack of a state as they were read, and not being removed. */
     async change(name, change, ttlMs) {
       for (;;) {
         const there = await threads.findOne({ _id: threadKey(name), removing: false });
         if (!there) return undefined;
         const metadata_revision = there.metadata_revision + 1;
-        const $set = { metadata_revision, ...ofMetadata(toThread(there), change(there.metadata)) };
+        const thread = toThread(there);
+        const metadata = change(there.metadata);
+        const unchanged: Filter<ThreadDocument> = { metadata_revision: there.metadata_revision, removing: false };
+        // Without a state it is found by the graph that its metadata names.
+        const withoutState = thread.state ? {} : ofState({ ...thread, metadata }, null);
         const changed = await update(
           name,
-          { metadata_revision: there.metadata_revision, removing: false, turn: there.turn, status: there.status },
-          { $set: { ...$set, ...ofTtl(there, ttlMs) } },
+          { ...unchanged, turn: there.turn, status: there.status, ...(!thread.state && { state: null }) },
+          { $set: { metadata_revision, ...ofMetadata(thread, metadata), ...withoutState, ...ofTtl(there, ttlMs) } },
         );
         if (changed) return changed;
       }

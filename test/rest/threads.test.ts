@@ -118,6 +118,41 @@ describe("threads", () => {
     for (const { gates } of [one, other, kit]) gates.remove();
   });
 
+  it("are for the graph that their metadata names, until a run has given them a state", async () => {
+    const mark = randomUUID();
+    const create = async (graph: unknown): Promise<string> =>
+      (await rest.post("/threads", { metadata: { mark, graph_id: graph } })).body.thread_id;
+    const search = async (graph: string) =>
+      (await rest.post("/threads/search", { metadata: { mark, graph_id: graph }, select: ["thread_id"] })).body;
+    const [one, other] = [await create("ask"), await create("nope")];
+    expect(await search("ask")).toEqual([{ thread_id: one }]);
+    expect((await rest.post("/threads/count", { metadata: { mark, graph_id: "ask" } })).body).toBe(1);
+    // A name that is no graph's is a name, until something is to be done with it; what is no name is free data.
+    expect(await search("nope")).toEqual([{ thread_id: other }]);
+    const values = { log: ["before"] };
+    expect(await rest.post(`/threads/${other}/state`, { values, as_node: "__start__" })).toMatchObject({
+      ...{ status: 422, body: { detail: expect.stringContaining('"nope"') } },
+    });
+    await rest.patch(`/threads/${other}`, { metadata: { graph_id: "ask" } });
+    expect(await search("nope")).toEqual([]);
+    expect(await search("ask")).toHaveLength(2);
+    await rest.patch(`/threads/${other}`, { metadata: { graph_id: 7 } });
+    expect(await search("ask")).toEqual([{ thread_id: one }]);
+    const unnamed = await rest.post(`/threads/${other}/state`, { values, as_node: "__start__" });
+    expect([unnamed.status, unnamed.body.detail]).toEqual([422, expect.stringContaining("assistant_id")]);
+
+    expect((await rest.post(`/threads/${one}/state`, { values, as_node: "__start__" })).status).toBe(200);
+    const state = (await rest.get(`/threads/${one}/state`)).body;
+    expect([state.values.log, state.next]).toEqual([["before"], ["first"]]);
+    const asked = await rest.post(`/threads/${one}/runs/wait`, { assistant_id: "ask", input: {} });
+    expect(asked.body).toMatchObject({ log: ["before"], __interrupt__: [expect.anything()] });
+    // From then on its state says whose it is.
+    const stays = (await rest.patch(`/threads/${one}`, { metadata: { graph_id: "gated" } })).body.metadata;
+    expect(stays).toMatchObject({ mark, graph_id: "ask" });
+    expect(await search("ask")).toEqual([{ thread_id: one }]);
+    expect(await search("gated")).toEqual([]);
+  });
+
   it("that a run works on are busy, and are stopped before they are removed", async () => {
     const kit = await createRestKit(app.app.url);
     await kit.start({});

@@ -8,7 +8,7 @@ import {
   SortOrder,
   ThreadSortBy,
 } from "../../gen/reins/v1/thread_service_pb.ts";
-import { type ReinsClient, toPayload } from "../../src/client/index.ts";
+import { fromPayload, type ReinsClient, toPayload } from "../../src/client/index.ts";
 import { metadataTokens } from "../../src/domain/search-tokens.ts";
 import { timedTokens } from "../../src/storage/timed-tokens.ts";
 import { createRunKit } from "../support/run-kit.ts";
@@ -88,6 +88,27 @@ describe("SearchThreads and CountThreads: filters", () => {
       const numbers = hits.map((threadId) => kinds.length - 1 - newestFirst.indexOf(threadId)).reverse();
       expect([metadata, numbers]).toEqual([metadata, expected]);
     }
+  });
+
+  it("by the graph that the metadata names, until there is a state", async () => {
+    const { thread } = await threads.createThread({ metadata: { graph_id: "ask" } });
+    const { threadId, graphId } = thread!;
+    const foundBy = (graph: string) => found({ graphId: graph, threadIds: [threadId] });
+    expect([graphId, await foundBy("ask"), await foundBy("gated")]).toEqual(["ask", [threadId], []]);
+    const newThreadId = randomUUID();
+    await threads.copyThread({ threadId, newThreadId });
+    expect(await found({ graphId: "ask", threadIds: [newThreadId] })).toEqual([newThreadId]);
+    const values = toPayload({ log: ["set"] });
+    await threads.updateThreadState({ threadId, values, asNode: "__start__" });
+    const { state } = await threads.getThreadState({ threadId });
+    expect(fromPayload(state!.values)).toMatchObject({ log: ["set"] });
+    // Whose state it is then says the state, whatever becomes of the metadata.
+    await threads.updateThread({ threadId, metadata: { graph_id: "gated" } });
+    expect([await foundBy("ask"), await foundBy("gated")]).toEqual([[threadId], []]);
+    // An assistant that is named outright counts for more than the metadata.
+    const plain = (await threads.createThread({ metadata: { graph_id: "gated" } })).thread!.threadId;
+    await threads.updateThreadState({ threadId: plain, values, asNode: "__start__", assistantId: "ask" });
+    expect((await threads.getThread({ threadId: plain })).thread!.graphId).toBe("ask");
   });
 
   it("by values at the end of the last run, which change with each run and go with a rollback", async () => {

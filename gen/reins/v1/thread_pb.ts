@@ -84,7 +84,7 @@ export type Thread = Message<"reins.v1.Thread"> & {
   error?: RunError | undefined;
 
   /**
-   * The graph that the thread's state belongs to. Empty before the first run or update.
+   * The graph that the thread's state belongs to. Before its first state the one that `graph_id` of its metadata names, if any.
    *
    * @generated from field: string graph_id = 9;
    */
@@ -176,7 +176,7 @@ export type ThreadJson = {
   error?: RunErrorJson;
 
   /**
-   * The graph that the thread's state belongs to. Empty before the first run or update.
+   * The graph that the thread's state belongs to. Before its first state the one that `graph_id` of its metadata names, if any.
    *
    * @generated from field: string graph_id = 9;
    */

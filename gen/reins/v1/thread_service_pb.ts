@@ -409,7 +409,7 @@ export type ThreadFilter = Message<"reins.v1.ThreadFilter"> & {
   statuses: ThreadStatus[];
 
   /**
-   * Only threads whose state belongs to this graph.
+   * Only threads whose state belongs to this graph, and those without a state whose metadata names it in `graph_id`.
    *
    * @generated from field: string graph_id = 5;
    */
@@ -459,7 +459,7 @@ export type ThreadFilterJson = {
   statuses?: ThreadStatusJson[];
 
   /**
-   * Only threads whose state belongs to this graph.
+   * Only threads whose state belongs to this graph, and those without a state whose metadata names it in `graph_id`.
    *
    * @generated from field: string graph_id = 5;
    */
@@ -1162,8 +1162,8 @@ export type UpdateThreadStateRequest = Message<"reins.v1.UpdateThreadStateReques
   checkpoint?: Checkpoint | undefined;
 
   /**
-   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on, refused for
-   * another graph than the thread's.
+   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on and
+   * whose metadata names no `graph_id`; refused for another graph than the thread's.
    *
    * @generated from field: string assistant_id = 5;
    */
@@ -1213,8 +1213,8 @@ export type UpdateThreadStateRequestJson = {
   checkpoint?: CheckpointJson;
 
   /**
-   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on, refused for
-   * another graph than the thread's.
+   * An assistant's UUID, or the name of a graph: whose state it is. Needed on a thread that no run has started on and
+   * whose metadata names no `graph_id`; refused for another graph than the thread's.
    *
    * @generated from field: string assistant_id = 5;
    */

@@ -18,9 +18,10 @@ export function threadJson(thread: pb.Thread) {
     updated_at: timeText(thread.updatedAt!),
     state_updated_at: timeText(thread.updatedAt!),
     metadata: {
-      ...(graphId && { graph_id: graphId }),
       ...(assistantId && { assistant_id: assistantId }),
       ...thread.metadata,
+      // The graph that it is found by, whatever it was made for.
+      ...(graphId && { graph_id: graphId }),
     },
     status: threadStatusName(thread.status),
     config: {},

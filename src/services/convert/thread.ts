@@ -2,7 +2,7 @@ import { create, type JsonObject } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_pb.ts";
-import type { Thread, ThreadInterrupt } from "../../domain/thread.ts";
+import { graphOfThread, type Thread, type ThreadInterrupt } from "../../domain/thread.ts";
 import type { ThreadStatus } from "../../domain/transitions.ts";
 import type { StateReport } from "../../worker/protocol.ts";
 import { type PayloadWriter, structOf } from "./payload.ts";
@@ -27,7 +27,7 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
     values: omitValues || state?.values === undefined ? undefined : write(state.values),
     interrupts: toInterrupts(state?.interrupts ?? [], write),
     error: toRunError(thread.error),
-    graphId: state?.graph,
+    graphId: graphOfThread(thread),
     assistantId: state?.assistantId,
     ttl: thread.ttlMs === undefined ? undefined : durationFromMs(thread.ttlMs),
     temporary: thread.temporary,
