@@ -40,6 +40,7 @@ function checkValue(value: unknown, field: string, depth: number): void {
   if (typeof value !== "object" || value === null) return;
   if (depth > maxDepth) throw invalid(field, `must not be nested deeper than ${maxDepth} levels`);
   for (const [name, inner] of Object.entries(value)) {
+    if (name === "__proto__") throw invalid(field, 'the name "__proto__" is not allowed in an object');
     if (name.includes("\0")) throw invalid(field, `the name ${JSON.stringify(name)} must not hold a NUL character`);
     checkValue(inner, field, depth + 1);
   }

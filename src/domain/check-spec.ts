@@ -1,3 +1,4 @@
+import { checkCommand } from "./check-command.ts";
 import { checkConfig, checkObject } from "./check-config.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { checkWebhook } from "./check-webhook.ts";
@@ -15,7 +16,7 @@ export function checkSpec(
   if (spec.command && spec.input !== undefined) {
     throw invalid("spec.command", "must not be set together with spec.input: a command takes the place of the input");
   }
-  checkObject(spec.command?.update, "spec.command.update");
+  checkCommand(spec.command);
   checkObject(spec.context, "spec.context");
   checkConfig(spec.config, "spec.config");
   checkMetadata(spec.metadata, "spec.metadata", maxMetadataBytes);

@@ -41,7 +41,7 @@ const delayRange = `must be from 0 to ${longestDelayS}, ten years`;
 
 const command = z.object({
   resume: z.unknown().optional(),
-  /** An object, or its fields as pairs. */
+  /** An object, or pairs of a channel and what it is updated with, each an update of its own. */
   update: optional(z.union([jsonObject, z.array(z.tuple([z.string(), z.unknown()]))])),
   goto: optional(oneOrMany(z.union([z.string(), z.object({ node: z.string(), input: z.unknown().optional() })]))),
 });
@@ -129,7 +129,7 @@ function toCommand({ resume, update, goto }: z.infer<typeof command>) {
   const targets = listOf(goto);
   return {
     resume: isSet(resume) ? toPayload(resume) : undefined,
-    update: toPayload(Array.isArray(update) ? Object.fromEntries(update) : update),
+    update: toPayload(update),
     goto: targets.filter((target) => typeof target === "string"),
     sends: targets.flatMap((target) =>
       typeof target === "string" ? [] : [{ node: target.node, input: toPayload(target.input) }],

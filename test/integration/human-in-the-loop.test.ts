@@ -237,6 +237,24 @@ describe("after a cancel with INTERRUPT", () => {
   });
 });
 
+describe("updating the state with a command", () => {
+  it("takes pairs, which may name a channel more than once, each an update of its own", async () => {
+    const kit = await createStateKit(app, "ask");
+    await kit.run({});
+    const update = [
+      ["log", ["one"]],
+      ["answers", ["early"]],
+      ["log", ["two"]],
+    ];
+    const { runId } = await kit.run(null, { command: { update: toPayload(update), goto: ["second"] } });
+    const { log, answers } = valuesOf(await kit.stateAt());
+    expect([log, answers]).toEqual([["one", "two"], ["early"]]);
+    const { run } = await kit.client.runs.getRun({ threadId: kit.threadId, runId });
+    expect(fromPayload(run!.spec!.command!.update)).toEqual(update);
+    kit.gates.remove();
+  });
+});
+
 describe("rolling back a run that answers", () => {
   it.each([
     ["a question", "ask", {}, "work"],

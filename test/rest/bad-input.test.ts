@@ -52,6 +52,12 @@ describe("a run that cannot be meant so", () => {
     ["an unknown node", { interrupt_before: ["nonode"] }, "interrupt_before"],
     ["a node to go to that there is not", { input: null, command: { goto: "nonode" } }, "command.goto"],
     ["a Send to a node that there is not", { input: null, command: { goto: [{ node: "nonode" }] } }, "command.sends"],
+    ["a command that is empty", { input: null, command: {} }, "spec.command"],
+    ["a command that answers null", { input: null, command: { resume: null } }, "spec.command"],
+    ["a command of nulls and empty things", { command: { resume: null, update: {}, goto: [] } }, "spec.command"],
+    ["a command with an empty list of pairs", { command: { update: [] } }, "spec.command"],
+    ["an update of what is no channel", { command: { update: [["constructor", 1]] } }, "spec.command.update"],
+    ["an update that is no pair", { command: { update: [["log", [], 1]] } }, "command.update"],
     ["a command beside an input", { input: {}, command: { resume: 1 } }, "spec.command"],
     ["a webhook that is no address", { webhook: "nowhere" }, "webhook"],
     ["a run id that is none", { run_id: "zzz" }, "run_id"],
@@ -65,6 +71,16 @@ describe("a run that cannot be meant so", () => {
       expect([status, answer]).toEqual([422, { detail: expect.stringContaining(field) }]);
     }
     await expectNothing();
+  });
+
+  it("is 422 with an empty command without a thread as well, and in a batch", async () => {
+    const body = { assistant_id: "gated", command: { resume: null } };
+    for (const path of ["/runs", "/runs/wait", "/runs/stream", "/runs/batch"]) {
+      const answer = await rest.post(path, path === "/runs/batch" ? [body] : body);
+      expect([answer.status, answer.body]).toEqual([422, { detail: expect.stringContaining("spec.command") }]);
+    }
+    const live = (await rest.get("/metrics?format=json")).body.queue;
+    expect(live).toEqual({ n_pending: 0, n_running: 0 });
   });
 
   it("is 400 with both a configuration and a context", async () => {
@@ -114,6 +130,26 @@ describe("what cannot be kept", () => {
     ["a thread until before all time", () => ["/threads", { ttl: { ttl: -1e19 } }], "ttl"],
     ["a name that is no name in metadata", () => ["/threads", '{"metadata":{"__proto__":1}}'], "metadata"],
     ["one in a context", () => [`${thread}/runs`, '{"assistant_id":"gated","context":{"__proto__":{}}}'], "context"],
+    [
+      "one in a pair",
+      () => [`${thread}/runs`, '{"assistant_id":"gated","command":{"update":[["log",["a"]],["__proto__",{"x":1}]]}}'],
+      "spec.command.update",
+    ],
+    [
+      "one in an input",
+      () => [`${thread}/runs`, '{"assistant_id":"gated","input":{"a":[{"__proto__":1}]}}'],
+      "spec.input",
+    ],
+    [
+      "one in a state",
+      () => [`${thread}/state`, '{"assistant_id":"gated","values":{"__proto__":{"x":1}},"as_node":"step"}'],
+      "values",
+    ],
+    [
+      "one in a map of checkpoints",
+      () => [`${thread}/state/checkpoint`, '{"checkpoint":{"checkpoint_map":{"__proto__":"x"}}}'],
+      "checkpoint_map",
+    ],
     [
       "one in a configuration",
       () => [`${thread}/runs`, '{"assistant_id":"gated","config":{"configurable":{"__proto__":{}}}}'],

@@ -30,7 +30,11 @@ describe("bodies of LangGraph's SDKs", () => {
   });
 
   it("takes a command that resumes nothing", async () => {
-    const body = { assistant_id: "emitter", command: { update: {} }, if_not_exists: "create" };
+    const body = {
+      assistant_id: "emitter",
+      command: { goto: "first", update: null, resume: null },
+      if_not_exists: "create",
+    };
     expect((await post(`/threads/${await newThread()}/runs`, body)).status).toBe(200);
   });
 

@@ -200,12 +200,58 @@ const meaning: (readonly [
     ...(["invalid_argument", "INVALID_FIELD"] as const),
     () => "spec.config.tags: at most 1000 are allowed",
   ],
-  [
-    "an update that is no object",
-    spec({ command: { update: bytes("[1]") } }),
-    ...(["invalid_argument", "INVALID_FIELD"] as const),
-    () => "spec.command.update: must be a JSON object",
-  ],
+  ...["[1]", "7", '[["log"]]', '[[1,["x"]]]', '[["log",[],[]]]', "null"].map(
+    (update) =>
+      [
+        `an update that is neither an object nor a list of pairs: ${update}`,
+        spec({ command: { update: bytes(update) } }),
+        ...(["invalid_argument", "INVALID_FIELD"] as const),
+        () => "spec.command.update: must be a JSON object, or a list of pairs of a channel and its update",
+      ] as const,
+  ),
+  ...["__proto__", "constructor", "hasOwnProperty", "__pregel_tasks", "__interrupt__"].flatMap((name) =>
+    [`{"log":["x"],"${name}":1}`, `[["log",["x"]],["${name}",1]]`].map(
+      (update) =>
+        [
+          `an update of what is no channel of any graph: ${update}`,
+          spec({ command: { update: bytes(update) } }),
+          ...(["invalid_argument", "INVALID_FIELD"] as const),
+          () => /^spec\.command\.update: .*"\w+"/,
+        ] as const,
+    ),
+  ),
+  ...[
+    {},
+    { resume: bytes("null") },
+    { update: bytes("{}") },
+    { update: bytes("[]"), resume: bytes("null"), goto: [] },
+  ].map(
+    (command) =>
+      [
+        `a command that says nothing: ${JSON.stringify(command)}`,
+        spec({ command }),
+        ...(["invalid_argument", "INVALID_FIELD"] as const),
+        () => /^spec\.command: says nothing/,
+      ] as const,
+  ),
+  ...[
+    ["input", { input: bytes('{"steps":[{"__proto__":{"a":1}}]}') }],
+    ["input", { input: bytes('{"\\u005f_pr\\u006fto__":1}') }],
+    ["input", { input: { value: JSON.parse('{"a":{"__proto__":1}}') } }],
+    ["context", { context: bytes('{"__proto__":{}}') }],
+    ["config.configurable", { config: { configurable: bytes('{"a":{"__proto__":{}}}') } }],
+    ["metadata", { metadata: JSON.parse('{"a":{"__proto__":{}}}') }],
+    ["command.resume", { command: { resume: bytes('{"__proto__":{}}') } }],
+    ["command.sends[0].input", { command: { sends: [{ node: "step", input: bytes('[{"__proto__":{}}]') }] } }],
+  ].map(
+    ([field, change]) =>
+      [
+        `a field named __proto__, which would be lost on its way: ${JSON.stringify(change)}`,
+        spec(change as Record<string, unknown>),
+        ...(["invalid_argument", "INVALID_FIELD"] as const),
+        () => `spec.${field}: the name "__proto__" is not allowed in an object`,
+      ] as const,
+  ),
   [
     "a completion of a run on a thread",
     spec({ onCompletion: "ON_COMPLETION_KEEP" }),

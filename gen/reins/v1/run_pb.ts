@@ -705,7 +705,8 @@ export type Command = Message<"reins.v1.Command"> & {
   resume?: Payload | undefined;
 
   /**
-   * An update of the state: a JSON object.
+   * An update of the state: a JSON object, or a list of pairs of a channel and what it is updated with. Each pair is an update
+   * of its own, so that a channel may be named more than once.
    *
    * @generated from field: reins.v1.Payload update = 2;
    */
@@ -740,7 +741,8 @@ export type CommandJson = {
   resume?: PayloadJson;
 
   /**
-   * An update of the state: a JSON object.
+   * An update of the state: a JSON object, or a list of pairs of a channel and what it is updated with. Each pair is an update
+   * of its own, so that a channel may be named more than once.
    *
    * @generated from field: reins.v1.Payload update = 2;
    */

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Checkpoint } from "../../../gen/reins/v1/checkpoint_pb.ts";
-import { optional } from "./body-shapes.ts";
+import { jsonObject, optional } from "./body-shapes.ts";
 
 /** Names a checkpoint; `thread_id` is the path's. */
 export const checkpointBody = z.object({
   thread_id: optional(z.string()),
   checkpoint_id: optional(z.guid({ error: "Invalid checkpoint ID" })),
   checkpoint_ns: optional(z.string()),
-  checkpoint_map: optional(z.record(z.string(), z.string())),
+  checkpoint_map: optional(jsonObject.pipe(z.record(z.string(), z.string()))),
 });
 
 export const toCheckpoint = (body: z.infer<typeof checkpointBody>) => ({

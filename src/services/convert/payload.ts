@@ -1,6 +1,7 @@
 import { create, fromJson, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Payload, PayloadFormat, PayloadSchema } from "../../../gen/reins/v1/payload_pb.ts";
+import { invalid } from "../../domain/check-metadata.ts";
 import { DomainError } from "../../domain/errors.ts";
 import type { Json } from "../../domain/run.ts";
 
@@ -18,8 +19,10 @@ export function payloadText(payload: Payload | undefined, field: string): Json |
 
 function valueText(value: Value, field: string): Json {
   try {
-    return JSON.stringify(toJson(ValueSchema, value));
+    const json = toJson(ValueSchema, value);
+    return checkNames(JSON.stringify(json), json, field);
   } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
     // A value of no kind, or a number such as NaN.
     throw notJson(`${field}.value`, `must be a value that JSON has (${(cause as Error).message})`, cause);
   }
@@ -29,11 +32,38 @@ function valueText(value: Value, field: string): Json {
 function checkedText(bytes: Uint8Array, field: string): Json {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    JSON.parse(text);
-    return text;
+    const value: unknown = JSON.parse(text);
+    return checkNames(text, value, field);
   } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
     throw notJson(`${field}.json`, `must be JSON text in UTF-8 (${(cause as Error).message})`, cause);
   }
+}
+
+/**
+ * Refuses the name "__proto__" at any depth: whoever copies such an object field by field, as LangGraph's serialiser does, gives the
+ * copy another prototype instead of a field. Texts that cannot hold the name are not looked through.
+ */
+function checkNames(text: string, value: unknown, field: string): string {
+  if (mayNamePrototype.test(text) && namesPrototype(value)) {
+    throw invalid(field, 'the name "__proto__" is not allowed in an object');
+  }
+  return text;
+}
+
+/** As it is, or with any of its characters escaped. */
+const mayNamePrototype = /__proto__|\\u00[567]/i;
+
+/** Without recursion, since what can be parsed may be deep. */
+function namesPrototype(root: unknown): boolean {
+  const left = [root];
+  while (left.length > 0) {
+    const value = left.pop();
+    if (typeof value !== "object" || value === null) continue;
+    if (!Array.isArray(value) && Object.hasOwn(value, "__proto__")) return true;
+    for (const inner of Object.values(value)) left.push(inner);
+  }
+  return false;
 }
 
 const notJson = (field: string, sentence: string, cause: unknown): DomainError =>

@@ -61,11 +61,8 @@ function plain(value: unknown, above: Set<unknown>): unknown {
 function copyOf(source: unknown, above: Set<unknown>): unknown {
   if (typeof source !== "object" || source === null) return source;
   if (Array.isArray(source)) return source.map((item) => plain(item, above));
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(source)) {
-    copy[key] = plain(readProperty(source, key), above);
-  }
-  return copy;
+  // Of pairs, since a field that is named "__proto__" would otherwise become the copy's prototype.
+  return Object.fromEntries(Object.keys(source).map((key) => [key, plain(readProperty(source, key), above)]));
 }
 
 /** Reads a property whose getter may throw. */

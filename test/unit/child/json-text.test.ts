@@ -57,6 +57,15 @@ describe("toJsonText", () => {
     expect(form([proxy])[0]).toMatch(/^\[Unreadable: /);
   });
 
+  it("keeps a field named __proto__ a field, also where it makes a copy", () => {
+    const odd = JSON.parse('{"__proto__":{"a":1},"b":2}');
+    const cyclic = { odd, self: {} };
+    cyclic.self = cyclic;
+    for (const value of [{ odd }, cyclic, { odd: new Map(Object.entries(odd)) }]) {
+      expect(toJsonText(value)).toContain('"odd":{"__proto__":{"a":1},"b":2}');
+    }
+  });
+
   it("survives what is nested deeper than the stack is high", () => {
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i++) deep = [deep];
