@@ -7,8 +7,8 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunStatus } from "../../src/client/index.ts";
 import { capabilities } from "../support/capabilities.ts";
+import { launchChromium } from "../support/chromium.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
-import { launchChromium } from "./chromium.ts";
 import type { PageGlobals, WebTransport } from "./transports-page.ts";
 
 describe.skipIf(!capabilities.chromium.has())("connect-web in Chromium", () => {

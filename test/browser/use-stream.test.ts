@@ -9,10 +9,10 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
 import { capabilities } from "../support/capabilities.ts";
+import { launchChromium } from "../support/chromium.ts";
 import { startFreezableProxy } from "../support/net-freezable-proxy.ts";
+import { servePage } from "../support/serve-page.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
-import { launchChromium } from "./chromium.ts";
-import { servePage } from "./serve-page.ts";
 
 const require = createRequire(import.meta.url);
 

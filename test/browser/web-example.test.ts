@@ -2,10 +2,10 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fromPayload, RunStatus } from "../../src/client/index.ts";
 import { capabilities } from "../support/capabilities.ts";
+import { launchChromium } from "../support/chromium.ts";
 import { dump } from "../support/dump.ts";
 import { type Example, startExample } from "../support/example.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
-import { launchChromium } from "./chromium.ts";
 
 describe.skipIf(!capabilities.chromium.has())("the example of a web page", () => {
   let app: TestApp;

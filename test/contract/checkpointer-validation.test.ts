@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createJournal } from "../../src/checkpoints/journal.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { ThreadSavers } from "../unit/checkpoints/thread-savers.ts";
+import { ThreadSavers } from "../support/thread-savers.ts";
 
 /**
  * Puts values under a version and expects those not named in `newVersions` to be gone afterwards, which is how one particular

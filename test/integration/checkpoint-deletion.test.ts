@@ -17,7 +17,7 @@ import type { JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { readingSaver, startRun } from "../unit/checkpoints/threads.ts";
+import { readingSaver, startRun } from "../support/journal-threads.ts";
 
 let database: TestDatabase;
 let journal: Journal;

@@ -20,7 +20,7 @@ import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
 import type { JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { startRun } from "../unit/checkpoints/threads.ts";
+import { startRun } from "../support/journal-threads.ts";
 
 let database: TestDatabase;
 let journal: Journal;

@@ -7,7 +7,7 @@ import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { smallFlush, startRun } from "../unit/checkpoints/threads.ts";
+import { smallFlush, startRun } from "../support/journal-threads.ts";
 
 let database: TestDatabase;
 let otherClient: MongoClient;

@@ -11,7 +11,7 @@ import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { readingSaver, smallFlush, startRun } from "../unit/checkpoints/threads.ts";
+import { readingSaver, smallFlush, startRun } from "../support/journal-threads.ts";
 
 let database: TestDatabase;
 let journal: Journal;

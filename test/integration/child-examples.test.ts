@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
-import { ChildParent, json, linesOf, MemoryJournal, until } from "./child-support.ts";
+import { ChildParent, json, linesOf, MemoryJournal, until } from "../support/child.ts";
 
 const config = fileURLToPath(new URL("../../examples/agents/langgraph.json", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "reins-child-examples-"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GraphSpec } from "../../src/worker/protocol.ts";
-import { ChildParent, graph, linesOf, until } from "./child-support.ts";
+import { ChildParent, graph, linesOf, until } from "../support/child.ts";
 
 const nodeModules = fileURLToPath(new URL("../../node_modules", import.meta.url));
 let child: ChildParent;

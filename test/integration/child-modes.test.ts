@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { StreamMode } from "../../src/domain/transitions.ts";
 import type { AttemptSpec, OutputTuple } from "../../src/worker/protocol.ts";
-import { ChildParent, graph, json } from "./child-support.ts";
+import { ChildParent, graph, json } from "../support/child.ts";
 
 let child: ChildParent;
 const input = JSON.stringify({ messages: [{ role: "user", content: "hi", id: "question" }] });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ChildParent, graph, json, until } from "./child-support.ts";
+import { ChildParent, graph, json, until } from "../support/child.ts";
 
 let child: ChildParent;
 beforeEach(async () => {

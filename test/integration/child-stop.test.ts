@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ChildParent, graph, linesOf, MemoryJournal, until } from "./child-support.ts";
+import { ChildParent, graph, linesOf, MemoryJournal, until } from "../support/child.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "reins-child-stop-"));
 const kinds = [

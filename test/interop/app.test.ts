@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AssistantService, RunService, ThreadService } from "../../src/client/index.ts";
 import { startAppTarget } from "../support/app-target.ts";
+import { describeBufCurl } from "../support/buf-curl.ts";
+import type { InteropTarget } from "../support/interop-target.ts";
 import { bufCurl } from "../support/net-buf.ts";
-import { describeBufCurl } from "./buf-curl.ts";
-import { describeNodeClients } from "./node-clients.ts";
-import type { InteropTarget } from "./target.ts";
+import { describeNodeClients } from "../support/node-clients.ts";
 
 describe("libraries in Node, against the whole server", () => describeNodeClients(startAppTarget));
 describe("buf curl, against the whole server", () => describeBufCurl(startAppTarget));

@@ -5,7 +5,7 @@ import { RunSpecSchema } from "../../gen/reins/v1/run_pb.ts";
 import { startAppTarget } from "../support/app-target.ts";
 import { capabilities } from "../support/capabilities.ts";
 import { grpcurl, installGrpcurl } from "../support/grpcurl.ts";
-import type { InteropTarget } from "./target.ts";
+import type { InteropTarget } from "../support/interop-target.ts";
 
 describe.skipIf(!capabilities.go.has())("grpcurl, on Go's gRPC library", () => {
   let target: InteropTarget;

@@ -1,7 +1,7 @@
 import { describe } from "vitest";
+import { describeBufCurl } from "../support/buf-curl.ts";
 import { startFakeTarget } from "../support/net-fake-target.ts";
-import { describeBufCurl } from "./buf-curl.ts";
-import { describeNodeClients } from "./node-clients.ts";
+import { describeNodeClients } from "../support/node-clients.ts";
 
 describe("libraries in Node", () => describeNodeClients(startFakeTarget));
 describe("buf curl", () => describeBufCurl(startFakeTarget));

@@ -1,5 +1,5 @@
 import { toPayload } from "../../src/client/index.ts";
-import type { InteropTarget } from "../interop/target.ts";
+import type { InteropTarget } from "./interop-target.ts";
 import { startTestApp } from "./test-app.ts";
 
 /** The real server with the bundled example agents, as a target of the interop tests. */

@@ -1,4 +1,4 @@
-import type { InteropTarget } from "../interop/target.ts";
+import type { InteropTarget } from "./interop-target.ts";
 import { startTestServer } from "./net-server.ts";
 
 /** The transport with fake services behind it, as a target of the interop tests. */

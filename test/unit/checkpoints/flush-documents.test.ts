@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { flushDocuments } from "../../../src/checkpoints/flush-documents.ts";
 import type { JournalFlush } from "../../../src/checkpoints/journal-port.ts";
-import { smallFlush } from "./threads.ts";
+import { smallFlush } from "../../support/journal-threads.ts";
 
 const segment = (segmentId: string, length: number) => ({ segmentId, bytes: Buffer.alloc(length) });
 const write = (channel: string, length: number) => ({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JournalFlush, JournalPort, StoredCheckpoint } from "../../../src/checkpoints/journal-port.ts";
 import { rememberNewest } from "../../../src/checkpoints/remember-newest.ts";
-import { smallFlush } from "./threads.ts";
+import { smallFlush } from "../../support/journal-threads.ts";
 
 const stored = { checkpointId: "from the journal" } as StoredCheckpoint;
 

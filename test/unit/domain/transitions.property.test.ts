@@ -5,7 +5,7 @@ import type { Run } from "../../../src/domain/run.ts";
 import { isTerminal } from "../../../src/domain/transitions.ts";
 import { openStores, type Stores } from "../../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../../support/engine.ts";
-import { expected, perform, type RunState, type Step, stateOf } from "./run-model.ts";
+import { expected, perform, type RunState, type Step, stateOf } from "../../support/run-model.ts";
 
 /** Workers come with one of these lease tokens, so that the right one is met often, and so is a stale one. */
 const token = fc.constantFrom("first", "second", "third");

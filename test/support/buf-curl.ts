@@ -3,7 +3,7 @@ import { create as createMessage, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RunSpecSchema } from "../../gen/reins/v1/run_pb.ts";
 import { bufCurl } from "../support/net-buf.ts";
-import type { InteropTarget, StartTarget } from "./target.ts";
+import type { InteropTarget, StartTarget } from "./interop-target.ts";
 
 /** Tests with `buf curl` without a schema, for whatever server `start` starts. */
 export function describeBufCurl(start: StartTarget): void {

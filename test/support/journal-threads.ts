@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import * as checkpointModule from "@langchain/langgraph-checkpoint";
-import type { Journal, JournalWriter } from "../../../src/checkpoints/journal.ts";
-import type { JournalFlush } from "../../../src/checkpoints/journal-port.ts";
-import { createJournalSaver, type JournalSaver } from "../../../src/checkpoints/journal-saver.ts";
+import type { Journal, JournalWriter } from "../../src/checkpoints/journal.ts";
+import type { JournalFlush } from "../../src/checkpoints/journal-port.ts";
+import { createJournalSaver, type JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 
 export interface RunOnThread {
   readonly runId: string;

@@ -14,7 +14,7 @@ import {
   until,
 } from "../../src/client/index.ts";
 import { createReinsWebClient } from "../../src/client/web.ts";
-import type { InteropTarget, StartTarget } from "./target.ts";
+import type { InteropTarget, StartTarget } from "./interop-target.ts";
 
 interface CallOptions {
   signal?: AbortSignal;

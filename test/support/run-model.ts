@@ -1,12 +1,12 @@
-import type { Run } from "../../../src/domain/run.ts";
-import type { RunStore } from "../../../src/domain/stores.ts";
+import type { Run } from "../../src/domain/run.ts";
+import type { RunStore } from "../../src/domain/stores.ts";
 import {
   type CancelAction,
   type Phase,
   type RunStatus,
   type TransitionName,
   transitions,
-} from "../../../src/domain/transitions.ts";
+} from "../../src/domain/transitions.ts";
 
 /** What the transition table speaks of. */
 export interface RunState {

@@ -8,10 +8,10 @@ const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>A conv
 padding:.5rem}.human{border-color:#393}#error{color:#a00}</style><div id="root"></div>
 <script type="module" src="page.js"></script></html>`;
 
-/** Bundles a page of this folder and serves it: from an origin other than the server's, as other people's pages are. */
+/** Bundles a page of test/browser and serves it: from an origin other than the server's, as other people's pages are. */
 export async function servePage(name: string, alias?: Record<string, string>): Promise<Server> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(name, import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`../browser/${name}`, import.meta.url))],
     ...{ bundle: true, format: "esm", target: "es2024", write: false, jsx: "automatic", alias },
     define: { "process.env.NODE_ENV": '"production"' },
   });

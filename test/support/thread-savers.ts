@@ -10,8 +10,8 @@ import {
   type CheckpointTuple,
   type PendingWrite,
 } from "@langchain/langgraph-checkpoint";
-import type { Journal } from "../../../src/checkpoints/journal.ts";
-import { createJournalSaver, type JournalSaver } from "../../../src/checkpoints/journal-saver.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
+import { createJournalSaver, type JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 
 /** Journal savers, one a thread, as one checkpointer of many threads: what LangGraph's validation suite asks for. */
 export class ThreadSavers extends BaseCheckpointSaver {
