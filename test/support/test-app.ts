@@ -38,13 +38,16 @@ export const assistantGraphs = fileURLToPath(new URL("../agents/assistants.json"
 /** One of them alone, for servers that start often. */
 export const gatedGraph = fileURLToPath(new URL("../agents/only-gated.json", import.meta.url));
 
-/** Times that are short enough for tests; the laws are about order, not about times. */
+/**
+ * Times that are short enough for tests; the laws are about order, not about times. The lease is long, so that none lapses on a busy
+ * machine: a test that waits for what happens once in a lease asks for a shorter one.
+ */
 export function testConfig(database: { uri: string; name: string }, changes: Partial<Config> = {}): Config {
   const env = { PATH: process.env.PATH, REINS_PORT: "0", REINS_LOG_LEVEL: "silent" };
   return {
     ...readConfig([], env, process.cwd()),
     ...{ mongodbUri: database.uri, databaseName: database.name, databasePoolSize: inject("engine").maxPoolSize },
-    ...{ configFile: testGraphs, children: 1, pollMs: 250, leaseMs: 6_000, drainMs: 500 },
+    ...{ configFile: testGraphs, children: 1, pollMs: 250, leaseMs: 20_000, drainMs: 500 },
     ...changes,
   };
 }
