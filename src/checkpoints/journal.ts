@@ -25,6 +25,8 @@ export interface Journal {
   fence(journal: string, token: string, thread?: ThreadOfJournal): Promise<void>;
   /** Whether a run has put a checkpoint: its retry then goes on with input null. */
   hasCheckpoints(journal: string, runId: string): Promise<boolean>;
+  /** Whether a run has stored anything: its answer, the result of one of its tasks, a checkpoint. */
+  hasWritten(journal: string, runId: string): Promise<boolean>;
   /** In the root namespace unless one is named. */
   checkpointExists(journal: string, checkpointId: string, namespace?: string): Promise<boolean>;
   /** A checkpoint, or the newest of its namespace when no id is given. */
@@ -80,6 +82,7 @@ export function createJournal(db: JournalDatabase): Journal {
     reader: (journal) => createJournalReader(collection, journal),
     fence,
     hasCheckpoints: (journal, runId) => queries.hasCheckpoints(journal, runId),
+    hasWritten: (journal, runId) => queries.hasWritten(journal, runId),
     async checkpointExists(journal, checkpointId, namespace = "") {
       return (await queries.checkpoint(journal, checkpointId, { namespace })) !== undefined;
     },

@@ -1,5 +1,6 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
 import type { CancelChildren } from "./cancel-children.ts";
+import { hasAnswer } from "./check-command.ts";
 import { invalid } from "./check-metadata.ts";
 import { checkNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
@@ -13,6 +14,7 @@ import {
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { JoinOrder } from "./join-order.ts";
+import { refusalOfAnswer } from "./open-questions.ts";
 import type { RememberedRequest } from "./request-ids.ts";
 import type { Lease, ParentOfRun, Run, RunName, RunSpec, StatelessRun } from "./run.ts";
 import type { RunLimits } from "./run-limits.ts";
@@ -99,7 +101,28 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
     await checkStart(request, resolved.graph);
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
+    await checkAnswer(request);
     return resolved;
+  }
+
+  /**
+   * Refuses an answer to a question that is not open, as far as that is certain: while a run is live, or before its own time has
+   * come, what will be open then is not known, and its execution looks. What the thread remembers must be of its newest checkpoint.
+   */
+  async function checkAnswer(request: NewRun): Promise<void> {
+    const { spec, threadId } = request;
+    const answer = spec.command?.resume;
+    if (!spec.strictResume || !hasAnswer(answer) || spec.afterMs !== undefined) return;
+    const thread = await threads.find(request);
+    if (!thread && !request.createThread) throw threadNotFound(threadId);
+    const start = namedCheckpoint(spec)?.name;
+    if (thread?.status === "busy" || (start && start.checkpointId !== thread?.state?.checkpointId)) return;
+    const refusal = refusalOfAnswer(answer, thread?.state?.interrupts.map(({ id }) => id) ?? []);
+    if (refusal === undefined) return;
+    const newest = thread && (await parts.findCheckpoint(thread, { checkpointNs: "" }));
+    if (newest?.checkpointId !== thread?.state?.checkpointId) return;
+    const field = "spec.command.resume";
+    throw new DomainError("INTERRUPT_NOT_OPEN", `${field}: ${refusal}`, { metadata: { field, thread_id: threadId } });
   }
 
   async function checkStart(request: NewRun, graph: string): Promise<void> {

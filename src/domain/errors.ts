@@ -32,6 +32,7 @@ const errorKinds = {
   REQUEST_EXISTS: "exists",
   TOO_MANY_RUNS: "exhausted",
   CHECKPOINT_NOT_FOUND: "not_found",
+  INTERRUPT_NOT_OPEN: "precondition",
   SEQUENCE_OUT_OF_RANGE: "out_of_range",
   INPUT_TOO_LARGE: "exhausted",
   DATABASE_UNAVAILABLE: "unavailable",

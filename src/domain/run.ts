@@ -22,6 +22,8 @@ export interface RunSpec {
     /** Nodes to go to, each with an input of its own; absent for none. */
     readonly sends?: readonly { readonly node: string; readonly input?: Json }[];
   };
+  /** An answer to a question that is not open is refused; absent for a run that answers nothing. */
+  readonly strictResume?: boolean;
   readonly config?: {
     readonly tags: readonly string[];
     readonly recursionLimit?: number;

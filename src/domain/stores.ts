@@ -250,6 +250,8 @@ export interface CancelRequest {
 export interface RunEnd {
   readonly lastSequence: number;
   readonly endCheckpointId?: string;
+  /** It was refused at its start: nothing of its graph was executed, and its thread is as it was. */
+  readonly neverStarted?: true;
 }
 
 export interface RunFilter {

@@ -66,6 +66,8 @@ const common = {
   on_completion: optional(z.enum(["delete", "keep"])),
   multitask_strategy: optional(z.enum(["reject", "rollback", "interrupt", "enqueue"])),
   if_not_exists: optional(z.enum(["create", "reject"])),
+  /** Refuses an answer to a question that is not open; false by default, as LangGraph's clients expect. */
+  strict_resume: optional(z.boolean()),
   /** Reins' own: the id that the run is to have, and the client's name for the request; both make a repeat safe. */
   run_id: optional(z.guid()),
   request_id: optional(z.string()),
@@ -98,6 +100,7 @@ export function toCreateRun(body: RunBody, threadId?: string): MessageInitShape<
       assistantId: body.assistant_id,
       input: isSet(body.input) ? toPayload(body.input) : undefined,
       command: body.command && toCommand(body.command),
+      strictResume: body.strict_resume ?? false,
       config: body.config && toConfig(body.config),
       context: toPayload(context),
       metadata: body.metadata as MessageInitShape<typeof pb.RunSpecSchema>["metadata"],

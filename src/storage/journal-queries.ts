@@ -121,6 +121,12 @@ export class JournalQueries {
     );
     return found !== null;
   }
+
+  /** Whether a run has written anything. Index: slots_of_run. */
+  async hasWritten(journal: string, runId: string): Promise<boolean> {
+    const query = { journal, run_id: runId };
+    return (await this.#documents.findOne(query, { projection: { _id: 1 }, sort: { slot: 1 } })) !== null;
+  }
 }
 
 /** How many alternatives one query names. */

@@ -84,7 +84,10 @@ export function createRunTransitions(
     /** running → over. Guard: our lease, no cancel stored. */
     finish(name, token, end) {
       return update(guard("finish", name, { token }), {
-        $set: { ...over(end), status: end.status, error: end.error ?? null },
+        $set: {
+          ...{ ...over(end), status: end.status, error: end.error ?? null },
+          ...(end.neverStarted && { started_at: null }),
+        },
       });
     },
 

@@ -59,6 +59,8 @@ export interface Attempt {
 interface Begin {
   readonly goesOn: boolean;
   readonly start: RunStart;
+  /** An answer is looked at before it is taken: no attempt before this one has stored it. */
+  readonly looksAtAnswer: boolean;
   readonly from: string | undefined;
 }
 
@@ -102,7 +104,12 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
   async function howToStart(): Promise<Omit<Begin, "from">> {
     const goesOn = run.attempt > 1 && (await parts.journal.hasCheckpoints(thread.journal, run.runId));
     const start = goesOn ? {} : await startOf(run.spec, (name) => parts.journal.checkpoint(thread.journal, name));
-    return { goesOn, start };
+    return { goesOn, start, looksAtAnswer: await looksAtAnswer() };
+  }
+
+  async function looksAtAnswer(): Promise<boolean> {
+    if (!run.spec.strictResume) return false;
+    return run.attempt === 1 || !(await parts.journal.hasWritten(thread.journal, run.runId));
   }
 
   async function newest({ newestAtOpen }: JournalWriter): Promise<string | undefined> {
@@ -194,7 +201,9 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     const killed = over.how !== "ended";
     if (unstorable && !stop) return { kind: "error", error: unstorable };
     if (over.how === "ended" && over.end.kind === "success") return { kind: "success" };
-    if (over.how === "ended" && over.end.kind === "error" && !stop) return { kind: "error", error: over.end.error! };
+    if (over.how === "ended" && !stop && (over.end.kind === "error" || over.end.kind === "refused")) {
+      return { kind: over.end.kind, error: over.end.error! };
+    }
     if (stop) return { kind: "stopped", by: stop.by, killed };
     if (over.how === "crashed") return { kind: "lost", suspect: true, reachable: true, error: over.error };
     return { kind: "displaced", killed, noPlace };
@@ -241,7 +250,7 @@ export function toState(report: StateReport): StateAtEnd {
 }
 
 /** What the child gets. An execution that goes on from its own checkpoints takes no input: it was consumed. */
-function attemptSpec(run: Run, token: string, { goesOn, start, from }: Begin): AttemptSpec {
+function attemptSpec(run: Run, token: string, { goesOn, start, looksAtAnswer, from }: Begin): AttemptSpec {
   const { spec } = run;
   return {
     attemptId: token,
@@ -253,6 +262,7 @@ function attemptSpec(run: Run, token: string, { goesOn, start, from }: Begin): A
     isEmptyThread: from === undefined,
     input: goesOn ? undefined : spec.input,
     command: goesOn ? undefined : spec.command,
+    strictResume: looksAtAnswer,
     ...start,
     ...underTheRun(run.assistant, spec),
     metadata: JSON.stringify(spec.metadata),

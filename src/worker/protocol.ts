@@ -35,6 +35,8 @@ export interface AttemptSpec {
     readonly goto?: readonly string[];
     readonly sends?: readonly { readonly node: string; readonly input?: string }[];
   };
+  /** The answer must be to a question that is open where the attempt begins. */
+  readonly strictResume?: boolean;
   readonly config: {
     readonly tags: readonly string[];
     readonly recursionLimit?: number;
@@ -108,8 +110,11 @@ export interface StateReport {
  * and closed, so that nothing of the attempt happens after it.
  */
 export interface AttemptEnd {
-  /** `stopped`: the abort was heard; `drained`: it stopped at a step boundary on request and can go on elsewhere. */
-  readonly kind: "success" | "error" | "stopped" | "drained";
+  /**
+   * `refused`: its answer is to no open question, so that nothing was begun; `stopped`: the abort was heard; `drained`: it stopped at a
+   * step boundary on request and can go on elsewhere.
+   */
+  readonly kind: "success" | "error" | "refused" | "stopped" | "drained";
   readonly error?: ErrorReport;
   /** The thread's state at the end; absent when it could not be computed. */
   readonly state?: StateReport;

@@ -7,6 +7,8 @@ import { type CancelOutcome, maxLostAttempts } from "../domain/transitions.ts";
 export type AttemptResult =
   | { readonly kind: "success" }
   | { readonly kind: "error"; readonly error: RunError }
+  /** It could not be begun as it was asked for, and has left nothing. */
+  | { readonly kind: "refused"; readonly error: RunError }
   /** Its nodes have settled, or its process is dead, after a stop that was asked for. */
   | { readonly kind: "stopped"; readonly by: "cancel" | "timeout"; readonly killed: boolean }
   /** It can go on elsewhere: it was drained, or its process was killed for another's sake. */
@@ -63,6 +65,8 @@ export function createSettle({ runs, finish, handedBack, dropped }: SettleParts)
         return runs.finish(run, token, { ...end, status: "success" });
       case "error":
         return runs.finish(run, token, { ...end, status: "error", error: result.error });
+      case "refused":
+        return runs.finish(run, token, { ...end, status: "error", error: result.error, neverStarted: true });
       case "stopped":
         return result.by === "timeout"
           ? runs.finish(run, token, { ...end, status: "timeout", error: timeoutError(run) })

@@ -312,6 +312,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["writes", () => [journal, [checkpointId(3, 50), checkpointId(3, 52)]]],
       ["segments", () => [journal, new Set(["segment-3-50", "segment-3-60"])]],
       ["hasCheckpoints", () => [journal, runId(3)]],
+      ["hasWritten", () => [journal, runId(3)]],
     ],
   };
 }

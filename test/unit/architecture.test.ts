@@ -61,7 +61,7 @@ describe("who may know of whom", () => {
     "src/stream/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/"] },
     "src/worker/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/", "src/stream/"] },
     "src/worker/child/": {
-      uses: ["src/checkpoints/"],
+      uses: ["src/checkpoints/", "src/domain/open-questions.ts"],
       types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
     },
     "src/services/": { uses: ["src/domain/", "gen/"], types: ["src/stream/", "src/worker/protocol.ts"] },
@@ -101,7 +101,8 @@ describe("who may know of whom", () => {
     }
     expect(loaded).toContain("src/checkpoints/journal-saver.ts");
     const foreign = /^(src\/(storage|server|services|stream|client|domain)\/|gen\/|mongodb$|pino$|@connectrpc|@grpc)/;
-    expect([...loaded].filter((name) => foreign.test(name))).toEqual([]);
+    // A rule on texts alone, which server and child must read alike.
+    expect([...loaded].filter((name) => foreign.test(name))).toEqual(["src/domain/open-questions.ts"]);
   });
 
   it("nothing that runs imports in a circle", () => {

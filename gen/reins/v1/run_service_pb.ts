@@ -1904,7 +1904,7 @@ export const RunService: GenService<{
    * answers the same run; with a chosen `run_id` only, ALREADY_EXISTS (RUN_EXISTS). Errors: NOT_FOUND (THREAD_NOT_FOUND,
    * CHECKPOINT_NOT_FOUND, ASSISTANT_NOT_FOUND; RUN_NOT_FOUND for a parent, or for a repeat whose run is gone), INVALID_ARGUMENT
    * (GRAPH_NOT_FOUND), ALREADY_EXISTS (REQUEST_EXISTS for a `request_id` that came with another body), FAILED_PRECONDITION
-   * (GRAPH_UNAVAILABLE), ABORTED (THREAD_BUSY with RunErrorDetail), RESOURCE_EXHAUSTED (INPUT_TOO_LARGE, TOO_MANY_RUNS).
+   * (GRAPH_UNAVAILABLE; INTERRUPT_NOT_OPEN for an answer to a question that is not open), ABORTED (THREAD_BUSY with RunErrorDetail), RESOURCE_EXHAUSTED (INPUT_TOO_LARGE, TOO_MANY_RUNS).
    *
    * @generated from rpc reins.v1.RunService.CreateRun
    */

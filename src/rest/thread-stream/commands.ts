@@ -64,12 +64,17 @@ const names = Object.keys(commands).join(", ");
 const codeOf = (error: unknown, told: RestError): string => {
   const reason = error instanceof DomainError ? error.reason : "";
   if (reason === "CHECKPOINT_NOT_FOUND") return "no_such_checkpoint";
+  if (reason === "INTERRUPT_NOT_OPEN") return "no_such_interrupt";
   if (told.status === 404) return "no_such_run";
   return told.status === 400 || told.status === 422 ? "invalid_argument" : "unknown_error";
 };
 
 /** Parts of commands that are those of a run's creation: read as its body is. */
-const common = { config: runBody.shape.config, metadata: runBody.shape.metadata };
+const common = {
+  config: runBody.shape.config,
+  metadata: runBody.shape.metadata,
+  strict_resume: runBody.shape.strict_resume,
+};
 const strategy = runBody.shape.multitask_strategy;
 const startParams = z.object({
   ...common,

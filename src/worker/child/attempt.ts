@@ -2,6 +2,7 @@ import type { JournalPort } from "../../checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
 import { rememberNewest } from "../../checkpoints/remember-newest.ts";
 import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
+import { refusalOfAnswer } from "../../domain/open-questions.ts";
 import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";
 import { Activity } from "./activity.ts";
@@ -15,6 +16,11 @@ import type { ParentChannel } from "./parent-channel.ts";
 import { runInput, runOptions } from "./run-config.ts";
 import { reportState } from "./state-report.ts";
 import { StreamOutput } from "./stream-output.ts";
+
+/** The name is that of LangGraph's own error for it, by which its clients know it. */
+class AnswerRefused extends Error {
+  override readonly name = "UnknownInterruptError";
+}
 
 /** What an attempt needs of its process. */
 export interface AttemptHome {
@@ -103,6 +109,7 @@ export class Attempt {
     this.#control = new instance.langgraph.RunControl();
     if (this.#drain) this.#control.requestDrain("drain");
     await this.#requireCheckpoint(saver);
+    await this.#requireOpenQuestion({ graph, instance });
     this.#controller.signal.throwIfAborted();
     graph.checkpointer = saver;
     // As on the LangGraph Platform it takes the place of a store that the graph was compiled with.
@@ -133,6 +140,23 @@ export class Attempt {
     }
   }
 
+  /** Looked at before anything of the attempt is written, so that whatever is refused has left the thread as it was. */
+  async #requireOpenQuestion(open: OpenGraph): Promise<void> {
+    const { command, strictResume, checkpointId } = this.#spec;
+    if (!strictResume || command?.resume === undefined || JSON.parse(command.resume) === null) return;
+    const newest = await this.#readState(open, { omitValues: true });
+    const isOlder = checkpointId !== undefined && checkpointId !== newest.checkpointId;
+    // A checkpoint that the thread has gone on from asks all of its questions anew.
+    const asked = isOlder
+      ? (await this.#readState(open, { checkpointId, omitValues: true })).tasks.flatMap((task) => task.interrupts)
+      : newest.interrupts;
+    const refusal = refusalOfAnswer(
+      command.resume,
+      asked.map(({ id }) => id),
+    );
+    if (refusal !== undefined) throw new AnswerRefused(`spec.command.resume: ${refusal}`);
+  }
+
   #saver({ instance }: OpenGraph): JournalSaver {
     const { runId } = this.#spec;
     const { metadata } = runOptions(this.#spec, this.#controller.signal);
@@ -146,18 +170,27 @@ export class Attempt {
     });
   }
 
-  /** Read anew, since the run's own saver is closed. */
-  async #finalState({ graph, instance }: OpenGraph): Promise<StateReport | undefined> {
+  async #finalState(open: OpenGraph): Promise<StateReport | undefined> {
+    return this.#readState(open, { omitValues: false }).catch(() => undefined);
+  }
+
+  /** With a saver of its own: that of the run is closed at the end, and keeps what it has read. */
+  async #readState(
+    { graph, instance }: OpenGraph,
+    { checkpointId, omitValues }: { checkpointId?: string; omitValues: boolean },
+  ): Promise<StateReport> {
     const { threadId } = this.#spec;
     const waiting = new WaitingTasks();
     const reader = createJournalSaver(instance.checkpoint, this.#journal, { waiting });
     try {
       const fresh = graph.withConfig({});
       fresh.checkpointer = reader;
-      const state = await fresh.getState({ configurable: { thread_id: threadId, checkpoint_ns: "" } });
-      return reportState(state, { omitValues: false, waiting });
-    } catch {
-      return undefined;
+      const at = {
+        thread_id: threadId,
+        checkpoint_ns: "",
+        ...(checkpointId !== undefined && { checkpoint_id: checkpointId }),
+      };
+      return reportState(await fresh.getState({ configurable: at }), { omitValues, waiting });
     } finally {
       reader.close();
     }
@@ -169,6 +202,7 @@ export class Attempt {
     // What a stream throws after an abort may have any name; the signal knows why.
     if (aborted && reason instanceof AbortError) return { kind: "stopped" };
     const error = describeError(aborted ? reason : failure.error);
+    if (failure.error instanceof AnswerRefused && !aborted) return { kind: "refused", error };
     return error.name === "GraphDrained" ? { kind: "drained" } : { kind: "error", error };
   }
 }
