@@ -34,6 +34,13 @@ export type Answer =
 /** The headers that name the run of an answer, and where to take it up again. */
 export type LocationOf = (run: { threadId: string; runId: string }) => Readonly<Record<string, string>>;
 
+/** A query parameter for the OpenAPI page: what it means, and a JSON Schema of it. A sentence alone stands for any text. */
+export interface QueryParameter {
+  readonly is: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+  readonly required?: true;
+}
+
 export interface Route<Body = unknown> {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** find-my-way's form: "/threads/:thread_id". Parts whose names end in _id must be UUIDs, but for `assistant_id`. */
@@ -43,10 +50,32 @@ export interface Route<Body = unknown> {
   /** The body's shape; without one no body is read. */
   readonly body?: z.ZodType<Body>;
   /** The query parameters that the route reads, for the OpenAPI page. */
-  readonly query?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | QueryParameter>>;
   readonly errors?: ErrorAnswers;
   readonly handle: (request: RestRequest<Body>) => Promise<Answer> | Answer;
 }
+
+/** Parameters as read-query.ts reads them. */
+export const textParameter = (is: string, required?: true): QueryParameter => ({
+  is,
+  schema: { type: "string" },
+  required,
+});
+export const oneOfParameter = (is: string, names: readonly string[]): QueryParameter => ({
+  is,
+  schema: { type: "string", enum: names },
+});
+export const flagParameter = (is: string, also: readonly string[] = []): QueryParameter =>
+  oneOfParameter(is, ["true", "1", "yes", "false", "0", "no", ...also]);
+export const wholeParameter = (is: string, least: number, most: number): QueryParameter => ({
+  is,
+  schema: { type: "integer", minimum: least, maximum: most },
+});
+/** Names with commas, a JSON list of names, or the parameter once for each name. */
+export const namesParameter = (is: string, names: readonly string[]): QueryParameter => ({
+  is,
+  schema: { type: "array", items: { type: "string", enum: names } },
+});
 
 /** Keeps a route's body type while it is written, and forgets it in the table. */
 export const route = <Body>(definition: Route<Body>): Route => definition as unknown as Route;

@@ -10,7 +10,7 @@ import { enumNamed, jsonObject, optional } from "../json/body-shapes.ts";
 import { configBody, toConfig } from "../json/config.ts";
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { pageAt, pageHeaders, select } from "../pages.ts";
-import { json, type RestRequest, type Route, route } from "../route.ts";
+import { json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
 
 const methods = AssistantService.method;
 const id = z.guid({ error: "Invalid assistant ID: must be a UUID" });
@@ -131,7 +131,7 @@ export function assistantRoutes(since: Date): Route[] {
       method: "DELETE",
       path: "/assistants/:assistant_id",
       ...{ is: "Removes an assistant. Its runs and threads stay.", errors },
-      query: { delete_threads: "only false is offered" },
+      query: { delete_threads: oneOfParameter("only false is offered", ["false", "0", "no"]) },
       async handle(request) {
         if (request.query.boolean("delete_threads")) {
           throw new RestError(422, "delete_threads is not offered; delete the threads themselves");

@@ -5,7 +5,7 @@ import { type CancelRunsResult, LiveRunStatus, RunService } from "../../../gen/r
 import { type ErrorAnswers, RestError } from "../errors.ts";
 import { enumNamed, optional } from "../json/body-shapes.ts";
 import { cancellationJson } from "../json/run.ts";
-import { type Answer, type RestRequest, type Route, route } from "../route.ts";
+import { type Answer, flagParameter, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
 import { joinedAt } from "../run-answers.ts";
 
 const methods = RunService.method;
@@ -25,7 +25,7 @@ const errors: ErrorAnswers = {
 const actionOf = ({ query }: RestRequest<unknown>) =>
   enumNamed(CancelAction, query.oneOf("action", actions) ?? "interrupt")!;
 
-const query = { action: "interrupt (default) or rollback" };
+const query = { action: oneOfParameter("what becomes of the run; interrupt by default", actions) };
 
 const isLive = (status: RunStatus): boolean => status === RunStatus.PENDING || status === RunStatus.RUNNING;
 
@@ -105,7 +105,7 @@ export const cancelRoutes = (graceMs: number): Route[] => [
     method: "POST",
     path: "/threads/:thread_id/runs/:run_id/cancel",
     is: "Stops a run.",
-    query: { ...query, wait: "true|1|yes: answer when the run has really stopped" },
+    query: { ...query, wait: flagParameter("answer when the run has really stopped") },
     errors,
     handle: (request) => cancelOne(request, graceMs),
   }),

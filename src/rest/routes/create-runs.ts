@@ -4,7 +4,7 @@ import type { DomainError } from "../../domain/errors.ts";
 import type { ErrorAnswers } from "../errors.ts";
 import { payloadFormat } from "../json/payload.ts";
 import { runJson } from "../json/run.ts";
-import { type Answer, json, type RestRequest, type Route, route } from "../route.ts";
+import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
 import { createdAt, joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
 import { type RunBody, runBody, statelessRunBody, toCreateRun, toOnDisconnect } from "../run-body.ts";
 
@@ -43,9 +43,9 @@ const disconnectOf = ({ body, query }: RestRequest<RunBody>) =>
 export const flagged = (cancel: boolean | undefined) =>
   cancel === undefined ? undefined : cancel ? "cancel" : "continue";
 
-const disconnectQuery = {
-  on_disconnect: "cancel or continue: what the client's leaving means for the run",
-  cancel_on_disconnect: "the same as true|1|yes|cancel or false|0|no|continue",
+export const disconnectQuery = {
+  on_disconnect: oneOfParameter("what the client's leaving means for the run", ["cancel", "continue"]),
+  cancel_on_disconnect: flagParameter("the same", ["cancel", "continue"]),
 };
 
 /** Routes that create runs: on a thread, and without one. */

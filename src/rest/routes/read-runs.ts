@@ -7,10 +7,20 @@ import { enumNamed } from "../json/body-shapes.ts";
 import { payloadFormat } from "../json/payload.ts";
 import { runJson } from "../json/run.ts";
 import { pageAt, select } from "../pages.ts";
-import { type Answer, json, type RestRequest, type Route, route } from "../route.ts";
+import {
+  type Answer,
+  flagParameter,
+  json,
+  namesParameter,
+  oneOfParameter,
+  type RestRequest,
+  type Route,
+  route,
+  wholeParameter,
+} from "../route.ts";
 import { joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
-import { toOnDisconnect, toStreamModes } from "../run-body.ts";
-import { flagged } from "./create-runs.ts";
+import { streamModeNames, toOnDisconnect, toStreamModes } from "../run-body.ts";
+import { disconnectQuery, flagged } from "./create-runs.ts";
 
 const methods = RunService.method;
 const statuses = ["pending", "running", "success", "error", "timeout", "interrupted"] as const;
@@ -26,11 +36,6 @@ const disconnectOf = ({ query }: RestRequest) =>
     flagged(query.boolean("cancel_on_disconnect", { yes: "cancel", no: "continue" })),
     query.oneOf("on_disconnect", ["cancel", "continue"]),
   ]);
-
-const disconnectQuery = {
-  cancel_on_disconnect: "true|1|yes|cancel or false|0|no|continue: what the client's leaving means for the run",
-  on_disconnect: "the same as cancel or continue",
-};
 
 async function list(request: RestRequest): Promise<Answer> {
   const { params, query, invoke } = request;
@@ -147,10 +152,10 @@ export const readRunRoutes: readonly Route[] = [
     path: "/threads/:thread_id/runs",
     is: "Lists the runs of a thread, newest first.",
     query: {
-      limit: "the most runs to answer, 0 to 1000; 10 by default",
-      offset: "how many to leave out",
-      status: `only runs in this status: ${statuses.join(", ")}`,
-      select: "only these fields; may be repeated",
+      limit: wholeParameter("the most runs to answer; 10 by default", 0, 1000),
+      offset: wholeParameter("how many to leave out", 0, 1_000_000),
+      status: oneOfParameter("only runs in this status", statuses),
+      select: namesParameter("only these fields", runFields),
     },
     handle: list,
   }),
@@ -158,7 +163,7 @@ export const readRunRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/runs/:run_id",
     is: "Reads a run.",
-    query: { wait: "true|1|yes: answer when the run is over" },
+    query: { wait: flagParameter("answer when the run is over") },
     handle: get,
   }),
   route({
@@ -182,7 +187,7 @@ export const readRunRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/runs/:run_id/stream",
     is: "Streams a run's output as server-sent events: from now on, or after the event that Last-Event-ID names.",
-    query: { ...disconnectQuery, stream_mode: "only output of these modes; may be repeated" },
+    query: { ...disconnectQuery, stream_mode: namesParameter("only output of these modes", streamModeNames) },
     errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },
     handle: stream,
   }),

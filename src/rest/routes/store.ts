@@ -6,7 +6,7 @@ import { RestError } from "../errors.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
 import { RawJson } from "../json/raw-json.ts";
 import { dateText } from "../json/time.ts";
-import { json, type Route, route } from "../route.ts";
+import { flagParameter, json, type Route, route, textParameter } from "../route.ts";
 
 const labels = z.array(z.string());
 const name = { namespace: labels, key: z.string() };
@@ -60,9 +60,9 @@ export function storeRoutes(items: Items): Route[] {
       path: "/store/items",
       is: "Reads an item of long-term memory; null when there is none.",
       query: {
-        namespace: "the labels, joined by dots",
-        key: "the item's key",
-        refresh_ttl: "whether its time to live begins anew (default true)",
+        namespace: textParameter("the labels, joined by dots", true),
+        key: textParameter("the item's key", true),
+        refresh_ttl: flagParameter("whether its time to live begins anew; it does by default"),
       },
       async handle({ query }) {
         const needed = (parameter: string): string => {

@@ -1,6 +1,6 @@
 import { RestError } from "../errors.ts";
 import { openApi } from "../openapi.ts";
-import { json, type RestRequest, type Route, route } from "../route.ts";
+import { flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
 
 /** What this server has to do. */
 export interface Load {
@@ -36,7 +36,7 @@ const cronPaths: readonly (readonly [Route["method"], string])[] = [
 export function systemRoutes({ version, load, checkDatabase }: SystemParts, others: readonly Route[]): Route[] {
   const ok = {
     is: "Says that the server answers, and where it is asked for, that its database does; 503 when not.",
-    query: { check_db: "true|1|yes: ask the database as well" },
+    query: { check_db: flagParameter("ask the database as well") },
     async handle({ query }: RestRequest) {
       if (query.boolean("check_db")) await checkDatabase();
       return json({ ok: true });
@@ -53,14 +53,20 @@ export function systemRoutes({ version, load, checkDatabase }: SystemParts, othe
         json({
           version,
           server: "reins",
-          flags: { assistants: true, crons: false, langsmith: false, langsmith_tracing_replicas: false },
+          flags: {
+            assistants: true,
+            crons: false,
+            langsmith: false,
+            langsmith_tracing_replicas: false,
+            strict_resume: true,
+          },
         }),
     }),
     route({
       method: "GET",
       path: "/metrics",
       is: "What the server has to do, for Prometheus or as JSON.",
-      query: { format: "prometheus (default) or json" },
+      query: { format: oneOfParameter("prometheus by default", ["prometheus", "json"]) },
       async handle({ query }) {
         const format = query.oneOf("format", ["prometheus", "json"]) ?? "prometheus";
         const now = await load();

@@ -7,7 +7,7 @@ import { jsonObject, optional } from "../json/body-shapes.ts";
 import { checkpointBody, checkpointJson, toCheckpoint } from "../json/checkpoint.ts";
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { stateJson } from "../json/thread.ts";
-import { json, type Route, route } from "../route.ts";
+import { flagParameter, json, type Route, route, wholeParameter } from "../route.ts";
 
 const methods = ThreadService.method;
 
@@ -55,7 +55,7 @@ export const threadStateRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/state",
     is: "Reads the state at the newest checkpoint.",
-    query: { subgraphs: "true|1|yes: also the states of subgraphs" },
+    query: { subgraphs: flagParameter("also the states of subgraphs") },
     async handle({ params, query, invoke }) {
       const threadId = params.thread_id!;
       const subgraphs = query.boolean("subgraphs");
@@ -67,7 +67,7 @@ export const threadStateRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/state/:checkpoint",
     is: "Reads the state at a checkpoint.",
-    query: { subgraphs: "true|1|yes: also the states of subgraphs" },
+    query: { subgraphs: flagParameter("also the states of subgraphs") },
     async handle({ params, query, invoke }) {
       const { thread_id: threadId, checkpoint: checkpointId } = params as { thread_id: string; checkpoint: string };
       const subgraphs = query.boolean("subgraphs");
@@ -116,7 +116,10 @@ export const threadStateRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/history",
     is: "Lists the states of a thread, newest first.",
-    query: { limit: "the most states to answer, 1 to 1000; 10 by default", before: "only older than this checkpoint" },
+    query: {
+      limit: wholeParameter("the most states to answer; 10 by default", 1, 1000),
+      before: { is: "only older than this checkpoint", schema: { type: "string", format: "uuid" } },
+    },
     async handle({ params, query, invoke }) {
       const threadId = params.thread_id!;
       const limit = query.whole("limit", { least: 1, most: 1000 }) ?? 10;

@@ -4,7 +4,7 @@ import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { RestError, toRestError } from "../errors.ts";
 import type { RunKnown } from "../invoke.ts";
 import { cancellationJson, errorJson, statusName } from "../json/run.ts";
-import { json, type RestRequest, type Route, route } from "../route.ts";
+import { json, namesParameter, type RestRequest, type Route, route } from "../route.ts";
 import { frame, outputFrame } from "../run-answers.ts";
 import { answerCommand, commandBody } from "../thread-stream/commands.ts";
 import { type FollowStart, followThread } from "../thread-stream/follow-thread.ts";
@@ -118,7 +118,10 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
       method: "GET",
       path: "/threads/:thread_id/stream",
       is: "Streams the output of all runs of a thread, until the client leaves: from now on, or after Last-Event-ID.",
-      query: { stream_modes: `${modes.join(" or ")}; run_modes by default`, stream_mode: "the same" },
+      query: {
+        stream_modes: namesParameter("what to tell; run_modes by default", modes),
+        stream_mode: namesParameter("the same", modes),
+      },
       async handle(request) {
         const threadId = request.params.thread_id!;
         const [withOutput, start] = [modesOf(request), startOf(request)];
