@@ -47,14 +47,15 @@ export function createCancelRuns({
   signal,
   cancelChildren,
 }: CancelRunsParts): CancelRuns {
-  async function store(name: RunName, request: CancelRequest): Promise<StoredCancel> {
-    if (executesHere(name.runId)) {
+  /** `seen` is the run as it has been read already. */
+  async function store(name: RunName, request: CancelRequest, seen?: Run): Promise<StoredCancel> {
+    if (!seen && executesHere(name.runId)) {
       // Most likely nobody has asked for it yet, so that it need not be looked at first: the node stops that much sooner.
       const stored = await runs.requestCancel(name, 0, request);
       if (stored) return { run: stored, ended: false };
     }
-    for (;;) {
-      const run = await runs.find(name);
+    for (let read = seen; ; read = undefined) {
+      const run = read ?? (await runs.find(name));
       if (!run) return { run: await buried(name, request), ended: false };
       const decided = alreadyDecided(run, request);
       if (decided) return { run: decided, ended: false };
@@ -73,8 +74,7 @@ export function createCancelRuns({
   /** A run that is gone: repeating the cancel that ended it answers its last record for as long as that is kept. */
   async function buried(name: RunName, request: CancelRequest): Promise<Run> {
     const last = request.refuseRepeat ? undefined : await runs.tombstone(name);
-    if (last?.status !== "interrupted" || last.cancellation?.action !== request.action) throw runNotFound(name);
-    return last;
+    return lastRecord(last, name, request);
   }
 
   async function follow({ run, ended }: StoredCancel): Promise<Run> {
@@ -84,16 +84,13 @@ export function createCancelRuns({
   }
 
   /** The requests of one thread, newest run first. */
-  async function storeInOrder(names: readonly RunName[], request: CancelRequest, results: Results): Promise<void> {
-    const found = await runs.findMany(names);
-    const number = new Map(found.map((run) => [run.runId, run.n]));
-    const newestFirst = [...names].sort((a, b) => (number.get(b.runId) ?? 0) - (number.get(a.runId) ?? 0));
-    for (const name of newestFirst) {
-      const outcome = await store(name, request).catch((error: unknown) => {
+  async function storeInOrder(found: readonly Run[], request: CancelRequest, results: Results): Promise<void> {
+    for (const run of [...found].sort((a, b) => b.n - a.n)) {
+      const outcome = await store(run, request, run).catch((error: unknown) => {
         if (error instanceof DomainError) return error;
         throw error;
       });
-      results.set(name.runId, outcome);
+      results.set(run.runId, outcome);
     }
   }
 
@@ -107,7 +104,12 @@ export function createCancelRuns({
 
     async cancelAll(names, request) {
       const stored: Results = new Map();
-      const byThread = Map.groupBy(names, (name) => name.threadId);
+      const { live, gone } = await lookUp(runs, names);
+      for (const [name, last] of gone) {
+        const run = orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request));
+        stored.set(name.runId, run instanceof DomainError ? run : { run, ended: false });
+      }
+      const byThread = Map.groupBy(live, (run) => run.threadId);
       for (const group of chunked([...byThread.values()], 8)) {
         await Promise.all(group.map((ofThread) => storeInOrder(ofThread, request, stored)));
       }
@@ -122,6 +124,45 @@ export function createCancelRuns({
       return results;
     },
   };
+}
+
+/** Names of one look-up. */
+const atOnce = 1000;
+
+/** Where runs stand: those that have a record, and of the others the last one, while that is kept. */
+export async function lookUp(
+  runs: Pick<RunStore, "findMany" | "tombstones">,
+  names: readonly RunName[],
+): Promise<{ live: Run[]; gone: [RunName, Run | undefined][] }> {
+  const live: Run[] = [];
+  const gone: [RunName, Run | undefined][] = [];
+  for (const some of chunked(names, atOnce)) {
+    const found = byName(await runs.findMany(some));
+    const missing = some.filter((name) => !found.has(keyOf(name)));
+    const last = missing.length > 0 ? byName(await runs.tombstones(missing)) : new Map<string, Run>();
+    live.push(...some.flatMap((name) => found.get(keyOf(name)) ?? []));
+    gone.push(...missing.map((name): [RunName, Run | undefined] => [name, last.get(keyOf(name))]));
+  }
+  return { live, gone };
+}
+
+const keyOf = ({ owner, threadId, runId }: RunName): string => JSON.stringify([owner, threadId, runId]);
+const byName = (found: readonly Run[]): Map<string, Run> => new Map(found.map((run) => [keyOf(run), run]));
+
+/** The last record of a run that is gone, for whoever repeats the cancel that ended it. Throws RUN_NOT_FOUND for anybody else. */
+export function lastRecord(last: Run | undefined, name: RunName, { action }: Pick<CancelRequest, "action">): Run {
+  if (last?.status !== "interrupted" || last.cancellation?.action !== action) throw runNotFound(name);
+  return last;
+}
+
+/** What it answers, or the domain's error. */
+export function orError<T>(answer: () => T): T | DomainError {
+  try {
+    return answer();
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+    throw error;
+  }
 }
 
 /** It executes; the children of one that ended are cancelled by its end. */

@@ -1,5 +1,5 @@
-import { alreadyDecided, runNotFound } from "./cancel-runs.ts";
-import { DomainError } from "./errors.ts";
+import { alreadyDecided, lastRecord, lookUp, orError } from "./cancel-runs.ts";
+import type { DomainError } from "./errors.ts";
 import type { Run, RunName } from "./run.ts";
 import type { RunStore } from "./stores.ts";
 import type { CancelAction, CancelOutcome, RunStatus } from "./transitions.ts";
@@ -16,31 +16,19 @@ export type PreviewCancels = (
   action: CancelAction,
 ) => Promise<Map<string, CancelPreview | DomainError>>;
 
-export function createPreviewCancels(runs: Pick<RunStore, "findMany" | "tombstone">): PreviewCancels {
+export function createPreviewCancels(runs: Pick<RunStore, "findMany" | "tombstones">): PreviewCancels {
   return async (names, action) => {
-    const found = new Map((await runs.findMany(names)).map((run) => [`${run.threadId}/${run.runId}`, run]));
-    const previews = new Map<string, CancelPreview | DomainError>();
-    for (const name of names) {
-      const run = found.get(`${name.threadId}/${name.runId}`);
-      previews.set(name.runId, run ? preview(run, action) : await buried(name, action));
-    }
-    return previews;
+    const { live, gone } = await lookUp(runs, names);
+    return new Map([
+      ...live.map((run) => [run.runId, orError(() => preview(run, action))] as const),
+      ...gone.map(([name, last]) => [name.runId, orError(() => asItIs(lastRecord(last, name, { action })))] as const),
+    ]);
   };
-
-  async function buried(name: RunName, action: CancelAction): Promise<CancelPreview | DomainError> {
-    const last = await runs.tombstone(name);
-    return last?.status === "interrupted" && last.cancellation?.action === action ? asItIs(last) : runNotFound(name);
-  }
 }
 
-function preview(run: Run, action: CancelAction): CancelPreview | DomainError {
-  try {
-    const decided = alreadyDecided(run, { action });
-    if (decided) return asItIs(decided);
-  } catch (error) {
-    if (error instanceof DomainError) return error;
-    throw error;
-  }
+function preview(run: Run, action: CancelAction): CancelPreview {
+  const decided = alreadyDecided(run, { action });
+  if (decided) return asItIs(decided);
   if (run.phase !== "waiting") return { status: run.status, outcome: "requested" };
   // One that waits for another attempt has run before.
   return { status: run.status, outcome: run.startedAt === undefined ? "never_started" : "stopped" };

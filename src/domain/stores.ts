@@ -74,6 +74,7 @@ export interface RunStore {
   /** Removes a run that has a tombstone. Repeatable. */
   remove(name: RunName): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
+  tombstones(names: readonly RunName[]): Promise<Run[]>;
   /** Makes the id unusable for an insert that is under way; false when the run exists. */
   forbid(name: RunName): Promise<boolean>;
   /** Runs that are over and whose events are to be removed by that time. */

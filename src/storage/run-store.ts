@@ -133,6 +133,11 @@ export function createRunStore(
       return doc ? toRun(doc) : undefined;
     },
 
+    async tombstones(names) {
+      const docs = await tombstones.find({ _id: { $in: names.map(runKey) } }).toArray();
+      return docs.map(toRun);
+    },
+
     async forbid(name) {
       try {
         await runs.insertOne({ _id: runKey(name), thread_id: threadKey(name), owner: name.owner } as RunDocument);

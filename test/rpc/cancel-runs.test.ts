@@ -7,8 +7,23 @@ import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
+/** How the server has looked for runs. */
+const looks: string[] = [];
 beforeAll(async () => {
-  app = await startTestApp();
+  app = await startTestApp({
+    decorate(parts) {
+      const runs = { ...parts.stores.runs };
+      for (const look of ["find", "tombstone", "findMany", "tombstones"] as const) {
+        const read = runs[look] as (name: never) => Promise<never>;
+        const counted = (name: never) => {
+          looks.push(look);
+          return read(name);
+        };
+        Object.assign(runs, { [look]: counted });
+      }
+      return { ...parts, stores: { ...parts.stores, runs } };
+    },
+  });
 });
 afterAll(() => app.close());
 
@@ -70,6 +85,23 @@ describe("CancelRuns by ids", () => {
     ]);
     for (const each of [kit, other.kit]) await finish(each);
     over.gates.remove();
+  });
+
+  it("looks for many ids together, whatever became of their runs", async () => {
+    const { kit, runIds } = await queue(2);
+    const rolledBack = (await kit.start()).runId;
+    await byIds(kit, [rolledBack], { action: CancelAction.ROLLBACK, wait: true });
+    const ids = [...Array.from({ length: 2500 }, () => randomUUID()), ...runIds, rolledBack];
+    for (const validateOnly of [true, false]) {
+      looks.length = 0;
+      const response = await byIds(kit, ids, { action: CancelAction.ROLLBACK, validateOnly });
+      expect(looks.filter((look) => look === "findMany" || look === "tombstones").length).toBeGreaterThanOrEqual(6);
+      expect(looks.length).toBeLessThan(50);
+      expect(counts(response)).toMatchObject({ [CancelOutcome.NOT_FOUND]: 2500 });
+      expect(response.results.at(-1)).toMatchObject({ runId: rolledBack, outcome: CancelOutcome.NEVER_STARTED });
+    }
+    await expect.poll(() => kit.history()).toEqual([]);
+    await finish(kit);
   });
 
   it("says of a run that ended otherwise what it ended as", async () => {

@@ -134,6 +134,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["entomb", async () => [await settled(aRunning())]],
       ["remove", async () => [await settled(aRunning())]],
       ["tombstone", () => [over(2)]],
+      ["tombstones", () => [[2, 3].map(over)]],
       ["forbid", () => [over(2)]],
       ["outliving", () => [newThread(10)]],
       ["outliving", () => [{ ...newThread(10), temporary: true }], "temporary"],
