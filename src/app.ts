@@ -7,6 +7,7 @@ import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
+import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal, type Journal } from "./checkpoints/journal.ts";
 import type { Config } from "./config.ts";
 import { type Api, type ApiParts, createApi } from "./create-api.ts";
@@ -89,9 +90,14 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const parts = options.decorate?.(own) ?? own;
   const isPassing = isDatabaseUnavailable;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
-  const runs = createRuns({ ...parts, config, graphs, reports, server: newId(), isPassing, pause, log });
+  const bodies = createBodyThread();
+  started.defer(() => bodies.close());
+  const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
+  const { canonicalOf } = large;
+  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, server: newId(), isPassing, pause, log });
   started.defer(() => runs.close());
   const { server, watchers, listening } = await serve(config, parts, runs, {
+    large,
     ...{ isPassing, pause: () => pause(), graphs: graphs.map(({ name }) => name), log },
   });
   started.defer(() => watchers.settled());
@@ -126,7 +132,16 @@ async function serve(
   config: Config,
   { stores }: AppParts,
   runs: Runs,
-  { isPassing, pause, graphs, log }: Pick<ApiParts, "isPassing" | "pause" | "log"> & { graphs: readonly string[] },
+  {
+    isPassing,
+    pause,
+    graphs,
+    large,
+    log,
+  }: Pick<ApiParts, "isPassing" | "pause" | "log"> & {
+    graphs: readonly string[];
+    large: LargeBodies;
+  },
 ) {
   let api: Api | undefined;
   const nameError = (error: unknown) => (isPassing(error) ? databaseAway(error) : error);
@@ -138,6 +153,7 @@ async function serve(
     mapError: (error) => toConnectError(nameError(error)),
     log,
     limits: { readMaxBytes: config.maxRequestBytes },
+    large,
     corsOrigins: config.corsOrigins,
     allowedHosts: config.allowedHosts,
     routes(router, shutdownSignal) {
@@ -148,7 +164,7 @@ async function serve(
     },
     fallback: (shutdownSignal) =>
       createRestEdge({
-        ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes },
+        ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes, large },
         beatMs: config.restBeatMs,
         ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, items: runs.items },
         load: runs.load,

@@ -39,6 +39,8 @@ export interface Config {
   readonly eventsTtlMs: number;
   readonly runTtlMs: number;
   readonly maxRequestBytes: number;
+  /** Lists, objects, texts, numbers and the like in one request. */
+  readonly maxRequestValues: number;
   /** How often an unfinished answer of the REST edge shows that it goes on. */
   readonly restBeatMs: number;
   /** Live runs of a thread, and of the whole queue. */
@@ -100,6 +102,10 @@ export const options = [
   { variable: "REINS_EVENTS_TTL_MS", is: "how long a run's events are kept after its end; 0: for ever (3600000)" },
   { variable: "REINS_RUN_TTL_MS", is: "how long a run is kept after its end; 0: for ever (2592000000)" },
   { variable: "REINS_MAX_REQUEST_BYTES", is: "largest request message (16777216)" },
+  {
+    variable: "REINS_MAX_REQUEST_VALUES",
+    is: "most values in a request, those in lists and objects included (500000)",
+  },
   { variable: "REINS_REST_BEAT_MS", is: "how often an unfinished REST answer shows that it goes on (5000)" },
   { variable: "REINS_MAX_THREAD_RUNS", is: "live runs that a thread may have (1000)" },
   { variable: "REINS_MAX_LIVE_RUNS", is: "live runs that there may be on all threads together (100000)" },
@@ -156,6 +162,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     eventsTtlMs: whole(set, "REINS_EVENTS_TTL_MS", 3_600_000, 0, longestTtlMs),
     runTtlMs: whole(set, "REINS_RUN_TTL_MS", 30 * 24 * 3_600_000, 0, longestTtlMs),
     maxRequestBytes: whole(set, "REINS_MAX_REQUEST_BYTES", 16 * 1024 * 1024, 1024, 64 * 1024 * 1024),
+    maxRequestValues: whole(set, "REINS_MAX_REQUEST_VALUES", 500_000, 1000, 5_000_000),
     restBeatMs: whole(set, "REINS_REST_BEAT_MS", 5_000, 10, 3_600_000),
     maxThreadRuns: whole(set, "REINS_MAX_THREAD_RUNS", 1000, 1, 1_000_000),
     maxLiveRuns: whole(set, "REINS_MAX_LIVE_RUNS", 100_000, 1, 100_000_000),

@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import { type Assistants, createAssistants } from "./create-assistants.ts";
 import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
+import { type CanonicalOf, canonicalOf as readCanonical } from "./domain/canonical-json.ts";
 import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
 import { type CopyThread, createCopyThread } from "./domain/copy-thread.ts";
 import { type CreateBatch, createCreateBatch } from "./domain/create-batch.ts";
@@ -61,6 +62,8 @@ export interface RunsOptions extends AppParts {
   /** Whether an error means that the database is away for the moment. */
   readonly isPassing: (error: unknown) => boolean;
   readonly pause: (signal?: AbortSignal) => Promise<void>;
+  /** On this thread, if nothing else is said. */
+  readonly canonicalOf?: CanonicalOf;
   readonly log: Logger;
 }
 
@@ -101,6 +104,7 @@ const settleLimitMs = 3_000;
 /** Wires the domain, the streams and the worker. Claims runs from the first heartbeat on. */
 export function createRuns(options: RunsOptions): Runs {
   const { config, stores, journal, host, server, isPassing, pause, log } = options;
+  const { canonicalOf = readCanonical } = options;
   const { runs, threads, leases, events, servers } = stores;
   const machine = machineName();
   const self = identifyProcess(process.pid) ?? { pid: process.pid, started: "" };
@@ -326,10 +330,13 @@ export function createRuns(options: RunsOptions): Runs {
     now: () => keeper.now(),
     attachedTo: temporaryThreads.attachedTo,
   });
-  const requestIds = createRequestIds({ requests: stores.requests, runs, createRun: newRuns.create, cancels });
+  const requestIds = createRequestIds({
+    ...{ requests: stores.requests, runs, createRun: newRuns.create, cancels, canonicalOf },
+  });
   const createBatch = createCreateBatch({
     ...{ runs, threads, batches: stores.batches, prepareRun: newRuns.prepare, children, limits, reserve, turnPassed },
     ...{ delays: order, maxBatch: config.maxBatch, leaseMs: config.leaseMs, monotonicMs: () => performance.now() },
+    canonicalOf,
     done: temporaryThreads.batchDone,
   });
   const retention = createRetention({

@@ -1,5 +1,5 @@
 import { checkCommand } from "./check-command.ts";
-import { checkConfig, checkObject } from "./check-config.ts";
+import { checkConfig, checkIsObject } from "./check-config.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { checkWebhook } from "./check-webhook.ts";
 import type { AssistantOfRun, RunSpec } from "./run.ts";
@@ -17,7 +17,7 @@ export function checkSpec(
     throw invalid("spec.command", "must not be set together with spec.input: a command takes the place of the input");
   }
   checkCommand(spec.command);
-  checkObject(spec.context, "spec.context");
+  checkIsObject(spec.context, "spec.context");
   checkConfig(spec.config, "spec.config");
   checkMetadata(spec.metadata, "spec.metadata", maxMetadataBytes);
   checkWebhook(spec.webhook);

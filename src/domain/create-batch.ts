@@ -1,3 +1,4 @@
+import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import type { CreateRunParts, NewRun, PrepareRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
@@ -26,6 +27,7 @@ export interface CreateBatchParts
   readonly maxBatch: number;
   readonly leaseMs: number;
   readonly monotonicMs: () => number;
+  readonly canonicalOf: CanonicalOf;
   /** All runs of the batch are created: none of them will be created again. */
   readonly done: (batch: Batch) => void;
 }
@@ -72,7 +74,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
   async function create(batch: NewBatch): Promise<Run[]> {
     const { owner } = batch;
     const batchId = batch.requestId || newId();
-    const hash = hashOf(batch.items.map(bodyOf));
+    const hash = hashOf(await Promise.all(batch.items.map((item) => bodyOf(item, parts.canonicalOf))));
     const earlier = batch.requestId === "" ? undefined : await batches.findBatch({ owner, batchId });
     if (earlier) return repeat(earlier, hash);
     const records = await check(batch, batchId);

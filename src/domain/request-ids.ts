@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CancelRuns } from "./cancel-runs.ts";
 import { runNotFound } from "./cancel-runs.ts";
+import { type CanonicalOf, CanonicalText, canonical } from "./canonical-json.ts";
 import type { CreateRun, NewRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
@@ -43,6 +44,7 @@ export interface RequestIdsParts {
   readonly runs: Pick<RunStore, "find" | "tombstone">;
   readonly createRun: CreateRun;
   readonly cancels: Pick<CancelRuns, "cancel">;
+  readonly canonicalOf: CanonicalOf;
 }
 
 /** Makes retries safe: the same request id with the same request is the same request. */
@@ -58,11 +60,11 @@ export interface RequestIds {
   cancel(name: RunName, request: CancelRequest, requestId: string): Promise<Run>;
 }
 
-export function createRequestIds({ requests, runs, createRun, cancels }: RequestIdsParts): RequestIds {
+export function createRequestIds({ requests, runs, createRun, cancels, canonicalOf }: RequestIdsParts): RequestIds {
   async function identify(request: NewRun): Promise<NewRun> {
     const { owner, requestId, threadId, runId } = request;
     if (!requestId || request.remembered) return request;
-    const hash = hashOf(bodyOf(request));
+    const hash = hashOf(await bodyOf(request, canonicalOf));
     const remembered = await requests.remember({ owner, kind: "create", requestId, hash, threadId, runId });
     if (remembered.hash !== hash) throw requestExists(requestId);
     return { ...request, threadId: remembered.threadId, runId: remembered.runId, remembered };
@@ -125,30 +127,27 @@ export function createRequestIds({ requests, runs, createRun, cancels }: Request
 }
 
 /** Everything that the client asked for; an id only if the client chose it. */
-export function bodyOf({ threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun): object {
+export async function bodyOf(
+  { threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun,
+  canonicalOf: CanonicalOf,
+): Promise<object> {
   const { input, command, config, context } = spec;
+  // A payload counts by its value, however it was written. Wrapped, so that null differs from nothing.
+  const payloadOf = async (text: Json | undefined) =>
+    text === undefined ? undefined : [new CanonicalText(await canonicalOf(text))];
   return {
     ...{ threadId: stateless ? undefined : threadId, runId: isChosenId ? runId : undefined, createThread, parent },
     ...{ spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined } },
-    ...{ input: parsed(input), context: parsed(context) },
-    command: command && { ...command, resume: parsed(command.resume), update: parsed(command.update) },
-    config: config && { ...config, configurable: parsed(config.configurable) },
+    ...{ input: await payloadOf(input), context: await payloadOf(context) },
+    command: command && {
+      ...{ ...command, resume: await payloadOf(command.resume), update: await payloadOf(command.update) },
+    },
+    config: config && { ...config, configurable: await payloadOf(config.configurable) },
   };
 }
 
-/** A payload counts by its value, however it was written. Wrapped, so that null differs from nothing. */
-const parsed = (text: Json | undefined): unknown => (text === undefined ? undefined : [JSON.parse(text)]);
-
 /** Equal for values that are equal as JSON, whatever the order of their fields. */
 export const hashOf = (body: unknown): string => createHash("sha256").update(canonical(body)).digest("base64url");
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((one) => canonical(one ?? null)).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  fields.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
-}
 
 export const requestExists = (requestId: string): DomainError =>
   new DomainError(

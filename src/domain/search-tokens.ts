@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { checkMetadata, invalid } from "./check-metadata.ts";
+import { outlineJson } from "./outline-json.ts";
 import type { Json } from "./run.ts";
 
 /**
@@ -12,16 +13,31 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Of the values, those next to the root come first; what is beyond cannot be searched. */
 const maxValueFields = 1000;
 const maxValueLength = 256;
+/** Of more plain values than these the deeper ones, or all, cannot be searched: reading them would hold up everybody else. */
+const smallValues = 256 * 1024;
 
 /** Of free data: every field, a list being one value. `checkMetadata` bounds how many there are. */
 export const metadataTokens = (owner: string, metadata: Fields): string[] => tokensOf(owner, fieldsOf(metadata));
 
 /** Of a thread's remembered values: strings of moderate length, numbers, booleans and nulls that are in no list. */
 export function valueTokens(owner: string, values: Json | undefined): string[] {
-  const parsed: unknown = values === undefined ? undefined : JSON.parse(values);
+  const parsed = values === undefined ? undefined : searchablePartOf(values);
   if (!isObject(parsed)) return [];
   const searchable = fieldsOf(parsed).filter(({ value }) => isSearchable(value));
   return tokensOf(owner, searchable.slice(0, maxValueFields));
+}
+
+/** Lists and long texts are not searched. They are what makes values large, and are not read for this. */
+function searchablePartOf(values: Json): unknown {
+  if (values.length <= smallValues) return JSON.parse(values);
+  // As it is written, a character may take six.
+  const maxText = maxValueLength * 6;
+  const outlines = [Number.POSITIVE_INFINITY, 1].map((maxDepth) => () => outlineJson(values, { maxText, maxDepth }));
+  for (const outline of outlines) {
+    const text = outline();
+    if (text.length <= smallValues) return JSON.parse(text);
+  }
+  return undefined;
 }
 
 /** Of whose state it is. No field has such a token. */

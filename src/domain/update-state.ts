@@ -54,7 +54,7 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
   const { runs, threads, finish } = parts;
 
   function checkRequest({ values, asNode, metadata }: StateUpdate): void {
-    if ((values === undefined || JSON.parse(values) === null) && asNode === undefined) {
+    if ((values === undefined || values.trim() === "null") && asNode === undefined) {
       throw invalid("values", "must be set, unless as_node names the node that is taken for done without them");
     }
     const bytes = Buffer.byteLength(values ?? "");

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import createRouter from "find-my-way";
 import type { Logger } from "pino";
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import type { FallbackFn, NodeServerRequest, NodeServerResponse, RequestFacts } from "../server/node-handler.ts";
 import { RestError, toRestError } from "./errors.ts";
 import { type CreateInvoke, createInvokers, type Services } from "./invoke.ts";
@@ -17,6 +18,7 @@ export interface RestEdgeOptions extends RoutesParts {
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
   readonly maxBodyBytes: number;
+  readonly large: LargeBodies;
   /** See SendOptions. */
   readonly beatMs: number;
   readonly log: Logger;
@@ -121,7 +123,9 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
   }
   checkIds(params);
-  const body = route.body && (await readBody(request, route.body, options.maxBodyBytes));
+  const { maxBodyBytes: maxBytes, large } = options;
+  const reading = { maxBytes, large, payloads: route.payloads ?? [] };
+  const body = route.body && (await readBody(request, route.body, reading));
   if (!route.body) request.resume();
   const header = (name: string) => {
     const value = request.headers[name];

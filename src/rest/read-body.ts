@@ -1,12 +1,27 @@
 import type { z } from "zod";
+import { BodyError } from "../bodies/body-error.ts";
+import { parseJson } from "../bodies/fold-json.ts";
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import type { NodeServerRequest } from "../server/node-handler.ts";
 import { RestError } from "./errors.ts";
+import { RawJson } from "./json/raw-json.ts";
+
+export interface ReadBodyOptions {
+  readonly maxBytes: number;
+  readonly large: LargeBodies;
+  /** The names under which the route's body holds payloads; see `Route`. */
+  readonly payloads: readonly string[];
+}
 
 /**
  * Reads and checks a JSON body. Without a content type it is taken for JSON; any other than JSON is refused, so that no web
- * page can send one without its browser asking first.
+ * page can send one without its browser asking first. Of a large body, payloads are RawJson.
  */
-export async function readBody<T>(request: NodeServerRequest, schema: z.ZodType<T>, maxBytes: number): Promise<T> {
+export async function readBody<T>(
+  request: NodeServerRequest,
+  schema: z.ZodType<T>,
+  { maxBytes, large, payloads }: ReadBodyOptions,
+): Promise<T> {
   const type = request.headers["content-type"];
   if (type !== undefined && !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw new RestError(415, `The body must be JSON (content-type application/json), not ${JSON.stringify(type)}`);
@@ -15,11 +30,38 @@ export async function readBody<T>(request: NodeServerRequest, schema: z.ZodType<
   if (encoding !== undefined && encoding !== "identity") {
     throw new RestError(415, `The body must not be compressed (content-encoding ${JSON.stringify(encoding)})`);
   }
-  const body = parse(await readBytes(request, maxBytes));
-  if (isTooDeep(body)) throw new RestError(422, `body: must not be nested deeper than ${maxDepth} levels`);
+  const bytes = await readBytes(request, maxBytes);
+  const body = await parse(bytes, large, payloads).catch(refuse);
   const result = schema.safeParse(body);
   if (result.success) return result.data;
-  throw new RestError(422, result.error.issues.map(sentence).join("; "));
+  throw new RestError(422, complaints(result.error.issues));
+}
+
+async function parse(bytes: Buffer, large: LargeBodies, payloads: readonly string[]): Promise<unknown> {
+  if (large.isSmallJson(bytes)) return parseJson(bytes);
+  const { body, texts } = await large.readJson(bytes, payloads);
+  for (const { path, text } of texts) {
+    let holder = body as Record<string | number, unknown>;
+    for (const step of path.slice(0, -1)) holder = holder[step] as typeof holder;
+    Object.defineProperty(holder, path.at(-1)!, { value: new RawJson(text), enumerable: true });
+  }
+  return body;
+}
+
+function refuse(error: unknown): never {
+  if (!(error instanceof BodyError)) throw error;
+  switch (error.fault) {
+    case "too_large":
+      throw new RestError(413, `The body ${error.message}`, {}, error);
+    case "busy":
+      throw new RestError(503, error.message, { "retry-after": "1" }, error);
+    case "field":
+      throw new RestError(422, `${error.field}: ${error.message}`, {}, error);
+    case "malformed":
+      throw new RestError(422, "Invalid JSON in request body", {}, error);
+    default:
+      throw new RestError(422, `body: ${error.message}`, {}, error);
+  }
 }
 
 async function readBytes(request: NodeServerRequest, maxBytes: number): Promise<Buffer> {
@@ -36,28 +78,16 @@ async function readBytes(request: NodeServerRequest, maxBytes: number): Promise<
   return Buffer.concat(chunks);
 }
 
-function parse(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new RestError(422, "Invalid JSON in request body", {}, cause);
-  }
+/** More than these nobody reads. */
+const maxComplaints = 20;
+const maxSentence = 500;
+
+/** What is wrong with a body, in one sentence each. */
+export function complaints(issues: readonly z.core.$ZodIssue[]): string {
+  const more = issues.length > maxComplaints ? [`and ${issues.length - maxComplaints} more`] : [];
+  return [...issues.slice(0, maxComplaints).map((issue) => sentence(issue).slice(0, maxSentence)), ...more].join("; ");
 }
 
-/** What can be read can be much deeper than what can be written again. */
-const maxDepth = 1000;
-
-function isTooDeep(body: unknown): boolean {
-  let level = [body].filter(hasParts);
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth === maxDepth) return true;
-    level = level.flatMap((one) => Object.values(one).filter(hasParts));
-  }
-  return false;
-}
-
-const hasParts = (value: unknown): value is object => typeof value === "object" && value !== null;
-
-function sentence({ path, message }: { path: PropertyKey[]; message: string }): string {
+function sentence({ path, message }: z.core.$ZodIssue): string {
   return path.length === 0 ? `body: ${message}` : `${path.map(String).join(".")}: ${message}`;
 }

@@ -49,6 +49,8 @@ export interface Route<Body = unknown> {
   readonly is: string;
   /** The body's shape; without one no body is read. */
   readonly body?: z.ZodType<Body>;
+  /** The names under which the body holds payloads, wherever they stand: in a large body these go through as text. */
+  readonly payloads?: readonly string[];
   /** The query parameters that the route reads, for the OpenAPI page. */
   readonly query?: Readonly<Record<string, string | QueryParameter>>;
   readonly errors?: ErrorAnswers;

@@ -73,6 +73,9 @@ const common = {
   request_id: optional(z.string()),
 };
 
+/** What of such a body is a payload, wherever it stands. */
+export const runPayloads = ["input", "resume", "update", "context"];
+
 export const statelessRunBody = z.object(common);
 export const runBody = z.object({
   ...common,

@@ -5,12 +5,14 @@ import { Code, type ContextValues, createContextValues } from "@connectrpc/conne
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import type { Cors } from "./cors.ts";
 import { createError } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
 import { withPlainMessage } from "./grpc-message.ts";
 import type { HostCheck } from "./host-check.ts";
+import { readLargeElsewhere } from "./large-requests.ts";
 import { refuse } from "./refuse.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
 
@@ -39,6 +41,9 @@ export interface NodeHandlerOptions {
   readonly fallback: FallbackFn | undefined;
   /** True once HTTP/1.1 connections are to close after their answer. */
   readonly isDraining: () => boolean;
+  /** Reads the large messages; Connect reads all of them where it is absent. */
+  readonly large: LargeBodies | undefined;
+  readonly readMaxBytes: number;
   readonly log: Logger;
 }
 
@@ -58,7 +63,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const rpc = rpcs.get(path);
     if (rpc) {
       const values = createContextValues().set(callKey, call);
-      handleRpc(rpc, request, response, values).catch((error) =>
+      handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
         options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
       );
     } else if (isRpcRequest(request, path)) {
@@ -121,9 +126,10 @@ async function handleRpc(
   rpc: UniversalHandler,
   request: NodeServerRequest,
   response: NodeServerResponse,
-  values: ContextValues,
+  { values, large, readMaxBytes }: Pick<NodeHandlerOptions, "large" | "readMaxBytes"> & { values: ContextValues },
 ): Promise<void> {
-  const answer = await rpc(universalRequest(request, response, values));
+  const universal = universalRequest(request, response, values);
+  const answer = await rpc(large ? readLargeElsewhere(rpc, universal, values, { large, readMaxBytes }) : universal);
   const mismatch = describeMismatch(answer.status, rpc, request);
   if (mismatch && answer.body === undefined) {
     refuse(request, response, mismatch.error, mismatch);

@@ -6,6 +6,7 @@ import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/refl
 import { createCallGate } from "./call-gate.ts";
 import { createErrorsInterceptor } from "./interceptors/errors.ts";
 import { createValidationInterceptor } from "./interceptors/validation.ts";
+import { createLargeRequestsInterceptor } from "./large-requests.ts";
 
 export interface RouterOptions {
   readonly readMaxBytes: number;
@@ -27,7 +28,11 @@ export function createRouterOptions(options: RouterOptions): ConnectRouterOption
     writeMaxBytes,
     shutdownSignal,
     requestGate: createCallGate({ log, isDraining, alwaysOpen }),
-    interceptors: [createErrorsInterceptor({ mapError, shutdownSignal, log }), createValidationInterceptor()],
+    interceptors: [
+      createErrorsInterceptor({ mapError, shutdownSignal, log }),
+      createLargeRequestsInterceptor(),
+      createValidationInterceptor(),
+    ],
     // Compressing 2 kB messages took eleven times the time of sending them as they are.
     acceptCompression: [],
     // A misspelt field or enum value is an error, not a default.

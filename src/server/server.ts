@@ -6,6 +6,7 @@ import type { ConnectError, ConnectRouter } from "@connectrpc/connect";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { shuttingDown } from "./client-gone.ts";
 import { createCors } from "./cors.ts";
 import { createHealth } from "./health.ts";
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Host names besides the loopback ones that requests may be addressed to. */
   readonly allowedHosts?: readonly string[];
+  /** Reads large messages on another thread; without it they are read here. */
+  readonly large?: LargeBodies;
   /** Makes what gets every request that is no RPC, after the checks of host and origin; after `routes`. */
   readonly fallback?: (shutdownSignal: AbortSignal) => FallbackFn;
 }
@@ -114,6 +117,8 @@ export function createServer(options: ServerOptions): ReinsServer {
       cors: createCors(options.corsOrigins),
       fallback: options.fallback?.(shutdown.signal),
       isDraining,
+      large: options.large,
+      readMaxBytes: limits.readMaxBytes,
       log,
     }),
     http1: { keepAliveTimeout: 60_000 },

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import net from "node:net";
 import { text } from "node:stream/consumers";
+import { fromJson, type JsonObject } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRestClient, createRestKit, type RestClient } from "../support/rest-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -203,6 +205,64 @@ describe("a body that is nested beyond all sense", () => {
       expect(answer).toEqual([422, { detail: expect.stringMatching(/^body: must not be nested deeper than 1000 /) }]);
     }
     expect((await kit.rest.get(`${kit.thread}/runs`)).body).toEqual([]);
+  });
+
+  it.each([
+    [
+      "too many values",
+      () => ["/runs", { assistant_id: "gated", input: Array(500_001).fill(1) }],
+      413,
+      /500000 values$/,
+    ],
+    [
+      "too many in a filter",
+      () => ["/threads/search", { metadata: { a: Array(20_001).fill(1) } }],
+      413,
+      /beside its payl/,
+    ],
+    [
+      "many that are wrong",
+      () => ["/runs", { assistant_id: "gated", config: { tags: Array(9_000).fill(1) } }],
+      422,
+      /tags\.19: .*; and 8980 more$/,
+    ],
+    [
+      "many wrong ids",
+      () => ["/runs/cancel", { thread_id: randomUUID(), run_ids: Array(9_000).fill("x") }],
+      422,
+      /; and 8980 more$/,
+    ],
+  ] as const)("is refused, in few words: %s", async (_, what, status, says) => {
+    const answer = await kit.rest.post(...(what() as unknown as [string, object]));
+    expect([answer.status, answer.body.detail]).toEqual([status, expect.stringMatching(says)]);
+    expect(answer.text.length).toBeLessThan(12_000);
+  });
+
+  it("is read elsewhere when it is large, and comes back as it was", async () => {
+    const messages = Array.from({ length: 20_000 }, (_, i) => ({
+      id: `m${i}`,
+      content: `ü "${i}" \\ \u2028`,
+      more: { n: [i] },
+    }));
+    const request_id = randomUUID();
+    const body = kit.body({ steps: [], note: messages }, { request_id });
+    const { run_id: id } = (await kit.rest.post(`${kit.thread}/runs`, body)).body;
+    expect((await kit.get(id)).kwargs.input.note).toEqual(messages);
+    // Over another protocol, written otherwise, it is the same request.
+    const input = {
+      encoding: {
+        case: "value" as const,
+        value: fromJson(ValueSchema, { note: messages, ...body.input } as JsonObject),
+      },
+    };
+    const again = await roomy.client.runs.createRun({
+      threadId: kit.threadId,
+      requestId: request_id,
+      spec: { assistantId: "gated", input },
+    });
+    expect(again.run!.runId).toBe(id);
+    const other = { ...body, input: { ...body.input, note: messages.toReversed() } };
+    expect((await kit.rest.post(`${kit.thread}/runs`, other)).status).toBe(409);
   });
 
   it("is taken as far as it makes sense, and comes back as it was", async () => {

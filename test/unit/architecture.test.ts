@@ -64,9 +64,10 @@ describe("who may know of whom", () => {
       uses: ["src/checkpoints/", "src/domain/open-questions.ts"],
       types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
     },
-    "src/services/": { uses: ["src/domain/", "gen/"], types: ["src/stream/", "src/worker/protocol.ts"] },
-    "src/rest/": { uses: ["src/services/", "src/domain/", "src/server/", "gen/"] },
-    "src/server/": { uses: ["gen/"] },
+    "src/bodies/": { uses: ["src/domain/", "gen/"] },
+    "src/services/": { uses: ["src/domain/", "src/bodies/", "gen/"], types: ["src/stream/", "src/worker/protocol.ts"] },
+    "src/rest/": { uses: ["src/services/", "src/domain/", "src/server/", "src/bodies/", "gen/"] },
+    "src/server/": { uses: ["src/bodies/", "gen/"] },
     "src/client/": { uses: ["gen/"] },
   };
 

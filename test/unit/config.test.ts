@@ -58,6 +58,7 @@ describe("readConfig", () => {
     ["REINS_MAX_LIVE_RUNS", "50", { maxLiveRuns: 50 }],
     ["REINS_MAX_METADATA_BYTES", "100", { maxMetadataBytes: 100 }],
     ["REINS_MAX_ITEM_BYTES", "2048", { maxItemBytes: 2048 }],
+    ["REINS_MAX_REQUEST_VALUES", "2000", { maxRequestValues: 2000 }],
     ["REINS_MAX_BATCH", "3", { maxBatch: 3 }],
     ["REINS_WEBHOOK_LIMIT_MS", "50", { webhookLimitMs: 50 }],
     ["REINS_WEBHOOK_PAUSE_MS", "20", { webhookPauseMs: 20 }],

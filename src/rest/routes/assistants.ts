@@ -119,7 +119,12 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "PATCH",
       path: "/assistants/:assistant_id",
-      ...{ is: "Changes an assistant, for runs that are created from then on.", body: patchBody, errors },
+      ...{
+        is: "Changes an assistant, for runs that are created from then on.",
+        body: patchBody,
+        payloads: ["context"],
+        errors,
+      },
       async handle({ params, body, invoke }) {
         const { assistant } = await invoke.call(methods.updateAssistant, {
           ...{ ...toSettings(body), assistantId: params.assistant_id!, graphId: body.graph_id, payloadFormat },

@@ -6,7 +6,14 @@ import { payloadFormat } from "../json/payload.ts";
 import { runJson } from "../json/run.ts";
 import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
 import { createdAt, joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
-import { type RunBody, runBody, statelessRunBody, toCreateRun, toOnDisconnect } from "../run-body.ts";
+import {
+  runPayloads as payloads,
+  type RunBody,
+  runBody,
+  statelessRunBody,
+  toCreateRun,
+  toOnDisconnect,
+} from "../run-body.ts";
 
 const methods = RunService.method;
 
@@ -84,43 +91,44 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
     route({
       method: "POST",
       path: "/threads/:thread_id/runs",
-      ...{ is: "Creates a run on a thread.", body: runBody, errors, handle: create },
+      ...{ is: "Creates a run on a thread.", body: runBody, payloads, errors, handle: create },
     }),
     route({
       method: "POST",
       path: "/threads/:thread_id/runs/wait",
       is: "Creates a run on a thread and answers the values at its end.",
-      ...{ query: disconnectQuery, body: runBody, errors, handle: wait },
+      ...{ query: disconnectQuery, body: runBody, payloads, errors, handle: wait },
     }),
     route({
       method: "POST",
       path: "/threads/:thread_id/runs/stream",
       is: "Creates a run on a thread and streams its output as server-sent events.",
-      ...{ query: disconnectQuery, body: runBody, errors, handle: stream },
+      ...{ query: disconnectQuery, body: runBody, payloads, errors, handle: stream },
     }),
     route({
       method: "POST",
       path: "/runs",
       is: "Creates a stateless run, on a temporary thread.",
-      ...{ body: statelessRunBody, errors, handle: create },
+      ...{ body: statelessRunBody, payloads, errors, handle: create },
     }),
     route({
       method: "POST",
       path: "/runs/wait",
       is: "Creates a stateless run and answers the values at its end.",
-      ...{ query: disconnectQuery, body: statelessRunBody, errors, handle: wait },
+      ...{ query: disconnectQuery, body: statelessRunBody, payloads, errors, handle: wait },
     }),
     route({
       method: "POST",
       path: "/runs/stream",
       is: "Creates a stateless run and streams its output as server-sent events.",
-      ...{ query: disconnectQuery, body: statelessRunBody, errors, handle: stream },
+      ...{ query: disconnectQuery, body: statelessRunBody, payloads, errors, handle: stream },
     }),
     route({
       method: "POST",
       path: "/runs/batch",
       is: "Creates stateless runs, all of them or none.",
       body: z.array(statelessRunBody).min(1),
+      payloads,
       errors,
       async handle({ body, invoke }) {
         const requests = body.map((one) => toCreateRun(one));

@@ -4,7 +4,7 @@ import type { Items } from "../../domain/items.ts";
 import { owner } from "../../services/owner.ts";
 import { RestError } from "../errors.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
-import { RawJson } from "../json/raw-json.ts";
+import { RawJson, stringify } from "../json/raw-json.ts";
 import { dateText } from "../json/time.ts";
 import { flagParameter, json, type Route, route, textParameter } from "../route.ts";
 
@@ -49,9 +49,10 @@ export function storeRoutes(items: Items): Route[] {
       method: "PUT",
       path: "/store/items",
       ...{ is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.", body: putBody },
+      payloads: ["value"],
       async handle({ body: { namespace, key, value, ttl } }) {
         const ttlMs = ttl === undefined ? undefined : ttl * minuteMs;
-        await items.put({ owner, namespace, key, value: JSON.stringify(value), ttlMs });
+        await items.put({ owner, namespace, key, value: stringify(value), ttlMs });
         return { kind: "empty", status: 204 };
       },
     }),

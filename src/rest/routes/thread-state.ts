@@ -93,6 +93,7 @@ export const threadStateRoutes: readonly Route[] = [
     path: "/threads/:thread_id/state",
     is: "Edits the state as if a node had returned the values; at a checkpoint, which forks the thread there.",
     body: updateBody,
+    payloads: ["values"],
     errors: updateErrors,
     async handle({ params, body, invoke }) {
       const threadId = params.thread_id!;

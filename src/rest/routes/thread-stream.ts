@@ -6,6 +6,7 @@ import type { RunKnown } from "../invoke.ts";
 import { cancellationJson, errorJson, statusName } from "../json/run.ts";
 import { json, namesParameter, type RestRequest, type Route, route } from "../route.ts";
 import { frame, outputFrame } from "../run-answers.ts";
+import { runPayloads } from "../run-body.ts";
 import { answerCommand, commandBody } from "../thread-stream/commands.ts";
 import { type FollowStart, followThread } from "../thread-stream/follow-thread.ts";
 import { createProtocolEvents, timeOfNumber } from "../thread-stream/protocol-events.ts";
@@ -165,6 +166,7 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
       path: "/threads/:thread_id/commands",
       is: "Does what a command of LangChain's streaming protocol says: starts runs, answers interrupts, reads states.",
       body: commandBody,
+      payloads: [...runPayloads, "response"],
       errors,
       async handle({ params, body, invoke }) {
         const tell = (error: unknown) => toRestError(error, errors);

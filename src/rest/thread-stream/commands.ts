@@ -7,6 +7,7 @@ import type { Invoke } from "../invoke.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
 import { payloadFormat, payloadJson, rawPayload } from "../json/payload.ts";
 import { timeText } from "../json/time.ts";
+import { complaints } from "../read-body.ts";
 import { type RunBody, runBody, toCreateRun } from "../run-body.ts";
 import { protocolModes } from "./protocol-events.ts";
 
@@ -179,8 +180,7 @@ async function lastAssistant({ invoke, threadId }: CommandParts): Promise<string
 function read<T>(shape: z.ZodType<T>, params: Record<string, unknown>): T {
   const result = shape.safeParse(params);
   if (result.success) return result.data;
-  const sentences = result.error.issues.map(({ path, message }) => `${path.map(String).join(".")}: ${message}`);
-  throw new CommandError("invalid_argument", sentences.join("; "));
+  throw new CommandError("invalid_argument", complaints(result.error.issues));
 }
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== null;

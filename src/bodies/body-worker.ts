@@ -1,0 +1,45 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import { canonical } from "../domain/canonical-json.ts";
+import { BodyError, type BodyFault } from "./body-error.ts";
+import { type FoldedBody, foldJson } from "./fold-json.ts";
+import { type Codec, toLightMessage } from "./light-message.ts";
+
+/** What the thread for large bodies is asked for. */
+export type BodyTask =
+  | { kind: "json"; bytes: Uint8Array; payloads: readonly string[]; maxValues: number }
+  | { kind: "message"; method: string; bytes: Uint8Array; codec: Codec; maxValues: number }
+  | { kind: "canonical"; text: string };
+
+export type BodyResult =
+  | { kind: "json"; folded: FoldedBody }
+  | { kind: "message"; bytes: Uint8Array }
+  | { kind: "canonical"; text: string }
+  | { kind: "fault"; fault: BodyFault; message: string; field: string | undefined };
+
+const services = [RunService, ThreadService, AssistantService];
+const methods = new Map<string, DescMethod>(
+  services.flatMap((service) =>
+    service.methods.map((method) => [`${service.typeName}/${method.name}`, method] as const),
+  ),
+);
+
+/** Runs in a thread of its own; see large-bodies.ts. */
+export default function readBody(task: BodyTask): BodyResult {
+  try {
+    if (task.kind === "json") {
+      return { kind: "json", folded: foldJson(task.bytes, task.payloads, task.maxValues) };
+    }
+    if (task.kind === "canonical") return { kind: "canonical", text: canonical(JSON.parse(task.text)) };
+    return {
+      kind: "message",
+      bytes: toLightMessage(methods.get(task.method)!, task.bytes, task.codec, task.maxValues),
+    };
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error;
+    const { fault, message, field } = error;
+    return { kind: "fault", fault, message, field };
+  }
+}
