@@ -210,7 +210,10 @@ describe("POST /threads/{thread_id}/commands", () => {
 
     const wrong = await kit.command("input.respond", { namespace: [], interrupt_id: "nope", response: "approve" });
     expect(wrong).toMatchObject({ type: "error", error: "no_such_interrupt" });
-    const answer = { namespace: [], interrupt_id: params.data.interrupt_id, response: "with a greeting" };
+    const { interrupt_id } = params.data;
+    const responses = ["approve", "reject"].map((response) => ({ interrupt_id, response }));
+    expect(await kit.command("input.respond", { responses })).toMatchObject({ error: "invalid_argument" });
+    const answer = { namespace: [], interrupt_id, response: "with a greeting" };
     expect(await kit.command("input.respond", answer)).toMatchObject({ type: "success", result: {} });
     const again = await stream.takeUntil(isEnd);
     expect(again.at(-1)!.params.data.event).toBe("interrupted");

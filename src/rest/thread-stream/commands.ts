@@ -112,6 +112,9 @@ async function respond(params: Record<string, unknown>, parts: CommandParts): Pr
   const waiting = await waitingInterrupts(parts);
   const unknown = answers.find(({ interrupt_id: id }) => !waiting.includes(id));
   if (unknown) throw new CommandError("no_such_interrupt", `interrupt ${unknown.interrupt_id} waits for no answer`);
+  const ids = answers.map(({ interrupt_id: id }) => id);
+  const twice = ids.find((id, place) => ids.indexOf(id) < place);
+  if (twice !== undefined) throw new CommandError("invalid_argument", `interrupt ${twice} is answered twice`);
   const resume = Object.fromEntries(answers.map(({ interrupt_id: id, response: value }) => [id, value ?? null]));
   const { command } = read(resuming, { command: { resume, update, goto } });
   await createRun(parts, { ...rest, assistant_id: await lastAssistant(parts), command });
