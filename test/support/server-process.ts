@@ -21,8 +21,9 @@ export async function startServerProcess(
   env: Readonly<Record<string, string>>,
   flags: readonly string[] = ["--port", "0"],
   cwd: string = process.cwd(),
+  [program, ...args]: readonly string[] = [process.execPath, main, "serve"],
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [main, "serve", ...flags], {
+  const child = spawn(program!, [...args, ...flags], {
     cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -46,7 +47,7 @@ function serving(child: ChildProcess, output: string[], ended: Promise<[number |
   return new Promise((resolve, reject) => {
     const read = (data: Buffer) => {
       output.push(data.toString("utf8"));
-      const url = /"url":"([^"]+)"/.exec(output.join(""))?.[1];
+      const url = /"url":\s*"([^"]+)"/.exec(output.join(""))?.[1];
       if (url !== undefined) resolve(url);
     };
     child.stdout!.on("data", read);
