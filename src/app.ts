@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
@@ -9,18 +8,22 @@ import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal, type Journal } from "./checkpoints/journal.ts";
+import { childCompileCache } from "./compile-cache.ts";
 import type { Config } from "./config.ts";
 import { type Api, type ApiParts, createApi } from "./create-api.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { newId } from "./domain/ids.ts";
 import { createRestEdge } from "./rest/edge.ts";
+import type { About } from "./rest/welcome-page.ts";
 import { requireLoopback } from "./server/listen-on.ts";
-import { createServer } from "./server/server.ts";
+import { createServer, type ReinsServer } from "./server/server.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
+import { engineTitles } from "./storage/embedded/engines.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores, type Stores } from "./storage/stores.ts";
+import { packageFolder, version } from "./version.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
@@ -51,17 +54,13 @@ export interface App {
   /** What the embedded database is; "yours" for one that MONGODB_URI names. */
   readonly engine: string;
   readonly graphs: readonly GraphReport[];
+  readonly about: About;
   /** Orderly shutdown: no new calls and claims, runs are handed back at their next step, then everything ends. */
   stop(): Promise<void>;
 }
 
-/** Run from source, or built into dist/src: a folder deeper, and with another ending. */
-const isBuilt = import.meta.url.endsWith(".js");
-const examples = fileURLToPath(new URL(`${isBuilt ? "../" : ""}../examples/agents/langgraph.json`, import.meta.url));
-const { version } = JSON.parse(
-  readFileSync(new URL(`${isBuilt ? "../" : ""}../package.json`, import.meta.url), "utf8"),
-) as { version: string };
-const childEntry = new URL(`./worker/child/main.${isBuilt ? "js" : "ts"}`, import.meta.url);
+const examples = fileURLToPath(new URL("examples/agents/langgraph.json", packageFolder));
+const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js") ? "js" : "ts"}`, import.meta.url);
 
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
@@ -69,14 +68,22 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   requireLoopback(config.host);
   const { graphs, env } = readLanggraphJson(config.configFile ?? examples);
   await using started = new AsyncDisposableStack();
+  const bodies = createBodyThread();
+  started.defer(() => bodies.close());
+  const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
+  // Before the rest: whose port is taken is told so before anything is started, and whoever asks in between is told to come back.
+  const server = openServer(config, large, log);
+  const listening = await server.listen();
+  started.defer(() => server.close());
 
-  const { uri, engine, maxPoolSize } = await databaseAddress(config, options, started);
+  const { uri, engine, data, maxPoolSize } = await databaseAddress(config, options, started);
   const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
   started.defer(() => database.close());
   await ensureSchemaVersion(database.db);
   const host = (options.createHost ?? createChildPool)({
     ...{ entry: childEntry, graphs, children: config.children, slotsPerChild: config.slotsPerChild },
-    ...{ env: { ...config.childEnv, ...env }, cwd: process.cwd(), log },
+    env: { ...childCompileCache(config.cacheDir), ...config.childEnv, ...env },
+    ...{ cwd: process.cwd(), log },
     ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },
   });
   started.defer(() => host.stop());
@@ -90,15 +97,12 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const parts = options.decorate?.(own) ?? own;
   const isPassing = isDatabaseUnavailable;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
-  const bodies = createBodyThread();
-  started.defer(() => bodies.close());
-  const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
   const { canonicalOf } = large;
   const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, server: newId(), isPassing, pause, log });
   started.defer(() => runs.close());
-  const { server, watchers, listening } = await serve(config, parts, runs, {
-    large,
-    ...{ isPassing, pause: () => pause(), graphs: graphs.map(({ name }) => name), log },
+  const about: About = { version, graphs: reports, data, pid: process.pid };
+  const { watchers } = serve(server, config, parts, runs, {
+    ...{ about, large, isPassing, pause: () => pause(), log },
   });
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
@@ -111,6 +115,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     database: hostsOf(uri),
     engine,
     graphs: reports,
+    about,
     async stop() {
       stopWatching();
       await Promise.all([server.drain(config.drainMs), runs.drain(config.drainMs)]);
@@ -121,31 +126,16 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 
 async function databaseAddress(config: Config, { log, progress }: AppOptions, started: AsyncDisposableStack) {
   if (config.mongodbUri !== undefined) {
-    return { uri: config.mongodbUri, engine: "yours", maxPoolSize: config.databasePoolSize };
+    const data = `the database ${config.databaseName} at ${hostsOf(config.mongodbUri)}`;
+    return { uri: config.mongodbUri, engine: "yours", data, maxPoolSize: config.databasePoolSize };
   }
   const embedded = await startEmbeddedDatabase({ ...config.embedded, progress, log });
   started.defer(() => embedded.stop());
-  return embedded;
+  return { ...embedded, data: `${config.embedded.dataDir}, by ${engineTitles[embedded.engine]}` };
 }
 
-async function serve(
-  config: Config,
-  { stores }: AppParts,
-  runs: Runs,
-  {
-    isPassing,
-    pause,
-    graphs,
-    large,
-    log,
-  }: Pick<ApiParts, "isPassing" | "pause" | "log"> & {
-    graphs: readonly string[];
-    large: LargeBodies;
-  },
-) {
-  let api: Api | undefined;
-  const nameError = (error: unknown) => (isPassing(error) ? databaseAway(error) : error);
-  const server = createServer({
+function openServer(config: Config, large: LargeBodies, log: Logger): ReinsServer {
+  return createServer({
     host: config.host,
     port: config.port,
     services: [RunService, ThreadService, AssistantService],
@@ -156,25 +146,43 @@ async function serve(
     large,
     corsOrigins: config.corsOrigins,
     allowedHosts: config.allowedHosts,
-    routes(router, shutdownSignal) {
-      api = createApi({ config, stores, runs, shutdownSignal, isPassing, pause, log });
+  });
+}
+
+function serve(
+  server: ReinsServer,
+  config: Config,
+  { stores }: AppParts,
+  runs: Runs,
+  {
+    about,
+    large,
+    isPassing,
+    pause,
+    log,
+  }: Pick<ApiParts, "isPassing" | "pause" | "log"> & { about: About; large: LargeBodies },
+): Api {
+  const { shutdownSignal } = server;
+  const api = createApi({ config, stores, runs, shutdownSignal, isPassing, pause, log });
+  server.serve({
+    routes(router) {
       router.service(RunService, api.runs);
       router.service(ThreadService, api.threads);
       router.service(AssistantService, api.assistants);
     },
-    fallback: (shutdownSignal) =>
-      createRestEdge({
-        ...{ services: api!, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes, large },
-        beatMs: config.restBeatMs,
-        ...{ graceMs: config.graceMs, graphs, startedAt: new Date(), version, items: runs.items },
-        load: runs.load,
-        checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
-      }),
+    fallback: createRestEdge({
+      ...{ services: api, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes, large },
+      beatMs: config.restBeatMs,
+      ...{ graceMs: config.graceMs, graphs: about.graphs.map(({ name }) => name), startedAt: new Date() },
+      ...{ about, items: runs.items },
+      load: runs.load,
+      checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
+    }),
   });
-  const listening = await server.listen();
-  server.health.set(true);
-  return { server, watchers: api!.watchers, listening };
+  return api;
 }
+
+const nameError = (error: unknown): unknown => (isDatabaseUnavailable(error) ? databaseAway(error) : error);
 
 const databaseAway = (cause: unknown): DomainError =>
   new DomainError("DATABASE_UNAVAILABLE", "the database cannot be reached at the moment; try again", { cause });

@@ -8,7 +8,7 @@ import { createError } from "./error-info.ts";
 /** The state behind grpc.health.v1.Health. */
 export interface HealthService {
   readonly routes: (router: ConnectRouter) => void;
-  /** What Check, List and Watch answer, for the server ("") and for each of its services. */
+  /** What Check, List and Watch answer, for the server ("") and for each of its services; NOT_SERVING at first. */
   set(serving: boolean): void;
   /** Ends the watchers, who would otherwise keep their connections for ever. */
   end(): void;
@@ -17,7 +17,7 @@ export interface HealthService {
 export function createHealth(services: readonly DescService[]): HealthService {
   const names = new Set(["", ...services.map((service) => service.typeName)]);
   const changes = new EventEmitter().setMaxListeners(0);
-  let status: Status = Status.SERVING;
+  let status: Status = Status.NOT_SERVING;
   let ended = false;
 
   return {

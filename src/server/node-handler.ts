@@ -13,7 +13,7 @@ import { dropFarDeadline } from "./far-deadline.ts";
 import { withPlainMessage } from "./grpc-message.ts";
 import type { HostCheck } from "./host-check.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
-import { refuse } from "./refuse.ts";
+import { refuse, refuseForNow } from "./refuse.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
 
 export type NodeServerRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
@@ -39,6 +39,8 @@ export interface NodeHandlerOptions {
   readonly cors: Cors;
   /** Gets every request that is no RPC. */
   readonly fallback: FallbackFn | undefined;
+  /** The services are still to come: whatever else is asked is told to come back. */
+  readonly isStarting: boolean;
   /** True once HTTP/1.1 connections are to close after their answer. */
   readonly isDraining: () => boolean;
   /** Reads the large messages; Connect reads all of them where it is absent. */
@@ -66,6 +68,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
         options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
       );
+    } else if (options.isStarting) {
+      refuseForNow(request, response, isRpcRequest(request, path));
     } else if (isRpcRequest(request, path)) {
       refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
     } else if (options.fallback) {

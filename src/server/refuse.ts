@@ -1,7 +1,8 @@
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { createError } from "./error-info.ts";
 import { plainMessage } from "./grpc-message.ts";
 import type { NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
 
@@ -30,5 +31,21 @@ export function refuse(
       "content-type": "application/json",
     });
     response.end(JSON.stringify(errorToJson(error, undefined)));
+  }
+}
+
+const starting = "The server is starting, and does not serve yet; repeat the request a little later.";
+const startingHeaders = { "retry-after": "1" };
+
+/** Answers what comes before there is anybody to serve it. */
+export function refuseForNow(request: NodeServerRequest, response: NodeServerResponse, isRpc: boolean): void {
+  // What is left of the body would block the connection.
+  request.resume();
+  if (isRpc) {
+    const error = createError({ code: Code.Unavailable, reason: "STARTING", message: starting });
+    refuse(request, response, error, { headers: startingHeaders });
+  } else {
+    response.writeHead(503, { ...startingHeaders, "content-type": "application/json" });
+    response.end(JSON.stringify({ detail: starting }));
   }
 }

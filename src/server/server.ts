@@ -23,8 +23,6 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Registers the services. Their handlers get the signal that is aborted when a drain's grace is over. */
-  readonly routes: (router: ConnectRouter, shutdownSignal: AbortSignal) => void;
   /** The services that health knows by name and reflection lists. */
   readonly services: readonly DescService[];
   /** Files with messages that only travel inside error details; reflection serves them too. */
@@ -40,8 +38,14 @@ export interface ServerOptions {
   readonly allowedHosts?: readonly string[];
   /** Reads large messages on another thread; without it they are read here. */
   readonly large?: LargeBodies;
-  /** Makes what gets every request that is no RPC, after the checks of host and origin; after `routes`. */
-  readonly fallback?: (shutdownSignal: AbortSignal) => FallbackFn;
+}
+
+/** What a server serves beside health and reflection. */
+export interface Served {
+  /** Registers the services. */
+  readonly routes: (router: ConnectRouter) => void;
+  /** Gets every request that is no RPC, after the checks of host and origin. */
+  readonly fallback?: FallbackFn;
 }
 
 export interface Limits {
@@ -74,8 +78,13 @@ export const defaultLimits: Limits = {
 };
 
 export interface ReinsServer {
-  /** Rejects with a sentence for the person who starts the server. */
+  /**
+   * Takes the port. Until `serve`, health says NOT_SERVING, and whatever else is asked is told to come back.
+   * Rejects with a sentence for the person who starts the server.
+   */
   listen(): Promise<{ port: number; url: string }>;
+  /** Serves from now on; health says SERVING. */
+  serve(served: Served): void;
   /**
    * Shuts down in order: health turns to not serving, connections are told to go, new calls are refused as UNAVAILABLE. What
    * is still in flight after the grace sees `shutdownSignal`; what is left some seconds later is cut off. Never rejects.
@@ -103,24 +112,29 @@ export function createServer(options: ServerOptions): ReinsServer {
   const isDraining = () => draining;
 
   const health = createHealth(options.services);
-  const router = createConnectRouter(
-    createRouterOptions({ ...limits, mapError: options.mapError, shutdownSignal: shutdown.signal, isDraining, log }),
-  );
-  options.routes(router, shutdown.signal);
-  health.routes(router);
-  registerReflection(router, [...options.services, Health], options.detailFiles);
-
-  const onePort = createOnePort({
-    handler: createNodeHandler({
+  const createHandler = (served: Served | undefined) => {
+    const router = createConnectRouter(
+      createRouterOptions({ ...limits, mapError: options.mapError, shutdownSignal: shutdown.signal, isDraining, log }),
+    );
+    served?.routes(router);
+    health.routes(router);
+    registerReflection(router, [...options.services, Health], options.detailFiles);
+    return createNodeHandler({
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts),
       cors: createCors(options.corsOrigins),
-      fallback: options.fallback?.(shutdown.signal),
+      fallback: served?.fallback,
+      isStarting: served === undefined,
       isDraining,
       large: options.large,
       readMaxBytes: limits.readMaxBytes,
       log,
-    }),
+    });
+  };
+  let handler = createHandler(undefined);
+
+  const onePort = createOnePort({
+    handler: (request, response) => handler(request, response),
     http1: { keepAliveTimeout: 60_000 },
     http2: {
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams },
@@ -174,6 +188,10 @@ export function createServer(options: ServerOptions): ReinsServer {
     shutdownSignal: shutdown.signal,
     close,
     listen: () => listenOn(onePort.http1, options.host, options.port),
+    serve(served) {
+      handler = createHandler(served);
+      health.set(true);
+    },
     async drain(graceMs) {
       draining = true;
       health.set(false);

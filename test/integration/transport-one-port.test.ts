@@ -13,7 +13,7 @@ let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer({
     limits: { sniffTimeoutMs: 300 },
-    fallback: () => (request, response) => {
+    fallback: (request, response) => {
       response.writeHead(200, { "content-type": "text/plain" });
       request.setEncoding("utf8");
       let body = "";

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { file_reins_v1_error_details } from "../../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
-import { createServer, type ReinsServer, type ServerOptions } from "../../src/server/server.ts";
+import { createServer, type ReinsServer, type Served, type ServerOptions } from "../../src/server/server.ts";
 import { toConnectError } from "../../src/services/connect-errors.ts";
 import { createFakeServices, type FakeServices } from "./net-fake-services.ts";
 
@@ -14,11 +14,17 @@ export interface TestServer {
   readonly port: number;
   /** Every log line so far, from level debug. */
   readonly logged: Record<string, unknown>[];
+  /** What a server that is starting does in the end. */
+  serve(): void;
   stop(): Promise<void>;
 }
 
-/** Starts the transport with fake services behind it, on a free port. */
-export async function startTestServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
+/** Starts the transport on a free port, with fake services behind it; before they come, when `isStarting`. */
+export async function startTestServer({
+  fallback,
+  isStarting,
+  ...options
+}: Partial<ServerOptions & Served> & { isStarting?: boolean } = {}): Promise<TestServer> {
   const services = createFakeServices();
   const logged: Record<string, unknown>[] = [];
   const sink = new Writable({
@@ -30,7 +36,6 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
   const server = createServer({
     host: "127.0.0.1",
     port: 0,
-    routes: services.routes,
     services: [RunService, ThreadService],
     detailFiles: [file_reins_v1_error_details],
     mapError: toConnectError,
@@ -38,5 +43,7 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
     ...options,
   });
   const { port, url } = await server.listen();
-  return { server, services, url, port, logged, stop: () => server.close() };
+  const serve = () => server.serve({ routes: (router) => services.routes(router, server.shutdownSignal), fallback });
+  if (!isStarting) serve();
+  return { server, services, url, port, logged, serve, stop: () => server.close() };
 }

@@ -1,6 +1,7 @@
 import { RestError } from "../errors.ts";
 import { openApi } from "../openapi.ts";
-import { flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
+import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
+import { type About, escaped, wantsPage, welcomePage } from "../welcome-page.ts";
 
 /** What this server has to do. */
 export interface Load {
@@ -12,7 +13,7 @@ export interface Load {
 }
 
 export interface SystemParts {
-  readonly version: string;
+  readonly about: About;
   readonly load: () => Promise<Load>;
   /** Throws when the database does not answer. */
   readonly checkDatabase: () => Promise<void>;
@@ -33,7 +34,8 @@ const cronPaths: readonly (readonly [Route["method"], string])[] = [
 ];
 
 /** Routes about the server itself. `others` are those that the OpenAPI page also lists. */
-export function systemRoutes({ version, load, checkDatabase }: SystemParts, others: readonly Route[]): Route[] {
+export function systemRoutes({ about, load, checkDatabase }: SystemParts, others: readonly Route[]): Route[] {
+  const { version } = about;
   const ok = {
     is: "Says that the server answers, and where it is asked for, that its database does; 503 when not.",
     query: { check_db: flagParameter("ask the database as well") },
@@ -44,7 +46,11 @@ export function systemRoutes({ version, load, checkDatabase }: SystemParts, othe
   };
   const own: Route[] = [
     route({ method: "GET", path: "/ok", ...ok }),
-    route({ method: "GET", path: "/", ...ok }),
+    route({
+      ...{ method: "GET", path: "/", query: ok.query },
+      is: "Shows a browser what this server is and where to go on; says to others what /ok says.",
+      handle: (request) => (wantsPage(request.header("accept")) ? html(welcomePage(about)) : ok.handle(request)),
+    }),
     route({
       method: "GET",
       path: "/info",
@@ -97,11 +103,7 @@ export function systemRoutes({ version, load, checkDatabase }: SystemParts, othe
       method: "GET",
       path: "/docs",
       is: "This API as a page.",
-      handle: () => ({
-        kind: "text",
-        contentType: "text/html; charset=utf-8",
-        text: page([...others, ...own], version),
-      }),
+      handle: () => html(page([...others, ...own], version)),
     }),
   ];
 }
@@ -115,7 +117,7 @@ function metricsText({ live, executing, slots }: Load): string {
   return gauges.map(([name, is, value]) => `# HELP ${name} ${is}\n# TYPE ${name} gauge\n${name} ${value}\n`).join("");
 }
 
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+const html = (text: string): Answer => ({ kind: "text", contentType: "text/html; charset=utf-8", text });
 
 function page(routes: readonly Route[], version: string): string {
   const rows = routes.map(
