@@ -60,6 +60,11 @@ export interface Config {
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
+  readonly logFormat: LogFormat | "auto";
+  /** Where Node keeps the code that it has compiled, for the next start. */
+  readonly cacheDir: string;
+  /** By `npm start` and the like. */
+  readonly isStartedByNpm: boolean;
   /** What children get of the environment: all of it but Reins' own settings and the database's address. */
   readonly childEnv: Readonly<Record<string, string>>;
 }
@@ -75,6 +80,9 @@ type Env = Readonly<Record<string, string | undefined>>;
 const longestTtlMs = 315_360_000_000;
 
 const engines = ["auto", "mongod", "secantusd-rs", "secantusd-py"] as const;
+const logFormats = ["auto", "pretty", "json"] as const;
+/** Lines for people, or one JSON object a line. */
+export type LogFormat = Exclude<(typeof logFormats)[number], "auto">;
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 
 /** Each option: its flag (absent for those that only the environment sets), its variable, and what it is for. */
@@ -121,6 +129,8 @@ export const options = [
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
+  { variable: "REINS_LOG_FORMAT", is: "pretty, json, or auto: pretty on a terminal, else json (auto)" },
+  { variable: "REINS_CACHE_DIR", is: "where Node keeps compiled code for the next start (.reins/cache)" },
 ] as const;
 
 /** The configuration of this process: its arguments after the command, and its environment. */
@@ -175,6 +185,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),
+    logFormat: oneOf(set, "REINS_LOG_FORMAT", "auto", logFormats),
+    cacheDir: path("REINS_CACHE_DIR") ?? resolve(cwd, ".reins/cache"),
+    isStartedByNpm: env.npm_lifecycle_event !== undefined,
     childEnv: childEnvironment(env),
   });
 }

@@ -1,9 +1,10 @@
 import { type Logger, pino } from "pino";
+import type { LogFormat } from "./config.ts";
 
-/** The service's log: one JSON object a line on stdout, or on stderr for the demo and tools that print themselves. */
-export function createLog(level: string, stream: "stdout" | "stderr" = "stdout"): Logger {
-  return pino(
-    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination(stream === "stdout" ? 1 : 2),
-  );
+/** The service's log on stdout: one JSON object a line, or a line for people, in colour where the terminal has any. */
+export async function createLog(level: string, format: LogFormat): Promise<Logger> {
+  const options = { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
+  if (format === "json") return pino(options, pino.destination(1));
+  const { default: pretty } = await import("pino-pretty");
+  return pino(options, pretty({ translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }));
 }

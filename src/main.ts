@@ -1,9 +1,13 @@
+import { flushCompileCache } from "node:module";
+import { keepCompiledCode } from "./compile-cache.ts";
 import { ConfigError, options, readProcessConfig } from "./config.ts";
 
-const [command = "serve", ...flags] = process.argv.slice(2);
+const [command, ...flags] = process.argv.slice(2);
 try {
-  if (command === "--help" || command === "help") printHelp();
-  else if (command !== "serve") throw new ConfigError(`"${command}" is no command; "serve" is the one there is`);
+  if (command === undefined || ["help", "--help", "-h"].includes(command)) printHelp();
+  else if (["version", "--version", "-v"].includes(command)) await printVersion();
+  else if (command !== "serve") throw new ConfigError(`"${command}" is no command; "serve", "help" and "version" are`);
+  else if (flags.includes("--help") || flags.includes("-h")) printHelp();
   else await serve();
 } catch (error) {
   console.error(error instanceof Error ? explained(error) : error);
@@ -12,16 +16,22 @@ try {
 
 async function serve(): Promise<void> {
   const config = readProcessConfig(flags);
+  keepCompiledCode(config.cacheDir);
   const { startApp } = await import("./app.ts");
   const { createLog } = await import("./log.ts");
-  const log = createLog(config.logLevel);
+  const ownFormat = process.stdout.isTTY ? "pretty" : "json";
+  const format = config.logFormat === "auto" ? ownFormat : config.logFormat;
+  const log = await createLog(config.logLevel, format);
   const app = await startApp(config, { log, progress: (sentence) => console.error(sentence) });
-  const { url, engine, database } = app;
-  if (process.stderr.isTTY) console.error(`Reins serves on ${url}; stop it with Ctrl-C.`);
-  log.info({ url, engine, database, graphs: app.graphs.map((graph) => graph.name) }, "Reins serves");
 
   let stopping = false;
-  const stop = (signal: string) => {
+  /** npm passes on the Ctrl-C that the terminal has already sent to all: that is one wish, not two. */
+  let copies = config.isStartedByNpm && process.stdin.isTTY ? 1 : 0;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping && signal === "SIGINT" && copies > 0) {
+      copies -= 1;
+      return;
+    }
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, "draining; a second signal stops at once");
@@ -35,13 +45,39 @@ async function serve(): Promise<void> {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+
+  // Whoever reads this may send a signal at once.
+  const { url, engine, database, about } = app;
+  log.info({ url, engine, database, graphs: app.graphs.map((graph) => graph.name) }, "Reins serves");
+  if (format === "pretty") {
+    const { banner } = await import("./banner.ts");
+    console.log(banner(about, url));
+  }
+  // Now, and not only at the end: a server that is killed has none.
+  flushCompileCache();
+}
+
+async function printVersion(): Promise<void> {
+  const { version } = await import("./version.ts");
+  console.log(version);
 }
 
 function printHelp(): void {
-  console.log("reins serve [options]\n");
-  for (const option of options)
-    console.log(`  ${("flag" in option ? `${option.flag}, ` : "") + option.variable}\n      ${option.is}`);
-  console.log("  MONGODB_URI\n      your MongoDB; without it an embedded database is started");
+  const lines = options.map((option) => {
+    const names = ("flag" in option ? `${option.flag}, ` : "") + option.variable;
+    return `  ${names}\n      ${option.is}`;
+  });
+  console.log(`Runs LangGraph.js agents behind gRPC, Connect and LangGraph's HTTP API, and stops them for real.
+
+reins serve [options]   serves the graphs of a langgraph.json
+reins help              shows this; so does reins alone
+reins version           shows the version
+
+Options of serve, as flags or as variables of the environment:
+
+${lines.join("\n")}
+  MONGODB_URI
+      your MongoDB; without it an embedded database is started`);
 }
 
 /** What is meant for a person is one sentence; anything else is a defect, whose stack is needed. */

@@ -135,6 +135,10 @@ describe("assistants", () => {
 describe("the server itself", () => {
   it("says that it is there, what it is, what it does and what it has to do", async () => {
     expect((await rest.get("/ok")).body).toEqual({ ok: true });
+    expect((await rest.get("/")).body).toEqual({ ok: true });
+    const first = await fetch(app.app.url, { headers: { accept: "text/html,*/*;q=0.8" } });
+    expect([first.status, first.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    expect(await first.text()).toMatch(/href="docs".*href="openapi\.json".*<code>gated<\/code>.*<dt>Data<.*<dt>Stop</s);
     expect((await rest.get("/info")).body).toMatchObject({
       server: "reins",
       flags: { assistants: true, crons: false },

@@ -19,6 +19,9 @@ describe("readConfig", () => {
       corsOrigins: undefined,
       allowedHosts: [],
       logLevel: "info",
+      logFormat: "auto",
+      cacheDir: "/home/user/.reins/cache",
+      isStartedByNpm: false,
     });
     expect(read().children).toBeGreaterThan(0);
     expect(Object.isFrozen(read())).toBe(true);
@@ -70,6 +73,8 @@ describe("readConfig", () => {
     ],
     ["REINS_ALLOWED_HOSTS", "reins.internal", { allowedHosts: ["reins.internal"] }],
     ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
+    ["REINS_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
+    ["REINS_CACHE_DIR", "cache", { cacheDir: "/home/user/cache" }],
     ["MONGODB_URI", "mongodb://db/", { mongodbUri: "mongodb://db/" }],
     ["REINS_PORT", "", { port: 2024 }],
     ["MONGODB_URI", "", { mongodbUri: undefined }],

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChildMessage, ParentMessage } from "../protocol.ts";
 import { Attempt, type AttemptHome } from "./attempt.ts";
@@ -41,7 +42,11 @@ export function serveParent(): void {
   process.on("message", (message: ParentMessage) => {
     switch (message.type) {
       case "load":
-        void registry.load(message.graphs).then((graphs) => channel.send({ type: "loaded", graphs }));
+        void registry.load(message.graphs).then((graphs) => {
+          channel.send({ type: "loaded", graphs });
+          // Now, since most children end by being killed.
+          flushCompileCache();
+        });
         break;
       case "start":
         void start(message);
