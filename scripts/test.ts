@@ -17,7 +17,16 @@ import type { Totals } from "./test-reporter.ts";
 /** What Reins promises: the laws, the contract of each call, the units. It needs nothing but Node and an engine. */
 const spec = ["test/laws/", "test/rpc/", "test/rest/", "test/model/", "test/unit/"];
 /** What a second engine could do otherwise. */
-const engineTests = ["engine-facts", "test/integration/database", "checkpoint", "law-01", "law-05", "law-06", "law-09"];
+const engineTests = [
+  "engine-facts",
+  "test/integration/database",
+  "checkpoint",
+  "law-01",
+  "law-05",
+  "law-06",
+  "law-09",
+  "examples/readme",
+];
 
 const folder = mkdtempSync(join(tmpdir(), "reins-results-"));
 const [wanted, filters] = suitesAndFilters(process.argv.slice(2));

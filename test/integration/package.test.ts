@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { RunStatus } from "../../src/client/index.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
 const run = promisify(execFile);
@@ -93,7 +94,7 @@ describe("the package", { timeout: 600_000 }, () => {
     try {
       await writeFile(join(project, "run.ts"), (await readmeClient()).replaceAll("http://127.0.0.1:2024", server.url));
       const { stdout } = await run(process.execPath, ["run.ts"], { cwd: project, env });
-      expect(stdout).toMatch(/^\d+n messages .*\nended 3\n$/s);
+      expect(stdout).toMatch(new RegExp(`^\\d+n values .*\\nended ${RunStatus.SUCCESS}\\n$`, "s"));
       expect(await (await fetch(server.url, { headers: { accept: "text/html" } })).text()).toContain(
         `<h1>Reins ${version}</h1>`,
       );

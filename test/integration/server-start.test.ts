@@ -145,7 +145,7 @@ describe("a start that takes its time", () => {
 });
 
 describe("what a person sees of a start", () => {
-  it("lines for people and a banner where that is asked for, and on a terminal without being asked", async () => {
+  it("lines for people and a banner, where that is asked for", async () => {
     const database = await testDatabase();
     const file = join(await mkdtemp(join(tmpdir(), "reins-banner-")), "langgraph.json");
     const graphs = { ...JSON.parse(await readFile(gatedGraph, "utf8")).graphs };
