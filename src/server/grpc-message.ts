@@ -1,4 +1,3 @@
-import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { headerGrpcMessage } from "@connectrpc/connect/protocol-grpc";
 
 /**
@@ -11,14 +10,4 @@ export function plainMessage(headers: Headers): Headers {
     headers.set(headerGrpcMessage, encodeURI(decodeURIComponent(message)));
   }
   return headers;
-}
-
-/** The same for an answer, whose trailer is only known when its body has been sent. */
-export function withPlainMessage(answer: UniversalServerResponse): UniversalServerResponse {
-  return {
-    ...answer,
-    get trailer() {
-      return answer.trailer && plainMessage(new Headers(answer.trailer));
-    },
-  };
 }

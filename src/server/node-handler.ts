@@ -3,17 +3,17 @@ import type http from "node:http";
 import type http2 from "node:http2";
 import { Code, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest, type universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import type { Cors } from "./cors.ts";
 import { createError } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
-import { withPlainMessage } from "./grpc-message.ts";
 import type { HostCheck } from "./host-check.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
 import { refuse, refuseForNow } from "./refuse.ts";
+import { sendRpcAnswer } from "./send-rpc-answer.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
 
 export type NodeServerRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
@@ -138,7 +138,7 @@ async function handleRpc(
   if (mismatch && answer.body === undefined) {
     refuse(request, response, mismatch.error, mismatch);
   } else {
-    await universalResponseToNodeResponse(withPlainMessage(answer), response);
+    await sendRpcAnswer(answer, response);
   }
 }
 

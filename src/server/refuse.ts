@@ -5,6 +5,7 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { createError } from "./error-info.ts";
 import { plainMessage } from "./grpc-message.ts";
 import type { NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
+import { sendTrailersOnly } from "./send-rpc-answer.ts";
 
 /**
  * Answers a request that reaches no handler with an error that its client can read: as a gRPC status, as the end of a Connect
@@ -18,9 +19,8 @@ export function refuse(
 ): void {
   const contentType = request.headers["content-type"] ?? "";
   if (contentType.startsWith("application/grpc")) {
-    const trailer = Object.fromEntries(plainMessage(setTrailerStatus(new Headers(), error)));
-    response.writeHead(200, { ...trailer, "content-type": contentType });
-    response.end();
+    const status = plainMessage(setTrailerStatus(new Headers(), error));
+    sendTrailersOnly(response, [["content-type", contentType], ...status]);
   } else if (contentType.startsWith("application/connect+")) {
     const end = new TextEncoder().encode(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
     response.writeHead(200, { "content-type": contentType });
