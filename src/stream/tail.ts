@@ -36,10 +36,10 @@ export interface TailSources {
 }
 
 /**
- * Replays a run's events after a sequence number, then follows it. Yields batches; ends after the terminal event, and in no
- * other way without an error: a database that is away only delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when
- * the sequence is no longer kept or not yet reached; of a run that is over, before the first batch. That comes at once, and is
- * empty where nothing is new yet.
+ * Replays a run's events after a sequence number, then follows it; after the terminal event's number there is that event once
+ * more. Yields batches; ends after the terminal event, and in no other way without an error: a database that is away only
+ * delays it, once it has begun. Throws SEQUENCE_OUT_OF_RANGE when the sequence is no longer kept or not yet reached; of a run
+ * that is over, before the first batch. That comes at once, and is empty where nothing is new yet.
  */
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
@@ -81,8 +81,10 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
       if (options.feed === undefined) await checkKept();
       yield [{ kind: "created", run, sequence }];
     } else {
-      checkReached(await lastSequence(sources, run), run, afterSequence);
-      next = afterSequence + 1;
+      const last = await lastSequence(sources, run);
+      checkReached(last, run, afterSequence);
+      // Who has seen the terminal event gets it once more: a stream that ended without one would look cut off.
+      next = Math.min(afterSequence, last.sequence) + 1;
       await checkKept();
       yield [];
     }
@@ -133,14 +135,14 @@ async function lastSequence({ events, ended }: TailSources, run: Run): Promise<{
   return { sequence: over ? over.lastSequence! : (await events.head(run)).last, isOver: over !== undefined };
 }
 
-function checkReached(last: { sequence: number; isOver: boolean }, run: Run, afterSequence: number): void {
-  if (afterSequence <= last.sequence) return;
+function checkReached({ sequence, isOver }: { sequence: number; isOver: boolean }, run: Run, after: number): void {
+  const last = isOver ? sequence + 1 : sequence;
+  if (after <= last) return;
   throw new DomainError(
     "SEQUENCE_OUT_OF_RANGE",
-    `after_sequence ${afterSequence} is not reached: the last event of run ${run.runId} ` +
-      `${last.isOver ? "was" : "is"} ${last.sequence}${last.isOver ? ", and the terminal event after it" : ""}; ` +
-      `use 0 to ${last.sequence}`,
-    { metadata: { last_sequence: String(last.sequence), ...(last.isOver && { over: "true" }) } },
+    `after_sequence ${after} is not reached: the last event of run ${run.runId} ${isOver ? "was" : "is"} ${last}; ` +
+      `use 0 to ${last}`,
+    { metadata: { last_sequence: String(last) } },
   );
 }
 

@@ -10,7 +10,7 @@ import {
   RunStatus,
   StreamMode,
 } from "../../gen/reins/v1/run_pb.ts";
-import { fromPayload, until as leaving } from "../../src/client/index.ts";
+import { errorReason, fromPayload, until as leaving } from "../../src/client/index.ts";
 import { endOf, readEvents } from "../support/event-reader.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -205,9 +205,22 @@ describe("law 9: the first and the last event", () => {
       expect(readers[0]!.events).toEqual(readers[1]!.events);
       const stored = await kit.get(run.runId).catch(() => undefined);
       if (stored) agrees(endOf(readers[0]!.events)!, stored);
+      await tellsItsEndAgain(kit, name, readers[0]!.events.at(-1)!);
       kit.gates.remove();
     },
   );
+
+  /** A tail from the terminal event's own number, and one from beyond it. */
+  async function tellsItsEndAgain(kit: RunKit, name: { threadId: string; runId: string }, end: RunEvent) {
+    const tailAfter = (afterSequence: bigint) =>
+      readEvents((signal) => kit.client.runs.joinRunStream({ ...name, afterSequence }, { signal }));
+    const [again, beyond] = [tailAfter(end.sequence), tailAfter(end.sequence + 1n)];
+    const gone = errorReason(await kit.get(name.runId).catch((error) => error)) === "RUN_NOT_FOUND";
+    expect(errorReason(await again.ended)).toBe(gone ? "RUN_NOT_FOUND" : undefined);
+    expect(again.events).toEqual(gone ? [] : [end]);
+    expect(errorReason(await beyond.ended)).toBe(gone ? "RUN_NOT_FOUND" : "SEQUENCE_OUT_OF_RANGE");
+    expect(beyond.events).toEqual([]);
+  }
 
   it("a run that never started has two events", async () => {
     const kit = await createRunKit(app);
@@ -219,6 +232,7 @@ describe("law 9: the first and the last event", () => {
     expect(await reader.ended).toBeUndefined();
     expect(reader.sequences()).toEqual([1, 2]);
     expect(endOf(reader.events)?.cancellation).toMatchObject({ outcome: CancelOutcome.NEVER_STARTED });
+    await tellsItsEndAgain(kit, name, reader.events[1]!);
     kit.gates.open();
     await kit.join(running.runId);
     kit.gates.remove();

@@ -1014,7 +1014,8 @@ export type JoinRunStreamRequest = Message<"reins.v1.JoinRunStreamRequest"> & {
   runId: string;
 
   /**
-   * Replay begins after this sequence number; 0 replays everything.
+   * Replay begins after this sequence number; 0 replays everything. After the terminal event's number comes that event once
+   * more.
    *
    * @generated from field: uint64 after_sequence = 3;
    */
@@ -1071,7 +1072,8 @@ export type JoinRunStreamRequestJson = {
   runId?: string;
 
   /**
-   * Replay begins after this sequence number; 0 replays everything.
+   * Replay begins after this sequence number; 0 replays everything. After the terminal event's number comes that event once
+   * more.
    *
    * @generated from field: uint64 after_sequence = 3;
    */

@@ -115,30 +115,12 @@ async function stream(request: RestRequest): Promise<Answer> {
     kind: "events",
     location: streamedAt,
     tellsErrors: true,
-    events: async function* (known) {
-      const from = (begin: typeof start) =>
-        sentEvents(
-          invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...begin, payloadFormat }, known),
-          run!.attempt || 1,
-        );
-      try {
-        yield* from(start);
-      } catch (error) {
-        const terminal = sawTheEnd(error, start);
-        if (terminal === undefined) throw error;
-        // Its reader has lost the rest of the end itself, at most: it gets the end again.
-        yield* from({ afterSequence: terminal - 1n });
-      }
-    },
+    events: (known) =>
+      sentEvents(
+        invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...start, payloadFormat }, known),
+        run!.attempt || 1,
+      ),
   };
-}
-
-/** The terminal event's number, if the client has come back after having seen it. */
-function sawTheEnd(error: unknown, start: ReturnType<typeof startOf>): bigint | undefined {
-  if (!(error instanceof DomainError) || error.reason !== "SEQUENCE_OUT_OF_RANGE" || "fromNow" in start)
-    return undefined;
-  const { last_sequence: last, over } = error.metadata;
-  return over && start.afterSequence === BigInt(last!) + 1n ? start.afterSequence : undefined;
 }
 
 /**

@@ -81,13 +81,17 @@ async function* eventsOf(invoke: Invoke, begunRun: BegunRun, after: bigint | "no
   const begin = after === "now" ? { fromNow: true } : { afterSequence: after };
   try {
     const tail = invoke.stream(methods.joinRunStream, { threadId, runId, ...begin, payloadFormat });
-    for await (const { events } of tail) yield { ...begunRun, events };
+    for await (const { events } of tail) {
+      // A run's own stream tells its end again to one who has seen it; this one goes on without.
+      const news = after === "now" ? events : events.filter(({ sequence }) => sequence > after);
+      if (news.length > 0) yield { ...begunRun, events: news };
+    }
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     // Removed meanwhile: there is nothing left to tell.
     if (error.reason === "RUN_NOT_FOUND") return;
     const last = error.reason === "SEQUENCE_OUT_OF_RANGE" ? error.metadata.last_sequence : undefined;
-    // Its end has been seen already.
+    // No event of this run has that number.
     if (last !== undefined && after !== "now" && after > BigInt(last)) return;
     if (last === undefined || after === BigInt(last)) throw error;
     // Its events are no longer kept, but its beginning is known, and its end.

@@ -57,7 +57,7 @@ function createThread() {
       throw new DomainError("SEQUENCE_OUT_OF_RANGE", "no longer kept", { metadata: { last_sequence: "2" } });
     if (expired.has(runId)) return yield { events: [event(3, { case: "ended", value: { status: SUCCESS } })] };
     happened.push(`tail of ${Number(runId.slice(-12))}${fromNow ? " from now" : ""}`);
-    yield { events: [event(1, { case: "created", value: {} })] };
+    if (afterSequence === 0n) yield { events: [event(1, { case: "created", value: {} })] };
     if (status === PENDING || status === RUNNING) await over.get(runId)!.promise;
     yield { events: [event(2, { case: "ended", value: { status: SUCCESS } })] };
   }
@@ -140,6 +140,18 @@ describe("the stream of a thread", () => {
     const reader = await thread.follow("-1");
     expect(await reader.take(250)).toEqual(range(1, 250));
     await reader.leave();
+  });
+
+  it("goes on behind the end of a run that its reader has seen, and does not tell it again", async () => {
+    const thread = createThread();
+    thread.add(1);
+    thread.add(2);
+    const first = await thread.follow("-1");
+    const [, end] = [await first.next(), await first.next()];
+    await first.leave();
+    const second = await thread.follow(end.id);
+    expect([(await second.next()).told, (await second.next()).told]).toEqual(["begin 2", "end 2"]);
+    await second.leave();
   });
 
   it("tells beginning and end of a run whose events have expired", async () => {

@@ -110,6 +110,20 @@ describe("a reader that comes to a run that is over", () => {
     });
   });
 
+  it.each([3, 4])("gets the terminal event, which is the fourth, after event %s", async (after) => {
+    const seen: unknown[] = [];
+    for await (const batch of late([], after).events) seen.push(...batch.map(told));
+    expect(seen).toEqual([[4, "ended"]]);
+  });
+
+  it("is told that nothing comes after the terminal event", async () => {
+    await expect(late([chunk(2, "1", "2")], 5).events.next()).rejects.toMatchObject({
+      reason: "SEQUENCE_OUT_OF_RANGE",
+      message: expect.stringContaining("use 0 to 4"),
+      metadata: { last_sequence: "4" },
+    });
+  });
+
   it("gets the end alone of a run whose events were removed on purpose", async () => {
     const { events } = late([], 0, true);
     expect((await events.next()).value!.map(told)).toEqual([[1, "created"]]);
