@@ -1,7 +1,7 @@
 import type { NumberedEvent } from "../stream/tail.ts";
 
-/** gRPC clients refuse messages over 4 MB by default. */
-const messageBytes = 1024 * 1024;
+/** Of JSON text. As a protobuf value it may have six times as many bytes, and gRPC clients refuse messages over 4 MB by default. */
+const messageBytes = 512 * 1024;
 const messageEvents = 100;
 
 /** Cuts a batch into messages of a sensible size; a larger single event gets one of its own. */

@@ -20,9 +20,9 @@ import type { Calls } from "./calls.ts";
 import { cancelMany } from "./cancel-many.ts";
 import { toRunEvent } from "./convert/event.ts";
 import { type PayloadWriter, payloadWriter } from "./convert/payload.ts";
-import { fromAction, fromStatuses, toOutcome, toRun } from "./convert/run.ts";
+import { fromAction, fromStatuses, toOutcome, toRun, toRunWithoutSpec } from "./convert/run.ts";
 import { fromSpec, fromStreamModes } from "./convert/spec.ts";
-import { toInterrupts } from "./convert/thread.ts";
+import { stateWriter, toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { owner } from "./owner.ts";
@@ -62,13 +62,13 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     }
   }
 
-  async function ending(run: Run, request: { payloadFormat: PayloadFormat; omitValues: boolean }) {
-    const write = payloadWriter(request.payloadFormat);
+  async function ending(run: Run, request: RunReading & { omitValues: boolean }) {
+    const { values, question } = stateWriter(payloadWriter(request.payloadFormat), request.omitValues);
     const state = await read.endState(run);
     return {
-      run: toRun(run, write),
-      values: request.omitValues || state.values === undefined ? undefined : write(state.values),
-      interrupts: toInterrupts(state.interrupts, write),
+      run: toRun(run, inputWriter(request)),
+      values: state.values === undefined ? undefined : values?.(state.values),
+      interrupts: toInterrupts(state.interrupts, question),
     };
   }
 
@@ -127,13 +127,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
   return {
     async createRun(request) {
       const run = await parts.createRun(newRun(request, "spec"));
-      return { run: toRun(run, payloadWriter(formatOf(request.spec!.input))) };
+      const payloadFormat = formatOf(request.spec!.input);
+      return { run: toRun(run, inputWriter({ payloadFormat, includeInput: request.includeInput })) };
     },
 
     async batchCreateRuns(request) {
       const runs = await parts.createBatch.create(newBatch(request));
-      const formats = request.runs.map(({ spec }) => formatOf(spec!.input));
-      return { runs: runs.map((run, i) => toRun(run, payloadWriter(formats[i]!))) };
+      const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
+        includeInput || request.includeInput
+          ? toRun(run, payloadWriter(formatOf(spec!.input)))
+          : // A hundred specs without their input may still have too many bytes of metadata.
+            toRunWithoutSpec(run);
+      return { runs: runs.map((run, place) => answer(run, request.runs[place]!)) };
     },
 
     async waitRun(request, context) {
@@ -146,7 +151,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         watcher = await watched(watcher, context, request, { wanted, run: created });
         context.values.get(runKnownKey)?.(created);
         const run = await inCall(context, () => expected.end(created, context.signal));
-        return create(pb.WaitRunResponseSchema, await ending(run, request));
+        const includeInput = request.includeInput || request.create!.includeInput;
+        return create(pb.WaitRunResponseSchema, await ending(run, { ...request, includeInput }));
       } finally {
         expected.close();
         attachment.close();
@@ -170,7 +176,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async getRun(request) {
-      return { run: toRun(await read.get(nameOf(request)), payloadWriter(request.payloadFormat)) };
+      return { run: toRun(await read.get(nameOf(request)), inputWriter(request)) };
     },
 
     async listRuns(request) {
@@ -182,8 +188,9 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         metadata,
       };
       const page = await read.list(filter, { size, token });
-      const write = request.omitSpec ? undefined : payloadWriter(request.payloadFormat);
-      return { runs: page.runs.map((run) => toRun(run, write)), nextPageToken: page.nextPageToken };
+      const write = inputWriter(request);
+      const runs = page.runs.map((run) => (request.omitSpec ? toRunWithoutSpec(run) : toRun(run, write)));
+      return { runs, nextPageToken: page.nextPageToken };
     },
 
     async deleteRun(request, context) {
@@ -202,7 +209,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         context.values.get(runKnownKey)?.(found);
         const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
         if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
-        return { run: toRun(await read.latest(name), payloadWriter(request.payloadFormat)) };
+        return { run: toRun(await read.latest(name), inputWriter(request)) };
       } finally {
         attachment.close();
         watcher.close();
@@ -231,12 +238,22 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
         run = over ?? (await read.latest(name));
       }
-      return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: toRun(run) };
+      return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: toRun(run, inputWriter(request)) };
     },
 
     cancelRuns: (request, context) => inCall(context, () => cancelMany(parts, request, context.signal)),
   };
 }
+
+/** How a request wants runs to be answered. */
+interface RunReading {
+  readonly payloadFormat: PayloadFormat;
+  readonly includeInput: boolean;
+}
+
+/** Writes what a run was given, if that was asked for: it may have more bytes than a client takes. */
+const inputWriter = ({ includeInput, payloadFormat }: RunReading): PayloadWriter | undefined =>
+  includeInput ? payloadWriter(payloadFormat) : undefined;
 
 /** An answer that echoes the request does so in the encoding that the request used. */
 const formatOf = (payload: Payload | undefined): PayloadFormat =>

@@ -13,7 +13,7 @@ import type { StateReport } from "../worker/protocol.ts";
 import type { Calls } from "./calls.ts";
 import { payloadText, payloadWriter } from "./convert/payload.ts";
 import { fromCheckpoint, toCheckpoint } from "./convert/spec.ts";
-import { toThread, toThreadState } from "./convert/thread.ts";
+import { stateWriter, toThread, toThreadState } from "./convert/thread.ts";
 import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
@@ -43,12 +43,12 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
         ifExists: request.ifExists === pb.IfExists.DO_NOTHING ? "do_nothing" : "raise",
         ttlMs: msOf(request.ttl),
       });
-      return { thread: toThread(thread, payloadWriter(0), false) };
+      return { thread: toThread(thread, stateWriter(payloadWriter(0), false)) };
     },
 
     async getThread(request) {
       const thread = await read.get(nameOf(request));
-      return { thread: toThread(thread, payloadWriter(request.payloadFormat), request.omitValues) };
+      return { thread: toThread(thread, writer(request)) };
     },
 
     async updateThread(request) {
@@ -58,14 +58,15 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
         removeMetadata: request.removeMetadata,
         ttlMs: msOf(request.ttl),
       });
-      return { thread: toThread(thread, writer(request), request.omitValues) };
+      return { thread: toThread(thread, writer(request)) };
     },
 
     async searchThreads(request) {
       const { pageSize: size, pageToken: token } = request;
       const order = fromThreadOrder(request.sortBy, request.sortOrder);
       const page = await parts.searchThreads.search(fromThreadFilter(owner, request.filter), order, { size, token });
-      const threads = page.threads.map((thread) => toThread(thread, writer(request), request.omitValues));
+      const write = writer(request);
+      const threads = page.threads.map((thread) => toThread(thread, write));
       return { threads, nextPageToken: page.nextPageToken };
     },
 
@@ -75,7 +76,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
 
     async copyThread(request) {
       const thread = await parts.copyThread(nameOf(request), request.newThreadId.toLowerCase() || newId());
-      return { thread: toThread(thread, writer(request), request.omitValues) };
+      return { thread: toThread(thread, writer(request)) };
     },
 
     async pruneThreads(request, context) {
@@ -128,11 +129,13 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
         metadata: request.metadata,
         omitValues: request.omitValues,
       });
-      return { states: states.map((state) => toThreadState(state, writer(request))) };
+      const write = writer(request);
+      return { states: states.map((state) => toThreadState(state, write)) };
     },
   };
 }
 
 const nameOf = (request: { threadId: string }) => ({ owner, threadId: request.threadId.toLowerCase() });
 
-const writer = (request: { payloadFormat: PayloadFormat }) => payloadWriter(request.payloadFormat);
+const writer = (request: { payloadFormat: PayloadFormat; omitValues: boolean }) =>
+  stateWriter(payloadWriter(request.payloadFormat), request.omitValues);

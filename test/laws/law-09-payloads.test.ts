@@ -166,7 +166,7 @@ describe("law 9: payloads", () => {
         expect(payload!.encoding.case).toBe(encoding);
         expect(fromPayload(payload)).toMatchObject({ manners: value, log: ["a", "b", "c"] });
       }
-      const { run } = await runs.getRun(request);
+      const { run } = await runs.getRun({ ...request, includeInput: true });
       expect(run!.spec!.input!.encoding.case).toBe(encoding);
       expect(fromPayload(run!.spec!.input)).toMatchObject({ manners: value });
       kit.gates.remove();

@@ -83,7 +83,7 @@ describe("what a node is given", () => {
     expect(seen.tags.filter((tag) => /^[abc]$/.test(tag)).sort()).toEqual(["a", "b", "c"]);
     expect(seen.recursionLimit).toBe(12);
     // The run's record says what was asked for, not what came of it.
-    const { spec } = (await app.client.runs.getRun(nameOf(ended))).run!;
+    const { spec } = (await app.client.runs.getRun({ ...nameOf(ended), includeInput: true })).run!;
     expect(spec!.config).toMatchObject({ tags: ["b", "c"], recursionLimit: 12 });
     expect(fromPayload(spec!.config!.configurable)).toEqual({ tone: "dry", deep: { y: 2 } });
     expect(fromPayload(spec!.context)).toEqual({ deep: { y: 2 }, user: null });

@@ -65,7 +65,8 @@ async function requestOf(requestId: string) {
 describe("BatchCreateRuns", () => {
   it("creates stateless runs, answers them in order, and leaves nothing of them", async () => {
     const before = rest(await dump(app.db));
-    const { runs } = await app.client.runs.batchCreateRuns({ runs: steps(30).map((step) => item(step)) });
+    const wanted = { runs: steps(30).map((step) => item(step)), includeInput: true };
+    const { runs } = await app.client.runs.batchCreateRuns(wanted);
     expect(new Set(runs.map(({ runId }) => runId)).size).toBe(30);
     expect(new Set(runs.map(({ threadId }) => threadId)).size).toBe(30);
     expect(runs.map(({ spec }) => (fromPayload(spec!.input) as { steps: string[] }).steps[0])).toEqual(steps(30));

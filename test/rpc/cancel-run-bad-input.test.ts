@@ -88,6 +88,7 @@ const shape: Row[] = [
   ["ListRuns", { pageToken: "x".repeat(1001) }, "page_token", /at most 1000 characters/],
   ["ListRuns", { metadata: "a=b" }, "metadata", /Struct/],
   ["ListRuns", { omitSpec: "no" }, "omit_spec", /bool/],
+  ["ListRuns", { omitSpec: true, includeInput: true }, "request", /include_input goes without omit_spec/],
   ...(["WaitRun", "StreamRun"] as const).flatMap((rpc): Row[] => [
     [rpc, { create: undefined }, "create", /required/],
     [rpc, { create: [] }, "create", /is not a reins.v1.CreateRunRequest/],

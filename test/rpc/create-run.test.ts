@@ -44,9 +44,11 @@ describe("CreateRun", () => {
       ...{ interruptBefore: ["step"], interruptAfter: ["begin", "step"] },
       ...{ multitaskStrategy: MultitaskStrategy.REJECT, durability: Durability.ASYNC, timeout: { seconds: 90n } },
     };
-    const created = (await app.client.runs.createRun({ threadId: kit.threadId, spec })).run!;
-    await kit.join(created.runId);
-    const stored = (await kit.get(created.runId)).spec!;
+    const { threadId } = kit;
+    const created = (await app.client.runs.createRun({ threadId, spec, includeInput: true })).run!;
+    const { runId } = created;
+    await kit.join(runId);
+    const stored = (await app.client.runs.getRun({ threadId, runId, includeInput: true })).run!.spec!;
     for (const one of [created.spec!, stored]) {
       expect(one).toMatchObject({
         ...{ assistantId: spec.assistantId, metadata: spec.metadata, streamModes: spec.streamModes },

@@ -255,7 +255,7 @@ export type StateTask = Message<"reins.v1.StateTask"> & {
   checkpoint?: Checkpoint | undefined;
 
   /**
-   * What it returned, when it has already run. Absent otherwise.
+   * What it returned, when it has already run. Absent otherwise, and where values were left out.
    *
    * @generated from field: reins.v1.Payload result = 6;
    */
@@ -311,7 +311,7 @@ export type StateTaskJson = {
   checkpoint?: CheckpointJson;
 
   /**
-   * What it returned, when it has already run. Absent otherwise.
+   * What it returned, when it has already run. Absent otherwise, and where values were left out.
    *
    * @generated from field: reins.v1.Payload result = 6;
    */
@@ -346,7 +346,7 @@ export type Interrupt = Message<"reins.v1.Interrupt"> & {
   id: string;
 
   /**
-   * What it asks: any JSON.
+   * What it asks: any JSON. Absent where values were left out and the answer's questions have more than 256 kB.
    *
    * @generated from field: reins.v1.Payload value = 2;
    */
@@ -374,7 +374,7 @@ export type InterruptJson = {
   id?: string;
 
   /**
-   * What it asks: any JSON.
+   * What it asks: any JSON. Absent where values were left out and the answer's questions have more than 256 kB.
    *
    * @generated from field: reins.v1.Payload value = 2;
    */

@@ -54,7 +54,7 @@ export type Run = Message<"reins.v1.Run"> & {
   status: RunStatus;
 
   /**
-   * What was asked for, as it was asked for.
+   * What was asked for, as it was asked for; `input`, `command`, `config` and `context` only where the call asks for them.
    *
    * @generated from field: reins.v1.RunSpec spec = 5;
    */
@@ -182,7 +182,7 @@ export type RunJson = {
   status?: RunStatusJson;
 
   /**
-   * What was asked for, as it was asked for.
+   * What was asked for, as it was asked for; `input`, `command`, `config` and `context` only where the call asks for them.
    *
    * @generated from field: reins.v1.RunSpec spec = 5;
    */

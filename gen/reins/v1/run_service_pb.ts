@@ -21,7 +21,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/run_service.proto.
  */
 export const file_reins_v1_run_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpyZWlucy92MS9ydW5fc2VydmljZS5wcm90bxIIcmVpbnMudjEi8wEKEENyZWF0ZVJ1blJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIbCgZydW5faWQYAiABKAlCC7pICNgBAXIDsAEBEicKBHNwZWMYAyABKAsyES5yZWlucy52MS5SdW5TcGVjQga6SAPIAQESNgoNaWZfbm90X2V4aXN0cxgEIAEoDjIVLnJlaW5zLnYxLklmTm90RXhpc3RzQgi6SAWCAQIQARIcCgpyZXF1ZXN0X2lkGAUgASgJQgi6SAVyAxjIARIjCgZwYXJlbnQYBiABKAsyEy5yZWlucy52MS5QYXJlbnRSdW4iLwoRQ3JlYXRlUnVuUmVzcG9uc2USGgoDcnVuGAEgASgLMg0ucmVpbnMudjEuUnVuImoKFkJhdGNoQ3JlYXRlUnVuc1JlcXVlc3QSMgoEcnVucxgBIAMoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCCLpIBZIBAggBEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGMgBIjYKF0JhdGNoQ3JlYXRlUnVuc1Jlc3BvbnNlEhsKBHJ1bnMYASADKAsyDS5yZWlucy52MS5SdW4izQEKDldhaXRSdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIInkKD1dhaXRSdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0IroBChBTdHJlYW1SdW5SZXF1ZXN0EjIKBmNyZWF0ZRgBIAEoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCBrpIA8gBARI3Cg1vbl9kaXNjb25uZWN0GAIgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIjcKEVN0cmVhbVJ1blJlc3BvbnNlEiIKBmV2ZW50cxgBIAMoCzISLnJlaW5zLnYxLlJ1bkV2ZW50IoEBCg1HZXRSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABIiwKDkdldFJ1blJlc3BvbnNlEhoKA3J1bhgBIAEoCzINLnJlaW5zLnYxLlJ1biKhAgoPTGlzdFJ1bnNSZXF1ZXN0Eh4KCXRocmVhZF9pZBgBIAEoCUILukgI2AEBcgOwAQESOAoIc3RhdHVzZXMYAiADKA4yEy5yZWlucy52MS5SdW5TdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMY6AcSOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIRCglvbWl0X3NwZWMYByABKAgiSAoQTGlzdFJ1bnNSZXNwb25zZRIbCgRydW5zGAEgAygLMg0ucmVpbnMudjEuUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJJChBEZWxldGVSdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABASITChFEZWxldGVSdW5SZXNwb25zZSKNAgoOSm9pblJ1blJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEjcKDW9uX2Rpc2Nvbm5lY3QYAyABKA4yFi5yZWlucy52MS5PbkRpc2Nvbm5lY3RCCLpIBYIBAhABEjsKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABI5Cg5wYXlsb2FkX2Zvcm1hdBgFIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAYgASgIInkKD0pvaW5SdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0Ip4DChRKb2luUnVuU3RyZWFtUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAQSPQoMc3RyZWFtX21vZGVzGAQgAygOMhQucmVpbnMudjEuU3RyZWFtTW9kZUIRukgOkgELGAEiB4IBBBABIAASNwoNb25fZGlzY29ubmVjdBgFIAEoDjIWLnJlaW5zLnYxLk9uRGlzY29ubmVjdEIIukgFggECEAESOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIQCghmcm9tX25vdxgHIAEoCDpyukhvGm0KGGpvaW5fcnVuX3N0cmVhbS5mcm9tX25vdxIkZnJvbV9ub3cgZ29lcyB3aXRob3V0IGFmdGVyX3NlcXVlbmNlGishdGhpcy5mcm9tX25vdyB8fCB0aGlzLmFmdGVyX3NlcXVlbmNlID09IDB1IjsKFUpvaW5SdW5TdHJlYW1SZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5yZWlucy52MS5SdW5FdmVudCKDAgoQQ2FuY2VsUnVuUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESMAoGYWN0aW9uGAMgASgOMhYucmVpbnMudjEuQ2FuY2VsQWN0aW9uQgi6SAWCAQIQARIMCgR3YWl0GAQgASgIEkAKDHdhaXRfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDzIAEhgKBnJlYXNvbhgGIAEoCUIIukgFcgMY6AcSHAoKcmVxdWVzdF9pZBgHIAEoCUIIukgFcgMYyAEiWQoRQ2FuY2VsUnVuUmVzcG9uc2USKAoHb3V0Y29tZRgBIAEoDjIXLnJlaW5zLnYxLkNhbmNlbE91dGNvbWUSGgoDcnVuGAIgASgLMg0ucmVpbnMudjEuUnVuIsICChFDYW5jZWxSdW5zUmVxdWVzdBIgCgRydW5zGAEgASgLMhAucmVpbnMudjEuUnVuSWRzSAASKQoGZmlsdGVyGAIgASgLMhcucmVpbnMudjEuTGl2ZVJ1bkZpbHRlckgAEjAKBmFjdGlvbhgDIAEoDjIWLnJlaW5zLnYxLkNhbmNlbEFjdGlvbkIIukgFggECEAESDAoEd2FpdBgEIAEoCBJACgx3YWl0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8yABIYCgZyZWFzb24YBiABKAlCCLpIBXIDGOgHEhUKDXZhbGlkYXRlX29ubHkYByABKAgSHAoKcGFnZV90b2tlbhgIIAEoCUIIukgFcgMY6AdCDwoGdGFyZ2V0EgW6SAIIASJMCgZSdW5JZHMSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIlCgdydW5faWRzGAIgAygJQhS6SBGSAQ4IARCQThgBIgVyA7ABASLDAQoNTGl2ZVJ1bkZpbHRlchIzCgZzdGF0dXMYASABKA4yFy5yZWlucy52MS5MaXZlUnVuU3RhdHVzQgq6SAeCAQQQASAAEh4KCXRocmVhZF9pZBgCIAEoCUILukgI2AEBcgOwAQESKQoIbWV0YWRhdGEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EjIKDmNyZWF0ZWRfYmVmb3JlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKTAQoSQ2FuY2VsUnVuc1Jlc3BvbnNlEisKB3Jlc3VsdHMYASADKAsyGi5yZWlucy52MS5DYW5jZWxSdW5zUmVzdWx0EikKBmNvdW50cxgCIAMoCzIZLnJlaW5zLnYxLkNhbmNlbFJ1bnNDb3VudBIMCgRtb3JlGAMgASgIEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCSKEAQoQQ2FuY2VsUnVuc1Jlc3VsdBIOCgZydW5faWQYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEigKB291dGNvbWUYAyABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEiMKBnN0YXR1cxgEIAEoDjITLnJlaW5zLnYxLlJ1blN0YXR1cyJKCg9DYW5jZWxSdW5zQ291bnQSKAoHb3V0Y29tZRgBIAEoDjIXLnJlaW5zLnYxLkNhbmNlbE91dGNvbWUSDQoFY291bnQYAiABKAUqYAoLSWZOb3RFeGlzdHMSHQoZSUZfTk9UX0VYSVNUU19VTlNQRUNJRklFRBAAEhgKFElGX05PVF9FWElTVFNfUkVKRUNUEAESGAoUSUZfTk9UX0VYSVNUU19DUkVBVEUQAiqDAQoNTGl2ZVJ1blN0YXR1cxIfChtMSVZFX1JVTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIbChdMSVZFX1JVTl9TVEFUVVNfUEVORElORxABEhsKF0xJVkVfUlVOX1NUQVRVU19SVU5OSU5HEAISFwoTTElWRV9SVU5fU1RBVFVTX0FMTBADMpsGCgpSdW5TZXJ2aWNlEkQKCUNyZWF0ZVJ1bhIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3QaGy5yZWlucy52MS5DcmVhdGVSdW5SZXNwb25zZRJWCg9CYXRjaENyZWF0ZVJ1bnMSIC5yZWlucy52MS5CYXRjaENyZWF0ZVJ1bnNSZXF1ZXN0GiEucmVpbnMudjEuQmF0Y2hDcmVhdGVSdW5zUmVzcG9uc2USPgoHV2FpdFJ1bhIYLnJlaW5zLnYxLldhaXRSdW5SZXF1ZXN0GhkucmVpbnMudjEuV2FpdFJ1blJlc3BvbnNlEkYKCVN0cmVhbVJ1bhIaLnJlaW5zLnYxLlN0cmVhbVJ1blJlcXVlc3QaGy5yZWlucy52MS5TdHJlYW1SdW5SZXNwb25zZTABEjsKBkdldFJ1bhIXLnJlaW5zLnYxLkdldFJ1blJlcXVlc3QaGC5yZWlucy52MS5HZXRSdW5SZXNwb25zZRJBCghMaXN0UnVucxIZLnJlaW5zLnYxLkxpc3RSdW5zUmVxdWVzdBoaLnJlaW5zLnYxLkxpc3RSdW5zUmVzcG9uc2USRAoJRGVsZXRlUnVuEhoucmVpbnMudjEuRGVsZXRlUnVuUmVxdWVzdBobLnJlaW5zLnYxLkRlbGV0ZVJ1blJlc3BvbnNlEj4KB0pvaW5SdW4SGC5yZWlucy52MS5Kb2luUnVuUmVxdWVzdBoZLnJlaW5zLnYxLkpvaW5SdW5SZXNwb25zZRJSCg1Kb2luUnVuU3RyZWFtEh4ucmVpbnMudjEuSm9pblJ1blN0cmVhbVJlcXVlc3QaHy5yZWlucy52MS5Kb2luUnVuU3RyZWFtUmVzcG9uc2UwARJECglDYW5jZWxSdW4SGi5yZWlucy52MS5DYW5jZWxSdW5SZXF1ZXN0GhsucmVpbnMudjEuQ2FuY2VsUnVuUmVzcG9uc2USRwoKQ2FuY2VsUnVucxIbLnJlaW5zLnYxLkNhbmNlbFJ1bnNSZXF1ZXN0GhwucmVpbnMudjEuQ2FuY2VsUnVuc1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run, file_reins_v1_run_event]);
+  fileDesc("ChpyZWlucy92MS9ydW5fc2VydmljZS5wcm90bxIIcmVpbnMudjEiigIKEENyZWF0ZVJ1blJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIbCgZydW5faWQYAiABKAlCC7pICNgBAXIDsAEBEicKBHNwZWMYAyABKAsyES5yZWlucy52MS5SdW5TcGVjQga6SAPIAQESNgoNaWZfbm90X2V4aXN0cxgEIAEoDjIVLnJlaW5zLnYxLklmTm90RXhpc3RzQgi6SAWCAQIQARIcCgpyZXF1ZXN0X2lkGAUgASgJQgi6SAVyAxjIARIjCgZwYXJlbnQYBiABKAsyEy5yZWlucy52MS5QYXJlbnRSdW4SFQoNaW5jbHVkZV9pbnB1dBgHIAEoCCIvChFDcmVhdGVSdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4igQEKFkJhdGNoQ3JlYXRlUnVuc1JlcXVlc3QSMgoEcnVucxgBIAMoCzIaLnJlaW5zLnYxLkNyZWF0ZVJ1blJlcXVlc3RCCLpIBZIBAggBEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGMgBEhUKDWluY2x1ZGVfaW5wdXQYAyABKAgiNgoXQmF0Y2hDcmVhdGVSdW5zUmVzcG9uc2USGwoEcnVucxgBIAMoCzINLnJlaW5zLnYxLlJ1biLkAQoOV2FpdFJ1blJlcXVlc3QSMgoGY3JlYXRlGAEgASgLMhoucmVpbnMudjEuQ3JlYXRlUnVuUmVxdWVzdEIGukgDyAEBEjcKDW9uX2Rpc2Nvbm5lY3QYAiABKA4yFi5yZWlucy52MS5PbkRpc2Nvbm5lY3RCCLpIBYIBAhABEjkKDnBheWxvYWRfZm9ybWF0GAMgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBCABKAgSFQoNaW5jbHVkZV9pbnB1dBgFIAEoCCJ5Cg9XYWl0UnVuUmVzcG9uc2USGgoDcnVuGAEgASgLMg0ucmVpbnMudjEuUnVuEiEKBnZhbHVlcxgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSJwoKaW50ZXJydXB0cxgDIAMoCzITLnJlaW5zLnYxLkludGVycnVwdCK6AQoQU3RyZWFtUnVuUmVxdWVzdBIyCgZjcmVhdGUYASABKAsyGi5yZWlucy52MS5DcmVhdGVSdW5SZXF1ZXN0Qga6SAPIAQESNwoNb25fZGlzY29ubmVjdBgCIAEoDjIWLnJlaW5zLnYxLk9uRGlzY29ubmVjdEIIukgFggECEAESOQoOcGF5bG9hZF9mb3JtYXQYAyABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQASI3ChFTdHJlYW1SdW5SZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5yZWlucy52MS5SdW5FdmVudCKYAQoNR2V0UnVuUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAyABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIVCg1pbmNsdWRlX2lucHV0GAQgASgIIiwKDkdldFJ1blJlc3BvbnNlEhoKA3J1bhgBIAEoCzINLnJlaW5zLnYxLlJ1biKmAwoPTGlzdFJ1bnNSZXF1ZXN0Eh4KCXRocmVhZF9pZBgBIAEoCUILukgI2AEBcgOwAQESOAoIc3RhdHVzZXMYAiADKA4yEy5yZWlucy52MS5SdW5TdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMY6AcSOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIRCglvbWl0X3NwZWMYByABKAgSFQoNaW5jbHVkZV9pbnB1dBgIIAEoCDpsukhpGmcKF2xpc3RfcnVucy5pbmNsdWRlX2lucHV0EiRpbmNsdWRlX2lucHV0IGdvZXMgd2l0aG91dCBvbWl0X3NwZWMaJiF0aGlzLmluY2x1ZGVfaW5wdXQgfHwgIXRoaXMub21pdF9zcGVjIkgKEExpc3RSdW5zUmVzcG9uc2USGwoEcnVucxgBIAMoCzINLnJlaW5zLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQRGVsZXRlUnVuUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQEiEwoRRGVsZXRlUnVuUmVzcG9uc2UipAIKDkpvaW5SdW5SZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcnVuX2lkGAIgASgJQgi6SAVyA7ABARI3Cg1vbl9kaXNjb25uZWN0GAMgASgOMhYucmVpbnMudjEuT25EaXNjb25uZWN0Qgi6SAWCAQIQARI7Cgd0aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgASOQoOcGF5bG9hZF9mb3JtYXQYBSABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgGIAEoCBIVCg1pbmNsdWRlX2lucHV0GAcgASgIInkKD0pvaW5SdW5SZXNwb25zZRIaCgNydW4YASABKAsyDS5yZWlucy52MS5SdW4SIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBInCgppbnRlcnJ1cHRzGAMgAygLMhMucmVpbnMudjEuSW50ZXJydXB0Ip4DChRKb2luUnVuU3RyZWFtUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAQSPQoMc3RyZWFtX21vZGVzGAQgAygOMhQucmVpbnMudjEuU3RyZWFtTW9kZUIRukgOkgELGAEiB4IBBBABIAASNwoNb25fZGlzY29ubmVjdBgFIAEoDjIWLnJlaW5zLnYxLk9uRGlzY29ubmVjdEIIukgFggECEAESOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIQCghmcm9tX25vdxgHIAEoCDpyukhvGm0KGGpvaW5fcnVuX3N0cmVhbS5mcm9tX25vdxIkZnJvbV9ub3cgZ29lcyB3aXRob3V0IGFmdGVyX3NlcXVlbmNlGishdGhpcy5mcm9tX25vdyB8fCB0aGlzLmFmdGVyX3NlcXVlbmNlID09IDB1IjsKFUpvaW5SdW5TdHJlYW1SZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5yZWlucy52MS5SdW5FdmVudCLVAgoQQ2FuY2VsUnVuUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgOwAQESMAoGYWN0aW9uGAMgASgOMhYucmVpbnMudjEuQ2FuY2VsQWN0aW9uQgi6SAWCAQIQARIMCgR3YWl0GAQgASgIEkAKDHdhaXRfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDzIAEhgKBnJlYXNvbhgGIAEoCUIIukgFcgMY6AcSHAoKcmVxdWVzdF9pZBgHIAEoCUIIukgFcgMYyAESOQoOcGF5bG9hZF9mb3JtYXQYCCABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARIVCg1pbmNsdWRlX2lucHV0GAkgASgIIlkKEUNhbmNlbFJ1blJlc3BvbnNlEigKB291dGNvbWUYASABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEhoKA3J1bhgCIAEoCzINLnJlaW5zLnYxLlJ1biLCAgoRQ2FuY2VsUnVuc1JlcXVlc3QSIAoEcnVucxgBIAEoCzIQLnJlaW5zLnYxLlJ1bklkc0gAEikKBmZpbHRlchgCIAEoCzIXLnJlaW5zLnYxLkxpdmVSdW5GaWx0ZXJIABIwCgZhY3Rpb24YAyABKA4yFi5yZWlucy52MS5DYW5jZWxBY3Rpb25CCLpIBYIBAhABEgwKBHdhaXQYBCABKAgSQAoMd2FpdF90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgASGAoGcmVhc29uGAYgASgJQgi6SAVyAxjoBxIVCg12YWxpZGF0ZV9vbmx5GAcgASgIEhwKCnBhZ2VfdG9rZW4YCCABKAlCCLpIBXIDGOgHQg8KBnRhcmdldBIFukgCCAEiTAoGUnVuSWRzEhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESJQoHcnVuX2lkcxgCIAMoCUIUukgRkgEOCAEQkE4YASIFcgOwAQEiwwEKDUxpdmVSdW5GaWx0ZXISMwoGc3RhdHVzGAEgASgOMhcucmVpbnMudjEuTGl2ZVJ1blN0YXR1c0IKukgHggEEEAEgABIeCgl0aHJlYWRfaWQYAiABKAlCC7pICNgBAXIDsAEBEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIyCg5jcmVhdGVkX2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikwEKEkNhbmNlbFJ1bnNSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucmVpbnMudjEuQ2FuY2VsUnVuc1Jlc3VsdBIpCgZjb3VudHMYAiADKAsyGS5yZWlucy52MS5DYW5jZWxSdW5zQ291bnQSDAoEbW9yZRgDIAEoCBIXCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAkihAEKEENhbmNlbFJ1bnNSZXN1bHQSDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIoCgdvdXRjb21lGAMgASgOMhcucmVpbnMudjEuQ2FuY2VsT3V0Y29tZRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMiSgoPQ2FuY2VsUnVuc0NvdW50EigKB291dGNvbWUYASABKA4yFy5yZWlucy52MS5DYW5jZWxPdXRjb21lEg0KBWNvdW50GAIgASgFKmAKC0lmTm90RXhpc3RzEh0KGUlGX05PVF9FWElTVFNfVU5TUEVDSUZJRUQQABIYChRJRl9OT1RfRVhJU1RTX1JFSkVDVBABEhgKFElGX05PVF9FWElTVFNfQ1JFQVRFEAIqgwEKDUxpdmVSdW5TdGF0dXMSHwobTElWRV9SVU5fU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXTElWRV9SVU5fU1RBVFVTX1BFTkRJTkcQARIbChdMSVZFX1JVTl9TVEFUVVNfUlVOTklORxACEhcKE0xJVkVfUlVOX1NUQVRVU19BTEwQAzKbBgoKUnVuU2VydmljZRJECglDcmVhdGVSdW4SGi5yZWlucy52MS5DcmVhdGVSdW5SZXF1ZXN0GhsucmVpbnMudjEuQ3JlYXRlUnVuUmVzcG9uc2USVgoPQmF0Y2hDcmVhdGVSdW5zEiAucmVpbnMudjEuQmF0Y2hDcmVhdGVSdW5zUmVxdWVzdBohLnJlaW5zLnYxLkJhdGNoQ3JlYXRlUnVuc1Jlc3BvbnNlEj4KB1dhaXRSdW4SGC5yZWlucy52MS5XYWl0UnVuUmVxdWVzdBoZLnJlaW5zLnYxLldhaXRSdW5SZXNwb25zZRJGCglTdHJlYW1SdW4SGi5yZWlucy52MS5TdHJlYW1SdW5SZXF1ZXN0GhsucmVpbnMudjEuU3RyZWFtUnVuUmVzcG9uc2UwARI7CgZHZXRSdW4SFy5yZWlucy52MS5HZXRSdW5SZXF1ZXN0GhgucmVpbnMudjEuR2V0UnVuUmVzcG9uc2USQQoITGlzdFJ1bnMSGS5yZWlucy52MS5MaXN0UnVuc1JlcXVlc3QaGi5yZWlucy52MS5MaXN0UnVuc1Jlc3BvbnNlEkQKCURlbGV0ZVJ1bhIaLnJlaW5zLnYxLkRlbGV0ZVJ1blJlcXVlc3QaGy5yZWlucy52MS5EZWxldGVSdW5SZXNwb25zZRI+CgdKb2luUnVuEhgucmVpbnMudjEuSm9pblJ1blJlcXVlc3QaGS5yZWlucy52MS5Kb2luUnVuUmVzcG9uc2USUgoNSm9pblJ1blN0cmVhbRIeLnJlaW5zLnYxLkpvaW5SdW5TdHJlYW1SZXF1ZXN0Gh8ucmVpbnMudjEuSm9pblJ1blN0cmVhbVJlc3BvbnNlMAESRAoJQ2FuY2VsUnVuEhoucmVpbnMudjEuQ2FuY2VsUnVuUmVxdWVzdBobLnJlaW5zLnYxLkNhbmNlbFJ1blJlc3BvbnNlEkcKCkNhbmNlbFJ1bnMSGy5yZWlucy52MS5DYW5jZWxSdW5zUmVxdWVzdBocLnJlaW5zLnYxLkNhbmNlbFJ1bnNSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_run, file_reins_v1_run_event]);
 
 /**
  * Asks for a new run.
@@ -71,6 +71,14 @@ export type CreateRunRequest = Message<"reins.v1.CreateRunRequest"> & {
    * @generated from field: reins.v1.ParentRun parent = 6;
    */
   parent?: ParentRun | undefined;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`, in the encoding of the
+   * request's input. Within a StreamRunRequest it means nothing, since that answers no run.
+   *
+   * @generated from field: bool include_input = 7;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -121,6 +129,14 @@ export type CreateRunRequestJson = {
    * @generated from field: reins.v1.ParentRun parent = 6;
    */
   parent?: ParentRunJson;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`, in the encoding of the
+   * request's input. Within a StreamRunRequest it means nothing, since that answers no run.
+   *
+   * @generated from field: bool include_input = 7;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -184,6 +200,13 @@ export type BatchCreateRunsRequest = Message<"reins.v1.BatchCreateRunsRequest"> 
    * @generated from field: string request_id = 2;
    */
   requestId: string;
+
+  /**
+   * Answer the `spec` of each run, with what it was given: as `include_input` of each.
+   *
+   * @generated from field: bool include_input = 3;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -205,6 +228,13 @@ export type BatchCreateRunsRequestJson = {
    * @generated from field: string request_id = 2;
    */
   requestId?: string;
+
+  /**
+   * Answer the `spec` of each run, with what it was given: as `include_input` of each.
+   *
+   * @generated from field: bool include_input = 3;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -221,7 +251,7 @@ export const BatchCreateRunsRequestSchema: GenMessage<BatchCreateRunsRequest, {j
  */
 export type BatchCreateRunsResponse = Message<"reins.v1.BatchCreateRunsResponse"> & {
   /**
-   * In the order of the request.
+   * In the order of the request. Without `include_input` they have no `spec`.
    *
    * @generated from field: repeated reins.v1.Run runs = 1;
    */
@@ -235,7 +265,7 @@ export type BatchCreateRunsResponse = Message<"reins.v1.BatchCreateRunsResponse"
  */
 export type BatchCreateRunsResponseJson = {
   /**
-   * In the order of the request.
+   * In the order of the request. Without `include_input` they have no `spec`.
    *
    * @generated from field: repeated reins.v1.Run runs = 1;
    */
@@ -277,11 +307,18 @@ export type WaitRunRequest = Message<"reins.v1.WaitRunRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out `values`, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
   omitValues: boolean;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 5;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -312,11 +349,18 @@ export type WaitRunRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out `values`, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
   omitValues?: boolean;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 5;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -513,6 +557,13 @@ export type GetRunRequest = Message<"reins.v1.GetRunRequest"> & {
    * @generated from field: reins.v1.PayloadFormat payload_format = 3;
    */
   payloadFormat: PayloadFormat;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 4;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -541,6 +592,13 @@ export type GetRunRequestJson = {
    * @generated from field: reins.v1.PayloadFormat payload_format = 3;
    */
   payloadFormat?: PayloadFormatJson;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 4;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -639,6 +697,14 @@ export type ListRunsRequest = Message<"reins.v1.ListRunsRequest"> & {
    * @generated from field: bool omit_spec = 7;
    */
   omitSpec: boolean;
+
+  /**
+   * Answer what the runs were given, too: `input`, `command`, `config` and `context` of their `spec`. Not together with
+   * `omit_spec`.
+   *
+   * @generated from field: bool include_input = 8;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -695,6 +761,14 @@ export type ListRunsRequestJson = {
    * @generated from field: bool omit_spec = 7;
    */
   omitSpec?: boolean;
+
+  /**
+   * Answer what the runs were given, too: `input`, `command`, `config` and `context` of their `spec`. Not together with
+   * `omit_spec`.
+   *
+   * @generated from field: bool include_input = 8;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -867,11 +941,18 @@ export type JoinRunRequest = Message<"reins.v1.JoinRunRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out `values`, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 6;
    */
   omitValues: boolean;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 7;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -916,11 +997,18 @@ export type JoinRunRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out `values`, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 6;
    */
   omitValues?: boolean;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`.
+   *
+   * @generated from field: bool include_input = 7;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -1205,6 +1293,20 @@ export type CancelRunRequest = Message<"reins.v1.CancelRunRequest"> & {
    * @generated from field: string request_id = 7;
    */
   requestId: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 8;
+   */
+  payloadFormat: PayloadFormat;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`, as far as they are kept.
+   *
+   * @generated from field: bool include_input = 9;
+   */
+  includeInput: boolean;
 };
 
 /**
@@ -1261,6 +1363,20 @@ export type CancelRunRequestJson = {
    * @generated from field: string request_id = 7;
    */
   requestId?: string;
+
+  /**
+   * How payloads travel; VALUE when unspecified.
+   *
+   * @generated from field: reins.v1.PayloadFormat payload_format = 8;
+   */
+  payloadFormat?: PayloadFormatJson;
+
+  /**
+   * Answer what the run was given, too: `input`, `command`, `config` and `context` of its `spec`, as far as they are kept.
+   *
+   * @generated from field: bool include_input = 9;
+   */
+  includeInput?: boolean;
 };
 
 /**
@@ -1896,7 +2012,8 @@ export const LiveRunStatusSchema: GenEnum<LiveRunStatus, LiveRunStatusJson> = /*
 /**
  * Runs: start, watch and stop them. Every error carries one google.rpc.ErrorInfo with domain "reins"; every RPC can answer
  * INVALID_ARGUMENT (INVALID_FIELD) and, while the database is away, UNAVAILABLE (DATABASE_UNAVAILABLE). The reasons that are
- * an RPC's own stand in parentheses at its codes.
+ * an RPC's own stand in parentheses at its codes. A run is answered without what it was given (`input`, `command`, `config` and
+ * `context` of its `spec`), which may have megabytes, unless `include_input` asks for it.
  *
  * @generated from service reins.v1.RunService
  */

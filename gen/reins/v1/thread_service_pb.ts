@@ -154,7 +154,7 @@ export type GetThreadRequest = Message<"reins.v1.GetThreadRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 3;
    */
@@ -182,7 +182,7 @@ export type GetThreadRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 3;
    */
@@ -274,7 +274,7 @@ export type UpdateThreadRequest = Message<"reins.v1.UpdateThreadRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 6;
    */
@@ -324,7 +324,7 @@ export type UpdateThreadRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 6;
    */
@@ -529,7 +529,7 @@ export type SearchThreadsRequest = Message<"reins.v1.SearchThreadsRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 7;
    */
@@ -585,7 +585,7 @@ export type SearchThreadsRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 7;
    */
@@ -746,7 +746,7 @@ export type CopyThreadRequest = Message<"reins.v1.CopyThreadRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
@@ -781,7 +781,7 @@ export type CopyThreadRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, and the `value` of interrupts beyond 256 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
@@ -1014,7 +1014,8 @@ export type GetThreadStateRequest = Message<"reins.v1.GetThreadStateRequest"> & 
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, the `value` of interrupts beyond 256 kB of them, and fields of a state's metadata beyond
+   * 128 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
@@ -1063,7 +1064,8 @@ export type GetThreadStateRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, the `value` of interrupts beyond 256 kB of them, and fields of a state's metadata beyond
+   * 128 kB of them.
    *
    * @generated from field: bool omit_values = 4;
    */
@@ -1305,7 +1307,8 @@ export type ListThreadHistoryRequest = Message<"reins.v1.ListThreadHistoryReques
   payloadFormat: PayloadFormat;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, the `value` of interrupts beyond 256 kB of them, and fields of a state's metadata beyond
+   * 128 kB of them.
    *
    * @generated from field: bool omit_values = 5;
    */
@@ -1361,7 +1364,8 @@ export type ListThreadHistoryRequestJson = {
   payloadFormat?: PayloadFormatJson;
 
   /**
-   * Leave `values` out.
+   * Leave out values, the results of tasks, the `value` of interrupts beyond 256 kB of them, and fields of a state's metadata beyond
+   * 128 kB of them.
    *
    * @generated from field: bool omit_values = 5;
    */

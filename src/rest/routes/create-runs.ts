@@ -83,7 +83,8 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
   };
 
   const create = async ({ body, params, invoke }: RestRequest<RunBody>): Promise<Answer> => {
-    const { run } = await invoke.call(methods.createRun, toCreateRun(body, params.thread_id));
+    const wanted = { ...toCreateRun(body, params.thread_id), includeInput: true };
+    const { run } = await invoke.call(methods.createRun, wanted);
     return json(runJson(run!), createdAt(run!));
   };
 
@@ -132,7 +133,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
       errors,
       async handle({ body, invoke }) {
         const requests = body.map((one) => toCreateRun(one));
-        const { runs } = await invoke.call(methods.batchCreateRuns, { runs: requests });
+        const { runs } = await invoke.call(methods.batchCreateRuns, { runs: requests, includeInput: true });
         return json(runs.map(runJson));
       },
     }),

@@ -42,11 +42,16 @@ async function list(request: RestRequest): Promise<Answer> {
   const limit = query.whole("limit", { least: 0, most: 1000 }) ?? 10;
   const offset = query.whole("offset", { least: 0, most: 1_000_000 }) ?? 0;
   const status = query.oneOf("status", statuses);
-  const filter = { threadId: params.thread_id!, statuses: status ? [enumNamed(pb.RunStatus, status)!] : [] };
   const fields = query.list("select");
+  const wanted = {
+    threadId: params.thread_id!,
+    statuses: status ? [enumNamed(pb.RunStatus, status)!] : [],
+    includeInput: fields.length === 0 || fields.includes("kwargs"),
+    payloadFormat,
+  };
   // A list of no runs says all the same that there is no such thread.
   const { items } = await pageAt({ limit: Math.max(1, limit), offset }, async (page) => {
-    const { runs, nextPageToken } = await invoke.call(methods.listRuns, { ...filter, ...page, payloadFormat });
+    const { runs, nextPageToken } = await invoke.call(methods.listRuns, { ...wanted, ...page });
     return { items: runs, nextPageToken };
   });
   return json(
@@ -62,7 +67,7 @@ async function list(request: RestRequest): Promise<Answer> {
 async function find({ invoke, params }: RestRequest): Promise<pb.Run> {
   const [threadId, runId] = [params.thread_id!, params.run_id!];
   try {
-    return (await invoke.call(methods.getRun, { threadId, runId, payloadFormat })).run!;
+    return (await invoke.call(methods.getRun, { threadId, runId, includeInput: true, payloadFormat })).run!;
   } catch (error) {
     if (error instanceof DomainError && error.reason === "RUN_NOT_FOUND") {
       await invoke.call(ThreadService.method.getThread, { threadId, omitValues: true });
@@ -78,7 +83,8 @@ async function get(request: RestRequest): Promise<Answer> {
       kind: "late",
       location: joinedAt,
       async body(known) {
-        const end = await request.invoke.call(methods.joinRun, { ...name, payloadFormat, omitValues: true }, known);
+        const wanted = { ...name, payloadFormat, omitValues: true, includeInput: true };
+        const end = await request.invoke.call(methods.joinRun, wanted, known);
         return runJson(end.run!);
       },
     };

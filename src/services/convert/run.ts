@@ -35,14 +35,19 @@ export const fromStatuses = (values: readonly pb.RunStatus[]): RunStatus[] =>
 export const toRunError = (error: RunError | undefined): pb.RunError | undefined =>
   error && create(pb.RunErrorSchema, error);
 
-/** Without `write` the spec is left out. */
+/** Without `write` what the run was given is left out of its spec. */
 export function toRun(run: Run, write?: PayloadWriter): pb.Run {
+  const answer = toRunWithoutSpec(run);
+  answer.spec = toSpec(run.spec, write);
+  return answer;
+}
+
+export function toRunWithoutSpec(run: Run): pb.Run {
   return create(pb.RunSchema, {
     runId: run.runId,
     threadId: run.threadId,
     graphId: run.graph,
     status: statuses[run.status],
-    spec: write && toSpec(run.spec, write),
     attempt: run.attempt,
     createdAt: toTime(run.createdAt),
     startedAt: toTime(run.startedAt),

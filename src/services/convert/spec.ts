@@ -77,20 +77,12 @@ export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
   };
 }
 
-export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
-  const payload = (text: string | undefined) => (text === undefined ? undefined : write(text));
+/** Without `write` all that may be large is left out. */
+export function toSpec(spec: RunSpec, write?: PayloadWriter): pb.RunSpec {
   const init: MessageInitShape<typeof pb.RunSpecSchema> = {
+    ...(write && toGiven(spec, write)),
     assistantId: spec.assistantId,
-    input: payload(spec.input),
-    command: spec.command && {
-      resume: payload(spec.command.resume),
-      update: payload(spec.command.update),
-      goto: [...spec.command.goto],
-      sends: spec.command.sends?.map(({ node, input }) => ({ node, input: payload(input) })),
-    },
     strictResume: spec.strictResume,
-    config: toConfig(spec.config, write),
-    context: payload(spec.context),
     metadata: structOf(spec.metadata),
     checkpointId: spec.checkpointId,
     streamModes: spec.streamModes.map(toStreamMode),
@@ -106,6 +98,22 @@ export function toSpec(spec: RunSpec, write: PayloadWriter): pb.RunSpec {
     webhook: spec.webhook,
   };
   return create(pb.RunSpecSchema, init);
+}
+
+/** What the run was given: its input, or what stands for it, and its settings. */
+function toGiven({ input, command, config, context }: RunSpec, write: PayloadWriter) {
+  const payload = (text: string | undefined) => (text === undefined ? undefined : write(text));
+  return {
+    input: payload(input),
+    command: command && {
+      resume: payload(command.resume),
+      update: payload(command.update),
+      goto: [...command.goto],
+      sends: command.sends?.map(({ node, input }) => ({ node, input: payload(input) })),
+    },
+    config: toConfig(config, write),
+    context: payload(context),
+  };
 }
 
 export const fromConfig = (config: pb.RunConfig | undefined, path: string): RunSpec["config"] =>

@@ -1,7 +1,9 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
+import type { Payload } from "../../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_pb.ts";
+import type { Json } from "../../domain/run.ts";
 import { graphOfThread, type Thread, type ThreadInterrupt } from "../../domain/thread.ts";
 import type { ThreadStatus } from "../../domain/transitions.ts";
 import type { StateReport } from "../../worker/protocol.ts";
@@ -16,7 +18,49 @@ export const threadStatusNumbers: Record<ThreadStatus, pb.ThreadStatus> = {
   error: pb.ThreadStatus.ERROR,
 };
 
-export function toThread(thread: Thread, write: PayloadWriter, omitValues: boolean): pb.Thread {
+/** How values and questions go into one answer. */
+export interface StateWriter {
+  /** Absent where values are left out. */
+  readonly values?: PayloadWriter;
+  /** Undefined for a question that is left out. */
+  readonly question: (text: Json) => Payload | undefined;
+  /** A state's, from its text. */
+  readonly metadata: (text: Json) => JsonObject;
+}
+
+/** The most that the questions of an answer without values have together. */
+const questionBytes = 256 * 1024;
+
+/** The most that the metadata of a state in such an answer has: LangGraph puts the run's `configurable` there, too. */
+const metadataBytes = 128 * 1024;
+
+/** An answer without values is to fit what a gRPC client takes: all else stays only as far as it is small. */
+export function stateWriter(write: PayloadWriter, omitValues: boolean): StateWriter {
+  const parse = (text: Json) => JSON.parse(text) as JsonObject;
+  if (!omitValues) return { values: write, question: write, metadata: parse };
+  let left = questionBytes;
+  return {
+    question(text) {
+      if (text.length > left) return undefined;
+      left -= text.length;
+      return write(text);
+    },
+    metadata: (text) => (text.length <= metadataBytes ? parse(text) : smallFields(parse(text))),
+  };
+}
+
+function smallFields(metadata: JsonObject): JsonObject {
+  let left = metadataBytes;
+  const fits = ([, value]: [string, unknown]): boolean => {
+    const { length } = JSON.stringify(value);
+    if (length > left) return false;
+    left -= length;
+    return true;
+  };
+  return Object.fromEntries(Object.entries(metadata).filter(fits));
+}
+
+export function toThread(thread: Thread, { values, question }: StateWriter): pb.Thread {
   const { state } = thread;
   return create(pb.ThreadSchema, {
     threadId: thread.threadId,
@@ -24,8 +68,8 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
     metadata: structOf(thread.metadata),
     createdAt: toTime(thread.createdAt),
     updatedAt: toTime(thread.updatedAt),
-    values: omitValues || state?.values === undefined ? undefined : write(state.values),
-    interrupts: toInterrupts(state?.interrupts ?? [], write),
+    values: state?.values === undefined ? undefined : values?.(state.values),
+    interrupts: toInterrupts(state?.interrupts ?? [], question),
     error: toRunError(thread.error),
     graphId: graphOfThread(thread),
     assistantId: state?.assistantId,
@@ -34,10 +78,17 @@ export function toThread(thread: Thread, write: PayloadWriter, omitValues: boole
   });
 }
 
-export const toInterrupts = (interrupts: readonly ThreadInterrupt[], write: PayloadWriter): checkpointPb.Interrupt[] =>
-  interrupts.map(({ id, taskId, value }) => create(checkpointPb.InterruptSchema, { id, taskId, value: write(value) }));
+export const toInterrupts = (
+  interrupts: readonly ThreadInterrupt[],
+  question: StateWriter["question"],
+): checkpointPb.Interrupt[] =>
+  interrupts.map(({ id, taskId, value }) =>
+    create(checkpointPb.InterruptSchema, { id, taskId, value: question(value) }),
+  );
 
-export function toThreadState(state: StateReport, write: PayloadWriter): checkpointPb.ThreadState {
+export function toThreadState(state: StateReport, write: StateWriter): checkpointPb.ThreadState {
+  const { values, question, metadata } = write;
+  const written = (text: Json | undefined) => (text === undefined ? undefined : values?.(text));
   const at = (
     checkpointId: string | undefined,
     checkpointNs = "",
@@ -47,21 +98,21 @@ export function toThreadState(state: StateReport, write: PayloadWriter): checkpo
       ? undefined
       : create(checkpointPb.CheckpointSchema, { checkpointId, checkpointNs, checkpointMap: { ...checkpointMap } });
   return create(checkpointPb.ThreadStateSchema, {
-    values: state.values === undefined ? undefined : write(state.values),
+    values: written(state.values),
     next: [...state.next],
     tasks: state.tasks.map((task) => ({
       id: task.id,
       name: task.name,
       error: task.error,
-      interrupts: toInterrupts(task.interrupts, write),
+      interrupts: toInterrupts(task.interrupts, question),
       checkpoint: at(task.checkpoint?.checkpointId, task.checkpoint?.checkpointNs, task.checkpoint?.checkpointMap),
-      result: task.result === undefined ? undefined : write(task.result),
+      result: written(task.result),
       state: task.state && toThreadState(task.state, write),
     })),
     checkpoint: at(state.checkpointId, state.checkpointNs, state.checkpointMap),
     parentCheckpoint: at(state.parentCheckpointId, state.parentCheckpointNs),
-    metadata: state.metadata === undefined ? undefined : (JSON.parse(state.metadata) as JsonObject),
+    metadata: state.metadata === undefined ? undefined : metadata(state.metadata),
     createdAt: toTime(state.createdAt === undefined ? undefined : new Date(state.createdAt)),
-    interrupts: toInterrupts(state.interrupts, write),
+    interrupts: toInterrupts(state.interrupts, question),
   });
 }

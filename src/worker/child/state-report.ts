@@ -41,7 +41,7 @@ function reportTask(
     ...(error !== undefined && error !== null && { error: errorText(error) }),
     interrupts: interrupts.map((one) => reportInterrupt(one, id)),
     ...(state !== undefined && { checkpoint: subgraphCheckpoint("config" in state ? state.config : state) }),
-    ...(result !== undefined && { result: toJsonText(result) }),
+    ...(result !== undefined && !options.omitValues && { result: toJsonText(result) }),
     ...(state !== undefined && "config" in state && { state: reportState(state, options) }),
   };
 }
