@@ -4,6 +4,7 @@ import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } fro
 import { assistantNotFound } from "./assistants.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
+import { answerBytes } from "./read-page.ts";
 
 export interface ReadAssistantsParts<Drawing, Schemas> {
   readonly own: GraphAssistants;
@@ -29,9 +30,6 @@ export interface AssistantPage {
 }
 
 const defaultPageSize = 20;
-
-/** A page ends early rather than grow beyond this, since gRPC clients refuse messages of more than 4 MB. */
-const pageBytes = 1024 * 1024;
 
 export function createReadAssistants<Drawing, Schemas>(
   parts: ReadAssistantsParts<Drawing, Schemas>,
@@ -74,7 +72,7 @@ export function createReadAssistants<Drawing, Schemas>(
       for await (const one of matching(filter, after)) {
         const last = page.at(-1);
         bytes += sizeOf(one);
-        if (last && (page.length === (size || defaultPageSize) || bytes > pageBytes)) {
+        if (last && (page.length === (size || defaultPageSize) || bytes > answerBytes)) {
           return { assistants: page, nextPageToken: assistantPageToken(endAt(last), filter) };
         }
         page.push(one);

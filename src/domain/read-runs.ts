@@ -2,6 +2,7 @@ import { runNotFound } from "./cancel-runs.ts";
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import type { StateAtEnd } from "./finish-run.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
+import { readPage } from "./read-page.ts";
 import type { Json, Run, RunName } from "./run.ts";
 import type { LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./stores.ts";
 import type { Thread, ThreadInterrupt } from "./thread.ts";
@@ -26,7 +27,11 @@ export interface ReadRuns {
   get(name: RunName): Promise<Run>;
   /** Also the last record of a run that was rolled back meanwhile. */
   latest(name: RunName): Promise<Run>;
-  list(filter: RunFilter, page: { size: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
+  /** The page ends early where the runs would have too many bytes. */
+  list(
+    filter: RunFilter,
+    page: { size: number; token: string; sizeOf?: (run: Run) => number },
+  ): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** Live runs, newest first, at most `limit` of them. */
   live(filter: LiveFilter, page: { limit: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** The state at the end of a run that is over, whatever has come after it; of a rolled back run the state before it. */
@@ -49,13 +54,17 @@ export function createReadRuns({ runs, threads, readState, stateLeft }: ReadRuns
       return run;
     },
 
-    async list(filter, { size, token }) {
+    async list(filter, { size, token, sizeOf }) {
       checkMetadata(filter.metadata ?? {}, "metadata");
       const after = positionOf(token, filter);
       const { owner, threadId } = filter;
       if (threadId !== undefined && !(await threads.find({ owner, threadId }))) throw threadNotFound(threadId);
-      const limit = size || defaultPageSize;
-      return pageOf(await runs.list(filter, { limit: limit + 1, after }), limit, filter);
+      const { items, more } = await readPage<Run>({
+        limit: size || defaultPageSize,
+        read: (limit, last) => runs.list(filter, { limit, after: last ?? after }),
+        sizeOf,
+      });
+      return { runs: items, nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "" };
     },
 
     async live(filter, { limit, token }) {
@@ -84,9 +93,11 @@ export function createReadRuns({ runs, threads, readState, stateLeft }: ReadRuns
 /** `found` holds one more run than the page when there are more. */
 function pageOf(found: Run[], limit: number, filter: RunFilter | LiveFilter) {
   const page = found.slice(0, limit);
-  const more = found.length > limit ? page.at(-1) : undefined;
-  return { runs: page, nextPageToken: more ? pageToken([more.createdAt.getTime(), more.runId], filter) : "" };
+  return { runs: page, nextPageToken: found.length > limit ? tokenAfter(page.at(-1)!, filter) : "" };
 }
+
+const tokenAfter = ({ createdAt, runId }: Run, filter: RunFilter | LiveFilter): string =>
+  pageToken([createdAt.getTime(), runId], filter);
 
 function positionOf(token: string, filter: RunFilter | LiveFilter): RunPosition | undefined {
   const position = readPageToken(token, filter, "number");

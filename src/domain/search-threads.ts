@@ -1,15 +1,16 @@
 import { checkMetadata } from "./check-metadata.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
+import { readPage } from "./read-page.ts";
 import { checkValueFilter } from "./search-tokens.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 
 export interface SearchThreads {
-  /** No page repeats or loses a thread that stays as it is. */
+  /** No page repeats or loses a thread that stays as it is; one ends early where the threads would have too many bytes. */
   search(
     filter: ThreadFilter,
     order: ThreadOrder,
-    page: { size: number; token: string },
+    page: { size: number; token: string; sizeOf?: (thread: Thread) => number },
   ): Promise<{ threads: Thread[]; nextPageToken: string }>;
   count(filter: ThreadFilter): Promise<number>;
 }
@@ -19,16 +20,17 @@ const defaultPageSize = 20;
 /** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
 export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {
   return {
-    async search(filter, order, { size, token }) {
+    async search(filter, order, { size, token, sizeOf }) {
       check(filter);
       const query = { filter, order };
       const isTime = order.by === "created_at" || order.by === "updated_at";
       const after = isTime ? readPageToken(token, query, "number") : readPageToken(token, query, "string");
-      const limit = size || defaultPageSize;
-      const found = await store.search(filter, order, { limit: limit + 1, after });
-      const threads = found.slice(0, limit);
-      const last = found.length > limit ? threads.at(-1) : undefined;
-      return { threads, nextPageToken: last ? pageToken(positionOf(last, order), query) : "" };
+      const { items, more } = await readPage<Thread>({
+        limit: size || defaultPageSize,
+        read: (limit, last) => store.search(filter, order, { limit, after: last ? positionOf(last, order) : after }),
+        sizeOf,
+      });
+      return { threads: items, nextPageToken: more ? pageToken(positionOf(items.at(-1)!, order), query) : "" };
     },
 
     async count(filter) {

@@ -1,7 +1,6 @@
+import { answerBytes } from "../domain/read-page.ts";
 import type { NumberedEvent } from "../stream/tail.ts";
 
-/** Of JSON text. As a protobuf value it may have six times as many bytes, and gRPC clients refuse messages over 4 MB by default. */
-const messageBytes = 512 * 1024;
 const messageEvents = 100;
 
 /** Cuts a batch into messages of a sensible size; a larger single event gets one of its own. */
@@ -10,7 +9,7 @@ export function* inMessages(batch: readonly NumberedEvent[]): Generator<Numbered
   let bytes = 0;
   for (const event of batch) {
     const size = event.kind === "output" ? event.json.length : 0;
-    if (message.length > 0 && (bytes + size > messageBytes || message.length >= messageEvents)) {
+    if (message.length > 0 && (bytes + size > answerBytes || message.length >= messageEvents)) {
       yield message;
       message = [];
       bytes = 0;

@@ -26,6 +26,7 @@ import { stateWriter, toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { owner } from "./owner.ts";
+import { runBytes, sizeIn } from "./page-bytes.ts";
 import { refuseRepeatKey } from "./refuse-repeat.ts";
 import { runKnownKey } from "./run-known.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
@@ -179,7 +180,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       return { run: toRun(await read.get(nameOf(request)), inputWriter(request)) };
     },
 
-    async listRuns(request) {
+    async listRuns(request, context) {
       const { threadId, statuses, metadata, pageSize: size, pageToken: token } = request;
       const filter = {
         owner,
@@ -187,7 +188,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         statuses: fromStatuses(statuses),
         metadata,
       };
-      const page = await read.list(filter, { size, token });
+      const page = await read.list(filter, { size, token, sizeOf: sizeIn(context, runBytes(request.includeInput)) });
       const write = inputWriter(request);
       const runs = page.runs.map((run) => (request.omitSpec ? toRunWithoutSpec(run) : toRun(run, write)));
       return { runs, nextPageToken: page.nextPageToken };

@@ -17,6 +17,7 @@ import { stateWriter, toThread, toThreadState } from "./convert/thread.ts";
 import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
 import { owner } from "./owner.ts";
+import { sizeIn, threadBytes } from "./page-bytes.ts";
 
 export interface ThreadServiceParts {
   readonly createThread: CreateThread;
@@ -61,10 +62,12 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       return { thread: toThread(thread, writer(request)) };
     },
 
-    async searchThreads(request) {
+    async searchThreads(request, context) {
       const { pageSize: size, pageToken: token } = request;
       const order = fromThreadOrder(request.sortBy, request.sortOrder);
-      const page = await parts.searchThreads.search(fromThreadFilter(owner, request.filter), order, { size, token });
+      const sizeOf = sizeIn(context, threadBytes(request.omitValues));
+      const filter = fromThreadFilter(owner, request.filter);
+      const page = await parts.searchThreads.search(filter, order, { size, token, sizeOf });
       const write = writer(request);
       const threads = page.threads.map((thread) => toThread(thread, write));
       return { threads, nextPageToken: page.nextPageToken };

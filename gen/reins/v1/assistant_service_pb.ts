@@ -592,7 +592,8 @@ export type SearchAssistantsRequest = Message<"reins.v1.SearchAssistantsRequest"
   filter?: AssistantFilter | undefined;
 
   /**
-   * The most assistants to answer, 1 to 1000; 20 when 0. A page of large assistants is shorter: it ends at about 1 MB.
+   * The most assistants to answer, 1 to 1000; 20 when 0. A page also ends where its assistants would have too many
+   * bytes for a client that takes 4 MB.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -627,7 +628,8 @@ export type SearchAssistantsRequestJson = {
   filter?: AssistantFilterJson;
 
   /**
-   * The most assistants to answer, 1 to 1000; 20 when 0. A page of large assistants is shorter: it ends at about 1 MB.
+   * The most assistants to answer, 1 to 1000; 20 when 0. A page also ends where its assistants would have too many
+   * bytes for a client that takes 4 MB.
    *
    * @generated from field: int32 page_size = 2;
    */

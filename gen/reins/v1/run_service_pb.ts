@@ -671,7 +671,8 @@ export type ListRunsRequest = Message<"reins.v1.ListRunsRequest"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * The most runs to answer, 1 to 1000; 20 when 0.
+   * The most runs to answer, 1 to 1000; 20 when 0. A page also ends where its runs would have too many bytes for a client that
+   * takes 4 MB.
    *
    * @generated from field: int32 page_size = 4;
    */
@@ -735,7 +736,8 @@ export type ListRunsRequestJson = {
   metadata?: StructJson;
 
   /**
-   * The most runs to answer, 1 to 1000; 20 when 0.
+   * The most runs to answer, 1 to 1000; 20 when 0. A page also ends where its runs would have too many bytes for a client that
+   * takes 4 MB.
    *
    * @generated from field: int32 page_size = 4;
    */

@@ -508,7 +508,8 @@ export type SearchThreadsRequest = Message<"reins.v1.SearchThreadsRequest"> & {
   sortOrder: SortOrder;
 
   /**
-   * The most threads to answer, 1 to 1000; 20 when 0.
+   * The most threads to answer, 1 to 1000; 20 when 0. A page also ends where its threads would have too many bytes for a client
+   * that takes 4 MB.
    *
    * @generated from field: int32 page_size = 4;
    */
@@ -564,7 +565,8 @@ export type SearchThreadsRequestJson = {
   sortOrder?: SortOrderJson;
 
   /**
-   * The most threads to answer, 1 to 1000; 20 when 0.
+   * The most threads to answer, 1 to 1000; 20 when 0. A page also ends where its threads would have too many bytes for a client
+   * that takes 4 MB.
    *
    * @generated from field: int32 page_size = 4;
    */
