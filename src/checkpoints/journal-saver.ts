@@ -14,6 +14,7 @@ import type {
 import { checkpointConfig, createCheckpointLoader } from "./checkpoint-loader.ts";
 import { checkpointMetadata, metadataFields } from "./checkpoint-metadata.ts";
 import { deltaChannelHistory } from "./delta-history.ts";
+import { createExactSerde } from "./exact-serde.ts";
 import { documentBytes } from "./flush-documents.ts";
 import { FlushPump } from "./flush-pump.ts";
 import type {
@@ -75,18 +76,19 @@ export function createJournalSaver(
   const { BaseCheckpointSaver, ERROR, EXCLUDED_METADATA_KEYS, INTERRUPT, WRITES_IDX_MAP } = checkpointModule;
 
   class JournalCheckpointSaver extends BaseCheckpointSaver<string> implements JournalSaverLife {
+    readonly #serde = createExactSerde(this.serde);
     readonly #known = new KnownValues();
     readonly #pump = new FlushPump((flush) => port.append(flush));
     readonly #loader = createCheckpointLoader({
       checkpointModule,
-      serde: this.serde,
+      serde: this.#serde,
       port,
       firstVersion: () => this.getNextVersion(undefined),
     });
     #threadId: string | undefined;
     readonly #calls = new Set<Promise<unknown>>();
     #closed = false;
-    #failed = false;
+    #failure: { readonly error: unknown } | undefined;
 
     /** Unique, so that a fork's value is never taken for another's; twelve digits first, so that versions sort by age. */
     override getNextVersion(current: string | undefined): string {
@@ -244,11 +246,11 @@ export function createJournalSaver(
 
     #shown(stored: StoredCheckpoint): StoredCheckpoint {
       if (!options.waiting) return stored;
-      return { ...stored, writes: options.waiting.note(stored.writes, checkpointModule) };
+      return { ...stored, writes: options.waiting.note(stored.writes) };
     }
 
     get failure(): { readonly error: unknown } | undefined {
-      return this.#pump.failure;
+      return this.#failure ?? this.#pump.failure;
     }
 
     async quiet(): Promise<void> {
@@ -297,10 +299,14 @@ export function createJournalSaver(
       try {
         await this.#pump.add(content);
       } catch (error) {
-        if (!this.#failed) options.onFailed?.(error);
-        this.#failed = true;
-        throw error;
+        throw this.#fail(error);
       }
+    }
+
+    #fail(error: unknown): unknown {
+      if (!this.#failure) options.onFailed?.(error);
+      this.#failure ??= { error };
+      return error;
     }
 
     #store(value: SerializedValue, former: StoredValue | undefined, segments: SegmentRecord[]): StoredValue {
@@ -310,8 +316,12 @@ export function createJournalSaver(
     }
 
     async #dump(value: unknown): Promise<SerializedValue> {
-      const [type, bytes] = await this.serde.dumpsTyped(value);
-      return { type, bytes };
+      try {
+        const [type, bytes] = await this.#serde.dumpsTyped(value);
+        return { type, bytes };
+      } catch (error) {
+        throw this.#fail(error);
+      }
     }
   }
 

@@ -1,13 +1,9 @@
 import type { PendingWriteRecord } from "./journal-port.ts";
 
-/** The channels of `@langchain/langgraph-checkpoint` that tell of a task rather than of what it has put out. */
-export interface TaskChannels {
-  readonly INTERRUPT: string;
-  readonly RESUME: string;
-  readonly WRITES_IDX_MAP: Readonly<Record<string, number>>;
-}
-
-/** Names the node whose error another node handles; the package has no word for it. */
+/** Channels that tell of a task rather than of what it has put out, as `@langchain/langgraph-checkpoint` names them. */
+const interrupt = "__interrupt__";
+const resume = "__resume__";
+/** Names the node whose error another node handles; the package has no special number for it. */
 const errorSource = "__error_source_node__";
 /** LangGraph's name for nobody in particular: an answer that names no question goes to whoever waits. */
 const anyTask = "00000000-0000-0000-0000-000000000000";
@@ -24,17 +20,23 @@ export class WaitingTasks {
   }
 
   /** Takes note of a checkpoint's pending writes, oldest first; answers those that tell LangGraph whether a task is done. */
-  note(writes: readonly PendingWriteRecord[], channels: TaskChannels): PendingWriteRecord[] {
-    const { INTERRUPT, RESUME, WRITES_IDX_MAP } = channels;
-    const isOutput = (channel: string) => !(channel in WRITES_IDX_MAP) && channel !== errorSource;
-    const done = new Set(writes.filter(({ channel }) => isOutput(channel)).map(({ taskId }) => taskId));
+  note(writes: readonly PendingWriteRecord[]): PendingWriteRecord[] {
+    const done = new Set(writes.filter(isOutput).map(({ taskId }) => taskId));
     const waiting = new Set<string>();
     for (const { taskId, channel } of writes) {
-      if (channel === INTERRUPT && !done.has(taskId)) waiting.add(taskId);
-      else if (channel === RESUME) waiting.delete(taskId === anyTask && waiting.size === 1 ? [...waiting][0]! : taskId);
+      if (channel === interrupt && !done.has(taskId)) waiting.add(taskId);
+      else if (channel === resume) waiting.delete(taskId === anyTask && waiting.size === 1 ? [...waiting][0]! : taskId);
     }
     for (const { taskId } of writes) this.#ids.delete(taskId);
     for (const taskId of waiting) this.#ids.add(taskId);
-    return writes.filter(({ channel }) => channel !== RESUME);
+    return writes.filter(({ channel }) => channel !== resume);
+  }
+
+  /** The questions that a checkpoint's waiting tasks have asked, of its pending writes. */
+  questions(writes: readonly PendingWriteRecord[]): PendingWriteRecord[] {
+    this.note(writes);
+    return writes.filter(({ taskId, channel }) => channel === interrupt && this.has(taskId));
   }
 }
+
+const isOutput = ({ index, channel }: PendingWriteRecord): boolean => index >= 0 && channel !== errorSource;
