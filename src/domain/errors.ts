@@ -20,6 +20,7 @@ const errorKinds = {
   INVALID_PAGE_TOKEN: "invalid",
   GRAPH_NOT_FOUND: "invalid",
   GRAPH_UNAVAILABLE: "precondition",
+  GRAPH_TIMEOUT: "unavailable",
   ASSISTANT_NOT_FOUND: "not_found",
   ASSISTANT_EXISTS: "exists",
   ASSISTANT_READ_ONLY: "precondition",
@@ -66,3 +67,7 @@ export class DomainError extends Error {
     this.run = details.run;
   }
 }
+
+/** A state that its graph cannot read, for good or for the moment. */
+export const cannotBeRead = (error: unknown): boolean =>
+  error instanceof DomainError && (error.reason === "GRAPH_UNAVAILABLE" || error.reason === "GRAPH_TIMEOUT");

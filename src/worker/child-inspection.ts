@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { FencedError } from "../checkpoints/journal-port.ts";
-import { DomainError } from "../domain/errors.ts";
+import { shortened } from "../domain/bounded.ts";
+import { DomainError, type ErrorReason } from "../domain/errors.ts";
 import type { StoragePort } from "./attempt-host.ts";
 import { type ChildRequest, callStorage } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
+import { ChildPulse } from "./child-pulse.ts";
 import type {
   ChildMessage,
   EditPart,
@@ -23,7 +25,18 @@ export interface InspectionSettings extends ChildProcessSettings {
 /** The process ended before it answered; another question may have been the reason. */
 export class ProcessLostError extends Error {
   override readonly name = "ProcessLostError";
+  /** The server has ended it, since something took too long. */
+  readonly wasSlow: boolean;
+
+  constructor(sentence: string, wasSlow = false) {
+    super(sentence);
+    this.wasSlow = wasSlow;
+  }
 }
+
+/** How often a process with open questions is asked whether its event loop turns, and when it is taken to stand still. */
+const pulseMs = 250;
+const stalledTicks = 8;
 
 interface PendingInspection {
   /** Absent when no thread is read. */
@@ -42,6 +55,12 @@ export class InspectionProcess {
   readonly #child: RunningChild;
   readonly #pending = new Map<string, PendingInspection>();
   readonly #loaded = Promise.withResolvers<readonly GraphReport[]>();
+  readonly #stalled = Promise.withResolvers<void>();
+  readonly #pulse = new ChildPulse();
+  readonly #beat: NodeJS.Timeout;
+  #keptMs = Number.POSITIVE_INFINITY;
+  #idle: NodeJS.Timeout | undefined;
+  #wasSlow = false;
   #ended = false;
 
   constructor(settings: InspectionSettings, graphs: readonly GraphSpec[]) {
@@ -50,16 +69,18 @@ export class InspectionProcess {
     if (child === undefined) throw new ProcessLostError("the system has no process to give");
     this.#child = child;
     const timer = setTimeout(() => {
-      this.#loaded.reject(new ProcessLostError(`it was not loaded within ${settings.loadTimeoutMs / 1000} s`));
+      this.#loaded.reject(new ProcessLostError(`it was not loaded within ${settings.loadTimeoutMs / 1000} s`, true));
       this.kill();
     }, settings.loadTimeoutMs);
     // Who waits for it handles the failure; nobody has to.
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
+    this.#beat = setInterval(() => this.#tick(), pulseMs);
     void child.gone.then(({ code, signal }) => {
       this.#ended = true;
-      const lost = new ProcessLostError(
-        `the process ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`,
-      );
+      clearInterval(this.#beat);
+      clearTimeout(this.#idle);
+      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      const lost = new ProcessLostError(`the process ended (${how})`, this.#wasSlow);
       this.#loaded.reject(lost);
       for (const scope of [...this.#pending.keys()]) this.#take(scope)?.reject(lost);
     });
@@ -83,6 +104,21 @@ export class InspectionProcess {
     return this.#child.gone;
   }
 
+  /** Resolves once its event loop has not turned for two seconds while it had questions to answer: one of them keeps all others. */
+  get stalled(): Promise<void> {
+    return this.#stalled.promise;
+  }
+
+  get hasQuestions(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Ends it when it has had nothing to answer for so long. */
+  keep(ms: number): void {
+    this.#keptMs = ms;
+    this.#rest();
+  }
+
   renew(leaseMs: number): void {
     this.#child.renew(leaseMs);
   }
@@ -98,6 +134,7 @@ export class InspectionProcess {
   ): Promise<InspectionAnswers[I["kind"]]> {
     if (this.#ended) return Promise.reject(new ProcessLostError("the process has ended"));
     const scope = randomUUID();
+    clearTimeout(this.#idle);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#overdue(scope), this.#settings.inspectTimeoutMs);
       // The child answers what its kind of inspection is answered with.
@@ -124,6 +161,9 @@ export class InspectionProcess {
         else pending.reject(unreadable(pending.inspection, message.error.message));
         break;
       }
+      case "pong":
+        this.#pulse.pong(message.sequence);
+        break;
       case "fault":
         this.#settings.log.error(
           { childPid: this.pid, stack: message.error.stack },
@@ -157,7 +197,8 @@ export class InspectionProcess {
     const pending = this.#take(scope);
     if (pending === undefined) return;
     const seconds = this.#settings.inspectTimeoutMs / 1000;
-    pending.reject(unreadable(pending.inspection, `it did not answer within ${seconds} s`));
+    pending.reject(unreadable(pending.inspection, `it did not answer within ${seconds} s`, "GRAPH_TIMEOUT"));
+    this.#wasSlow = true;
     this.#settings.log.warn(
       { childPid: this.pid, graph: pending.inspection.graph },
       "The inspector did not answer and is killed",
@@ -169,16 +210,36 @@ export class InspectionProcess {
     const pending = this.#pending.get(scope);
     if (pending !== undefined) clearTimeout(pending.timer);
     this.#pending.delete(scope);
+    this.#rest();
     return pending;
+  }
+
+  #tick(): void {
+    if (this.#pending.size === 0 && this.#pulse.missedTicks === 0) return;
+    const sequence = this.#pulse.tick();
+    if (sequence !== undefined) this.#child.send({ type: "ping", sequence });
+    if (this.#pulse.missedTicks >= stalledTicks && this.#pending.size > 0) this.#stalled.resolve();
+  }
+
+  #rest(): void {
+    if (this.#ended || this.#pending.size > 0 || !Number.isFinite(this.#keptMs)) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.kill(), this.#keptMs);
   }
 }
 
 /** The answer to a question that the graph cannot answer. */
-export function unreadable({ kind, graph }: Inspection, why: string): DomainError {
-  return new DomainError("GRAPH_UNAVAILABLE", `${cannotBe[kind]} the graph "${graph}": ${why}`, {
-    metadata: { graph },
-  });
+export function unreadable(
+  { kind, graph }: Inspection,
+  why: string,
+  reason: ErrorReason = "GRAPH_UNAVAILABLE",
+): DomainError {
+  const sentence = `${cannotBe[kind]} the graph "${graph}": ${shortened(why, sentenceCharacters)}`;
+  return new DomainError(reason, sentence, { metadata: { graph } });
 }
+
+/** What a graph says of itself goes into headers and trailers. */
+const sentenceCharacters = 2000;
 
 const cannotBe: Record<Inspection["kind"], string> = {
   state: "The state cannot be read with",
@@ -189,5 +250,7 @@ const cannotBe: Record<Inspection["kind"], string> = {
 };
 
 function refused(field: EditPart, sentence: string): DomainError {
-  return new DomainError("INVALID_FIELD", `${field}: ${sentence}`, { metadata: { field } });
+  return new DomainError("INVALID_FIELD", `${field}: ${shortened(sentence, sentenceCharacters)}`, {
+    metadata: { field },
+  });
 }

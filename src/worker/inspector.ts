@@ -1,15 +1,15 @@
 import { DomainError } from "../domain/errors.ts";
-import type { Inspect } from "./attempt-host.ts";
+import type { Inspect, StoragePort } from "./attempt-host.ts";
 import { InspectionProcess, type InspectionSettings, ProcessLostError, unreadable } from "./child-inspection.ts";
-import type { GraphReport, GraphSpec, Inspection } from "./protocol.ts";
+import type { GraphReport, GraphSpec, Inspection, InspectionAnswer } from "./protocol.ts";
 
 /** Loads the graphs and reads and edits states with them, in a process that executes no run. */
 export interface Inspector {
   /** Loads every graph and reports the broken ones. It never rejects for a graph's sake. */
   load(graphs: readonly GraphSpec[]): Promise<readonly GraphReport[]>;
   /**
-   * Rejects with a DomainError GRAPH_UNAVAILABLE when the graph does not answer in time; the process is then replaced.
-   * Questions to the same process that are innocent of that are asked again. An edit writes through the journal's port, once
+   * Rejects with a DomainError GRAPH_UNAVAILABLE when the graph cannot answer, and with GRAPH_TIMEOUT when it does not in time; the
+   * process is then replaced. While a question keeps its process from turning, the others go on in processes of their graphs' own. An edit writes through the journal's port, once
    * at most, and is refused by the graph with INVALID_FIELD.
    */
   readonly inspect: Inspect;
@@ -19,10 +19,17 @@ export interface Inspector {
 }
 
 const shortLifeMs = 5_000;
+/** Processes for one graph alone, and how long each is kept without a question. */
+const maxLanes = 4;
+const laneKeptMs = 15_000;
+/** With those that stand still until their time is over. */
+const maxProcesses = 10;
 
 export function createInspector(settings: InspectionSettings): Inspector {
   /** Processes that are not gone yet. */
   const processes = new Set<InspectionProcess>();
+  /** Of graphs that had a question in a process that stood still: each has one where it can only keep itself. */
+  const lanes = new Map<string, InspectionProcess>();
   let current: InspectionProcess | undefined;
   let usable: readonly GraphSpec[] = [];
   let reports: readonly GraphReport[] = [];
@@ -51,6 +58,51 @@ export function createInspector(settings: InspectionSettings): Inspector {
     };
     void started.gone.then(replace);
     return started;
+  }
+
+  function laneOf(graph: string): InspectionProcess | undefined {
+    const there = lanes.get(graph);
+    if (there && !there.ended) return there;
+    if (lanes.size >= maxLanes) {
+      const [unused] = [...lanes].find(([, lane]) => !lane.hasQuestions) ?? [];
+      if (unused === undefined) return undefined;
+      lanes.get(unused)!.kill();
+      lanes.delete(unused);
+    }
+    const lane = start(usable.filter(({ name }) => name === graph));
+    lane.keep(laneKeptMs);
+    lanes.set(graph, lane);
+    void lane.gone.then(() => {
+      if (lanes.get(graph) === lane) lanes.delete(graph);
+    });
+    return lane;
+  }
+
+  async function ask(storage: StoragePort | undefined, inspection: Inspection): Promise<InspectionAnswer> {
+    const lane = lanes.get(inspection.graph);
+    if (lane && !lane.ended) return askIn(lane, storage, inspection);
+    const asked = await ready(inspection);
+    const answer = asked.inspect(storage, inspection);
+    // An edit is asked for once.
+    if (inspection.kind === "update") return answer;
+    const answered = answer.then(
+      () => true,
+      () => true,
+    );
+    if (await Promise.race([answered, asked.stalled.then(() => false)])) return answer;
+    if (processes.size >= maxProcesses) return answer;
+    if (current === asked) employ(start(usable));
+    asked.keep(0);
+    return askIn(laneOf(inspection.graph) ?? (await ready(inspection)), storage, inspection);
+  }
+
+  async function askIn(
+    asked: InspectionProcess,
+    storage: StoragePort | undefined,
+    inspection: Inspection,
+  ): Promise<InspectionAnswer> {
+    await asked.loaded;
+    return asked.inspect(storage, inspection);
   }
 
   async function loadAlone(graph: GraphSpec): Promise<GraphReport> {
@@ -100,12 +152,12 @@ export function createInspector(settings: InspectionSettings): Inspector {
     async inspect(storage, inspection) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const asked = await ready(inspection);
-          return await asked.inspect(storage, inspection);
+          return (await ask(storage, inspection)) as never;
         } catch (error) {
           if (!(error instanceof ProcessLostError)) throw error;
           if (stopped) throw shuttingDown();
-          if (attempt === 2) throw unreadable(inspection, error.message);
+          if (attempt < 2) continue;
+          throw unreadable(inspection, error.message, error.wasSlow ? "GRAPH_TIMEOUT" : "GRAPH_UNAVAILABLE");
         }
       }
     },

@@ -180,7 +180,7 @@ describe("inspecting", { timeout: 30_000 }, () => {
     const since = performance.now();
     await vi.waitUntil(() => performance.now() - since > 200, patience);
     const innocent = pool.inspect(slow, state("agent"));
-    await expect(overdue).rejects.toMatchObject({ name: "DomainError", reason: "GRAPH_UNAVAILABLE" });
+    await expect(overdue).rejects.toMatchObject({ name: "DomainError", reason: "GRAPH_TIMEOUT" });
     expect(await innocent).toEqual(report("asked again"));
     expect(reads).toBe(2);
     gate.resolve();

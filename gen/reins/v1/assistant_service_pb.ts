@@ -1034,7 +1034,7 @@ export const AssistantService: GenService<{
   },
   /**
    * Reads the nodes and edges of an assistant's graph. Errors: NOT_FOUND (ASSISTANT_NOT_FOUND), FAILED_PRECONDITION
-   * (GRAPH_UNAVAILABLE).
+   * (GRAPH_UNAVAILABLE), UNAVAILABLE (GRAPH_TIMEOUT).
    *
    * @generated from rpc reins.v1.AssistantService.GetAssistantGraph
    */

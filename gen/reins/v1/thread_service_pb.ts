@@ -1731,7 +1731,8 @@ export const ThreadService: GenService<{
   /**
    * Reads the state at the thread's newest checkpoint, or at the one that is named. While a run is live, that is the state
    * after its last stored step. Errors: NOT_FOUND (THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND), FAILED_PRECONDITION
-   * (GRAPH_UNAVAILABLE) when the graph that wrote it cannot be loaded.
+   * (GRAPH_UNAVAILABLE) when the graph that wrote it cannot be loaded, UNAVAILABLE (GRAPH_TIMEOUT) when it takes longer than
+   * ten seconds; no other graph's states wait for it meanwhile.
    *
    * @generated from rpc reins.v1.ThreadService.GetThreadState
    */
@@ -1744,7 +1745,7 @@ export const ThreadService: GenService<{
    * Edits the state as if a node had returned the values: at the newest checkpoint, or at the one that is named, which forks
    * the thread there. Repeating it edits again. Errors: NOT_FOUND (THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND), INVALID_ARGUMENT
    * (INVALID_FIELD for an unknown node or values that the graph refuses), ABORTED (THREAD_BUSY with RunErrorDetail) while a
-   * run is live, FAILED_PRECONDITION (GRAPH_UNAVAILABLE).
+   * run is live, FAILED_PRECONDITION (GRAPH_UNAVAILABLE), UNAVAILABLE (GRAPH_TIMEOUT).
    *
    * @generated from rpc reins.v1.ThreadService.UpdateThreadState
    */
