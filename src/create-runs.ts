@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
 import type { AppParts } from "./app.ts";
+import { unreadState } from "./checkpoints/unread-state.ts";
 import type { Config } from "./config.ts";
 import { type Assistants, createAssistants } from "./create-assistants.ts";
+import { rememberedCharacters } from "./domain/bounded.ts";
 import { createCancelChildren } from "./domain/cancel-children.ts";
 import { type CancelRuns, createCancelRuns } from "./domain/cancel-runs.ts";
 import { type CanonicalOf, canonicalOf as readCanonical } from "./domain/canonical-json.ts";
@@ -9,7 +11,7 @@ import { createGraphOf, type FindCheckpoint } from "./domain/checkpoints.ts";
 import { type CopyThread, createCopyThread } from "./domain/copy-thread.ts";
 import { type CreateBatch, createCreateBatch } from "./domain/create-batch.ts";
 import { type CreateRun, createCreateRun } from "./domain/create-run.ts";
-import { DomainError } from "./domain/errors.ts";
+import { cannotBeRead } from "./domain/errors.ts";
 import { createFinishRun, type StateAtEnd } from "./domain/finish-run.ts";
 import { createHoldTurn } from "./domain/hold-turn.ts";
 import { createItems, type Items } from "./domain/items.ts";
@@ -35,7 +37,7 @@ import { createEventHub, type Feed } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
-import { rememberedBytes, startAttempt, toState } from "./worker/attempt.ts";
+import { startAttempt, toState } from "./worker/attempt.ts";
 import { openAttemptItems, writeLimits } from "./worker/attempt-items.ts";
 import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
@@ -47,7 +49,7 @@ import { readOnlyItems } from "./worker/read-items.ts";
 import { createRetention } from "./worker/retention.ts";
 import { createScheduler } from "./worker/scheduler.ts";
 import { killChildren, machineName, presenceOf } from "./worker/server-presence.ts";
-import { createSettle } from "./worker/settle.ts";
+import { createSettle, orphanedResult } from "./worker/settle.ts";
 import { createSweep } from "./worker/sweep.ts";
 import { createTemporaryThreads } from "./worker/temporary-threads.ts";
 import { postWebhook } from "./worker/webhook-post.ts";
@@ -122,29 +124,24 @@ export function createRuns(options: RunsOptions): Runs {
   });
   const readState = async (thread: Thread, graph: string, query: StateQuery) =>
     (await inspect(thread, journal.reader(thread.journal), { kind: "state", graph, ...query }))[0]!;
-  const stateIfReadable = async (
-    thread: Thread,
-    graph: string,
-    checkpointId?: string,
-  ): Promise<StateReport | undefined> => {
+  const stateIfReadable = async (thread: Thread, graph: string, checkpointId?: string) => {
     try {
       return await readState(thread, graph, { checkpointId, omitValues: false });
     } catch (error) {
-      if (!(error instanceof DomainError && error.reason === "GRAPH_UNAVAILABLE")) throw error;
+      if (!cannotBeRead(error)) throw error;
       log.warn({ err: error, thread_id: thread.threadId }, "the thread's state cannot be read");
       return undefined;
     }
   };
-  const stateAtEnd = async (thread: Thread, graph: string): Promise<StateAtEnd | undefined> => {
+  const stateAtEnd = async (thread: Thread, graph: string): Promise<StateAtEnd> => {
     const report = await stateIfReadable(thread, graph);
-    return report && toState(report);
+    return report ? toState(report) : unreadState(journal.reader(thread.journal));
   };
 
-  /** What is to be remembered of the thread; null without a checkpoint, undefined when it cannot be read. */
-  async function whereItStands(thread: Thread): Promise<RememberedState | null | undefined> {
+  /** What is to be remembered of the thread; null without a checkpoint. */
+  async function whereItStands(thread: Thread): Promise<RememberedState | null> {
     const graph = await graphOf(thread);
     const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
-    if (graph !== undefined && !state) return undefined;
     const last = await runs.lastStarted(thread);
     const n = last?.n ?? thread.state?.n ?? thread.n;
     const assistantId = last?.assistant.assistantId ?? thread.state?.assistantId;
@@ -177,7 +174,7 @@ export function createRuns(options: RunsOptions): Runs {
     },
   });
   const settle = createSettle({
-    ...{ runs, finish },
+    ...{ runs, finish, isPassing },
     handedBack: () => scheduler.wake(),
     dropped: (run) => log.warn({ run_id: run.runId }, "a late outcome was dropped: the run is somebody else's by now"),
   });
@@ -195,6 +192,8 @@ export function createRuns(options: RunsOptions): Runs {
   }
   const closing = new AbortController();
 
+  /** Runs whose attempts here have ended without an outcome that could be written. */
+  const unsettled = new Set<string>();
   const keeperParts = {
     ...{ leases, host, server, leaseMs: config.leaseMs, onError: onError("the heartbeat") },
     beat: (children: readonly number[]) => servers.beat({ _id: server, machine, ...self, children: [...children] }),
@@ -205,7 +204,7 @@ export function createRuns(options: RunsOptions): Runs {
       if (!thread) return;
       // Whether anything of it is still under way to the database is unknown.
       const lastSequence = await fence(run, thread, run.lease!.token);
-      await settle(run, run.lease!.token, { kind: "displaced", killed: false, noPlace: false }, { lastSequence });
+      await settle(run, run.lease!.token, orphanedResult(unsettled.delete(run.runId)), { lastSequence });
     },
     monotonicMs: () => performance.now(),
   };
@@ -214,8 +213,10 @@ export function createRuns(options: RunsOptions): Runs {
     start: (run, thread) => startAttempt(attemptParts, run, thread),
     settle: (run, token, { result, state, ...end }, before) =>
       whileAway(() => settle(run, token, result, end, { state, before })),
-    failed: (run, err) =>
-      log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again"),
+    failed(run, err) {
+      unsettled.add(run.runId);
+      log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again");
+    },
     placeReturned: () => scheduler.wake(),
   });
   const attemptParts = {
@@ -297,7 +298,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ limitMs: config.webhookLimitMs, pauseMs: config.webhookPauseMs, leaseMs: config.leaseMs },
     async valuesAtEnd(run) {
       const { values } = await readRuns.endState(run);
-      return values !== undefined && values.length <= rememberedBytes ? values : undefined;
+      return values !== undefined && values.length <= rememberedCharacters ? values : undefined;
     },
     onError: onError("a webhook"),
   });
@@ -361,6 +362,7 @@ export function createRuns(options: RunsOptions): Runs {
       ...{ threads, findCheckpoint, graphOf, readState },
       readHistory: (thread, graph, query) =>
         inspect(thread, journal.reader(thread.journal), { kind: "history", graph, ...query }),
+      toRemember: toState,
       emptyState: { checkpointNs: "", next: [], tasks: [], interrupts: [] },
     }),
     updateState: createUpdateState({

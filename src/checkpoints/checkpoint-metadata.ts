@@ -17,12 +17,17 @@ export interface MetadataSource {
 export function checkpointMetadata({ config, own, ofAttempt, runId, excluded }: MetadataSource): CheckpointMetadata {
   const configured = Object.entries({ ...(runId !== undefined && config.configurable), ...config.metadata });
   return {
-    ...Object.fromEntries(configured.filter(([name, value]) => isUsers(name, excluded) && isPlainData(value))),
+    ...Object.fromEntries(configured.filter(([name, value]) => isUsers(name, excluded) && isShort(value))),
     ...ofAttempt,
     ...own,
     ...(runId !== undefined && { run_id: runId }),
   };
 }
+
+/** Plain data that every checkpoint can carry; the whole of a run's configuration is with the run. */
+const isShort = (value: unknown): boolean => isPlainData(value) && JSON.stringify(value).length <= maxCharacters;
+
+const maxCharacters = 64 * 1024;
 
 /** Top-level fields that a filter can name. */
 export const metadataFields = (metadata: CheckpointMetadata): Record<string, unknown> =>

@@ -23,9 +23,13 @@ export function checkMetadata(
   if (fields > maxFields) throw invalid(field, `has ${fields} fields; at most ${maxFields} are allowed`);
 }
 
+/** Each value takes some bytes of its own in the database, more than in JSON. */
+const maxValues = 200_000;
+
 /** The same for other free data, which nothing is found by. */
 export function checkData(data: object, field: string, maxBytes = maxStoredBytes): void {
-  checkValue(data, field, 1);
+  const values = checkValue(data, field, 1);
+  if (values > maxValues) throw invalid(field, `has ${values} values; at most ${maxValues} are allowed`);
   const bytes = Buffer.byteLength(JSON.stringify(data));
   if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
 }
@@ -35,15 +39,18 @@ function countFields(value: unknown): number {
   return Object.values(value).reduce<number>((sum, inner) => sum + 1 + countFields(inner), 0);
 }
 
-function checkValue(value: unknown, field: string, depth: number): void {
+/** Answers how many values there are. */
+function checkValue(value: unknown, field: string, depth: number): number {
   if (typeof value === "number" && !Number.isFinite(value)) throw invalid(field, `${value} is no number of JSON`);
-  if (typeof value !== "object" || value === null) return;
+  if (typeof value !== "object" || value === null) return 1;
   if (depth > maxDepth) throw invalid(field, `must not be nested deeper than ${maxDepth} levels`);
+  let values = 1;
   for (const [name, inner] of Object.entries(value)) {
     if (name === "__proto__") throw invalid(field, 'the name "__proto__" is not allowed in an object');
     if (name.includes("\0")) throw invalid(field, `the name ${JSON.stringify(name)} must not hold a NUL character`);
-    checkValue(inner, field, depth + 1);
+    values += checkValue(inner, field, depth + 1);
   }
+  return values;
 }
 
 export const tooLarge = (field: string, sentence: string, maxBytes = maxStoredBytes): DomainError =>

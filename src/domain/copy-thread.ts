@@ -8,8 +8,8 @@ export interface CopyThreadParts {
   readonly threads: Pick<ThreadStore, "find" | "insert">;
   readonly holdTurn: HoldTurn;
   readonly journals: JournalCopies;
-  /** Where the thread stands; null without a checkpoint, undefined when it cannot be read. */
-  readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
+  /** Where the thread stands; null without a checkpoint. */
+  readonly readState: (thread: Thread) => Promise<RememberedState | null>;
 }
 
 export interface JournalCopies {
@@ -37,7 +37,7 @@ export function createCopyThread({ threads, holdTurn, journals, readState }: Cop
       const copy: Thread = {
         ...copyName,
         ...{ journal: newId(), n: 0, metadata: thread.metadata, temporary: false, removing: false },
-        status: restingStatus({ next: state?.next ?? [] }),
+        status: restingStatus({ state }),
         // It stands for no run of the copy's.
         state: state && { ...state, n: 0 },
         ...{ createdAt: now, updatedAt: now },

@@ -26,8 +26,8 @@ export interface FinishRunParts {
   readonly runs: RunStore;
   readonly threads: ThreadStore;
   readonly data: RunData;
-  /** Reads the thread's state with its graph; undefined when that cannot be done. */
-  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+  /** Reads the thread's state with its graph; when that cannot be done, what is known without it. */
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** A run got its turn: workers should look. */
   readonly turnPassed: () => void;
@@ -114,8 +114,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     const thread = await threads.find(run);
     // Without the turn the thread has already been told.
     if (thread?.turn !== run.runId) return undefined;
-    const read = await parts.readState(thread, run.graph);
-    return read && { ...read, ...of };
+    return { ...(await parts.readState(thread, run.graph)), ...of };
   }
 
   async function releaseTurn(name: ThreadName, holder: string, change: TurnChange = {}): Promise<void> {
@@ -151,7 +150,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
     // A run whose record has expired still counts by what the thread remembers of it.
     const error = last || change.leaving !== undefined ? last?.error : thread.error;
     const lastStarted = last?.status ?? (error && "error");
-    const status = restingStatus({ lastStarted, next: state?.next ?? [] });
+    const status = restingStatus({ lastStarted, state: state ?? undefined });
     return { status, error: status === "error" ? error : undefined, state: change.state, ttlMs: thread.ttlMs };
   }
 

@@ -83,7 +83,7 @@ export function createReadRuns({ runs, threads, readState, stateLeft }: ReadRuns
       const remembered = thread?.state;
       if (!thread) return { interrupts: [] };
       const isItsOwn = remembered && remembered.n <= run.n && sameCheckpoint(remembered.checkpointId, run);
-      if (isItsOwn && remembered.values !== undefined) return remembered;
+      if (isItsOwn && remembered.values !== undefined && !remembered.cut) return remembered;
       if (run.endCheckpointId === undefined) return { interrupts: [] };
       return (await readState(thread, run.graph, run.endCheckpointId)) ?? { interrupts: [] };
     },

@@ -7,9 +7,11 @@ import {
   namedCheckpoint,
   requireCheckpoint,
 } from "./checkpoints.ts";
+import { cannotBeRead } from "./errors.ts";
+import type { StateAtEnd } from "./finish-run.ts";
 import type { CheckpointName } from "./run.ts";
 import type { ThreadName, ThreadStore } from "./stores.ts";
-import type { Thread } from "./thread.ts";
+import { restingStatus, type Thread } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface HistoryQuery {
@@ -42,17 +44,35 @@ export interface ReadThreadsParts<State> {
   /** Reads with the graph's own code; throws GRAPH_UNAVAILABLE when it cannot be loaded. */
   readonly readState: (thread: Thread, graph: string, query: StateQuery) => Promise<State>;
   readonly readHistory: (thread: Thread, graph: string, query: HistoryQuery) => Promise<readonly State[]>;
+  /** What of a state is remembered of a thread. */
+  readonly toRemember: (state: State) => StateAtEnd;
   /** The state of a thread on which no run has started. */
   readonly emptyState: State;
 }
 
 export interface ReadThreads<State> {
+  /** The thread, with its questions whole however large they are. */
   get(name: ThreadName): Promise<Thread>;
   state(name: ThreadName, request: StateRequest): Promise<State>;
   history(name: ThreadName, query: HistoryQuery): Promise<readonly State[]>;
 }
 
 export function createReadThreads<State>(parts: ReadThreadsParts<State>): ReadThreads<State> {
+  /** What could not be kept beside the thread, or not be read at its run's end, is read now. */
+  async function complete(thread: Thread): Promise<Thread> {
+    const { state, status } = thread;
+    if (!state?.cut && !state?.unread) return thread;
+    const query = { omitValues: !state.unread };
+    const read = await parts.readState(thread, state.graph, query).catch((error: unknown) => {
+      if (!cannotBeRead(error)) throw error;
+    });
+    if (!read) return thread;
+    const { cut: _, unread: __, ...kept } = state;
+    const now = { ...kept, ...parts.toRemember(read), ...(!state.unread && { values: state.values }) };
+    const isAtRest = state.unread && (status === "idle" || status === "interrupted");
+    return { ...thread, state: now, status: isAtRest ? restingStatus({ state: now }) : status };
+  }
+
   async function get(name: ThreadName): Promise<Thread> {
     const thread = await parts.threads.find(name);
     if (!thread) throw threadNotFound(name.threadId);
@@ -72,7 +92,7 @@ export function createReadThreads<State>(parts: ReadThreadsParts<State>): ReadTh
   }
 
   return {
-    get,
+    get: async (name) => complete(await get(name)),
     async state(name, { checkpointId, checkpoint, ...rest }) {
       const named = namedCheckpoint({ checkpointId, checkpoint });
       const thread = await get(name);

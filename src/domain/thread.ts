@@ -5,7 +5,8 @@ export interface ThreadInterrupt {
   readonly id: string;
   /** The task that asks. Absent of a question that was stored before tasks were kept beside them. */
   readonly taskId?: string;
-  readonly value: Json;
+  /** Absent of one that was too large to be kept beside its thread. */
+  readonly value?: Json;
 }
 
 /** What is remembered of the thread's state at the end of a run, so that reading the thread needs no graph. */
@@ -21,6 +22,10 @@ export interface RememberedState {
   readonly values?: Json;
   readonly next: readonly string[];
   readonly interrupts: readonly ThreadInterrupt[];
+  /** Not all of its questions are here, or not with their values. */
+  readonly cut?: boolean;
+  /** It could not be read when its run ended: nothing is known but what is here. */
+  readonly unread?: boolean;
 }
 
 export interface Thread {
@@ -62,11 +67,14 @@ export function graphOfThread({ state, metadata }: Pick<Thread, "state" | "metad
 export interface RestingFacts {
   /** The status of the last run that started, of those that are still there. */
   readonly lastStarted?: RunStatus;
-  readonly next: readonly string[];
+  readonly state?: Pick<RememberedState, "next" | "interrupts" | "unread">;
 }
 
 /** The status of a thread without a live run. */
 export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"> {
   if (facts.lastStarted === "error" || facts.lastStarted === "timeout") return "error";
-  return facts.next.length > 0 ? "interrupted" : "idle";
+  const { next = [], interrupts = [], unread = false } = facts.state ?? {};
+  if (next.length > 0 || interrupts.length > 0) return "interrupted";
+  // A success that asks nothing has come to its end as far as anybody knows; of any other end something may be left to do.
+  return unread && facts.lastStarted !== "success" ? "interrupted" : "idle";
 }

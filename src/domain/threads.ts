@@ -49,7 +49,7 @@ export interface RemovalParts {
   readonly finish: FinishRun;
   readonly data: RunData & { removeThread(thread: Thread): Promise<void> };
   readonly wait: (name: RunName, signal: AbortSignal) => Promise<Run | undefined>;
-  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
   /** How often the holder of a turn shows that it is at work, lest the turn be taken from it. */
   readonly keepTurnMs: number;
 }
@@ -118,16 +118,13 @@ export function createRemoval(parts: RemovalParts): Removal {
     await parts.wait(name, signal).catch(ifMerely("RUN_NOT_FOUND"));
   }
 
-  /**
-   * What the journal shows now, as the state of the last run that is left: null without a checkpoint, undefined when it cannot
-   * be read.
-   */
+  /** What the journal shows now, as the state of the last run that is left: null without a checkpoint. */
   async function stateOf(thread: Thread, run: Run) {
     const last = await runs.lastStarted(thread, run.runId);
     const { n, graph } = last ?? { n: 0, graph: run.graph };
     const read = await parts.readState(thread, graph);
     const assistantId = last?.assistant.assistantId;
-    return read && (read.checkpointId === undefined ? null : { ...read, n, graph, assistantId });
+    return read.checkpointId === undefined ? null : { ...read, n, graph, assistantId };
   }
 
   async function busy(name: RunName): Promise<DomainError> {

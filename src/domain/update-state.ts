@@ -41,7 +41,7 @@ export interface UpdateStateParts {
    * the graph refuses it. Nothing is written after it has returned or thrown.
    */
   readonly edit: (thread: Thread, holder: string, edit: StateEdit) => Promise<CheckpointName>;
-  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd | undefined>;
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
 }
 
 export type UpdateState = (request: StateUpdate) => Promise<CheckpointName>;
@@ -115,7 +115,7 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
       const { values, asNode } = request;
       const checkpoint = await parts.edit(thread, holder, { graph, ...base, values, asNode, metadata });
       const read = await parts.readState(thread, graph);
-      state = read && { ...read, n: thread.n, graph, assistantId: thread.state?.assistantId };
+      state = { ...read, n: thread.n, graph, assistantId: thread.state?.assistantId };
       return checkpoint;
     } finally {
       await finish.releaseTurn(request, holder, { state });

@@ -16,6 +16,8 @@ export const runBytes =
 export const threadBytes =
   (omitValues: boolean) =>
   ({ metadata, error, state }: Thread): number => {
-    const values = omitValues ? [] : [state?.values ?? "", ...(state?.interrupts ?? []).map(({ value }) => value)];
+    const values = omitValues
+      ? []
+      : [state?.values ?? "", ...(state?.interrupts ?? []).map(({ value }) => value ?? "")];
     return JSON.stringify([metadata, error]).length + values.reduce((sum, { length }) => sum + length, 0);
   };

@@ -1,4 +1,5 @@
 import type { Filter, UpdateFilter } from "mongodb";
+import { boundedError, shortened } from "../domain/bounded.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { CancelRequest, RunEnd, RunStore } from "../domain/stores.ts";
 import type { CancelOutcome } from "../domain/transitions.ts";
@@ -85,7 +86,7 @@ export function createRunTransitions(
     finish(name, token, end) {
       return update(guard("finish", name, { token }), {
         $set: {
-          ...{ ...over(end), status: end.status, error: end.error ?? null },
+          ...{ ...over(end), status: end.status, error: end.error ? boundedError(end.error) : null },
           ...(end.neverStarted && { started_at: null }),
         },
       });
@@ -147,8 +148,12 @@ export function createRunTransitions(
   };
 }
 
+/** What requests allow, and more than the server's own words take. */
+const reasonCharacters = 2000;
+
 const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocument => ({
-  ...{ revision: 1, action: request.action, reason: request.reason, requested_by: request.requestedBy },
+  ...{ revision: 1, action: request.action, requested_by: request.requestedBy },
+  reason: shortened(request.reason, reasonCharacters),
   cause: request.causeRunId ?? null,
   ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
 });
@@ -157,7 +162,7 @@ const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocume
 const upgraded = (request: CancelRequest, revision: number) => ({
   "cancel.action": request.action,
   "cancel.revision": revision,
-  "cancel.reason": request.reason,
+  "cancel.reason": shortened(request.reason, reasonCharacters),
   "cancel.requested_by": request.requestedBy,
   "cancel.cause": request.causeRunId ?? null,
 });

@@ -1,4 +1,5 @@
 import type { Filter, UpdateFilter } from "mongodb";
+import { boundedError, boundedState } from "../domain/bounded.ts";
 import { metadataTokens, stateTokens, valueTokens } from "../domain/search-tokens.ts";
 import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import { graphOfThread, type RememberedState, type Thread } from "../domain/thread.ts";
@@ -85,8 +86,9 @@ function ofState(
   thread: Described,
   state: RememberedState | null | undefined,
 ): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
-function ofState({ owner, createdAt, metadata }: Described, state: RememberedState | null | undefined) {
-  if (state === undefined) return {};
+function ofState({ owner, createdAt, metadata }: Described, whole: RememberedState | null | undefined) {
+  if (whole === undefined) return {};
+  const state = whole && boundedState(whole);
   const graph = graphOfThread({ state: state ?? undefined, metadata });
   const tokens = [...stateTokens(owner, { ...state, graph }), ...valueTokens(owner, state?.values)];
   return { state, value_tokens: timedTokens(tokens, createdAt) };
@@ -245,14 +247,20 @@ export function createThreadStore(
     /** Guard: `from` still has the turn, no run was created since `n` was read, and the time to live is the same. */
     freeTurn(thread, from, n, { status, error, state, ttlMs }) {
       const expire_at = restExpiry(status, ttlMs);
-      const $set = { turn: null, status, error: error ?? null, expire_at, ...ofState(thread, state) };
+      const $set = {
+        turn: null,
+        status,
+        error: error ? boundedError(error) : null,
+        expire_at,
+        ...ofState(thread, state),
+      };
       return updates(thread, { turn: from, n, ttl_ms: ttlMs ?? null }, { $set });
     },
 
     /** Guard: the turn is free, and nothing has changed since the thread was read. */
     rest(thread, { status, error }) {
       const unchanged: Filter<ThreadDocument> = { turn: null, n: thread.n, updated_at: thread.updatedAt };
-      const $set = { status, error: error ?? null, expire_at: restExpiry(status, thread.ttlMs) };
+      const $set = { status, error: error ? boundedError(error) : null, expire_at: restExpiry(status, thread.ttlMs) };
       return updates(thread, unchanged, { $set });
     },
 

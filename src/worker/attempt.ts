@@ -237,13 +237,10 @@ function toStoredEvent([mode, name, namespace, json]: OutputTuple) {
   return { kind: "output", mode, name, namespace, json } as const;
 }
 
-/** Larger values are not kept beside the thread, whose document every run writes; they are read from the journal. */
-export const rememberedBytes = 256 * 1024;
-
 export function toState(report: StateReport): StateAtEnd {
   return {
     checkpointId: report.checkpointId,
-    values: report.values !== undefined && report.values.length <= rememberedBytes ? report.values : undefined,
+    values: report.values,
     next: report.next,
     interrupts: report.interrupts,
   };

@@ -1,3 +1,4 @@
+import { DomainError } from "../domain/errors.ts";
 import type { BeforeEnd, FinishRun, StateAtEnd } from "../domain/finish-run.ts";
 import type { Run, RunError } from "../domain/run.ts";
 import type { RunEnd, RunStore } from "../domain/stores.ts";
@@ -23,13 +24,18 @@ export interface SettleParts {
   readonly handedBack: () => void;
   /** A late write: the run belongs to another worker by now, or is gone. It is counted and dropped. */
   readonly dropped: (run: Run) => void;
+  /** Whether an error means that the database is away for the moment. */
+  readonly isPassing: (error: unknown) => boolean;
 }
 
 /**
  * Writes an attempt's outcome. One guarded update decides: a run with a stored cancel is settled as cancelled whatever its
- * result was, and a result that comes too late is dropped. Repeatable.
+ * result was, and a result that comes too late is dropped. An outcome that the database refuses as such ends the run with an
+ * error that says so: refused again and again, it would be executed without end. Repeatable.
  */
-export function createSettle({ runs, finish, handedBack, dropped }: SettleParts) {
+export function createSettle({ runs, finish, handedBack, dropped, isPassing }: SettleParts) {
+  const isRefusal = (error: unknown): boolean => !isPassing(error) && !(error instanceof DomainError);
+
   return async (
     run: Run,
     token: string,
@@ -37,6 +43,26 @@ export function createSettle({ runs, finish, handedBack, dropped }: SettleParts)
     end: RunEnd,
     known: { state?: StateAtEnd; before?: BeforeEnd } = {},
   ): Promise<void> => {
+    const asItIs = () => settle(run, token, result, end, known);
+    try {
+      // Once more, since it may not have been the outcome that was refused.
+      await asItIs().catch((error: unknown) => (isRefusal(error) ? asItIs() : Promise.reject(error)));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      const now = await runs.find(run);
+      // The run is over, or is being rolled back: what it was thought to have left is not what it can be finished with.
+      if (now?.cleanupPending) await finish.finishRun(now);
+      else await settle(run, token, { kind: "error", error: unstorable(error) }, end, {});
+    }
+  };
+
+  async function settle(
+    run: Run,
+    token: string,
+    result: AttemptResult,
+    end: RunEnd,
+    known: { state?: StateAtEnd; before?: BeforeEnd },
+  ): Promise<void> {
     for (;;) {
       const settled = await settleUncancelled(run, token, result, end);
       if (settled) {
@@ -57,7 +83,7 @@ export function createSettle({ runs, finish, handedBack, dropped }: SettleParts)
         return;
       }
     }
-  };
+  }
 
   function settleUncancelled(run: Run, token: string, result: AttemptResult, end: RunEnd): Promise<Run | undefined> {
     switch (result.kind) {
@@ -93,5 +119,16 @@ const timeoutError = (run: Run): RunError => ({
 
 const lostError = (cause?: RunError): RunError => ({
   name: "AttemptsLostError",
-  message: `${maxLostAttempts} attempts were lost to crashes of their process${cause ? `: ${cause.name}: ${cause.message}` : ""}`,
+  message: `${maxLostAttempts} attempts were lost${cause ? `: ${cause.name}: ${cause.message}` : ""}`,
 });
+
+const unstorable = (error: unknown): RunError => ({
+  name: "OutcomeNotStoredError",
+  message: `the run's outcome could not be stored: ${error instanceof Error ? error.message : String(error)}`,
+});
+
+/** Of a run that nobody executes: one whose outcome could not be written may come to this each time, so that it counts. */
+export const orphanedResult = (wasUnsettled: boolean): AttemptResult =>
+  wasUnsettled
+    ? { kind: "lost", suspect: false, reachable: true }
+    : { kind: "displaced", killed: false, noPlace: false };

@@ -33,8 +33,8 @@ export interface SweepParts {
   /** The same for the journal alone, for a holder of the turn that is no run. */
   readonly fenceHolder: (thread: Thread, holder: string) => Promise<void>;
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
-  /** Where the thread stands; null when nothing is left of its runs, undefined when it cannot be read. */
-  readonly readState: (thread: Thread) => Promise<RememberedState | null | undefined>;
+  /** Where the thread stands; null when nothing is left of its runs. */
+  readonly readState: (thread: Thread) => Promise<RememberedState | null>;
   readonly settle: (run: Run, token: string, result: AttemptResult, end: SweptEnd) => Promise<void>;
   /** Gives a run whose delay has ended its place in its thread's order. */
   readonly joinOrder: (run: Run) => Promise<unknown>;

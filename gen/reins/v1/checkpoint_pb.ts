@@ -346,7 +346,8 @@ export type Interrupt = Message<"reins.v1.Interrupt"> & {
   id: string;
 
   /**
-   * What it asks: any JSON. Absent where values were left out and the answer's questions have more than 256 kB.
+   * What it asks: any JSON. Absent where it is too large to be kept beside its thread, and where values were left out and the
+   * answer's questions have more than 256 kB.
    *
    * @generated from field: reins.v1.Payload value = 2;
    */
@@ -374,7 +375,8 @@ export type InterruptJson = {
   id?: string;
 
   /**
-   * What it asks: any JSON. Absent where values were left out and the answer's questions have more than 256 kB.
+   * What it asks: any JSON. Absent where it is too large to be kept beside its thread, and where values were left out and the
+   * answer's questions have more than 256 kB.
    *
    * @generated from field: reins.v1.Payload value = 2;
    */

@@ -70,7 +70,8 @@ export type Thread = Message<"reins.v1.Thread"> & {
   values?: Payload | undefined;
 
   /**
-   * The questions that wait for an answer.
+   * The questions that wait for an answer. Larger than 256 kB together, they have their values only where one thread is read
+   * (GetThread); so it is with those after the first thousand.
    *
    * @generated from field: repeated reins.v1.Interrupt interrupts = 7;
    */
@@ -162,7 +163,8 @@ export type ThreadJson = {
   values?: PayloadJson;
 
   /**
-   * The questions that wait for an answer.
+   * The questions that wait for an answer. Larger than 256 kB together, they have their values only where one thread is read
+   * (GetThread); so it is with those after the first thousand.
    *
    * @generated from field: repeated reins.v1.Interrupt interrupts = 7;
    */

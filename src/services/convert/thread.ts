@@ -83,7 +83,7 @@ export const toInterrupts = (
   question: StateWriter["question"],
 ): checkpointPb.Interrupt[] =>
   interrupts.map(({ id, taskId, value }) =>
-    create(checkpointPb.InterruptSchema, { id, taskId, value: question(value) }),
+    create(checkpointPb.InterruptSchema, { id, taskId, value: value === undefined ? undefined : question(value) }),
   );
 
 export function toThreadState(state: StateReport, write: StateWriter): checkpointPb.ThreadState {

@@ -4,6 +4,7 @@ import { cleanCheckpoint, withoutInternals } from "./checkpoint-payload.ts";
 import type { CallbackEvent } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 import { MessageEvents } from "./message-events.ts";
+import { toldText } from "./told-size.ts";
 
 /** LangGraph's stream modes that a run's modes are made from. */
 export function libraryModes(modes: readonly StreamMode[]): string[] {
@@ -70,7 +71,7 @@ export class StreamOutput {
   }
 
   #plain(mode: StreamMode, namespace: readonly string[], data: unknown): OutputTuple[] {
-    return this.#modes.has(mode) ? [[mode, mode, namespace, toJsonText(data)]] : [];
+    return this.#modes.has(mode) ? [[mode, mode, namespace, toldText(data)]] : [];
   }
 
   #message(namespace: readonly string[], [message, metadata]: [object, Record<string, unknown>]): OutputTuple[] {
