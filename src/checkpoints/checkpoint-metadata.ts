@@ -35,8 +35,8 @@ export const metadataFields = (metadata: CheckpointMetadata): Record<string, unk
 
 const isUsers = (name: string, excluded: ReadonlySet<string>): boolean => !name.startsWith("__") && !excluded.has(name);
 
-/** What JSON carries unchanged. A configurable value may be anything, a model's client for example. */
-function isPlainData(value: unknown, depth = 0): boolean {
+/** What JSON carries unchanged, and not without end. A configurable value may be anything, a model's client for example. */
+export function isPlainData(value: unknown, depth = 0): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || depth > maxDepth) return false;

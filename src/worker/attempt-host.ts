@@ -36,7 +36,10 @@ export interface AttemptHost {
   place(spec: AttemptSpec, hooks: AttemptHooks, options: PlaceOptions): PlacedAttempt | undefined;
   /** Reads states or the graph itself with the graph's own code, in the inspector process, never in one that executes runs. */
   readonly inspect: Inspect;
-  /** Relays a lease renewal to the children's watchdogs: each kills its process when nothing comes for this long. */
+  /**
+   * Relays a lease renewal to the watchdogs of the children that execute attempts: each kills its process when nothing comes
+   * for this long. Idle ones live on.
+   */
   renewed(leaseMs: number): void;
   /** Process ids (group leaders) of all children, the inspector included. */
   readonly pids: readonly number[];
@@ -58,7 +61,7 @@ export interface PlacedAttempt {
   stop(action: "interrupt" | "rollback", reason: string): void;
   /** Asks the attempt to stop at its next step boundary; it then reports kind `drained`. */
   drain(): void;
-  /** Kills the process at once; this attempt reports `killed`. */
+  /** Its lease is lost: kills the process at once; this attempt reports `killed`. */
   kill(): void;
   readonly pid: number;
 }

@@ -1,15 +1,7 @@
 import type { Logger } from "pino";
-import {
-  FencedError,
-  type JournalFlush,
-  type JournalListQuery,
-  type JournalPort,
-  type JournalReadQuery,
-} from "../checkpoints/journal-port.ts";
+import { FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
 import type { AttemptHooks, AttemptOver } from "./attempt-host.ts";
-import type { AttemptEnd, AttemptSpec, ChildMessage, ItemOperation, ItemsPort, OutputTuple } from "./protocol.ts";
-
-export type ChildRequest = Extract<ChildMessage, { type: "request" }>;
+import type { AttemptEnd, AttemptSpec, ChildRequest, ErrorReport, ItemsPort, OutputTuple } from "./protocol.ts";
 
 /** A fourth of what the child may have on its way: fewer do not keep it waiting. See child/output-window.ts. */
 const tellEvents = 250;
@@ -37,6 +29,8 @@ export class ChildAttempt {
   stopping: "interrupt" | "rollback" | undefined;
   /** The grace is over. */
   overdue = false;
+  /** A message about it was not as the protocol says: nothing more of it is taken, and its process is going to be killed. */
+  malformed: ErrorReport | undefined;
   /** What the child said at the end. */
   end: AttemptEnd | undefined;
 
@@ -73,14 +67,15 @@ export class ChildAttempt {
   }
 
   output(events: readonly OutputTuple[]): void {
-    if (this.done) return;
+    if (this.done || this.malformed !== undefined) return;
     for (const event of events) this.#waiting.push(event);
     if (!this.#delivering) this.#track(this.#deliver());
   }
 
   /** Resolves with the result of a call of the journal or the long-term memory; rejects with a {@link FencedError} once the attempt has ended. */
   async request(request: ChildRequest): Promise<unknown> {
-    if (this.done) throw new FencedError(`The attempt ${this.spec.attemptId} has ended`);
+    if (this.done || this.malformed !== undefined)
+      throw new FencedError(`The attempt ${this.spec.attemptId} has ended`);
     this.#storageCalls += 1;
     try {
       const { journal, items } = this.#options.hooks;
@@ -155,19 +150,17 @@ export class ChildAttempt {
 export async function callStorage(
   journal: JournalPort,
   items: ItemsPort | undefined,
-  { method, args: [argument] }: ChildRequest,
+  request: ChildRequest,
 ): Promise<unknown> {
-  switch (method) {
+  switch (request.method) {
     case "append":
-      return journal.append(argument as JournalFlush);
+      return journal.append(request.args[0]);
     case "read":
-      return journal.read(argument as JournalReadQuery);
+      return journal.read(request.args[0]);
     case "list":
-      return journal.list(argument as JournalListQuery);
+      return journal.list(request.args[0]);
     case "items":
       if (items === undefined) throw new FencedError("Long-term memory is not to be had here");
-      return items.batch(argument as readonly ItemOperation[]);
-    default:
-      throw new TypeError(`The storage has no method ${JSON.stringify(method)}`);
+      return items.batch(request.args[0]);
   }
 }

@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import { shortened } from "../domain/bounded.ts";
 import { DomainError, type ErrorReason } from "../domain/errors.ts";
 import type { StoragePort } from "./attempt-host.ts";
-import { type ChildRequest, callStorage } from "./child-attempt.ts";
+import { callStorage } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";
+import type { WrongMessage } from "./child-message.ts";
 import { type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import { ChildPulse } from "./child-pulse.ts";
 import type {
   ChildMessage,
+  ChildRequest,
   EditPart,
   GraphReport,
   GraphSpec,
@@ -37,6 +40,7 @@ export class ProcessLostError extends Error {
 /** How often a process with open questions is asked whether its event loop turns, and when it is taken to stand still. */
 const pulseMs = 250;
 const stalledTicks = 8;
+type Inspected = Extract<ChildMessage, { type: "inspected" }>;
 
 interface PendingInspection {
   /** Absent when no thread is read. */
@@ -54,6 +58,7 @@ export class InspectionProcess {
   readonly #settings: InspectionSettings;
   readonly #child: RunningChild;
   readonly #pending = new Map<string, PendingInspection>();
+  readonly #graphs: readonly GraphSpec[];
   readonly #loaded = Promise.withResolvers<readonly GraphReport[]>();
   readonly #stalled = Promise.withResolvers<void>();
   readonly #pulse = new ChildPulse();
@@ -61,11 +66,17 @@ export class InspectionProcess {
   #keptMs = Number.POSITIVE_INFINITY;
   #idle: NodeJS.Timeout | undefined;
   #wasSlow = false;
+  #isLoaded = false;
   #ended = false;
 
   constructor(settings: InspectionSettings, graphs: readonly GraphSpec[]) {
     this.#settings = settings;
-    const child = startChildProcess(settings, { message: (message) => this.#receive(message), runIds: () => [] });
+    this.#graphs = graphs;
+    const child = startChildProcess(settings, {
+      message: (message) => this.#receive(message),
+      malformed: (message) => this.#malformed(message),
+      runIds: () => [],
+    });
     if (child === undefined) throw new ProcessLostError("the system has no process to give");
     this.#child = child;
     const timer = setTimeout(() => {
@@ -119,10 +130,6 @@ export class InspectionProcess {
     this.#rest();
   }
 
-  renew(leaseMs: number): void {
-    this.#child.renew(leaseMs);
-  }
-
   kill(): void {
     this.#child.kill();
   }
@@ -147,7 +154,7 @@ export class InspectionProcess {
   #receive(message: ChildMessage): void {
     switch (message.type) {
       case "loaded":
-        this.#loaded.resolve(message.graphs);
+        this.#reported(message.graphs);
         break;
       case "request":
         void this.#answer(message);
@@ -155,7 +162,7 @@ export class InspectionProcess {
       case "inspected": {
         const pending = this.#take(message.scope);
         if (pending === undefined) break;
-        if (message.error === undefined) pending.resolve(message.description ?? message.states ?? []);
+        if (message.error === undefined) this.#answered(pending, message);
         else if (pending.journalError !== undefined) pending.reject(pending.journalError);
         else if (message.refused !== undefined) pending.reject(refused(message.refused, message.error.message));
         else pending.reject(unreadable(pending.inspection, message.error.message));
@@ -171,6 +178,35 @@ export class InspectionProcess {
         );
         break;
     }
+  }
+
+  /** Only what was asked for counts: whatever a graph's code says of another graph would stand in every list of assistants. */
+  #reported(reports: readonly GraphReport[]): void {
+    const asked = this.#graphs.map(({ name }) => name).sort();
+    const told = reports.map(({ name }) => name).sort();
+    if (!isDeepStrictEqual(asked, told)) {
+      this.#malformed({ problem: "a report of other graphs than those that were to be loaded" });
+      return;
+    }
+    this.#isLoaded = true;
+    this.#loaded.resolve(reports);
+  }
+
+  /** States, a drawing or schemas: what the question asks for and nothing else. */
+  #answered({ inspection, resolve, reject }: PendingInspection, { states, description }: Inspected): void {
+    const told = description === undefined ? "states" : "nodes" in description ? "graph" : "schemas";
+    const asked = inspection.kind === "graph" || inspection.kind === "schemas" ? inspection.kind : "states";
+    if (told === asked) resolve(description ?? states ?? []);
+    else reject(unreadable(inspection, "its process answered something else"));
+  }
+
+  #malformed({ scope, problem }: WrongMessage): void {
+    this.#settings.log.warn({ childPid: this.pid }, `From the inspector: ${problem}`);
+    const pending = scope === undefined ? undefined : this.#take(scope);
+    if (pending !== undefined) pending.reject(unreadable(pending.inspection, `its process sent ${problem}`));
+    if (this.#isLoaded) return;
+    this.#loaded.reject(new ProcessLostError(`it sent ${problem}`));
+    this.kill();
   }
 
   async #answer(request: ChildRequest): Promise<void> {

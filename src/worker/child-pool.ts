@@ -36,7 +36,7 @@ export interface ChildPoolOptions {
   readonly loadTimeoutMs?: number;
   /** Default 10 s. */
   readonly inspectTimeoutMs?: number;
-  /** The lease of an attempt that is placed in a process to which no renewal was relayed yet. Default 10 s. */
+  /** The lease of an attempt that is placed in an idle process. Default 10 s. */
   readonly leaseMs?: number;
   /** A shared process is replaced after so many attempts. Default 0: never. */
   readonly recycleAfter?: number;
@@ -67,7 +67,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   const inspector = createInspector({ ...settings, inspectTimeoutMs: options.inspectTimeoutMs ?? 10_000 });
   const workers = new Map<ChildWorker, Role>();
   const listeners = new Set<() => void>();
-  const backoff = createStartBackoff(log, () => maintain());
+  const backoff = createStartBackoff({ log, leaseMs: settings.leaseMs, retry: () => maintain() });
   /** Absent until the inspector knows which graphs can be loaded. */
   let usableGraphs: readonly GraphSpec[] | undefined;
   let pulse: NodeJS.Timeout | undefined;
@@ -89,6 +89,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     const worker = ChildWorker.start(settings, {
       ready: () => {
         log.debug({ childPid: worker?.pid }, `The child process ${worker?.pid} is ready`);
+        maintain();
         free();
       },
       changed: () => {
@@ -112,7 +113,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     const { pid, killCause } = worker;
     if (killCause === undefined) log.warn({ childPid: pid, ...exit }, `The child process ${pid} has ended by itself`);
     const wasOfUse = worker.wasReady && worker.placed > 0;
-    if (!stopped && !wasOfUse && killCause !== "retired" && !exit.leaseOver) backoff.failed(exit);
+    if (killCause === "lease" || exit.leaseOver) backoff.lapsed();
+    else if (!stopped && !wasOfUse && killCause !== "retired") backoff.failed(exit);
     void worker.closed.then(() => workers.delete(worker));
     maintain();
   }
@@ -131,10 +133,18 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     for (let missing = Math.min(children - useful.length, room); missing > 0; missing -= 1) {
       const spare = staff("spare").at(0);
       if (spare !== undefined) workers.set(spare, "shared");
-      else if (!backoff.mayStart || spawn("shared") === undefined) return;
+      else if (!mayStart() || spawn("shared") === undefined) return;
     }
     // The spare waits until those that are needed first have started.
-    if (keepsSpare && firstStarted && staff("spare").length === 0 && backoff.mayStart) spawn("spare");
+    if (keepsSpare && firstStarted && staff("spare").length === 0 && mayStart()) spawn("spare");
+  }
+
+  /** Few start at a time: whatever ended many processes at once, their starts must not keep the others from working. */
+  function mayStart(): boolean {
+    if (!backoff.mayStart) return false;
+    if (!firstStarted) return true;
+    const starting = [...workers].filter(([{ alive, wasReady }, role]) => alive && !wasReady && role !== "exclusive");
+    return starting.length < Math.max(1, Math.floor(children / 4));
   }
 
   function free(): void {
@@ -208,7 +218,6 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     inspect: (storage, inspection) => inspector.inspect(storage, inspection),
 
     renewed(ms) {
-      inspector.renew(ms);
       for (const worker of workers.keys()) worker.renew(ms);
     },
 

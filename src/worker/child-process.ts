@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { lifelineArgument, lifelineFd, machineNowMs } from "./child/watchdog.ts";
 import { groupGone, killGroup } from "./child-group.ts";
 import { createChildLog } from "./child-log.ts";
+import { readChildMessage, type WrongMessage } from "./child-message.ts";
 import type { ChildMessage, ParentMessage } from "./protocol.ts";
 
 /** How long messages of a dead child may take to be read. The channel normally closes with the process. */
@@ -22,7 +23,10 @@ export interface ChildProcessSettings {
 }
 
 export interface ChildListener {
+  /** A message that is as the protocol says. */
   readonly message: (message: ChildMessage) => void;
+  /** One of the protocol's kind that is not. */
+  readonly malformed: (message: WrongMessage) => void;
   /** The runs in the process, for its log lines. */
   readonly runIds: () => readonly string[];
 }
@@ -39,10 +43,10 @@ export interface RunningChild {
   readonly pid: number;
   /** `sent` is called when the message has gone out to the process, and never when it could not. Throws for what cannot be cloned. */
   send(message: ParentMessage, sent?: () => void): void;
-  /** Tells the watchdog how long the lease lasts from now. */
+  /** Tells the watchdog how long the lease of what the process executes lasts from now. Without one it is not killed for it. */
   renew(leaseMs: number): void;
-  /** Whether a lease was ever relayed. */
-  readonly leased: boolean;
+  /** Tells the watchdog that the process executes nothing that has a lease. */
+  release(): void;
   /** Kills the process and its whole group. */
   kill(): void;
   /** Resolves when the process has exited, its group is gone and its last message has been handed over. */
@@ -79,13 +83,9 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
   lifeline.on("error", ignore).resume();
   child.on("error", (error) => log.debug({ err: error }, "The channel to a child process failed"));
   child.on("message", (message: unknown) => {
-    // Graph code can send on the channel as well: what is no message of ours must not harm the server.
-    if (typeof message !== "object" || message === null) return;
-    try {
-      listener.message(message as ChildMessage);
-    } catch (error) {
-      log.warn({ err: error }, "A message of a child process could not be understood");
-    }
+    const read = readChildMessage(message);
+    if (read?.message !== undefined) listener.message(read.message);
+    for (const one of read?.wrong ?? []) listener.malformed(one);
   });
   const disconnected = new Promise<void>((resolve) => {
     child.once("disconnect", () => {
@@ -132,8 +132,10 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
       leaseEndsAt = machineNowMs() + leaseMs;
       if (lifeline.writable) lifeline.write(`${leaseEndsAt}\n`);
     },
-    get leased() {
-      return leaseEndsAt !== undefined;
+    release() {
+      lapsed = leaseIsOver();
+      leaseEndsAt = undefined;
+      if (lifeline.writable) lifeline.write("\n");
     },
     kill() {
       if (!exited) killGroup(pid);

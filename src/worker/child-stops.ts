@@ -110,8 +110,14 @@ export class ChildStops {
       this.#giveGrace(attempt);
       return;
     }
+    this.evict(attempt);
+  }
+
+  /** Kills the process for the attempt's sake, after its neighbours have had a short time to reach a step boundary. */
+  evict(attempt: ChildAttempt): void {
     attempt.overdue = true;
     if (this.clearing) return;
+    const responsive = this.#process.pulse.missedTicks <= 1;
     const neighbours = this.#innocent();
     if (neighbours.length === 0 || !responsive) {
       this.#process.kill();
@@ -123,6 +129,6 @@ export class ChildStops {
   }
 
   #innocent(): ChildAttempt[] {
-    return this.#process.live().filter(({ stopping }) => stopping === undefined);
+    return this.#process.live().filter(({ stopping, malformed }) => stopping === undefined && malformed === undefined);
   }
 }

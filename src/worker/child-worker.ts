@@ -1,12 +1,13 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { AttemptHooks, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
-import { ChildAttempt, type ChildRequest } from "./child-attempt.ts";
+import { ChildAttempt } from "./child-attempt.ts";
 import { crashOutcome, type Fault } from "./child-crash.ts";
 import { errorReport } from "./child-error-report.ts";
+import type { WrongMessage } from "./child-message.ts";
 import { type ChildExit, type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import { ChildPulse } from "./child-pulse.ts";
 import { ChildStops, type StopTimes } from "./child-stops.ts";
-import type { AttemptEnd, AttemptSpec, ChildMessage, GraphSpec } from "./protocol.ts";
+import type { AttemptEnd, AttemptSpec, ChildMessage, ChildRequest, GraphSpec } from "./protocol.ts";
 
 export interface ChildWorkerSettings extends ChildProcessSettings, StopTimes {
   /** 0: no limit. */
@@ -27,6 +28,7 @@ export interface ChildWorkerListener {
 /** Why the server has killed the process. */
 export type KillCause =
   | "stop" // for an attempt's sake
+  | "lease" // an attempt in it has lost its lease
   | "blocked" // its event loop did not turn for too long
   | "load" // its graphs took too long to load
   | "retired"; // nobody needs it any more, or the pool ends
@@ -60,6 +62,9 @@ export class ChildWorker {
     const child = startChildProcess(settings, {
       message: (message) => {
         if (worker.current !== undefined) worker.current.#receive(message);
+      },
+      malformed: (message) => {
+        if (worker.current !== undefined) worker.current.#malformed(message);
       },
       runIds: () => worker.current?.runIds ?? [],
     });
@@ -142,20 +147,26 @@ export class ChildWorker {
       stored: (count) => this.#child.send({ type: "stored", attemptId: spec.attemptId, count }),
       failed: () => this.#stops.stop(attempt, "interrupt", "its output could not be stored"),
     });
+    // Claimed just now, so that its lease is a fresh one.
+    if (this.load === 0) this.#child.renew(this.#settings.leaseMs);
     this.#attempts.set(spec.attemptId, attempt);
     this.#placed += 1;
-    if (!this.#child.leased) this.#child.renew(this.#settings.leaseMs);
     if (this.#state === "ready") this.#start(attempt);
     return {
       pid: this.pid,
       stop: (action, reason) => this.#stops.stop(attempt, action, reason),
       drain: () => this.#stops.drain(attempt),
-      kill: () => this.#killAttempt(attempt),
+      kill: () => {
+        if (attempt.done) return;
+        attempt.stopping ??= "interrupt";
+        this.#kill("lease");
+      },
     };
   }
 
+  /** An idle process has no lease that could end: it lives on when renewals fail. */
   renew(leaseMs: number): void {
-    this.#child.renew(leaseMs);
+    if (this.load > 0) this.#child.renew(leaseMs);
   }
 
   /** Kills the process; what is still in it is displaced. */
@@ -248,15 +259,19 @@ export class ChildWorker {
     this.#lastFault = { attemptId, error: { name: error.name, message: error.message } };
   }
 
-  #killAttempt(attempt: ChildAttempt): void {
-    if (attempt.done) return;
-    attempt.stopping ??= "interrupt";
-    this.#kill("stop");
+  /** What was to be told is unknown, so that the attempt cannot be gone on with; its neighbours go on elsewhere. */
+  #malformed({ scope, problem }: WrongMessage): void {
+    const attempt = scope === undefined ? undefined : this.#attempts.get(scope);
+    const whose = attempt === undefined ? { runIds: this.runIds } : { runId: attempt.spec.runId };
+    this.#settings.log.warn({ ...whose, childPid: this.pid }, `From the child process ${this.pid}: ${problem}`);
+    if (attempt === undefined || attempt.done || attempt.malformed !== undefined) return;
+    attempt.malformed = { name: "MalformedMessage", message: `The process that executed the run sent ${problem}` };
+    this.#stops.evict(attempt);
   }
 
   /** The child has said its last word on the attempt. */
   #ended(attempt: ChildAttempt | undefined, end: AttemptEnd): void {
-    if (attempt === undefined || attempt.done) return;
+    if (attempt === undefined || attempt.done || attempt.malformed !== undefined) return;
     attempt.end = end;
     if (this.exclusive) {
       // What the attempt left behind ends with its process; it is over only then.
@@ -269,7 +284,9 @@ export class ChildWorker {
 
   async #report(attempt: ChildAttempt, outcome: AttemptOver): Promise<void> {
     await attempt.finish(outcome);
-    if (this.#attempts.delete(attempt.spec.attemptId)) this.#listener.changed();
+    if (!this.#attempts.delete(attempt.spec.attemptId)) return;
+    if (this.load === 0 && this.alive) this.#child.release();
+    this.#listener.changed();
   }
 
   #kill(cause: KillCause): void {
@@ -303,8 +320,12 @@ export class ChildWorker {
 
   #outcome(attempt: ChildAttempt, exit: ChildExit, live: readonly ChildAttempt[]): AttemptOver {
     if (attempt.end !== undefined) return { how: "ended", end: attempt.end };
-    const byServer = this.#killCause === "stop" || this.#killCause === "retired" || exit.leaseOver;
-    if (byServer) return { how: attempt.stopping === undefined ? "displaced" : "killed" };
+    const { malformed } = attempt;
+    if (malformed !== undefined && attempt.stopping === undefined) {
+      return { how: "crashed", blamed: true, error: malformed };
+    }
+    const byServer = ["stop", "lease", "retired"].includes(this.#killCause ?? "");
+    if (byServer || exit.leaseOver) return { how: attempt.stopping === undefined ? "displaced" : "killed" };
     return crashOutcome(attempt, live, exit, this.#killCause, this.#lastFault);
   }
 
@@ -316,6 +337,7 @@ export class ChildWorker {
 
 const killReason: Record<Exclude<KillCause, "retired">, string> = {
   stop: "a run in it was to be stopped and did not stop by itself",
+  lease: "a run in it has lost its lease",
   blocked: "its event loop has been blocked for too long",
   load: "its graphs took too long to load",
 };

@@ -13,7 +13,6 @@ export interface Inspector {
    * at most, and is refused by the graph with INVALID_FIELD.
    */
   readonly inspect: Inspect;
-  renew(leaseMs: number): void;
   readonly pids: readonly number[];
   stop(): Promise<void>;
 }
@@ -160,10 +159,6 @@ export function createInspector(settings: InspectionSettings): Inspector {
           throw unreadable(inspection, error.message, error.wasSlow ? "GRAPH_TIMEOUT" : "GRAPH_UNAVAILABLE");
         }
       }
-    },
-
-    renew(ms) {
-      for (const each of processes) each.renew(ms);
     },
 
     get pids() {

@@ -3,6 +3,7 @@
  * channel with 'advanced' serialization. JSON payloads travel as text, so that the parent need not parse them.
  */
 
+import type { JournalFlush, JournalListQuery, JournalReadQuery } from "../checkpoints/journal-port.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 
 /** How a graph is named in `langgraph.json`, resolved. */
@@ -277,18 +278,20 @@ export interface AttemptOutput {
   readonly events: readonly OutputTuple[];
 }
 
+/** A call of the JournalPort, or of the ItemsPort. `scope` is an attempt id or an inspection's scope. */
+export type ChildRequest = { readonly type: "request"; readonly requestId: number; readonly scope: string } & (
+  | { readonly method: "append"; readonly args: readonly [JournalFlush] }
+  | { readonly method: "read"; readonly args: readonly [JournalReadQuery] }
+  | { readonly method: "list"; readonly args: readonly [JournalListQuery] }
+  | { readonly method: "items"; readonly args: readonly [readonly ItemOperation[]] }
+);
+
+/** What a child process sends. It is checked once, as it comes in: see child-message.ts. */
 export type ChildMessage =
   | { readonly type: "loaded"; readonly graphs: readonly GraphReport[] }
   /** What the process's attempts have put out in one turn of its event loop. */
   | { readonly type: "output"; readonly of: readonly AttemptOutput[] }
-  /** `scope` is an attempt id or an inspection's scope; `args` go to the JournalPort's method, or to the ItemsPort. */
-  | {
-      readonly type: "request";
-      readonly requestId: number;
-      readonly scope: string;
-      readonly method: "append" | "read" | "list" | "items";
-      readonly args: readonly unknown[];
-    }
+  | ChildRequest
   | { readonly type: "end"; readonly attemptId: string; readonly end: AttemptEnd }
   | {
       readonly type: "inspected";

@@ -89,7 +89,7 @@ describe("what an attempt sends", { timeout: 30_000 }, () => {
     );
     await attempt.over;
     expect(calls).toEqual([
-      ["append", { flushId: "f1" }],
+      ["append", { flushId: "f1", checkpoints: [], writes: [], segments: [] }],
       ["read", { namespace: "" }],
       ["list", { limit: 2 }],
     ]);
@@ -97,7 +97,6 @@ describe("what an attempt sends", { timeout: 30_000 }, () => {
       { name: "FencedError", message: "too late" },
       null,
       [],
-      { name: "TypeError", message: 'The storage has no method "drop"' },
       { name: "FencedError", message: expect.stringContaining("somebody-else") as string },
     ]);
   });
@@ -120,6 +119,67 @@ describe("what an attempt sends", { timeout: 30_000 }, () => {
     expect(await isAlive(attempt.placed.pid)).toBe(true);
     await vi.waitUntil(() => lines.some(({ msg }) => msg === "junk was sent"), patience);
     expect(lines.find(({ msg }) => msg === "junk was sent")?.runId).toBe(attempt.spec.runId);
+  });
+});
+
+describe("a message that is not as the protocol says", { timeout: 30_000 }, () => {
+  it.each<[string, object]>([
+    ["an end of no kind", { type: "end", attemptId: "ATTEMPT", end: { kind: "triumph" } }],
+    ["a failure without its error", { type: "end", attemptId: "ATTEMPT", end: { kind: "error" } }],
+    ["output that is no list", { type: "output", attemptId: "ATTEMPT", of: "x" }],
+    [
+      "an event that is no JSON",
+      { type: "output", of: [{ attemptId: "ATTEMPT", events: [["custom", "c", [], "{"]] }] },
+    ],
+    ["a call that there is not", { type: "request", requestId: 1, scope: "ATTEMPT", method: "drop", args: [{}] }],
+    ["a flush without its parts", { type: "request", requestId: 1, scope: "ATTEMPT", method: "append", args: [{}] }],
+  ])("ends the attempt as crashed, and nothing of it is taken any more (%s)", async (_, message) => {
+    await start();
+    const append = vi.fn(emptyJournal.append);
+    const later = [
+      { type: "output", of: [{ attemptId: "ATTEMPT", events: [["custom", "custom", [], "1"]] }] },
+      {
+        ...{ type: "request", requestId: 2, scope: "ATTEMPT", method: "append" },
+        args: [{ flushId: "f", checkpoints: [], writes: [], segments: [] }],
+      },
+      { type: "end", attemptId: "ATTEMPT", end: { kind: "success" } },
+    ];
+    const journal = { ...emptyJournal, append };
+    const attempt = await run(pool, { act: "malformed", raw: [message, ...later] }, { journal });
+    expect(await attempt.over).toMatchObject({ how: "crashed", blamed: true, error: { name: "MalformedMessage" } });
+    expect(await isAlive(attempt.placed.pid)).toBe(false);
+    expect(append).not.toHaveBeenCalled();
+    expect(attempt.data).toEqual(["started"]);
+  });
+
+  it("costs the neighbours nothing but their current step", async () => {
+    await start();
+    const polite = await run(pool, { act: "polite" });
+    const deaf = await run(pool, { act: "deaf" });
+    await Promise.all([polite.started(), deaf.started()]);
+    const bad = { type: "end", attemptId: "ATTEMPT" };
+    const attempt = await run(pool, { act: "malformed", raw: [bad] });
+    expect(await attempt.over).toMatchObject({ how: "crashed", blamed: true });
+    expect(await polite.over).toEqual({ how: "ended", end: { kind: "drained" } });
+    expect(await deaf.over).toEqual({ how: "displaced" });
+  });
+
+  it("is refused when it names an attempt that is not in the process", async () => {
+    const { lines } = await start({ children: 2, slotsPerChild: 1 });
+    const neighbour = await run(pool, { act: "polite" });
+    await neighbour.started();
+    const { attemptId } = neighbour.spec;
+    const raw = [
+      { type: "end", attemptId, end: { kind: "success" } },
+      { type: "end", attemptId, end: { kind: "triumph" } },
+      { type: "output", of: [{ attemptId, events: [["custom", "custom", [], "1"]] }] },
+      { type: "end", attemptId: "ATTEMPT", end: { kind: "success" } },
+    ];
+    const attempt = await run(pool, { act: "malformed", raw });
+    expect(await attempt.over).toEqual({ how: "ended", end: { kind: "success" } });
+    await vi.waitUntil(() => lines.some(({ msg }) => msg.includes("malformed")), patience);
+    expect(neighbour.data).toEqual(["started"]);
+    expect(neighbour.overs).toEqual([]);
   });
 });
 

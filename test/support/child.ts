@@ -207,16 +207,11 @@ export class ChildParent {
     await this.exited;
   }
 
-  async #answer({ requestId, scope, method, args }: Message<"request">): Promise<void> {
+  async #answer(request: Message<"request">): Promise<void> {
+    const { requestId, scope } = request;
     const journal = this.#journals.get(scope) as JournalPort;
     try {
-      const result = await callStorage(journal, this.#items.get(scope), {
-        type: "request",
-        requestId,
-        scope,
-        method,
-        args,
-      });
+      const result = await callStorage(journal, this.#items.get(scope), request);
       this.send({ type: "reply", requestId, result });
     } catch (error) {
       const { name, message } = error as Error;

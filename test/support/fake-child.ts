@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import type { JournalFlush } from "../../src/checkpoints/journal-port.ts";
 import { startWatchdog } from "../../src/worker/child/watchdog.ts";
 import type { AttemptSpec, ChildMessage, GraphSpec, ParentMessage } from "../../src/worker/protocol.ts";
 
@@ -25,10 +26,13 @@ export interface FakeScript {
     | "flood"
     | "disconnect"
     | "junk"
+    | "malformed"
     | "leave-behind";
   /** First starts a process that would outlive it, and sends its pid as output. */
   readonly grandchild?: boolean;
   readonly count?: number;
+  /** Messages to send as they are; "ATTEMPT" in them stands for the attempt's id. */
+  readonly raw?: readonly object[];
   /** Lines to print first. */
   readonly print?: readonly string[];
 }
@@ -44,8 +48,12 @@ function send(message: ChildMessage, sent: () => void = () => {}): void {
 function request(scope: string, method: "append" | "read" | "list", argument: unknown) {
   lastRequest += 1;
   const requestId = lastRequest;
-  send({ type: "request", requestId, scope, method, args: [argument] });
+  send({ type: "request", requestId, scope, method, args: [argument] } as ChildMessage);
   return new Promise<Extract<ParentMessage, { type: "reply" }>>((resolve) => replies.set(requestId, resolve));
+}
+
+function flush(flushId: string): JournalFlush {
+  return { flushId, checkpoints: [], writes: [], segments: [] };
 }
 
 function output(attemptId: string, data: unknown): void {
@@ -107,7 +115,7 @@ async function start(spec: AttemptSpec): Promise<void> {
     case "late": {
       end(attemptId);
       output(attemptId, "late");
-      const reply = await request(attemptId, "append", { flushId: "late" });
+      const reply = await request(attemptId, "append", flush("late"));
       process.stdout.write(`late reply ${reply.error?.name}\n`);
       return;
     }
@@ -115,14 +123,13 @@ async function start(spec: AttemptSpec): Promise<void> {
       for (let index = 0; index < (script.count ?? 10); index += 1) output(attemptId, index);
       return end(attemptId);
     case "journal": {
-      const wrote = await request(attemptId, "append", { flushId: "f1" });
+      const wrote = await request(attemptId, "append", flush("f1"));
       const read = await request(attemptId, "read", { namespace: "" });
       const list = await request(attemptId, "list", { limit: 2 });
-      const strange = await request(attemptId, "drop" as "append", {});
       const foreign = await request("somebody-else", "read", { namespace: "" });
       output(
         attemptId,
-        [wrote, read, list, strange, foreign].map(({ result, error }) => error ?? result ?? null),
+        [wrote, read, list, foreign].map(({ result, error }) => error ?? result ?? null),
       );
       return end(attemptId);
     }
@@ -141,11 +148,18 @@ async function start(spec: AttemptSpec): Promise<void> {
       return;
     case "junk":
       process.send?.("junk");
+      process.send?.({ type: "ready" });
       process.send?.({ type: "end" });
-      process.send?.({ type: "output", attemptId });
+      process.send?.({ type: "end", attemptId: "somebody-else", end: { kind: "triumph" } });
+      process.send?.({ type: "output", of: [{ attemptId: "somebody-else", events: ["x"] }] });
       process.send?.({ type: "pong" });
       process.stdout.write(`\x1e${runId}\x1fjunk was sent\n`);
       return end(attemptId);
+    case "malformed":
+      for (const message of script.raw ?? []) {
+        process.send?.(JSON.parse(JSON.stringify(message).replaceAll("ATTEMPT", attemptId)));
+      }
+      return;
   }
 }
 
@@ -153,7 +167,7 @@ async function abort(attemptId: string): Promise<void> {
   const script = running.get(attemptId)?.script;
   if (script?.act === "polite") end(attemptId, "stopped");
   if (script?.act === "save-on-abort") {
-    await request(attemptId, "append", { flushId: "last" });
+    await request(attemptId, "append", flush("last"));
     end(attemptId, "stopped");
   }
 }

@@ -1,7 +1,7 @@
 import { FencedError, type JournalPort } from "../../checkpoints/journal-port.ts";
-import type { ChildMessage, ErrorReport, ItemsPort, OutputTuple, ParentMessage } from "../protocol.ts";
+import type { ChildMessage, ChildRequest, ErrorReport, ItemsPort, OutputTuple, ParentMessage } from "../protocol.ts";
 
-type Method = Extract<ChildMessage, { type: "request" }>["method"];
+type Method = ChildRequest["method"];
 type Reply = Extract<ParentMessage, { type: "reply" }>;
 
 /** The way to the parent process: messages, and requests with their answers. */
@@ -58,7 +58,7 @@ export class ParentChannel {
     return new Promise<T>((resolve, reject) => {
       const requestId = ++this.#requests;
       this.#waiting.set(requestId, { resolve: resolve as (result: unknown) => void, reject });
-      this.send({ type: "request", requestId, scope, method, args: [argument] });
+      this.send({ type: "request", requestId, scope, method, args: [argument] } as ChildRequest);
     });
   }
 

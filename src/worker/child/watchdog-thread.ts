@@ -3,7 +3,8 @@ import { createInterface } from "node:readline";
 import { parentPort } from "node:worker_threads";
 import { lifelineFd, machineNowMs } from "./watchdog.ts";
 
-// The thread behind startWatchdog(). Each line on the lifeline is the moment (machine clock, ms) at which the lease ends.
+// The thread behind startWatchdog(). Each line on the lifeline is the moment (machine clock, ms) at which the lease ends, or
+// empty: the process executes nothing that has a lease.
 
 let leaseEndsAt: number | undefined;
 let timer: NodeJS.Timeout | undefined;
@@ -22,7 +23,7 @@ function guard(): void {
   if (leaseEndsAt === undefined) return;
   timer = setTimeout(
     // After a pause of the whole process timers run before sockets are read: look first what lies there.
-    () => setImmediate(() => (machineNowMs() >= leaseEndsAt! ? killOwnGroup() : guard())),
+    () => setImmediate(() => (leaseEndsAt !== undefined && machineNowMs() >= leaseEndsAt ? killOwnGroup() : guard())),
     Math.max(0, leaseEndsAt - machineNowMs()),
   );
 }
@@ -32,7 +33,7 @@ lifeline.once("error", killOwnGroup);
 lifeline.once("close", killOwnGroup);
 lifeline.once("end", killOwnGroup);
 createInterface({ input: lifeline }).on("line", (line) => {
-  leaseEndsAt = Number(line);
+  leaseEndsAt = line === "" ? undefined : Number(line);
   guard();
 });
 parentPort?.postMessage("on guard");

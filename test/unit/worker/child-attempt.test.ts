@@ -61,7 +61,8 @@ describe("an attempt's hand-over", () => {
   it("reports one outcome, after the journal calls under way", async () => {
     const gate = Promise.withResolvers<void>();
     const { attempt, over } = make({ journal: { ...emptyJournal, append: () => gate.promise } });
-    const request = { type: "request", requestId: 1, scope: "x", method: "append", args: [{}] } as const;
+    const flush = { flushId: "f", checkpoints: [], writes: [], segments: [] };
+    const request = { type: "request", requestId: 1, scope: "x", method: "append", args: [flush] } as const;
     const appended = attempt.request(request);
     const finished = attempt.finish({ how: "killed" });
     void attempt.finish({ how: "displaced" });

@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { isPlainData } from "../checkpoints/checkpoint-metadata.ts";
+import type {
+  ChannelValue,
+  CheckpointRecord,
+  JournalFlush,
+  JournalListQuery,
+  JournalReadQuery,
+  PendingWriteRecord,
+  SegmentRecord,
+} from "../checkpoints/journal-port.ts";
+
+const bytes = z.instanceof(Uint8Array);
+const count = z.int().nonnegative();
+const serialized = z.object({ type: z.string(), bytes });
+
+const value = z.union([
+  z.object({ inline: serialized }),
+  z.object({ type: z.string(), parts: z.array(z.object({ segmentId: z.string(), length: count })) }),
+]) satisfies z.ZodType<ChannelValue>;
+
+/** As JSON has them: they are stored as JSON text. */
+const fields = z.record(
+  z.string(),
+  z.custom<unknown>((one) => isPlainData(one), "must be what JSON carries"),
+);
+
+const checkpoint = z.object({
+  namespace: z.string(),
+  checkpointId: z.string(),
+  parentCheckpointId: z.string().optional(),
+  checkpoint: serialized,
+  metadata: serialized,
+  metadataFields: fields,
+  values: z.record(z.string(), value),
+}) satisfies z.ZodType<CheckpointRecord>;
+
+const write = z.object({
+  namespace: z.string(),
+  checkpointId: z.string(),
+  taskId: z.string(),
+  taskPath: z.string(),
+  // Negative for what is no channel of the graph: an error, an interrupt.
+  index: z.int(),
+  channel: z.string(),
+  value,
+}) satisfies z.ZodType<PendingWriteRecord>;
+
+const flush = z.object({
+  flushId: z.string(),
+  checkpoints: z.array(checkpoint),
+  writes: z.array(write),
+  segments: z.array(z.object({ segmentId: z.string(), bytes }) satisfies z.ZodType<SegmentRecord>),
+}) satisfies z.ZodType<JournalFlush>;
+
+const read = z.object({
+  namespace: z.string(),
+  checkpointId: z.string().optional(),
+  includeKept: z.boolean().optional(),
+}) satisfies z.ZodType<JournalReadQuery>;
+
+const list = z.object({
+  namespace: z.string().optional(),
+  checkpointId: z.string().optional(),
+  beforeCheckpointId: z.string().optional(),
+  limit: count.optional(),
+  includeKept: z.boolean().optional(),
+  metadata: fields.optional(),
+}) satisfies z.ZodType<JournalListQuery>;
+
+/** The calls of a JournalPort, with the fields that every request has. */
+export function journalRequests<Shape extends z.ZodRawShape>(request: Shape) {
+  return [
+    z.object({ ...request, method: z.literal("append"), args: z.tuple([flush]) }),
+    z.object({ ...request, method: z.literal("read"), args: z.tuple([read]) }),
+    z.object({ ...request, method: z.literal("list"), args: z.tuple([list]) }),
+  ] as const;
+}

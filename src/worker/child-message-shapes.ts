@@ -1,0 +1,176 @@
+import { z } from "zod";
+import type { StreamMode } from "../domain/transitions.ts";
+import { journalRequests } from "./child-journal-shapes.ts";
+import type {
+  AttemptEnd,
+  ChildMessage,
+  ErrorReport,
+  GraphDrawing,
+  GraphReport,
+  GraphSchemas,
+  InterruptReport,
+  ItemOperation,
+  StateReport,
+} from "./protocol.ts";
+
+/**
+ * Longer texts are shown to the readers of their own run or thread only, and are not read in the server's one thread: nothing
+ * that stands in a list is longer.
+ */
+const readTextLength = 256 * 1024;
+
+export function isJsonText(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  return value.length > readTextLength || parses(value);
+}
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const streamModes: Readonly<Record<StreamMode, true>> = {
+  values: true,
+  updates: true,
+  messages: true,
+  "messages-tuple": true,
+  custom: true,
+  tasks: true,
+  checkpoints: true,
+  debug: true,
+  events: true,
+};
+
+export const isStreamMode = (value: unknown): value is StreamMode =>
+  typeof value === "string" && Object.hasOwn(streamModes, value);
+
+const json = z.custom<string>(isJsonText, "must be JSON text");
+const jsonObject = z.custom<string>(
+  (text) => isJsonText(text) && /^\s*\{/.test(text),
+  "must be JSON text of an object",
+);
+const names = z.array(z.string());
+const count = z.int().nonnegative();
+
+const error = z.object({ name: z.string(), message: z.string() }) satisfies z.ZodType<ErrorReport>;
+
+const interrupt = z.object({
+  id: z.string(),
+  // Stands in lists at any length.
+  value: z.string().refine(parses, "must be JSON text"),
+}) satisfies z.ZodType<InterruptReport>;
+
+const checkpointMap = z.record(z.string(), z.string());
+
+const anyState: z.ZodType<StateReport> = z.object({
+  checkpointId: z.string().optional(),
+  checkpointNs: z.string(),
+  checkpointMap: checkpointMap.optional(),
+  parentCheckpointId: z.string().optional(),
+  parentCheckpointNs: z.string().optional(),
+  values: json.optional(),
+  next: names,
+  tasks: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      error: z.string().optional(),
+      interrupts: z.array(interrupt),
+      checkpoint: z
+        .object({ checkpointId: z.string(), checkpointNs: z.string(), checkpointMap: checkpointMap.optional() })
+        .optional(),
+      result: json.optional(),
+      get state() {
+        return anyState.optional();
+      },
+    }),
+  ),
+  metadata: jsonObject.optional(),
+  createdAt: z
+    .string()
+    .refine((text) => !Number.isNaN(Date.parse(text)), "must be a time")
+    .optional(),
+  interrupts: z.array(interrupt),
+});
+
+/** One that holds itself would have no end. */
+const deepestSubgraph = 100;
+
+const hasEnd = ({ tasks }: StateReport, depth = 0): boolean =>
+  depth <= deepestSubgraph && tasks.every((task) => task.state === undefined || hasEnd(task.state, depth + 1));
+
+const state = anyState.refine((one) => hasEnd(one), "must not lie within itself");
+
+const end = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal(["success", "stopped", "drained"]), state: state.optional() }),
+  z.object({ kind: z.literal("error"), error, state: state.optional() }),
+]) satisfies z.ZodType<AttemptEnd>;
+
+const graphReport = z.object({
+  name: z.string(),
+  problem: z.string().optional(),
+  nodes: names.optional(),
+}) satisfies z.ZodType<GraphReport>;
+
+const drawing = z.object({
+  nodes: z.array(z.object({ id: z.string(), name: z.string(), metadata: jsonObject.optional() })),
+  edges: z.array(
+    z.object({ source: z.string(), target: z.string(), label: z.string().optional(), conditional: z.boolean() }),
+  ),
+}) satisfies z.ZodType<GraphDrawing>;
+
+const schemas = z.strictObject({
+  input: json.optional(),
+  output: json.optional(),
+  state: json.optional(),
+  config: json.optional(),
+  context: json.optional(),
+}) satisfies z.ZodType<GraphSchemas>;
+
+const item = { namespace: names, key: z.string() };
+const page = { limit: count.optional(), offset: count.optional() };
+
+const itemOperation = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("get"), ...item }),
+  z.object({ kind: z.literal("put"), ...item, value: z.string().refine(parses, "must be JSON text") }),
+  z.object({ kind: z.literal("delete"), ...item }),
+  z.object({ kind: z.literal("search"), namespacePrefix: names, filter: jsonObject.optional(), ...page }),
+  z.object({
+    kind: z.literal("namespaces"),
+    match: z.array(z.object({ at: z.literal(["prefix", "suffix"]), labels: names })),
+    maxDepth: count.optional(),
+    ...page,
+  }),
+]) satisfies z.ZodType<ItemOperation>;
+
+const request = { type: z.literal("request"), requestId: count, scope: z.string() };
+
+/** The messages that {@link ChildMessage} names, but for output. Unknown fields are dropped. */
+export const messageShapes = {
+  loaded: z.object({ type: z.literal("loaded"), graphs: z.array(graphReport) }),
+  request: z.discriminatedUnion("method", [
+    ...journalRequests(request),
+    z.object({ ...request, method: z.literal("items"), args: z.tuple([z.array(itemOperation)]) }),
+  ]),
+  end: z.object({ type: z.literal("end"), attemptId: z.string(), end }),
+  inspected: z.object({
+    type: z.literal("inspected"),
+    scope: z.string(),
+    states: z.array(state).optional(),
+    description: z.union([drawing, schemas]).optional(),
+    error: error.optional(),
+    refused: z.literal(["values", "as_node"]).optional(),
+  }),
+  fault: z.object({
+    type: z.literal("fault"),
+    attemptId: z.string().optional(),
+    error: error.extend({ stack: z.string().optional() }),
+  }),
+  pong: z.object({ type: z.literal("pong"), sequence: count, running: z.record(z.string(), count) }),
+} satisfies {
+  readonly [Type in Exclude<ChildMessage["type"], "output">]: z.ZodType<Extract<ChildMessage, { type: Type }>>;
+};
