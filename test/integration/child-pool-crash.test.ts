@@ -158,3 +158,59 @@ describe("a process that is blocked although nothing executes in it", { timeout:
     expect(await next.over).toMatchObject({ how: "ended" });
   });
 });
+
+describe("leases that lapse", { timeout: 30_000 }, () => {
+  it("end what executes an attempt alone, and the starts that follow are spaced", async () => {
+    const { lines } = await start({ slotsPerChild: 1, children: 2 });
+    const ready = () => lines.filter(({ msg }) => msg.endsWith("is ready")).length;
+    await vi.waitUntil(() => ready() === 3, patience);
+    const before = pool.pids;
+    const sentence = /^Leases could not be renewed in time.*; the next process starts in ([\d.]+) s\.$/;
+    const pauses = () => lines.flatMap(({ msg }) => sentence.exec(msg)?.slice(1) ?? []);
+    const wanted: string[] = [];
+    const killed: number[] = [];
+    for (const pause of ["0.2", "0.4", "0.8"]) {
+      const attempt = await run(pool, { act: "deaf" });
+      await attempt.started();
+      pool.renewed(1);
+      expect(await attempt.over).toEqual({ how: "displaced" });
+      killed.push(attempt.placed.pid);
+      wanted.push(pause);
+      // Those that end during a pause count once.
+      await vi.waitUntil(() => ready() === 3 + wanted.length, patience);
+    }
+    expect(pauses()).toEqual(wanted);
+    for (const pid of before.filter((one) => !killed.includes(one))) expect(await isAlive(pid)).toBe(true);
+    expect(before.filter((pid) => !killed.includes(pid)).length).toBeGreaterThan(0);
+  });
+
+  it("are no concern of a process whose attempts have ended", async () => {
+    await start();
+    const attempt = await run(pool, { act: "finish" });
+    await attempt.over;
+    pool.renewed(1);
+    const neighbour = await run(pool, { act: "finish" });
+    expect(await neighbour.over).toMatchObject({ how: "ended" });
+    expect(neighbour.placed.pid).toBe(attempt.placed.pid);
+  });
+
+  it("that end many processes have them replaced one after the other", async () => {
+    const { lines } = await start({ children: 3, slotsPerChild: 1 });
+    const started = () => lines.filter(({ msg }) => msg.endsWith("is ready")).length;
+    await vi.waitUntil(() => started() === 4, patience);
+    const attempts = [
+      await run(pool, { act: "deaf" }),
+      await run(pool, { act: "deaf" }),
+      await run(pool, { act: "deaf" }),
+    ];
+    const known = new Set(pool.pids);
+    let most = 0;
+    pool.onFree(() => {
+      const fresh = pool.pids.filter((pid) => !known.has(pid)).length;
+      most = Math.max(most, fresh - (started() - 4));
+    });
+    for (const { placed } of attempts) placed.kill();
+    await vi.waitUntil(() => started() === 7, patience);
+    expect(most).toBe(1);
+  });
+});

@@ -4,19 +4,26 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { gone, isAlive, patience } from "../support/fake-child-pool.ts";
 
 let server: ChildProcess;
-let lines: { pids?: number[]; grandchild?: number; attemptId?: string; outcome?: unknown }[];
+let lines: { pids?: number[]; busy?: number[]; grandchild?: number; attemptId?: string; outcome?: unknown }[];
 
-/** A server process whose two children are in a busy loop. */
-async function startServer(leaseMs: number): Promise<{ pids: number[]; grandchild: number }> {
+interface Server {
+  readonly pids: number[];
+  /** Those that execute an attempt. */
+  readonly busy: number[];
+  readonly grandchild: number;
+}
+
+/** A server process whose two shared children are in a busy loop. */
+async function startServer(leaseMs: number): Promise<Server> {
   lines = [];
   const script = new URL("../support/fake-child-parent.ts", import.meta.url).pathname;
   server = spawn(process.execPath, [script, String(leaseMs)], { stdio: ["ignore", "pipe", "inherit"] });
   createInterface({ input: server.stdout! }).on("line", (line) => lines.push(JSON.parse(line)));
-  const { pids, grandchild } = await vi.waitUntil(() => lines.find((line) => line.pids), patience);
+  const { pids, busy, grandchild } = await vi.waitUntil(() => lines.find((line) => line.pids), patience);
   // Two shared processes, the spare and the inspector.
   expect(pids).toHaveLength(4);
   for (const pid of [...pids!, grandchild!]) expect(await isAlive(pid)).toBe(true);
-  return { pids: pids!, grandchild: grandchild! };
+  return { pids: pids!, busy: busy!, grandchild: grandchild! };
 }
 
 afterEach(async () => {
@@ -33,10 +40,12 @@ describe("the watchdog", { timeout: 40_000 }, () => {
     await gone([...pids, grandchild]);
   });
 
-  it("kills every child whose lease is over because the server stands still", async () => {
-    const { pids, grandchild } = await startServer(2_000);
+  it("kills what executes attempts when their lease is over since the server stands still, and nothing idle", async () => {
+    const { pids, busy, grandchild } = await startServer(2_000);
     server.kill("SIGSTOP");
-    await gone([...pids, grandchild]);
+    await gone([...busy, grandchild]);
+    const idle = pids.filter((pid) => !busy.includes(pid));
+    expect(await Promise.all(idle.map(isAlive))).toEqual([true, true]);
     // The server finds out when it goes on: the runs lost nothing but their step.
     server.kill("SIGCONT");
     await vi.waitUntil(() => lines.filter((line) => line.attemptId).length === 2, patience);

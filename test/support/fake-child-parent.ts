@@ -3,7 +3,7 @@ import { createChildPool } from "../../src/worker/child-pool.ts";
 import type { FakeScript } from "./fake-child.ts";
 
 /**
- * A server of its own with two children in a busy loop, for the tests of the watchdog. Prints {pids, grandchild} when both
+ * A server of its own with two children in a busy loop, for the tests of the watchdog. Prints {pids, busy, grandchild} when both
  * loop, and goes on renewing their lease (argument: ms).
  */
 const leaseMs = Number(process.argv[2]);
@@ -22,6 +22,7 @@ await pool.start();
 pool.renewed(leaseMs);
 setInterval(() => pool.renewed(leaseMs), leaseMs / 4);
 
+const busy: number[] = [];
 let grandchild: unknown;
 let started = 0;
 for (const attemptId of ["a", "b"]) {
@@ -48,7 +49,7 @@ for (const attemptId of ["a", "b"]) {
           if (json === '"started"') started += 1;
           else grandchild = JSON.parse(json);
         }
-        if (started === 2) process.stdout.write(`${JSON.stringify({ pids: pool.pids, grandchild })}\n`);
+        if (started === 2) process.stdout.write(`${JSON.stringify({ pids: pool.pids, busy, grandchild })}\n`);
       },
       delivered: () => {},
       over: (outcome) => process.stdout.write(`${JSON.stringify({ attemptId, outcome })}\n`),
@@ -56,4 +57,5 @@ for (const attemptId of ["a", "b"]) {
     { exclusive: false },
   );
   if (placed === undefined) throw new Error("There is no slot");
+  busy.push(placed.pid);
 }
