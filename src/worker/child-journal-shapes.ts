@@ -10,6 +10,9 @@ import type {
   SegmentRecord,
 } from "../checkpoints/journal-port.ts";
 
+/** Every field of the port's type: what a shape does not name would be dropped. */
+export type Shape<T> = { readonly [Field in keyof Required<T>]: z.ZodType<T[Field]> };
+
 const bytes = z.instanceof(Uint8Array);
 const count = z.int().nonnegative();
 const serialized = z.object({ type: z.string(), bytes });
@@ -33,7 +36,7 @@ const checkpoint = z.object({
   metadata: serialized,
   metadataFields: fields,
   values: z.record(z.string(), value),
-}) satisfies z.ZodType<CheckpointRecord>;
+} satisfies Shape<CheckpointRecord>);
 
 const write = z.object({
   namespace: z.string(),
@@ -44,20 +47,20 @@ const write = z.object({
   index: z.int(),
   channel: z.string(),
   value,
-}) satisfies z.ZodType<PendingWriteRecord>;
+} satisfies Shape<PendingWriteRecord>);
 
 const flush = z.object({
   flushId: z.string(),
   checkpoints: z.array(checkpoint),
   writes: z.array(write),
-  segments: z.array(z.object({ segmentId: z.string(), bytes }) satisfies z.ZodType<SegmentRecord>),
-}) satisfies z.ZodType<JournalFlush>;
+  segments: z.array(z.object({ segmentId: z.string(), bytes } satisfies Shape<SegmentRecord>)),
+} satisfies Shape<JournalFlush>);
 
 const read = z.object({
   namespace: z.string(),
   checkpointId: z.string().optional(),
   includeKept: z.boolean().optional(),
-}) satisfies z.ZodType<JournalReadQuery>;
+} satisfies Shape<JournalReadQuery>);
 
 const list = z.object({
   namespace: z.string().optional(),
@@ -66,7 +69,7 @@ const list = z.object({
   limit: count.optional(),
   includeKept: z.boolean().optional(),
   metadata: fields.optional(),
-}) satisfies z.ZodType<JournalListQuery>;
+} satisfies Shape<JournalListQuery>);
 
 /** The calls of a JournalPort, with the fields that every request has. */
 export function journalRequests<Shape extends z.ZodRawShape>(request: Shape) {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { StreamMode } from "../domain/transitions.ts";
-import { journalRequests } from "./child-journal-shapes.ts";
+import { journalRequests, type Shape } from "./child-journal-shapes.ts";
 import type {
   AttemptEnd,
   ChildMessage,
@@ -56,13 +56,14 @@ const jsonObject = z.custom<string>(
 const names = z.array(z.string());
 const count = z.int().nonnegative();
 
-const error = z.object({ name: z.string(), message: z.string() }) satisfies z.ZodType<ErrorReport>;
+const error = z.object({ name: z.string(), message: z.string() } satisfies Shape<ErrorReport>);
 
 const interrupt = z.object({
   id: z.string(),
+  taskId: z.string(),
   // Stands in lists at any length.
   value: z.string().refine(parses, "must be JSON text"),
-}) satisfies z.ZodType<InterruptReport>;
+} satisfies Shape<InterruptReport>);
 
 const checkpointMap = z.record(z.string(), z.string());
 
@@ -84,10 +85,10 @@ const anyState: z.ZodType<StateReport> = z.object({
         .object({ checkpointId: z.string(), checkpointNs: z.string(), checkpointMap: checkpointMap.optional() })
         .optional(),
       result: json.optional(),
-      get state() {
+      get state(): z.ZodType<StateReport | undefined> {
         return anyState.optional();
       },
-    }),
+    } satisfies Shape<StateReport["tasks"][number]>),
   ),
   metadata: jsonObject.optional(),
   createdAt: z
@@ -95,7 +96,7 @@ const anyState: z.ZodType<StateReport> = z.object({
     .refine((text) => !Number.isNaN(Date.parse(text)), "must be a time")
     .optional(),
   interrupts: z.array(interrupt),
-});
+} satisfies Shape<StateReport>);
 
 /** One that holds itself would have no end. */
 const deepestSubgraph = 100;
@@ -105,23 +106,26 @@ const hasEnd = ({ tasks }: StateReport, depth = 0): boolean =>
 
 const state = anyState.refine((one) => hasEnd(one), "must not lie within itself");
 
-const end = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal(["success", "stopped", "drained"]), state: state.optional() }),
-  z.object({ kind: z.literal("error"), error, state: state.optional() }),
-]) satisfies z.ZodType<AttemptEnd>;
+const end = z
+  .object({
+    kind: z.literal(["success", "error", "stopped", "drained"]),
+    error: error.optional(),
+    state: state.optional(),
+  } satisfies Shape<AttemptEnd>)
+  .refine(({ kind, error: why }) => kind !== "error" || why !== undefined, "must say what the error was");
 
 const graphReport = z.object({
   name: z.string(),
   problem: z.string().optional(),
   nodes: names.optional(),
-}) satisfies z.ZodType<GraphReport>;
+} satisfies Shape<GraphReport>);
 
 const drawing = z.object({
   nodes: z.array(z.object({ id: z.string(), name: z.string(), metadata: jsonObject.optional() })),
   edges: z.array(
     z.object({ source: z.string(), target: z.string(), label: z.string().optional(), conditional: z.boolean() }),
   ),
-}) satisfies z.ZodType<GraphDrawing>;
+} satisfies Shape<GraphDrawing>);
 
 const schemas = z.strictObject({
   input: json.optional(),
@@ -129,7 +133,7 @@ const schemas = z.strictObject({
   state: json.optional(),
   config: json.optional(),
   context: json.optional(),
-}) satisfies z.ZodType<GraphSchemas>;
+} satisfies Shape<GraphSchemas>);
 
 const item = { namespace: names, key: z.string() };
 const page = { limit: count.optional(), offset: count.optional() };
@@ -164,7 +168,7 @@ export const messageShapes = {
     description: z.union([drawing, schemas]).optional(),
     error: error.optional(),
     refused: z.literal(["values", "as_node"]).optional(),
-  }),
+  } satisfies Shape<Extract<ChildMessage, { type: "inspected" }>>),
   fault: z.object({
     type: z.literal("fault"),
     attemptId: z.string().optional(),

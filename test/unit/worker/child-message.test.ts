@@ -25,10 +25,16 @@ const inner: StateReport = { checkpointNs: "inner:1", next: [], tasks: [], inter
 const state: StateReport = {
   ...{ checkpointId: "c1", checkpointNs: "", parentCheckpointId: "c0", parentCheckpointNs: "" },
   ...{ values: '{"a":1}', next: ["ask"], metadata: "{}", createdAt: "2026-01-01T00:00:00.000Z" },
-  interrupts: [{ id: "i", value: '"really?"' }],
+  interrupts: [{ id: "i", taskId: "t", value: '"really?"' }],
   tasks: [
     {
-      ...{ id: "t", name: "ask", error: "Error: no", interrupts: [{ id: "i", value: '"really?"' }], result: "{}" },
+      ...{
+        id: "t",
+        name: "ask",
+        error: "Error: no",
+        interrupts: [{ id: "i", taskId: "t", value: '"really?"' }],
+        result: "{}",
+      },
       checkpoint: { checkpointId: "", checkpointNs: "inner:1", checkpointMap: { "": "c1" } },
       state: inner,
     },
@@ -96,10 +102,13 @@ const bad: readonly [string, unknown][] = [
   ["a state that is no object", end({ kind: "success", state: "idle" })],
   ["values that are no JSON", end({ kind: "success", state: { ...state, values: "{" } })],
   ["values that are no text", end({ kind: "success", state: { ...state, values: { a: 1 } } })],
-  ["a question that is no JSON", end({ kind: "success", state: { ...state, interrupts: [{ id: "i", value: "?" }] } })],
+  [
+    "a question that is no JSON",
+    end({ kind: "success", state: { ...state, interrupts: [{ id: "i", taskId: "t", value: "?" }] } }),
+  ],
   [
     "a long question that is no JSON",
-    end({ kind: "success", state: { ...state, interrupts: [{ id: "i", value: "?".repeat(300_000) }] } }),
+    end({ kind: "success", state: { ...state, interrupts: [{ id: "i", taskId: "t", value: "?".repeat(300_000) }] } }),
   ],
   ["next nodes that are numbers", end({ kind: "success", state: { ...state, next: [1] } })],
   ["tasks that are none", end({ kind: "success", state: { ...state, tasks: [{}] } })],
