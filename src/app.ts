@@ -66,7 +66,8 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
   requireLoopback(config.host);
-  const { graphs, env } = readLanggraphJson(config.configFile ?? examples);
+  const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
+  for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
   const bodies = createBodyThread();
   started.defer(() => bodies.close());
@@ -173,7 +174,7 @@ function serve(
     fallback: createRestEdge({
       ...{ services: api, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes, large },
       beatMs: config.restBeatMs,
-      ...{ graceMs: config.graceMs, graphs: about.graphs.map(({ name }) => name), startedAt: new Date() },
+      ...{ graceMs: config.graceMs, graphs: servedOf(about.graphs), startedAt: new Date() },
       ...{ about, items: runs.items },
       load: runs.load,
       checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
@@ -181,6 +182,10 @@ function serve(
   });
   return api;
 }
+
+/** Broken ones cannot be asked for. */
+const servedOf = (graphs: About["graphs"]): string[] =>
+  graphs.filter(({ problem }) => problem === undefined).map(({ name }) => name);
 
 const nameError = (error: unknown): unknown => (isDatabaseUnavailable(error) ? databaseAway(error) : error);
 

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { didYouMean } from "./domain/closest-word.ts";
 
 /** Everything that a deployment may set. Durations in milliseconds. */
 export interface Config {
@@ -200,7 +201,8 @@ function readSettings(flags: readonly string[], env: Env): Settings {
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith("REINS_")) continue;
     if (!variables.has(name)) {
-      throw new ConfigError(`${name} is no setting of Reins; known are ${[...variables].sort().join(", ")}`);
+      const all = [...variables].sort();
+      throw new ConfigError(`${name} is no setting of Reins${didYouMean(name, all)} Known are ${all.join(", ")}`);
     }
     if (value !== undefined && value !== "") settings[name] = value;
   }
@@ -208,7 +210,7 @@ function readSettings(flags: readonly string[], env: Env): Settings {
     const [flag, inline] = flags[i]!.split(/=(.*)/s, 2) as [string, string | undefined];
     const option = options.find((one) => "flag" in one && one.flag === flag);
     const known = options.flatMap((one) => ("flag" in one ? [one.flag] : []));
-    if (!option) throw new ConfigError(`${flag} is no option; known are ${known.join(", ")}`);
+    if (!option) throw new ConfigError(`${flag} is no option${didYouMean(flag, known)} Known are ${known.join(", ")}`);
     const value = inline ?? flags[++i];
     if (value === undefined || value === "") throw new ConfigError(`${flag} needs a value: ${option.is}`);
     settings[option.variable] = value;

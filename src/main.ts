@@ -1,6 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { keepCompiledCode } from "./compile-cache.ts";
 import { ConfigError, options, readProcessConfig } from "./config.ts";
+import type { GraphReport } from "./worker/protocol.ts";
 
 const [command, ...flags] = process.argv.slice(2);
 try {
@@ -48,7 +49,7 @@ async function serve(): Promise<void> {
 
   // Whoever reads this may send a signal at once.
   const { url, engine, database, about } = app;
-  log.info({ url, engine, database, graphs: app.graphs.map((graph) => graph.name) }, "Reins serves");
+  log.info({ url, engine, database, ...graphNames(app.graphs) }, "Reins serves");
   if (format === "pretty") {
     const { banner } = await import("./banner.ts");
     console.log(banner(about, url));
@@ -78,6 +79,14 @@ Options of serve, as flags or as variables of the environment:
 ${lines.join("\n")}
   MONGODB_URI
       your MongoDB; without it an embedded database is started`);
+}
+
+/** Broken ones are not served; why not stands in a line of its own. */
+function graphNames(reports: readonly GraphReport[]): { graphs: string[]; broken?: string[] } {
+  const names = (some: readonly GraphReport[]) => some.map(({ name }) => name);
+  const broken = names(reports.filter(({ problem }) => problem !== undefined));
+  const graphs = names(reports).filter((name) => !broken.includes(name));
+  return broken.length > 0 ? { graphs, broken } : { graphs };
 }
 
 /** What is meant for a person is one sentence; anything else is a defect, whose stack is needed. */

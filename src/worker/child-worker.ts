@@ -148,7 +148,7 @@ export class ChildWorker {
       failed: () => this.#stops.stop(attempt, "interrupt", "its output could not be stored"),
     });
     // Claimed just now, so that its lease is a fresh one.
-    if (this.load === 0) this.#child.renew(this.#settings.leaseMs);
+    if (this.#live().length === 0) this.#child.renew(this.#settings.leaseMs);
     this.#attempts.set(spec.attemptId, attempt);
     this.#placed += 1;
     if (this.#state === "ready") this.#start(attempt);
@@ -166,7 +166,7 @@ export class ChildWorker {
 
   /** An idle process has no lease that could end: it lives on when renewals fail. */
   renew(leaseMs: number): void {
-    if (this.load > 0) this.#child.renew(leaseMs);
+    if (this.#live().length > 0) this.#child.renew(leaseMs);
   }
 
   /** Kills the process; what is still in it is displaced. */
@@ -278,15 +278,14 @@ export class ChildWorker {
       this.#kill("retired");
       return;
     }
+    if (this.#live().length === 0) this.#child.release();
     void this.#report(attempt, { how: "ended", end });
     this.#stops.ended(attempt);
   }
 
   async #report(attempt: ChildAttempt, outcome: AttemptOver): Promise<void> {
     await attempt.finish(outcome);
-    if (!this.#attempts.delete(attempt.spec.attemptId)) return;
-    if (this.load === 0 && this.alive) this.#child.release();
-    this.#listener.changed();
+    if (this.#attempts.delete(attempt.spec.attemptId)) this.#listener.changed();
   }
 
   #kill(cause: KillCause): void {

@@ -1,15 +1,27 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseEnv } from "node:util";
+import { didYouMean } from "../domain/closest-word.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { GraphSpec } from "./protocol.ts";
 
-/** What Reins takes from a `langgraph.json`; the LangGraph CLI's other keys mean nothing here. */
+/** What Reins takes from a `langgraph.json`. */
 export interface LanggraphJson {
   readonly graphs: GraphSpec[];
   /** For the processes that execute graphs. */
   readonly env: Record<string, string>;
+  /** A sentence for each key that means nothing here, although its user may count on it. */
+  readonly warnings: readonly string[];
 }
+
+const keys = ["graphs", "env", "auth"];
+const graphKeys = ["path", "description", "isolation"];
+
+/** How the LangGraph CLI builds an image: there is nothing to be built here. */
+const imageKeys = [
+  ...["$schema", "dependencies", "dockerfile_lines", "base_image", "image_distro", "api_version", "keep_pkg_tools"],
+  ...["node_version", "python_version", "pip_config_file", "pip_installer", "internal_docker_tag"],
+];
 
 /** A graph's name is part of URLs and of assistant ids. */
 const graphName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
@@ -27,7 +39,11 @@ export function readLanggraphJson(path: string): LanggraphJson {
   const folder = dirname(file);
   const root = parse(file, read(file, "the configuration"));
   if (!isObject(root)) throw invalid(file, "", "must contain a JSON object");
-  const { graphs, env } = root;
+  const { graphs, env, auth } = root;
+  if (auth !== undefined && auth !== null) {
+    const what = "is not supported yet, and without it whoever reaches the port would have access to everything";
+    throw invalid(file, "auth", `${what}; take the key out to serve without access control`);
+  }
   if (!isObject(graphs)) {
     const found = graphs === undefined ? "is missing" : "is no object";
     throw invalid(file, "graphs", `${found}; it maps graph names to "./file.ts:export"`);
@@ -36,7 +52,20 @@ export function readLanggraphJson(path: string): LanggraphJson {
   return {
     graphs: Object.entries(graphs).map(([name, value]) => readGraph(file, folder, name, value)),
     env: readEnv(file, folder, env),
+    warnings: [
+      ...unknownKeys(file, "", root, [...keys, ...imageKeys]),
+      ...Object.entries(graphs).flatMap(([name, entry]) =>
+        isObject(entry) ? unknownKeys(file, `graphs.${name}.`, entry, graphKeys) : [],
+      ),
+    ],
   };
+}
+
+function unknownKeys(file: string, above: string, found: object, known: readonly string[]): string[] {
+  const unknown = Object.keys(found).filter((key) => !known.includes(key));
+  return unknown.map(
+    (key) => `${file}: "${above}${key}" means nothing to Reins and is left out${didYouMean(key, known)}`,
+  );
 }
 
 function readGraph(file: string, folder: string, name: string, value: unknown): GraphSpec {

@@ -66,6 +66,9 @@ it("reports each graph that cannot be used, with its file and the error, and loa
   const reports = await child.load(
     graph("broken.ts", "graph", "broken"),
     missing,
+    { ...missing, name: "python", file: join(folder, "agent.py") },
+    { ...missing, name: "notebook", file: join(folder, "agent.ipynb") },
+    { ...missing, name: "dotted", file: join(folder, "my_package.agent") },
     graph("kinds.ts", "absent"),
     graph("kinds.ts", "nothing"),
     graph("plain.js", "plain"),
@@ -73,6 +76,9 @@ it("reports each graph that cannot be used, with its file and the error, and loa
   const problems = Object.fromEntries(reports.map(({ name, problem }) => [name, problem]));
   expect(problems.broken).toMatch(/"broken" of .*broken\.ts cannot be used: this file is broken/);
   expect(problems.missing).toMatch(/none\.ts cannot be used: there is no such file/);
+  const runs = /and Reins runs graphs in JavaScript and TypeScript/;
+  for (const name of ["python", "notebook", "dotted"]) expect(problems[name]).toMatch(runs);
+  expect(problems.python).toMatch(/"python" of .*agent\.py cannot be used: it is written in Python, /);
   expect(problems.absent).toMatch(/it exports no "absent"/);
   expect(problems.nothing).toMatch(/neither a graph nor a graph's builder/);
   expect(problems.plain).toBeUndefined();

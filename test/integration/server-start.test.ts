@@ -78,14 +78,20 @@ describe("a start that cannot succeed says why in one sentence", () => {
     expect(await refusal({ REINS_CONFIG: file })).toContain(`${file}: is not valid JSON: `);
   });
 
+  it("a configuration that asks for access control", async () => {
+    const file = join(folder, "with-auth.json");
+    await writeFile(file, JSON.stringify({ graphs: { a: "./a.ts:graph" }, auth: { path: "./auth.ts:auth" } }));
+    expect(await refusal({ REINS_CONFIG: file })).toContain(`${file}: "auth" is not supported yet`);
+  });
+
   it("a configuration that is not there", async () => {
     const file = join(folder, "nowhere.json");
     expect(await refusal({}, ["--config", file])).toContain(`${file}: the configuration cannot be read: `);
   });
 
   it.each([
-    ["variable", { REINS_PROT: "1" }, [], /^REINS_PROT is no setting of Reins; known are .*REINS_PORT/],
-    ["flag", {}, ["--prot", "1"], /^--prot is no option; known are .*--port/],
+    ["variable", { REINS_PROT: "1" }, [], /^REINS_PROT is no setting of Reins; did you mean REINS_PORT\?/],
+    ["flag", {}, ["--prot", "1"], /^--prot is no option; did you mean --port\?/],
   ] as const)("an unknown %s", async (_, env, flags, sentence) => {
     expect(await refusal({ ...env }, [...flags])).toMatch(sentence);
   });

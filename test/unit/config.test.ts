@@ -88,9 +88,15 @@ describe("readConfig", () => {
   });
 
   it.each([
-    [[], { REINS_PROT: "1" }, /^REINS_PROT is no setting of Reins; known are .*REINS_PORT/],
-    [["--prot", "1"], {}, /^--prot is no option; known are --config, --host, --port, --data-dir$/],
-    [["2024"], {}, /^2024 is no option/],
+    [[], { REINS_PROT: "1" }, /^REINS_PROT is no setting of Reins; did you mean REINS_PORT\? Known are .*REINS_PORT/],
+    [
+      ["--prot", "1"],
+      {},
+      /^--prot is no option; did you mean --port\? Known are --config, --host, --port, --data-dir$/,
+    ],
+    [["2024"], {}, /^2024 is no option\. Known are/],
+    [[], { REINS_EVENT_TTL_MS: "1" }, /^REINS_EVENT_TTL_MS is no setting of Reins; did you mean REINS_EVENTS_TTL_MS\?/],
+    [[], { REINS_COLOUR: "1" }, /^REINS_COLOUR is no setting of Reins\. Known are/],
     [["--port"], {}, /^--port needs a value: port to listen on/],
     [["--port="], {}, /^--port needs a value/],
     [["--port", "65536"], {}, /^--port \(REINS_PORT\) is "65536"; it must be a whole number from 0 to 65535$/],

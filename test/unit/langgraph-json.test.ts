@@ -40,7 +40,22 @@ describe("a legal configuration", () => {
         },
       ],
       env: {},
+      warnings: [],
     });
+  });
+
+  it("warns of every key that means nothing here, and asks what was meant", () => {
+    const graphs = { agent: { path: "./a.ts", isolaton: "dedicated" }, plain: "./b.ts" };
+    const path = file({ graphs, envs: {}, store: {}, http: {}, checkpointer: {}, anything: 1, auth: null });
+    const means = (key: string, end = ".") => `${path}: "${key}" means nothing to Reins and is left out${end}`;
+    expect(readLanggraphJson(path).warnings).toEqual([
+      means("envs", "; did you mean env?"),
+      means("store"),
+      means("http"),
+      means("checkpointer"),
+      means("anything"),
+      means("graphs.agent.isolaton", "; did you mean isolation?"),
+    ]);
   });
 
   it("has its environment as an object or in a .env file", () => {
@@ -63,6 +78,12 @@ describe("an illegal configuration is one sentence with file, key and what is al
     ["no object", [], /langgraph\.json must contain a JSON object\.$/],
     ["no graphs", {}, /"graphs" is missing; it maps graph names to "\.\/file\.ts:export"\.$/],
     ["graphs as a list", { graphs: ["./a.ts"] }, /"graphs" is no object; it maps/],
+    [
+      "access control, which would be left out",
+      { graphs: { a: "./a.ts" }, auth: { path: "./auth.ts:auth" } },
+      /"auth" is not supported yet, and without it /,
+    ],
+    ["access control of no shape", { graphs: { a: "./a.ts" }, auth: false }, /"auth" is not supported yet/],
     ["no graph", { graphs: {} }, /"graphs" names no graph; at least one is needed\.$/],
     ["an illegal name", { graphs: { "my agent": "./a.ts" } }, /"graphs\.my agent" has an illegal name; allowed are/],
     ["an empty name", { graphs: { "": "./a.ts" } }, /"graphs\." has an illegal name/],

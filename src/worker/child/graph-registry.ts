@@ -58,7 +58,13 @@ export class GraphRegistry {
   }
 }
 
+/** What Node and tsx load as modules. */
+const moduleExtension = /\.[cm]?[jt]sx?$/i;
+const whatRuns = "Reins runs graphs in JavaScript and TypeScript (.js, .mjs, .cjs, .ts, .mts, .cts, .jsx, .tsx)";
+
 async function loadGraph(spec: GraphSpec): Promise<LoadedGraph> {
+  if (/\.(pyc?|ipynb)$/i.test(spec.file)) throw new Error(`it is written in Python, and ${whatRuns}`);
+  if (!moduleExtension.test(spec.file)) throw new Error(`its file is no module that Node can load, and ${whatRuns}`);
   if (!existsSync(spec.file)) throw new Error("there is no such file");
   const copy = new LangGraphCopy(spec.file);
   const exported = exportOf((await import(pathToFileURL(spec.file).href)) as Module, spec.exportName);
