@@ -189,7 +189,7 @@ test("a database that comes up while the first connection is tried is waited for
   const port = await listening(server);
   await new Promise((resolve) => server.close(resolve));
   const connecting = connectDatabase({
-    uri: `mongodb://127.0.0.1:${port}/?directConnection=true`,
+    uri: engine.uri.replace(/:\d+\//, `:${port}/`),
     ...{ maxPoolSize: 2, databaseName: "x", log: silentLog, connectLimitMs: 30_000 },
   });
   // A relay to the engine stands in for a database that starts late.

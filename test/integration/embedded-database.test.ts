@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,9 +101,42 @@ test("a stop ends the engine, and the next start has all data", async () => {
   await second.stop();
 });
 
+test("nobody gets in without the key of the data directory, which only its owner can read", async () => {
+  const database = await start();
+  await insert(database.uri, "secret");
+  const modes = (name: string) => (statSync(join(dataDir, name)).mode & 0o777).toString(8);
+  expect([".", "data"].map(modes)).toEqual(["700", "700"]);
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const open = files.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0);
+  expect(open.map(({ name }) => name)).toEqual([]);
+  expect(files.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["key", "engine.json", "engine.log", "holder.json"]),
+  );
+  // Not to be had there: see takesKey.
+  if (database.engine === "mongod") return;
+  const { port } = new URL(database.uri);
+  for (const user of ["", "reins:wrong@"]) {
+    const uri = `mongodb://${user}127.0.0.1:${port}/?directConnection=true&authSource=admin&retryWrites=false`;
+    await expect(names(uri)).rejects.toThrow(/authentication/i);
+    await expect(insert(uri, "intruder")).rejects.toThrow(/authentication/i);
+  }
+  await database.stop();
+
+  // A key that was lost is replaced by whoever has the data, and one that is there stays.
+  await rm(join(dataDir, "key"));
+  const second = await start();
+  expect(second.uri).not.toBe(database.uri);
+  expect(await names(second.uri)).toEqual(["secret"]);
+  const key = readFileSync(join(dataDir, "key"), "utf8");
+  await second.stop();
+  const third = await start();
+  expect(await names(third.uri)).toEqual(["secret"]);
+  expect(readFileSync(join(dataDir, "key"), "utf8")).toBe(key);
+});
+
 test("a directory in use is refused by name, with the process that has it", async () => {
   const { child, message } = await startProcess();
-  expect(message.uri).toContain("mongodb://127.0.0.1:");
+  expect(message.uri).toMatch(/^mongodb:\/\/(reins:[\w-]{43}@)?127\.0\.0\.1:/);
   const refusal = `The data directory ${dataDir} is in use by another Reins (process ${child.pid})`;
   await expect(start()).rejects.toThrow(refusal);
   const other = await startProcess();

@@ -1,6 +1,7 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DomainError } from "../../domain/errors.ts";
+import { writeOwnerOnly } from "./owner-only.ts";
 import { identifyProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
 
 /** Says on disk who uses a data directory, so that a second start can name the holder, and a start after a crash knows what the dead one left running. */
@@ -33,7 +34,7 @@ export function holdDirectory(dataDir: string): DirectoryHold {
 
   const write = (record: HolderRecord, publish: (from: string, to: string) => void) => {
     const temporary = `${path}.${process.pid}`;
-    writeFileSync(temporary, `${JSON.stringify(record)}\n`);
+    writeOwnerOnly(temporary, `${JSON.stringify(record)}\n`);
     try {
       publish(temporary, path);
     } finally {

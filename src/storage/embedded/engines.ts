@@ -46,7 +46,11 @@ const cacheSizes = { "secantusd-rs": "256M", "secantusd-py": "1G" } as const;
  * which otherwise loses acknowledged writes when it is killed; mongod honours `j: true`. `configFile` is an empty file:
  * SecantusDB else reads one from the working or the home directory.
  */
-export function engineLaunch(engine: EngineName, files: { dataPath: string; configFile: string }): EngineLaunch {
+export function engineLaunch(
+  engine: EngineName,
+  files: { readonly dataPath: string; readonly configFile: string },
+  access: "open" | "with key",
+): EngineLaunch {
   if (engine === "mongod") {
     const replication = ["--replSet", replicaSetName, "--oplogSize", "256"];
     const storage = ["--dbpath", files.dataPath, "--wiredTigerCacheSizeGB", "0.25"];
@@ -58,9 +62,10 @@ export function engineLaunch(engine: EngineName, files: { dataPath: string; conf
   }
   const storage = ["--storage-path", files.dataPath, "--sync-on-commit", "--cache-size", cacheSizes[engine]];
   // The Rust server allocates a log file in full: 128 MB each by default.
+  const auth = access === "with key" ? ["--auth"] : [];
   const logSize = engine === "secantusd-rs" ? ["--log-file-max", "16MB"] : [];
   return {
-    args: ["--config", files.configFile, "--host", host, "--port", port, ...storage, ...logSize],
+    args: ["--config", files.configFile, "--host", host, "--port", port, ...storage, ...logSize, ...auth],
     readyPattern: "listening on [^\\s:]+:(\\d+)",
     choosesPort: true,
   };
@@ -70,10 +75,21 @@ export function engineLaunch(engine: EngineName, files: { dataPath: string; conf
  * SecantusDB remembers retried writes in memory only: a retry that meets the restarted engine is applied a second time
  * (tried with a SIGKILL), so the driver must not retry there. MongoDB remembers them durably.
  */
-export function engineUri(engine: EngineName, enginePort: number): string {
+export function engineUri(engine: EngineName, enginePort: number, key?: string): string {
   const retries = engine === "mongod" ? "" : "&retryWrites=false";
-  return `mongodb://${host}:${enginePort}/?directConnection=true${retries}`;
+  const user = key === undefined ? "" : `${engineUser}:${key}@`;
+  const auth = key === undefined ? "" : "&authSource=admin&authMechanism=SCRAM-SHA-256";
+  return `mongodb://${user}${host}:${enginePort}/?directConnection=true${retries}${auth}`;
 }
+
+/** The only user of an embedded engine. */
+export const engineUser = "reins";
+
+/**
+ * Whether an engine is started with a user and a key. With a replica set mongod asks for a key file besides, and tells a state
+ * that has to be repaired (the port has changed) only to a user that it may not have yet; it stays without.
+ */
+export const takesKey = (engine: EngineName): boolean => engine !== "mongod";
 
 /** What the log of an engine says that found its data locked by another process. */
 export const dataLockedPattern = /already being managed by another process|resource busy|DBPathInUse/i;

@@ -12,6 +12,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, renameSync, statSync } from "node:fs";
 import type { FromGuardian, StartEngine, ToGuardian } from "./guardian-protocol.ts";
 
+// What the engine writes is nobody's but its user's.
+process.umask(0o077);
+
 const maxLogBytes = 8 * 1024 * 1024;
 const longestRestartPauseMs = 2_000;
 

@@ -7,7 +7,16 @@ import { DomainError } from "../../domain/errors.ts";
 import { chooseEngine } from "./choose-engine.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DirectoryHold, holdDirectory, inUse } from "./directory-hold.ts";
-import { dataLockedPattern, type EngineName, engineLaunch, engineTitles, engineUri, maxPoolSizes } from "./engines.ts";
+import { ensureUser } from "./engine-user.ts";
+import {
+  dataLockedPattern,
+  type EngineName,
+  engineLaunch,
+  engineTitles,
+  engineUri,
+  maxPoolSizes,
+  takesKey,
+} from "./engines.ts";
 import { lastLines } from "./executables.ts";
 import { EngineFailure, endProcess, type GuardedEngine, startGuardedEngine } from "./guarded-engine.ts";
 import { ensureReplicaSet } from "./replica-set.ts";
@@ -30,7 +39,7 @@ export interface EmbeddedDatabaseOptions {
 }
 
 export interface EmbeddedDatabase {
-  /** Stays valid over crashes of the engine, which comes back on the same port. */
+  /** With the engine's key, where it takes one. Stays valid over crashes of the engine, which comes back on the same port. */
   readonly uri: string;
   readonly engine: EngineName;
   /** The number of connections that this engine serves best. */
@@ -64,23 +73,34 @@ export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): P
     const { engine } = chosen;
     if (hold.leftover !== undefined) await endProcess(hold.leftover, leftoverPatienceMs);
 
-    const launch = engineLaunch(engine, directory);
-    const port = launch.choosesPort ? 0 : await freePort(directory.lastPort);
-    directory.mark(engine, port);
-    guarded = await startWhenUnlocked(directory, hold, () =>
-      startGuardedEngine({
-        command: chosen.command,
-        args: [...chosen.leadingArgs, ...launch.args],
-        environment: base,
-        port,
-        readyPattern: launch.readyPattern,
-        logFile: directory.logFile,
-        log: options.log,
-        onEngineProcess: (pid) => hold.recordEngine(pid),
-      }),
-    );
-    directory.mark(engine, guarded.port);
-    const uri = engineUri(engine, guarded.port);
+    const startEngine = async (access: "open" | "with key") => {
+      const launch = engineLaunch(engine, directory, access);
+      const port = launch.choosesPort ? 0 : await freePort(directory.lastPort);
+      directory.mark(engine, port);
+      const started = await startWhenUnlocked(directory, hold, () =>
+        startGuardedEngine({
+          command: chosen.command,
+          args: [...chosen.leadingArgs, ...launch.args],
+          environment: base,
+          port,
+          readyPattern: launch.readyPattern,
+          logFile: directory.logFile,
+          log: options.log,
+          onEngineProcess: (pid) => hold.recordEngine(pid),
+        }),
+      );
+      directory.mark(engine, started.port);
+      return started;
+    };
+    if (takesKey(engine) && !directory.hasUser) {
+      // Once for a data directory, before any graph is loaded.
+      guarded = await startEngine("open");
+      await ensureUser(engineUri(engine, guarded.port), directory.key);
+      await guarded.stop();
+      directory.markUser();
+    }
+    guarded = await startEngine("with key");
+    const uri = engineUri(engine, guarded.port, takesKey(engine) ? directory.key : undefined);
     if (engine === "mongod") await ensureReplicaSet(uri, guarded.port);
     return embeddedDatabase(engine, uri, guarded, hold);
   } catch (error) {
