@@ -8,6 +8,7 @@ import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal, type Journal } from "./checkpoints/journal.ts";
+import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
 import type { Config } from "./config.ts";
 import { type Api, type ApiParts, createApi } from "./create-api.ts";
@@ -81,10 +82,16 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
   started.defer(() => database.close());
   await ensureSchemaVersion(database.db);
+  const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
   const host = (options.createHost ?? createChildPool)({
     ...{ entry: childEntry, graphs, children: config.children, slotsPerChild: config.slotsPerChild },
-    env: { ...childCompileCache(config.cacheDir), ...config.childEnv, ...env },
-    ...{ cwd: process.cwd(), log },
+    env: {
+      ...(!user && childCompileCache(config.cacheDir)),
+      ...config.childEnv,
+      ...(user && environmentOf(user)),
+      ...env,
+    },
+    ...{ user, cwd: process.cwd(), log },
     ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },
   });
   started.defer(() => host.stop());
@@ -123,6 +130,17 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
       await running.disposeAsync();
     },
   };
+}
+
+function childUser({ childUser: named }: Config, files: readonly string[], log: Logger): ChildUser | undefined {
+  if (named === undefined) {
+    if (process.getuid?.() === 0)
+      log.warn("Graphs run as root, as the server does; REINS_CHILD_USER gives them another user.");
+    return undefined;
+  }
+  const user = readChildUser(named);
+  requireReadable(user, files);
+  return user;
 }
 
 async function databaseAddress(config: Config, { log, progress }: AppOptions, started: AsyncDisposableStack) {

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { didYouMean } from "./domain/closest-word.ts";
+import { handOverSecrets, takeSecrets } from "./hand-over-secrets.ts";
 
 /** Everything that a deployment may set. Durations in milliseconds. */
 export interface Config {
@@ -66,6 +68,8 @@ export interface Config {
   readonly cacheDir: string;
   /** By `npm start` and the like. */
   readonly isStartedByNpm: boolean;
+  /** As text; undefined: they run as the server does. */
+  readonly childUser: string | undefined;
   /** What children get of the environment: all of it but Reins' own settings and the database's address. */
   readonly childEnv: Readonly<Record<string, string>>;
 }
@@ -100,6 +104,10 @@ export const options = [
   { variable: "REINS_DATABASE_POOL", is: "connections to the database that MONGODB_URI names (50)" },
   { variable: "REINS_CHILDREN", is: "processes that execute runs (one a core)" },
   { variable: "REINS_SLOTS", is: "runs in each of these processes at a time (16)" },
+  {
+    variable: "REINS_CHILD_USER",
+    is: "user of these processes: a name, uid or uid:gid; only as root (the server's own)",
+  },
   { variable: "REINS_LEASE_MS", is: "lease of a run; a dead worker is noticed after it (10000)" },
   { variable: "REINS_GRACE_MS", is: "time that a node may take to stop before its process is killed (2000)" },
   {
@@ -135,7 +143,10 @@ export const options = [
 ] as const;
 
 /** The configuration of this process: its arguments after the command, and its environment. */
-export const readProcessConfig = (flags: readonly string[]): Config => readConfig(flags, process.env, process.cwd());
+export function readProcessConfig(flags: readonly string[]): Config {
+  handOverSecrets(process.env);
+  return readConfig(flags, takeSecrets(process.env), process.cwd());
+}
 
 /** Reads flags and environment; flags win. Throws a ConfigError with one sentence for anything illegal or unknown. */
 export function readConfig(flags: readonly string[], env: Env, cwd: string): Config {
@@ -145,7 +156,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     configFile: path("REINS_CONFIG"),
     host: set.REINS_HOST ?? "127.0.0.1",
     port: whole(set, "REINS_PORT", 2024, 0, 65_535),
-    mongodbUri: env.MONGODB_URI || undefined,
+    mongodbUri: databaseUri(env, cwd),
     databaseName: matching(
       set,
       "REINS_DATABASE",
@@ -189,6 +200,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     logFormat: oneOf(set, "REINS_LOG_FORMAT", "auto", logFormats),
     cacheDir: path("REINS_CACHE_DIR") ?? resolve(cwd, ".reins/cache"),
     isStartedByNpm: env.npm_lifecycle_event !== undefined,
+    childUser: set.REINS_CHILD_USER,
     childEnv: childEnvironment(env),
   });
 }
@@ -252,10 +264,30 @@ const list = (text: string | undefined): string[] | undefined =>
     .map((one) => one.trim())
     .filter((one) => one !== "");
 
+/** From the environment itself, or from the file that it names; the sentences show nothing of it. */
+function databaseUri(env: Env, cwd: string): string | undefined {
+  const { MONGODB_URI: uri, MONGODB_URI_FILE: named } = env;
+  if (!named) return uri || undefined;
+  if (uri)
+    throw new ConfigError("MONGODB_URI and MONGODB_URI_FILE are both set; one of them says where the database is");
+  const file = resolve(cwd, named);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8").trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`MONGODB_URI_FILE names ${file}, which cannot be read (${code})`);
+  }
+  if (text === "") throw new ConfigError(`MONGODB_URI_FILE names ${file}, which is empty`);
+  return text;
+}
+
+const databaseVariables = ["MONGODB_URI", "MONGODB_URI_FILE"];
+
 function childEnvironment(env: Env): Record<string, string> {
   const kept = Object.entries(env).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && entry[0] !== "MONGODB_URI" && !entry[0].startsWith("REINS_"),
+      entry[1] !== undefined && !databaseVariables.includes(entry[0]) && !entry[0].startsWith("REINS_"),
   );
   return Object.fromEntries(kept);
 }

@@ -78,7 +78,9 @@ Options of serve, as flags or as variables of the environment:
 
 ${lines.join("\n")}
   MONGODB_URI
-      your MongoDB; without it an embedded database is started`);
+      your MongoDB; without it an embedded database is started
+  MONGODB_URI_FILE
+      a file that holds this address, in its place`);
 }
 
 /** Broken ones are not served; why not stands in a line of its own. */

@@ -19,6 +19,8 @@ export interface ChildPoolOptions {
   /** The children's whole environment: nothing is inherited, so no credentials must be in it. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Whom the children run as; the server's own user when absent. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** Node's flags for the children, for example a memory limit. */
   readonly execArgv?: readonly string[];
   readonly log: Logger;
@@ -54,6 +56,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     entry: options.entry,
     env: options.env,
     cwd: options.cwd,
+    user: options.user,
     execArgv: options.execArgv ?? [],
     log,
     graceMs: options.graceMs ?? 2_000,

@@ -17,6 +17,8 @@ export interface ChildProcessSettings {
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Whom it runs as; the server's own user when absent. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** Node's own flags, for example a memory limit. */
   readonly execArgv?: readonly string[];
   readonly log: Logger;
@@ -58,6 +60,7 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
   const child = fork(settings.entry, [lifelineArgument], {
     env: { ...settings.env },
     cwd: settings.cwd,
+    ...(settings.user && { uid: settings.user.uid, gid: settings.user.gid }),
     execArgv: [...(settings.execArgv ?? [])],
     serialization: "advanced",
     detached: true,

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError, options, readConfig } from "../../src/config.ts";
 
@@ -48,6 +51,7 @@ describe("readConfig", () => {
     ["REINS_VENV_DIR", "venv", { embedded: { venvDir: "/home/user/venv" } }],
     ["REINS_CHILDREN", "3", { children: 3 }],
     ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
+    ["REINS_CHILD_USER", "1000:1000", { childUser: "1000:1000" }],
     ["REINS_LEASE_MS", "500", { leaseMs: 500 }],
     ["REINS_GRACE_MS", "0", { graceMs: 0 }],
     ["REINS_BLOCKED_LIMIT_MS", "0", { blockedLimitMs: 0 }],
@@ -113,12 +117,30 @@ describe("readConfig", () => {
     expect(() => read(flags, env)).not.toThrow(/\n/);
   });
 
+  it("reads the database's address from a file, and shows nothing of what is in it", () => {
+    const folder = mkdtempSync(join(tmpdir(), "reins-config-"));
+    const file = join(folder, "uri");
+    writeFileSync(file, "mongodb://me:s3cret@db/\n");
+    const withFile = (name: string, more = {}) => readConfig([], { MONGODB_URI_FILE: name, ...more }, folder);
+    expect(withFile(file)).toMatchObject({ mongodbUri: "mongodb://me:s3cret@db/", childEnv: {} });
+    expect(withFile("uri").mongodbUri).toBe("mongodb://me:s3cret@db/");
+    expect(withFile("").mongodbUri).toBeUndefined();
+    expect(() => withFile(file, { MONGODB_URI: "mongodb://b/" })).toThrow(/^MONGODB_URI and MONGODB_URI_FILE are both/);
+    expect(() => withFile("none")).toThrow(
+      `MONGODB_URI_FILE names ${join(folder, "none")}, which cannot be read (ENOENT)`,
+    );
+    writeFileSync(file, "\n");
+    expect(() => withFile(file)).toThrow(`MONGODB_URI_FILE names ${file}, which is empty`);
+    rmSync(folder, { recursive: true });
+  });
+
   it("gives children the environment without what is Reins' own", () => {
     const env = {
       PATH: "/bin",
       API_KEY: "k",
       REINS_PORT: "1",
       MONGODB_URI: "mongodb://me:secret@db/",
+      MONGODB_URI_FILE: "",
       UNSET: undefined,
     };
     expect(read([], env).childEnv).toEqual({ PATH: "/bin", API_KEY: "k" });
