@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MongoClient } from "mongodb";
 import { createReinsClient, type ReinsClient } from "../../src/client/index.ts";
+import { type EngineName, engineUri, takesKey } from "../../src/storage/embedded/engines.ts";
 
 /** A running `reins serve` on a data directory, seen from outside: its API, its database, its processes. */
 export interface DemoServer {
@@ -29,7 +31,8 @@ export async function startServer(dataDir: string, say: (sentence: string) => vo
   });
   const { url, engine, database } = await serving(child, say);
   const client = createReinsClient({ baseUrl: url });
-  const mongo = await new MongoClient(`${database}/?directConnection=true&retryWrites=false`, {
+  const key = takesKey(engine) ? readFileSync(join(dataDir, "key"), "utf8") : undefined;
+  const mongo = await new MongoClient(engineUri(engine, Number(new URL(database).port), key), {
     maxPoolSize: 1,
   }).connect();
   const pid = child.pid!;
@@ -48,7 +51,7 @@ export async function startServer(dataDir: string, say: (sentence: string) => vo
 }
 
 function serving(child: ChildProcess, say: (sentence: string) => void) {
-  return new Promise<{ url: string; engine: string; database: string }>((resolve, reject) => {
+  return new Promise<{ url: string; engine: EngineName; database: string }>((resolve, reject) => {
     const errors: string[] = [];
     let log = "";
     child.stdout!.on("data", (data: Buffer) => {

@@ -185,11 +185,14 @@ describe("bytes that are missing", () => {
   });
 });
 
+/** The engine's address, by way of a proxy. */
+const behind = (port: number): string => database.uri.replace(/:\d+\//, `:${port}/`);
+
 describe("a write whose answer is lost", () => {
   it("lands once and in order", async () => {
     const name = randomUUID();
     const proxy = await startCuttingProxy(new URL(database.uri).port);
-    const client = await MongoClient.connect(`mongodb://127.0.0.1:${proxy.port}/?directConnection=true`);
+    const client = await MongoClient.connect(behind(proxy.port), { retryWrites: true });
     try {
       const distant = createJournal(client.db(database.name));
       const { writer } = await startRun(distant, name);
@@ -211,7 +214,8 @@ describe("a write whose answer is lost", () => {
   it("is reported by close: its fate is unknown", async () => {
     const name = randomUUID();
     const proxy = await startCuttingProxy(new URL(database.uri).port);
-    const client = await MongoClient.connect(`mongodb://127.0.0.1:${proxy.port}/?directConnection=true`, {
+    const client = await MongoClient.connect(behind(proxy.port), {
+      retryWrites: true,
       serverSelectionTimeoutMS: 500,
     });
     try {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import { connectDatabase } from "../../src/storage/database.ts";
+import { type EngineName, engineUri } from "../../src/storage/embedded/engines.ts";
 import { silentLog, wantedTestEngine } from "../support/embedded-options.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { descendantsOf } from "../support/processes.ts";
@@ -52,9 +54,16 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
   }
 
   async function lostAttempts(runIds: string[]): Promise<number[]> {
-    const uri = /"database":"([^"]+)"/.exec(server.log())![1]!;
+    const [, engine, uri] = /"engine":"([^"]+)","database":"([^"]+)"/.exec(server.log())!;
+    const { port } = new URL(uri!);
+    const key = engine === "mongod" ? undefined : readFileSync(join(dataDir, "key"), "utf8");
     const database = await connectDatabase({
-      ...{ uri: `${uri}/?directConnection=true`, maxPoolSize: 1, databaseName: "reins", log: silentLog },
+      ...{
+        uri: engineUri(engine as EngineName, Number(port), key),
+        maxPoolSize: 1,
+        databaseName: "reins",
+        log: silentLog,
+      },
     });
     try {
       const runs = database.db.collection<{ _id: string; lost_attempts: number }>("runs");
