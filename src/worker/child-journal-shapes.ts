@@ -66,9 +66,10 @@ const list = z.object({
   namespace: z.string().optional(),
   checkpointId: z.string().optional(),
   beforeCheckpointId: z.string().optional(),
-  limit: count.optional(),
+  limit: z.number().positive().optional(),
   includeKept: z.boolean().optional(),
-  metadata: fields.optional(),
+  // Compared, and never stored.
+  metadata: z.record(z.string(), z.unknown()).optional(),
 } satisfies Shape<JournalListQuery>);
 
 /** The calls of a JournalPort, with the fields that every request has. */

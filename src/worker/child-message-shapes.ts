@@ -135,18 +135,29 @@ const schemas = z.strictObject({
   context: json.optional(),
 } satisfies Shape<GraphSchemas>);
 
-const item = { namespace: names, key: z.string() };
-const page = { limit: count.optional(), offset: count.optional() };
+/**
+ * What a graph's code has asked of the long-term memory is checked where clients' requests are, and answered with a sentence:
+ * a mistake in it is no fault of the process.
+ */
+const asked = <T>() => z.custom<T>(() => true);
+const jsonOfAny = z.string().refine(parses, "must be JSON text");
+const item = { namespace: asked<readonly string[]>(), key: asked<string>() };
+const page = { limit: asked<number>().optional(), offset: asked<number>().optional() };
 
 const itemOperation = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("get"), ...item }),
-  z.object({ kind: z.literal("put"), ...item, value: z.string().refine(parses, "must be JSON text") }),
+  z.object({ kind: z.literal("put"), ...item, value: jsonOfAny }),
   z.object({ kind: z.literal("delete"), ...item }),
-  z.object({ kind: z.literal("search"), namespacePrefix: names, filter: jsonObject.optional(), ...page }),
+  z.object({
+    kind: z.literal("search"),
+    namespacePrefix: asked<readonly string[]>(),
+    filter: jsonOfAny.optional(),
+    ...page,
+  }),
   z.object({
     kind: z.literal("namespaces"),
-    match: z.array(z.object({ at: z.literal(["prefix", "suffix"]), labels: names })),
-    maxDepth: count.optional(),
+    match: z.array(z.object({ at: z.literal(["prefix", "suffix"]), labels: asked<readonly string[]>() })),
+    maxDepth: asked<number>().optional(),
     ...page,
   }),
 ]) satisfies z.ZodType<ItemOperation>;
