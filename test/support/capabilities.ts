@@ -13,12 +13,12 @@ export const capabilities = {
   },
   go: {
     needs: "Go 1.24 or newer",
-    skips: "the tests with grpcurl",
+    skips: "the tests with grpcurl and connect-go",
     has: () => runs("go", ["version"]),
   },
   python: {
     needs: "Python 3.11 or newer with venv (Debian: apt-get install python3-venv) and PyPI",
-    skips: "the tests with LangGraph's Python SDK",
+    skips: "the tests with LangGraph's Python SDK and with grpcio",
     has: () => runs("python3", ["-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"]),
   },
   curl: {
