@@ -95,7 +95,7 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
     call: Pick<HandledCall, "request" | "response" | "gone" | "facts">,
   ) {
     const { request, response, gone, facts } = call;
-    if (gone.signal.aborted) return;
+    if (gone.signal.aborted || isConnectionLost(error, request)) return;
     const told = toRestError(options.nameError(error), route?.errors) ?? internalError(error, facts);
     // A stream that stops early must not look like one that has ended: its reader then comes back for the rest. Without an
     // error it would look so over HTTP/2, where it then ends with NO_ERROR.
@@ -113,6 +113,15 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
 
   return (request, response, facts) => void answer(request, response, facts);
 }
+
+/** The client's reset may be told as a failed read before it is told as the end of the connection. */
+const isConnectionLost = (error: unknown, request: NodeServerRequest): boolean =>
+  request.destroyed && error instanceof Error && lostCodes.has((error as NodeJS.ErrnoException).code ?? "");
+
+const lostCodes = new Set([
+  ...["ECONNRESET", "EPIPE", "ABORT_ERR", "ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED"],
+  ...["ERR_HTTP2_STREAM_ERROR", "ERR_HTTP2_INVALID_STREAM", "ERR_HTTP2_SESSION_ERROR"],
+]);
 
 const elapsed = (startedAt: number): number => Math.round(performance.now() - startedAt);
 

@@ -77,6 +77,10 @@ function onEnd(context: HandlerContext, callback: (error: ConnectError | undefin
   };
 }
 
+/** Node's own errors have a code; what a handler says does not come from one. */
+const isOfConnection = ({ cause }: ConnectError): boolean =>
+  cause instanceof Error && typeof (cause as NodeJS.ErrnoException).code === "string";
+
 /** Gives an error of Connect's own the sentence and the ErrorInfo that all others have. */
 function complete(error: ConnectError, context: HandlerContext): void {
   // Connect fails to encode half of a surrogate pair, which a message that quotes its request may hold.
@@ -86,7 +90,7 @@ function complete(error: ConnectError, context: HandlerContext): void {
   }
   // Connect's node adapter says Aborted when the connection broke under a read or write; domain errors come with an ErrorInfo.
   const complaint: Complaint | undefined =
-    error.code === Code.Aborted
+    error.code === Code.Aborted && isOfConnection(error)
       ? { code: Code.Canceled, reason: "CLIENT_GONE", message: "The client has left." }
       : describeRequestError(error.rawMessage, context.method.input);
   if (complaint) {

@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type http from "node:http";
-import type http2 from "node:http2";
-import { Code, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, type universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
+import { objection, pathAndQuery } from "./admit.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import type { Cors } from "./cors.ts";
-import { createError } from "./error-info.ts";
+import { findErrorInfo } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
 import type { HostCheck } from "./host-check.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
@@ -61,7 +60,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     if (!admit(request, response, options) || answerPreflight(request, response, options.cors)) {
       return;
     }
-    const path = request.url?.split("?", 1)[0] ?? "";
+    request.url = pathAndQuery(request.url ?? "");
+    const path = request.url.split("?", 1)[0] ?? "";
     const rpc = rpcs.get(path);
     if (rpc) {
       const values = createContextValues().set(callKey, call);
@@ -87,34 +87,20 @@ function describeCall(request: NodeServerRequest): Call {
   return { requestId, peer: `${remoteAddress}:${remotePort}` };
 }
 
-/** Checks which name the request was sent to, and which page it comes from; answers those that may not be here. */
+/** Answers a request that may not be here; sets what the answer to a page needs. */
 function admit(request: NodeServerRequest, response: NodeServerResponse, options: NodeHandlerOptions): boolean {
-  const authority = authorityOf(request);
+  const refused = objection(request, options);
   const { origin } = request.headers;
-  let problem: { reason: string; message: string };
-  if (!options.isAllowedHost(authority)) {
-    problem = {
-      reason: "HOST_NOT_ALLOWED",
-      message: `The host "${authority ?? ""}" is not served here; use localhost, 127.0.0.1 or [::1].`,
-    };
-  } else if (origin !== undefined && !options.cors.allows(origin, authority)) {
-    problem = {
-      reason: "ORIGIN_NOT_ALLOWED",
-      message: `Web pages of ${origin} may not use this server; only those of the configured origins may.`,
-    };
-  } else {
+  if (!refused) {
     for (const [name, value] of Object.entries(origin === undefined ? {} : options.cors.responseHeaders(origin))) {
       response.setHeader(name, value);
     }
     return true;
   }
-  options.log.warn({ authority, origin, reason: problem.reason }, "a request was refused");
-  refuse(request, response, createError({ code: Code.PermissionDenied, ...problem }));
+  const reason = findErrorInfo(refused)?.reason;
+  options.log.warn({ host: request.headers.host, origin, reason }, "a request was refused");
+  refuse(request, response, refused);
   return false;
-}
-
-function authorityOf(request: NodeServerRequest): string | undefined {
-  return (request as http2.Http2ServerRequest).authority ?? (request as http.IncomingMessage).headers.host;
 }
 
 function answerPreflight(request: NodeServerRequest, response: NodeServerResponse, cors: Cors): boolean {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
+import net from "node:net";
 import { text } from "node:stream/consumers";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
@@ -17,8 +18,8 @@ afterAll(() => server.stop());
 const path = "/reins.v1.ThreadService/CreateThread";
 
 /** fetch sets Host and Origin itself, so this goes by hand. */
-async function request(port: number, method: string, headers: Record<string, string>) {
-  const request = http.request({ port, host: "127.0.0.1", path, method, headers });
+async function request(port: number, method: string, headers: Record<string, string>, target = path) {
+  const request = http.request({ port, host: "127.0.0.1", path: target, method, headers });
   request.end(method === "POST" ? "{}" : "");
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
@@ -56,6 +57,53 @@ describe("the host that a request names", () => {
     expect(ConnectError.from(error).code).toBe(Code.PermissionDenied);
     expect(errorReason(error)).toBe("HOST_NOT_ALLOWED");
     session.destroy();
+  });
+
+  /** Sends the head of a request as it stands, and answers the first line and the body. */
+  async function raw(...head: string[]): Promise<{ status: number; body: string }> {
+    const socket = net.connect(server.port, "127.0.0.1");
+    socket.write(
+      `${[...head, "connection: close", "content-type: application/json", "content-length: 2"].join("\r\n")}\r\n\r\n{}`,
+    );
+    const answer = await text(socket);
+    return { status: Number(answer.split(" ", 2)[1]), body: answer };
+  }
+
+  test.each([
+    ["twice", `POST ${path} HTTP/1.1`, ["host: localhost", "host: evil.example"], 400, "HOST_AMBIGUOUS"],
+    [
+      "twice, the other way round",
+      `POST ${path} HTTP/1.1`,
+      ["host: evil.example", "Host: localhost"],
+      400,
+      "HOST_AMBIGUOUS",
+    ],
+    ["twice, the same", `POST ${path} HTTP/1.1`, ["host: localhost", "host: localhost"], 400, "HOST_AMBIGUOUS"],
+    [
+      "in a target of another host",
+      `POST http://evil.example${path} HTTP/1.1`,
+      ["host: localhost"],
+      400,
+      "HOST_AMBIGUOUS",
+    ],
+    [
+      "in a target that agrees",
+      `POST http://evil.example${path} HTTP/1.1`,
+      ["host: evil.example"],
+      403,
+      "HOST_NOT_ALLOWED",
+    ],
+    [
+      "in a target with a user",
+      `POST http://localhost@evil.example${path} HTTP/1.1`,
+      ["host: localhost"],
+      400,
+      "HOST_AMBIGUOUS",
+    ],
+    ["in a target of this host", `POST http://LOCALHOST:80${path} HTTP/1.1`, ["host: localhost:80"], 200, "threadId"],
+  ])("may be named %s: %s", async (_, line, hosts, status, says) => {
+    const answer = await raw(line, ...hosts);
+    expect([answer.status, answer.body]).toEqual([status, expect.stringContaining(says)]);
   });
 
   test("may be one that was allowed", async () => {
@@ -98,6 +146,28 @@ describe("web pages", () => {
       }
     },
   );
+
+  test.each([
+    ["POST", "cross-site", {}, 403],
+    ["POST", "same-site", {}, 403],
+    ["POST", "same-origin", {}, 200],
+    ["POST", "none", {}, 200],
+    ["POST", "cross-site", { origin: "http://localhost:5173" }, 200],
+    ["GET", "cross-site", {}, 405],
+    ["DELETE", "cross-site", {}, 403],
+  ])("of another site may change nothing without an origin: %s, %s %j", async (method, site, more, status) => {
+    const answer = await request(server.port, method, { ...json, "sec-fetch-site": site, ...more });
+    expect(answer.status).toBe(status);
+    if (status === 403) expect(answer.body).toContain("CROSS_SITE");
+  });
+
+  test("of another site may not read where leaving cancels", async () => {
+    const headers = { "sec-fetch-site": "cross-site" };
+    for (const query of ["cancel_on_disconnect=true", "a=1&on_disconnect=cancel"]) {
+      expect((await request(server.port, "GET", headers, `/threads/x/runs/y/join?${query}`)).status).toBe(403);
+    }
+    expect((await request(server.port, "GET", headers, "/docs?q=on_disconnect")).status).toBe(404);
+  });
 
   test("are those of the configured origins, and the server's own", async () => {
     const own = await startTestServer({ corsOrigins: ["https://app.example"] });

@@ -1,0 +1,75 @@
+import type http from "node:http";
+import type http2 from "node:http2";
+import { Code, type ConnectError } from "@connectrpc/connect";
+import type { Cors } from "./cors.ts";
+import { createError } from "./error-info.ts";
+import type { HostCheck } from "./host-check.ts";
+import type { NodeServerRequest } from "./node-handler.ts";
+
+export interface AdmitOptions {
+  readonly isAllowedHost: HostCheck;
+  readonly cors: Cors;
+}
+
+/** Why a request may not be here: the name that it was sent to, or the page that it comes from. Undefined when it may. */
+export function objection(request: NodeServerRequest, { isAllowedHost, cors }: AdmitOptions): ConnectError | undefined {
+  const { names, hosts } = authoritiesOf(request);
+  const authority = names[0];
+  if (hosts > 1 || new Set(names).size > 1) {
+    return refusal(
+      "HOST_AMBIGUOUS",
+      `The request names its host more than once, as ${names.join(" and ")}; once is allowed.`,
+      Code.InvalidArgument,
+    );
+  }
+  if (!isAllowedHost(authority)) {
+    return refusal(
+      "HOST_NOT_ALLOWED",
+      `The host "${authority ?? ""}" is not served here; use localhost, 127.0.0.1 or [::1].`,
+    );
+  }
+  const { origin } = request.headers;
+  if (origin !== undefined) {
+    if (cors.allows(origin, authority)) return undefined;
+    return refusal(
+      "ORIGIN_NOT_ALLOWED",
+      `Web pages of ${origin} may not use this server; only those of the configured origins may.`,
+    );
+  }
+  if (isOfAnotherSite(request) && mayChange(request)) {
+    return refusal("CROSS_SITE", "A page of another site may not change anything here.");
+  }
+  return undefined;
+}
+
+const refusal = (reason: string, message: string, code = Code.PermissionDenied): ConnectError =>
+  createError({ code, reason, message });
+
+/** Host, or :authority, or the host of a target in absolute form: every name that somebody on the way may go by. */
+function authoritiesOf(request: NodeServerRequest): { names: string[]; hosts: number } {
+  const { authority } = request as http2.Http2ServerRequest;
+  const raw = (request as http.IncomingMessage).rawHeaders;
+  const hosts = raw.filter((_, place) => place % 2 === 1 && raw[place - 1]!.toLowerCase() === "host");
+  const target = absoluteForm.exec(request.url ?? "")?.[1];
+  const names = [authority, target, ...hosts].filter((name) => name !== undefined && name !== "");
+  return { names: names.map((name) => name!.toLowerCase()), hosts: hosts.length };
+}
+
+/** RFC 9112, section 3.2.2: every server takes it, though only clients of proxies send it. */
+const absoluteForm = /^https?:\/\/([^/?#]*)/i;
+
+/** The path and query of a request's target. */
+export function pathAndQuery(target: string): string {
+  const rest = target.replace(absoluteForm, "");
+  return rest.startsWith("/") || rest === "*" ? rest : `/${rest}`;
+}
+
+/** Browsers say so; other clients send no such header. A page that has an origin has been asked for it before. */
+const isOfAnotherSite = ({ headers }: NodeServerRequest): boolean =>
+  headers["sec-fetch-site"] === "cross-site" || headers["sec-fetch-site"] === "same-site";
+
+const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** It may change something: also a reader whose leaving cancels. */
+const mayChange = ({ method = "", url = "" }: NodeServerRequest): boolean =>
+  !safeMethods.has(method) || /[?&](?:cancel_)?on_disconnect=/.test(url);
