@@ -21,9 +21,12 @@ export interface Assistants {
 /** Wires the domain of assistants. */
 export function createAssistants({ stores, host, graphs, reports }: AssistantsOptions): Assistants {
   const { assistants } = stores;
-  const descriptions = new Map(graphs.map(({ name, description }) => [name, description]));
+  const specs = new Map(graphs.map((spec) => [spec.name, spec]));
   const own = createGraphAssistants(
-    reports.map(({ name, problem }) => ({ name, problem, description: descriptions.get(name) })),
+    reports.map(({ name, problem }) => {
+      const { description, config, context } = specs.get(name) ?? {};
+      return { name, problem, description, config, context };
+    }),
   );
   return {
     edit: createEditAssistants({ own, assistants }),

@@ -326,7 +326,7 @@ export function createRuns(options: RunsOptions): Runs {
     ...{ runs, threads, finish, supersede, createThread, findCheckpoint, children, limits, reserve, turnPassed },
     delays: order,
     resolveAssistant: assistants.resolve,
-    nodesOf: (graph) => options.reports.find(({ name }) => name === graph)?.nodes,
+    nodesOf: (graph) => options.reports.find(({ name }) => name === graph),
     maxMetadataBytes: config.maxMetadataBytes,
     now: () => keeper.now(),
     attachedTo: temporaryThreads.attachedTo,

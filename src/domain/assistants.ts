@@ -7,6 +7,9 @@ import type { AssistantOfRun } from "./run.ts";
 export interface KnownGraph {
   readonly name: string;
   readonly description?: string;
+  /** What its own assistant puts under the configuration and the context of each run. */
+  readonly config?: Assistant["config"];
+  readonly context?: Assistant["context"];
   /** Why it cannot be used. */
   readonly problem?: string;
 }

@@ -1,4 +1,4 @@
-import { invalid } from "./check-metadata.ts";
+import { checkMetadata, invalid } from "./check-metadata.ts";
 import type { Json, RunSpec } from "./run.ts";
 
 /** Keys of `config.configurable` that name what the server itself decides. */
@@ -10,6 +10,7 @@ const maxTags = 1000;
 /** What a configuration may hold, a run's or an assistant's. Throws INVALID_FIELD; `field` is where it stands. */
 export function checkConfig(config: RunSpec["config"], field: string): void {
   if ((config?.tags.length ?? 0) > maxTags) throw invalid(`${field}.tags`, `at most ${maxTags} are allowed`);
+  checkMetadata(checkObject(config?.metadata, `${field}.metadata`) ?? {}, `${field}.metadata`);
   const configurable = checkObject(config?.configurable, `${field}.configurable`);
   const taken = Object.keys(configurable ?? {}).find((name) => reserved.has(name) || name.startsWith("__"));
   if (taken === undefined) return;

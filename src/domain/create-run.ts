@@ -2,7 +2,7 @@ import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
 import type { CancelChildren } from "./cancel-children.ts";
 import { hasAnswer } from "./check-command.ts";
 import { invalid } from "./check-metadata.ts";
-import { checkNodes } from "./check-nodes.ts";
+import { checkNodes, type GraphNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
 import {
   checkpointNotFound,
@@ -53,7 +53,7 @@ export interface CreateRunParts {
   readonly resolveAssistant: ResolveAssistant;
   readonly findCheckpoint: FindCheckpoint;
   /** The nodes of a graph; undefined when it is made anew for each run. */
-  readonly nodesOf: (graph: string) => readonly string[] | undefined;
+  readonly nodesOf: (graph: string) => GraphNodes | undefined;
   /** A worker's place, if one is free: the run is then stored as claimed, which saves a write. */
   readonly reserve: (run: Run) => Reservation | undefined;
   /** The run was stored with its thread's turn, and waits for a worker. */

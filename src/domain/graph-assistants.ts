@@ -24,9 +24,9 @@ export function createGraphAssistants(graphs: readonly KnownGraph[]): GraphAssis
   const byId = new Map(graphs.map((graph) => [graphAssistantId(graph.name), graph]));
   const sorted = graphs.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
-  const assistantOf = ({ name, description = "" }: KnownGraph, owner: string): Assistant => ({
+  const assistantOf = ({ name, description = "", config, context }: KnownGraph, owner: string): Assistant => ({
     ...{ owner, assistantId: graphAssistantId(name), graph: name, name, description },
-    ...{ metadata, version: 1, system: true },
+    ...{ config, context, metadata, version: 1, system: true },
   });
 
   const graphNotFound = (field: string, graph: string) =>

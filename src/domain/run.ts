@@ -28,6 +28,8 @@ export interface RunSpec {
     readonly tags: readonly string[];
     readonly recursionLimit?: number;
     readonly configurable?: Json;
+    /** Stands below the run's own metadata where the graph sees it. */
+    readonly metadata?: Json;
   };
   readonly context?: Json;
   readonly metadata: Readonly<Record<string, unknown>>;

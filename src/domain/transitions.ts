@@ -27,7 +27,8 @@ export type StreamMode =
   | "tasks"
   | "checkpoints"
   | "debug"
-  | "events";
+  | "events"
+  | "tools";
 
 export interface Transition {
   readonly from: readonly Phase[];

@@ -19,6 +19,7 @@ const streamModes = {
   checkpoints: pb.StreamMode.CHECKPOINTS,
   debug: pb.StreamMode.DEBUG,
   events: pb.StreamMode.EVENTS,
+  tools: pb.StreamMode.TOOLS,
 } as const;
 export type StreamModeName = keyof typeof streamModes;
 export const streamModeNames = Object.keys(streamModes) as [StreamModeName, ...StreamModeName[]];

@@ -5,7 +5,11 @@ import type { AttemptSpec, OpenedBy } from "./protocol.ts";
  * What a run executes with: its own configuration and context over its assistant's. Tags are added up; of the rest, what the run
  * sets itself wins, field by field at the top.
  */
-export function underTheRun(assistant: AssistantOfRun, run: RunSpec): Pick<AttemptSpec, "config" | "context"> {
+export function underTheRun(
+  assistant: AssistantOfRun,
+  run: RunSpec,
+): Pick<AttemptSpec, "config" | "context" | "metadata"> {
+  const metadata = [assistant.config?.metadata, run.config?.metadata, JSON.stringify(run.metadata)].reduce(over);
   return {
     config: {
       tags: [...new Set([...(assistant.config?.tags ?? []), ...(run.config?.tags ?? [])])],
@@ -13,6 +17,7 @@ export function underTheRun(assistant: AssistantOfRun, run: RunSpec): Pick<Attem
       configurable: over(assistant.config?.configurable, run.config?.configurable),
     },
     context: over(assistant.context, run.context),
+    metadata: metadata!,
   };
 }
 

@@ -262,7 +262,6 @@ function attemptSpec(run: Run, token: string, { goesOn, start, looksAtAnswer, fr
     strictResume: looksAtAnswer,
     ...start,
     ...underTheRun(run.assistant, spec),
-    metadata: JSON.stringify(spec.metadata),
     streamModes: spec.streamModes,
     streamSubgraphs: spec.streamSubgraphs,
     interruptBefore: spec.interruptBefore,

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { didYouMean } from "../domain/closest-word.ts";
 import { DomainError } from "../domain/errors.ts";
+import { withLanggraphConfig } from "./langgraph-config.ts";
 import type { GraphSpec } from "./protocol.ts";
 
 /** What Reins takes from a `langgraph.json`. */
@@ -49,9 +50,11 @@ export function readLanggraphJson(path: string): LanggraphJson {
     throw invalid(file, "graphs", `${found}; it maps graph names to "./file.ts:export"`);
   }
   if (Object.keys(graphs).length === 0) throw invalid(file, "graphs", "names no graph; at least one is needed");
+  const specs = Object.entries(graphs).map(([name, value]) => readGraph(file, folder, name, value));
+  const variables = readEnv(file, folder, env);
   return {
-    graphs: Object.entries(graphs).map(([name, value]) => readGraph(file, folder, name, value)),
-    env: readEnv(file, folder, env),
+    graphs: withLanggraphConfig(specs, variables.LANGGRAPH_CONFIG, file),
+    env: variables,
     warnings: [
       ...unknownKeys(file, "", root, [...keys, ...imageKeys]),
       ...Object.entries(graphs).flatMap(([name, entry]) =>

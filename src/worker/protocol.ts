@@ -4,6 +4,7 @@
  */
 
 import type { JournalFlush, JournalListQuery, JournalReadQuery } from "../checkpoints/journal-port.ts";
+import type { Json, RunSpec } from "../domain/run.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 
 /** How a graph is named in `langgraph.json`, resolved. */
@@ -15,6 +16,9 @@ export interface GraphSpec {
   /** `dedicated`: one run a process, which ends with the run. */
   readonly isolation: "shared" | "dedicated";
   readonly description?: string;
+  /** What its own assistant puts under the configuration and the context of each run. */
+  readonly config?: RunSpec["config"];
+  readonly context?: Json;
 }
 
 /** One execution of a run, as the child gets it. */
@@ -251,6 +255,8 @@ export interface GraphReport {
   readonly problem?: string;
   /** The nodes' names, when the graph could be compiled without a run's configuration. */
   readonly nodes?: readonly string[];
+  /** The names of its subgraphs' nodes, as far as LangGraph knows of them: not of graphs that a node calls in its own code. */
+  readonly nodesBelow?: readonly string[];
 }
 
 export type ParentMessage =

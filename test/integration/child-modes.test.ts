@@ -8,7 +8,7 @@ const input = JSON.stringify({ messages: [{ role: "user", content: "hi", id: "qu
 
 beforeAll(async () => {
   child = new ChildParent();
-  const reports = await child.load(...["chat", "nested", "odd"].map((name) => graph("streams.ts", name)));
+  const reports = await child.load(...["chat", "nested", "odd", "tools"].map((name) => graph("streams.ts", name)));
   expect(reports.filter((report) => report.problem !== undefined)).toEqual([]);
 });
 afterAll(() => child.stop());
@@ -114,6 +114,15 @@ describe("stream modes", () => {
     expect(json(events, "values").map(texts)).toEqual([["hi"], ["hi", "hello"], ["hi", "hello", "bye"]]);
     expect(json(events, "updates")).toHaveLength(2);
     for (const [, , , text] of events) expect(text).not.toMatch(/"(__\w+|callbacks)":/);
+  });
+
+  it("tools: what becomes of each call of a tool", async () => {
+    const events = await run("tools", ["tools", "values"], { input: JSON.stringify({ city: "Rome" }) });
+    expect(json(events, "tools")).toMatchObject([
+      { event: "on_tool_start", toolCallId: "call-1", name: "weather" },
+      { event: "on_tool_end", toolCallId: "call-1", name: "weather", output: { content: "sunny in Rome" } },
+    ]);
+    expect(json(events, "values").at(-1)).toMatchObject({ said: "sunny in Rome" });
   });
 
   it("sends only the modes that were asked for", async () => {

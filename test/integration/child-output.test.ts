@@ -4,7 +4,12 @@ import { ChildParent, graph, json, until } from "../support/child.ts";
 let child: ChildParent;
 beforeEach(async () => {
   child = new ChildParent();
-  await child.load(graph("streams.ts", "flood"), graph("streams.ts", "careless"), graph("work.ts", "deaf"));
+  await child.load(
+    graph("streams.ts", "flood"),
+    graph("streams.ts", "careless"),
+    graph("streams.ts", "logging"),
+    graph("work.ts", "deaf"),
+  );
 });
 afterEach(() => child.stop());
 
@@ -90,6 +95,15 @@ it("lines on the console carry the run's id", async () => {
   const mark = `\x1e${runId}\x1f`;
   expect(child.stdout).toBe(`${mark}first of one\n${mark}second of one\n`);
   expect(child.stderr).toBe(`${mark}no end of line from one\n`);
+});
+
+it("a graph has the logger of LangGraph's servers, whose lines carry the run's id", async () => {
+  const runId = crypto.randomUUID();
+  expect((await child.start("logging", { runId, input: JSON.stringify({ name: "one" }) }).end).kind).toBe("success");
+  await until(() => child.stdout.includes("debug") && child.stderr.includes("\n"));
+  const mark = `\x1e${runId}\x1f`;
+  expect(child.stdout).toBe(`${mark}info: info of one { place: 1 }\n${mark}debug: { name: 'one' }\n`);
+  expect(child.stderr).toMatch(new RegExp(`^${mark}error: error of RangeError: one\n${mark} +at `));
 });
 
 it("ends when its parent is gone", async () => {

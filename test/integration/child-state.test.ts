@@ -107,6 +107,23 @@ describe("how an attempt ends", () => {
     expect(limited).toMatchObject({ kind: "error", error: { name: "GraphRecursionError" } });
   });
 
+  it("pauses before or after a node of a subgraph, and goes on from there", async () => {
+    for (const [pause, taken] of [
+      [{ interruptBefore: ["y"] }, ["before", "x"]],
+      [{ interruptAfter: ["x"] }, ["before", "x"]],
+      [{ interruptBefore: ["x"] }, ["before"]],
+    ] as const) {
+      journal = new MemoryJournal();
+      file = join(folder, crypto.randomUUID());
+      const paused = await child.start("inSubgraph", { input: input(1), journal, ...pause }).end;
+      expect(paused).toMatchObject({ kind: "success", state: { next: ["sub"] } });
+      expect(linesOf(file)).toEqual(taken);
+      const end = await child.start("inSubgraph", { journal }).end;
+      expect(end).toMatchObject({ kind: "success", state: { next: [] } });
+      expect(linesOf(file)).toEqual(["before", "x", "y"]);
+    }
+  });
+
   it("keeps with durability exit what was completed when it was aborted", async () => {
     const attempt = child.start("line", { input: input(300), durability: "exit", journal });
     await until(() => linesOf(file).length === 2);

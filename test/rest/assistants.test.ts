@@ -52,6 +52,15 @@ describe("assistants", () => {
     expect(run.body).toMatchObject({ assistant_id: id, metadata: { graph_id: "gated" } });
     kit.gates.open();
     await kit.rest.get(`${kit.thread}/runs/${run.body.run_id}/join`);
+    // What its configuration says of the metadata stands below that of the run's configuration, and the run's own.
+    const config = { metadata: { origin: "assistant", level: 1, over: "assistant" } };
+    expect((await rest.patch(`/assistants/${id}`, { config })).body.config).toEqual(config);
+    const more = { assistant_id: id, config: { metadata: { level: 2, over: "config" } }, metadata: { over: "run" } };
+    const told = await kit.rest.post(`${kit.thread}/runs`, kit.body({}, more));
+    expect(told.body.kwargs.config.metadata).toMatchObject({ level: 2, over: "run" });
+    await kit.rest.get(`${kit.thread}/runs/${told.body.run_id}/join`);
+    expect((await kit.state()).metadata).toMatchObject({ origin: "assistant", level: 2, over: "run" });
+    expect((await rest.patch(`/assistants/${id}`, { config: { metadata: "x" } })).status).toBe(422);
     expect((await rest.delete(`/assistants/${id}`)).status).toBe(204);
     expect(await rest.get(`/assistants/${id}`)).toMatchObject({
       ...{ status: 404, body: { detail: `Assistant ${id} not found` } },

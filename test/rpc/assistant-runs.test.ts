@@ -112,6 +112,15 @@ describe("what a node is given", () => {
     expect(lookups).toBeGreaterThan(before);
   });
 
+  it("by a graph's own assistant, as LANGGRAPH_CONFIG has it", async () => {
+    const { assistant } = await app.client.assistants.getAssistant({ assistantId: "tuned" });
+    expect(assistant).toMatchObject({ config: { tags: ["t"], recursionLimit: 9 }, metadata: { created_by: "system" } });
+    const { seen } = await run("tuned", { config: { configurable: toPayload({ more: 1 }) } });
+    expect(seen).toMatchObject({ recursionLimit: 9, context: { user: "u" }, configurable: { tone: "warm", more: 1 } });
+    expect(seen.metadata).toMatchObject({ origin: "langgraph.json", graph_id: "tuned" });
+    expect(seen.tags).toContain("t");
+  });
+
   it("by a factory, which is called with the assistant's configuration and the run's over it", async () => {
     const config = { configurable: toPayload({ node: "below" }) };
     const assistantId = await configured({ graphId: "factory", config, context: toPayload({ tone: "dry" }) });

@@ -6,7 +6,7 @@ import { assistantGraphs, startTestApp, type TestApp } from "../support/test-app
 
 type Filter = Parameters<TestApp["client"]["assistants"]["countAssistants"]>[0]["filter"];
 
-const graphs = ["broken", "created", "factory", "functional", "gated", "layered", "mirror", "typed"];
+const graphs = ["broken", "created", "factory", "functional", "gated", "layered", "mirror", "tuned", "typed"];
 /** In order of creation. */
 const configured: { name: string; graphId: string; metadata: JsonObject }[] = [
   { name: "Alpha", graphId: "gated", metadata: { team: "red", deep: { a: 1, b: [1, { c: 2 }] } } },

@@ -317,7 +317,11 @@ describe("CreateRun", () => {
     [
       "interrupt_before: an unknown node",
       () => ({ interruptBefore: ["sub", "sbu"] }),
-      says(/^spec\.interrupt_before: /, '"tree" has no node "sbu"', "its nodes are begin, sub, end"),
+      says(
+        /^spec\.interrupt_before: /,
+        '"tree" has no node "sbu"',
+        "its nodes are begin, sub, end, those below are one, question, two",
+      ),
     ],
     [
       "interrupt_before: every node and an unknown one",

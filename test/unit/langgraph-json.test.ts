@@ -66,6 +66,19 @@ describe("a legal configuration", () => {
     expect(readLanggraphJson(file({ graphs, env: ".env" })).env).toEqual({ KEY: "value", QUOTED: "two words" });
   });
 
+  it("configures graphs' own assistants by LANGGRAPH_CONFIG", () => {
+    const settings = { tags: ["t"], recursion_limit: 9, configurable: { a: 1 }, context: { b: 2 }, metadata: { c: 3 } };
+    const env = { LANGGRAPH_CONFIG: JSON.stringify({ agent: settings, plain: {} }) };
+    const graphs = { agent: "./a.ts:graph", plain: "./b.ts:graph", other: "./c.ts:graph" };
+    const read = readLanggraphJson(file({ graphs, env }));
+    expect(read.graphs.map(({ name, config, context }) => [name, config, context])).toEqual([
+      ["agent", { tags: ["t"], recursionLimit: 9, configurable: '{"a":1}', metadata: '{"c":3}' }, '{"b":2}'],
+      ["plain", { tags: [] }, undefined],
+      ["other", undefined, undefined],
+    ]);
+    expect(read.env).toEqual(env);
+  });
+
   it("is what the bundled examples have", () => {
     const path = fileURLToPath(new URL("../../examples/agents/langgraph.json", import.meta.url));
     expect(readLanggraphJson(path).graphs.map(({ name }) => name)).toEqual(["agent", "approval", "team", "stubborn"]);
@@ -116,6 +129,17 @@ describe("an illegal configuration is one sentence with file, key and what is al
       { graphs: { a: "./a.ts" }, env: "none.env" },
       /none\.env: the \.env file that .* names with its key "env" cannot be read: there is no such file\.$/,
     ],
+    ...[
+      ["{", /"env\.LANGGRAPH_CONFIG" is not valid JSON/],
+      ["[]", /"env\.LANGGRAPH_CONFIG" is no configuration of graphs/],
+      ['{"a":{"tags":"x"}}', /LANGGRAPH_CONFIG" is no configuration of graphs: a: tags: /],
+      ['{"a":{"configurable":{"thread_id":"x"}}}', /LANGGRAPH_CONFIG": a\.configurable: the key "thread_id" belongs/],
+      ['{"b":{}}', /LANGGRAPH_CONFIG" names the graph "b"; the graphs are a\.$/],
+    ].map(([value, message]): [string, unknown, RegExp] => [
+      `LANGGRAPH_CONFIG ${value}`,
+      { graphs: { a: "./a.ts" }, env: { LANGGRAPH_CONFIG: value } },
+      message as RegExp,
+    ]),
   ])("%s", (_, content, message) => {
     const path = file(content);
     expect(() => readLanggraphJson(path)).toThrow(DomainError);

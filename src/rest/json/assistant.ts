@@ -12,6 +12,7 @@ export function assistantJson(assistant: Assistant, since: Date) {
       tags: config && config.tags.length > 0 ? config.tags : undefined,
       recursion_limit: config?.recursionLimit || undefined,
       configurable: rawPayload(config?.configurable, undefined),
+      metadata: config?.metadata,
     },
     context: rawPayload(assistant.context, {}),
     metadata: assistant.metadata ?? {},

@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import { z } from "zod";
 import { jsonObject, optional } from "./body-shapes.ts";
 import { toPayload } from "./payload.ts";
@@ -7,6 +8,7 @@ export const configBody = z.object({
   tags: optional(z.array(z.string())),
   recursion_limit: optional(z.int()),
   configurable: optional(jsonObject),
+  metadata: optional(jsonObject),
 });
 
 /** Where a run stands: the server sets it for every run, and shows some of it in the run's configuration. */
@@ -28,6 +30,9 @@ export function placeIn(configurable: Record<string, unknown> | undefined): stri
   return typeof id === "string" && id !== "" && namespace === "" ? id : undefined;
 }
 
-export const toConfig = ({ tags, recursion_limit: recursionLimit, configurable }: z.infer<typeof configBody>) => ({
-  ...{ tags, recursionLimit, configurable: toPayload(ownSettings(configurable)) },
+export const toConfig = (config: z.infer<typeof configBody>) => ({
+  tags: config.tags,
+  recursionLimit: config.recursion_limit,
+  configurable: toPayload(ownSettings(config.configurable)),
+  metadata: config.metadata as JsonObject | undefined,
 });

@@ -28,7 +28,15 @@ export function runJson(run: pb.Run) {
     attempt: run.attempt,
     error: run.error ? errorJson(run.error) : undefined,
     cancellation: run.cancellation ? cancellationJson(run.cancellation) : undefined,
+    cancel_reason: run.cancellation ? reasonOf(run.cancellation) : null,
   };
+}
+
+/** In one sentence; what nobody has given a reason for says at least who wanted it. */
+function reasonOf({ reason, requestedBy, causeRunId, action }: pb.Cancellation): string {
+  if (reason !== "") return reason;
+  const by = causeRunId === "" ? requestedBy : `${requestedBy} ${causeRunId}`;
+  return `${actionName(action)} requested by ${by}`;
 }
 
 export const errorJson = ({ name, message }: pb.RunError) => ({ error: name, message });
@@ -64,7 +72,7 @@ function kwargs(run: pb.Run, spec: pb.RunSpec, metadata: object) {
       tags: spec.config && spec.config.tags.length > 0 ? spec.config.tags : undefined,
       recursion_limit: spec.config?.recursionLimit || undefined,
       configurable: { ...given, ...ids },
-      metadata,
+      metadata: { ...spec.config?.metadata, ...metadata },
     },
     context: rawPayload(spec.context, {}),
     stream_mode: spec.streamModes.map(streamModeName),

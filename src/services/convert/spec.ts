@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Checkpoint } from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
@@ -16,6 +16,7 @@ const modes: Record<StreamMode, pb.StreamMode> = {
   checkpoints: pb.StreamMode.CHECKPOINTS,
   debug: pb.StreamMode.DEBUG,
   events: pb.StreamMode.EVENTS,
+  tools: pb.StreamMode.TOOLS,
 };
 const durabilities: Record<Durability, pb.Durability> = {
   sync: pb.Durability.SYNC,
@@ -121,6 +122,7 @@ export const fromConfig = (config: pb.RunConfig | undefined, path: string): RunS
     tags: config.tags,
     recursionLimit: config.recursionLimit || undefined,
     configurable: payloadText(config.configurable, `${path}.configurable`),
+    metadata: config.metadata && JSON.stringify(config.metadata),
   };
 
 export const toConfig = (config: RunSpec["config"], write: PayloadWriter): pb.RunConfig | undefined =>
@@ -129,6 +131,7 @@ export const toConfig = (config: RunSpec["config"], write: PayloadWriter): pb.Ru
     tags: [...config.tags],
     recursionLimit: config.recursionLimit,
     configurable: config.configurable === undefined ? undefined : write(config.configurable),
+    metadata: config.metadata === undefined ? undefined : (JSON.parse(config.metadata) as JsonObject),
   });
 
 export function fromCheckpoint({ checkpointId, checkpointNs, checkpointMap }: Checkpoint): CheckpointName {

@@ -6,6 +6,13 @@ export interface AttemptContext {
   readonly attemptId: string;
   readonly runId: string;
   readonly activity: Activity;
+  /** The nodes of subgraphs at which the run is to pause. Known when its graph is open. */
+  pauses?: Pauses;
+}
+
+export interface Pauses {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
 }
 
 export const attemptContext = new AsyncLocalStorage<AttemptContext>();

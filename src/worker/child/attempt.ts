@@ -13,7 +13,7 @@ import { createGraphStore, type GraphStore } from "./graph-store.ts";
 import type { RunControl } from "./graph-types.ts";
 import { OutputWindow } from "./output-window.ts";
 import type { ParentChannel } from "./parent-channel.ts";
-import { runInput, runOptions } from "./run-config.ts";
+import { pausesBelow, runInput, runOptions } from "./run-config.ts";
 import { reportState } from "./state-report.ts";
 import { StreamOutput } from "./stream-output.ts";
 
@@ -83,6 +83,7 @@ export class Attempt {
       await attemptContext.run(context, async () => {
         const options = runOptions(this.#spec, this.#controller.signal);
         open = await this.#activity.run(() => this.#home.registry.open(this.#spec.graph, options));
+        context.pauses = pausesBelow(this.#spec, open.graph);
         saver = this.#saver(open);
         store = createGraphStore(open.instance.checkpoint, this.#home.channel.items(attemptId));
         await this.#stream(open, saver, store, options);

@@ -1,4 +1,4 @@
-import { attemptContext } from "./attempt-context.ts";
+import { attemptContext, type Pauses } from "./attempt-context.ts";
 
 /**
  * Counts, for the attempt in whose context it happens, each function that LangChain calls. LangChain races what it calls
@@ -58,14 +58,37 @@ export function countGraphs(prototype: object): void {
   const graphs = prototype as { _streamIterator: (...args: unknown[]) => AsyncGenerator };
   const original = graphs._streamIterator;
   if (typeof original !== "function") throw new Error("its graphs have no _streamIterator");
-  graphs._streamIterator = function (this: { nodes?: Record<string, { bound?: unknown }> }, ...args) {
-    const loop = original.apply(this, args);
+  graphs._streamIterator = function (this: Pregel, ...args) {
     const context = attemptContext.getStore();
-    if (context === undefined) return loop;
+    if (context === undefined) return original.apply(this, args);
+    const [input, options, ...others] = args;
+    const loop = original.apply(this, [input, withPauses(this, options as object, context.pauses), ...others]);
     for (const node of Object.values(this.nodes ?? {})) countRunnable(node.bound);
     return context.activity.follow(loop);
   };
 }
+
+interface Pregel {
+  readonly nodes?: Record<string, { readonly bound?: unknown }>;
+  /** At which of its own nodes it always pauses. */
+  readonly interruptBefore?: "*" | readonly string[];
+  readonly interruptAfter?: "*" | readonly string[];
+}
+
+/** LangGraph hands a run's pauses to the run's own graph alone: a subgraph gets those that are about its nodes here. */
+function withPauses(graph: Pregel, options: object | undefined, pauses: Pauses | undefined): object | undefined {
+  const own = (names: readonly string[] = []) => names.filter((name) => Object.hasOwn(graph.nodes ?? {}, name));
+  const [before, after] = [own(pauses?.before), own(pauses?.after)];
+  if (before.length + after.length === 0) return options;
+  return {
+    ...options,
+    interruptBefore: together(graph.interruptBefore, before),
+    interruptAfter: together(graph.interruptAfter, after),
+  };
+}
+
+const together = (always: Pregel["interruptBefore"] = [], more: readonly string[]): "*" | string[] =>
+  always === "*" ? always : [...always, ...more];
 
 /** A node's Runnable and, when it is made of others, its parts. */
 function countRunnable(runnable: unknown): void {

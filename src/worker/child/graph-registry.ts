@@ -36,7 +36,7 @@ export class GraphRegistry {
       try {
         const loaded = await loadGraph(spec);
         this.#graphs.set(spec.name, loaded);
-        reports.push({ name: spec.name, ...nodesOf(loaded) });
+        reports.push({ name: spec.name, ...(await nodesOf(loaded)) });
       } catch (error) {
         const problem = `Graph "${spec.name}" of ${spec.file} cannot be used: ${describeError(error).message}`;
         this.#graphs.set(spec.name, new Error(problem));
@@ -98,7 +98,13 @@ async function identify(value: unknown, copy: LangGraphCopy): Promise<OpenGraph>
   return { graph: graph as unknown as CompiledGraph, instance };
 }
 
-function nodesOf({ source }: LoadedGraph): Pick<GraphReport, "nodes"> {
+async function nodesOf({ source }: LoadedGraph): Promise<Pick<GraphReport, "nodes" | "nodesBelow">> {
   if (typeof source === "function") return {};
-  return { nodes: Object.keys(source.graph.nodes).filter((name) => name !== "__start__") };
+  const below = new Set<string>();
+  for await (const [, subgraph] of source.graph.getSubgraphsAsync(undefined, true)) {
+    for (const name of ownNodes(subgraph)) below.add(name);
+  }
+  return { nodes: ownNodes(source.graph), nodesBelow: [...below] };
 }
+
+const ownNodes = ({ nodes }: CompiledGraph): string[] => Object.keys(nodes).filter((name) => name !== "__start__");

@@ -1,5 +1,6 @@
 import type { AttemptSpec } from "../protocol.ts";
-import type { LangGraphModule } from "./graph-types.ts";
+import type { Pauses } from "./attempt-context.ts";
+import type { CompiledGraph, LangGraphModule } from "./graph-types.ts";
 import { libraryModes } from "./stream-output.ts";
 
 /** What LangGraph is called with for an attempt, beside its input. */
@@ -47,6 +48,15 @@ export function runInput(spec: AttemptSpec, { Command, Send }: LangGraphModule):
     });
   }
   return spec.input === undefined ? null : JSON.parse(spec.input);
+}
+
+/** The nodes at which a run is to pause and which its own graph does not have. */
+export function pausesBelow(
+  { interruptBefore = [], interruptAfter = [] }: AttemptSpec,
+  { nodes }: CompiledGraph,
+): Pauses {
+  const below = (names: readonly string[]) => names.filter((name) => name !== "*" && !Object.hasOwn(nodes, name));
+  return { before: below(interruptBefore), after: below(interruptAfter) };
 }
 
 /** LangGraph's word for each node is not a list. */

@@ -8,6 +8,7 @@ import { GraphRegistry } from "./graph-registry.ts";
 import { inspect } from "./inspector.ts";
 import { ParentChannel } from "./parent-channel.ts";
 import { RunConsole } from "./run-console.ts";
+import { provideSdkLogger } from "./sdk-logger.ts";
 import { EditRefused } from "./update-state.ts";
 
 /** The exit code after an uncaught exception; the parent takes any end of the process for a crash. */
@@ -24,6 +25,7 @@ export function serveParent(): void {
   const home: AttemptHome = { channel, registry };
   const attempts = new Map<string, Attempt>();
   const consoles = [new RunConsole(process.stdout), new RunConsole(process.stderr)];
+  provideSdkLogger(process);
 
   /** One attempt begins in a turn of the event loop: many at once would keep waiting what the others put out. */
   let begun: Promise<unknown> = Promise.resolve();

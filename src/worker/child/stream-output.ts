@@ -64,6 +64,7 @@ export class StreamOutput {
       case "updates":
       case "custom":
       case "tasks":
+      case "tools":
         return this.#plain(mode, namespace, data);
       default:
         return [];

@@ -1,6 +1,9 @@
 import { AIMessage, HumanMessage } from "@langchain/core/messages";
+import { tool } from "@langchain/core/tools";
 import { FakeListChatModel } from "@langchain/core/utils/testing";
 import { Annotation, type LangGraphRunnableConfig, MessagesAnnotation, START, StateGraph } from "@langchain/langgraph";
+import { getLogger } from "@langchain/langgraph-sdk/logging";
+import { z } from "zod";
 
 const model = new FakeListChatModel({ responses: ["hello"] });
 
@@ -18,6 +21,32 @@ export const chat = new StateGraph(MessagesAnnotation)
   .compile();
 
 export const nested = new StateGraph(MessagesAnnotation).addNode("inner", chat).addEdge(START, "inner").compile();
+
+/** Asks for the logger while the file is loaded, as graphs for LangGraph's servers do. */
+const log = getLogger();
+
+export const logging = new StateGraph(Annotation.Root({ name: Annotation<string>() }))
+  .addNode("say", ({ name }: { name: string }) => {
+    log.info(`info of ${name}`, { place: 1 }).error("error of", new RangeError(name));
+    getLogger().debug({ name });
+    return {};
+  })
+  .addEdge(START, "say")
+  .compile();
+
+const weather = tool(({ city }: { city: string }) => `sunny in ${city}`, {
+  name: "weather",
+  description: "Tells the weather.",
+  schema: z.object({ city: z.string() }),
+});
+
+export const tools = new StateGraph(Annotation.Root({ city: Annotation<string>(), said: Annotation<string>() }))
+  .addNode("call", async ({ city }: { city: string }, config: LangGraphRunnableConfig) => {
+    const call = { type: "tool_call", id: "call-1", name: "weather", args: { city } } as const;
+    return { said: String((await weather.invoke(call, config)).content) };
+  })
+  .addEdge(START, "call")
+  .compile();
 
 /** Values that JSON does not know, as custom output and in the state. */
 export const odd = new StateGraph(Annotation.Root({ odd: Annotation<unknown>() }))
