@@ -4,12 +4,16 @@ import { RestError } from "./errors.ts";
 export interface Query {
   /** Undefined when absent; 422 when it is there more than once. */
   text(name: string): string | undefined;
+  /** All values as they are. */
+  texts(name: string): string[];
   /** All values, also those of a JSON list or a list with commas. */
   list(name: string): string[];
   /** `true|1|yes` and `false|0|no`, and what else the route takes for them. */
   boolean(name: string, also?: { yes: string; no: string }): boolean | undefined;
   whole(name: string, range: { least: number; most: number }): number | undefined;
   oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined;
+  /** 422 for a parameter with another name: where a misspelt one would do harm. */
+  only(allowed: readonly string[]): void;
 }
 
 export function readQuery(search: URLSearchParams): Query {
@@ -23,6 +27,7 @@ export function readQuery(search: URLSearchParams): Query {
 
   return {
     text,
+    texts: (name) => search.getAll(name),
     list: (name) => search.getAll(name).flatMap((value) => listOf(name, value)),
     boolean(name, also) {
       const value = text(name);
@@ -47,6 +52,14 @@ export function readQuery(search: URLSearchParams): Query {
       const found = allowed.find((one) => one === value);
       if (found === undefined) throw refuse(name, value, `one of ${allowed.join(", ")}`);
       return found;
+    },
+    only(allowed) {
+      const unknown = [...search.keys()].find((name) => !allowed.includes(name));
+      if (unknown === undefined) return;
+      throw new RestError(
+        422,
+        `Query parameter ${JSON.stringify(unknown)} is unknown; there are ${allowed.join(", ")}`,
+      );
     },
   };
 }

@@ -54,6 +54,31 @@ describe("POST /threads/{thread_id}/runs/{run_id}/cancel", () => {
     kit.gates.remove();
   });
 
+  it("keeps why, and shows it where runs are shown", async () => {
+    const { kit, runId } = await running();
+    const waiting = await kit.start({ steps: ["b"] });
+    const plain = (id: string) => kit.get(id).then((run) => run.cancel_reason);
+    expect(await plain(runId)).toBeNull();
+    for (const query of ["?reason=token", "?reason=", "?reason=taken&action=rollback", "?reson=taken", "?wait=1&x=1"]) {
+      const { status, body } = await cancel(kit, waiting, query);
+      expect([query, status]).toEqual([query, 422]);
+      expect(body.detail).toMatch(/^Query parameter /);
+      expect((await kit.rest.post(`/runs/cancel${query}`, { thread_id: kit.threadId, run_ids: [runId] })).status).toBe(
+        422,
+      );
+    }
+    expect([await kit.status(waiting), await plain(waiting)]).toEqual(["pending", null]);
+    expect((await cancel(kit, waiting, "?reason=taken&action=interrupt&wait=0")).status).toBe(202);
+    expect(await plain(waiting)).toMatch(/^taken: ./);
+    expect((await cancel(kit, runId, "?wait=true")).status).toBe(200);
+    const select = "select=run_id&select=cancel_reason";
+    expect((await kit.rest.get(`${kit.thread}/runs?${select}`)).body).toEqual([
+      { run_id: waiting, cancel_reason: expect.stringMatching(/^taken: ./) },
+      { run_id: runId, cancel_reason: "interrupt requested by client" },
+    ]);
+    kit.gates.remove();
+  });
+
   it.each(["?action=rollback", "?action=rollback&wait=1"])(
     "a rollback leaves nothing of the run (%s)",
     async (query) => {

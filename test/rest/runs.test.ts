@@ -28,7 +28,7 @@ describe("POST /threads/{thread_id}/runs", () => {
     expect(answer.body).toEqual({
       ...{ run_id: id, thread_id: kit.threadId, assistant_id: assistant, metadata },
       ...{ status: expect.stringMatching(/pending|running/), created_at: time, updated_at: time },
-      ...{ multitask_strategy: "enqueue", attempt: expect.any(Number) },
+      ...{ multitask_strategy: "enqueue", attempt: expect.any(Number), cancel_reason: null },
       kwargs: {
         input: { dir: kit.gates.dir, steps: ["a"] },
         ...{ command: null, context: {}, stream_mode: ["updates"], interrupt_before: null, interrupt_after: null },

@@ -26,7 +26,7 @@ async function take(events: AsyncIterator<SentEvent>, count: number): Promise<Se
 }
 
 describe("POST /threads/{thread_id}/runs/stream", () => {
-  it("begins with the run's name, numbers its events, and ends with how it ended", async () => {
+  it("begins with the run's name, numbers its events, and ends with its last output", async () => {
     const kit = await createRestKit(app.app.url);
     kit.gates.open();
     const { response, events } = await kit.rest.stream(`${kit.thread}/runs/stream`, kit.body({ steps: ["a"] }));
@@ -38,11 +38,19 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
       ...{ location: `${kit.thread}/runs/${runId}/stream`, "content-location": `${kit.thread}/runs/${runId}` },
     });
     expect(all[0]).toEqual({ event: "metadata", id: "1", data: { run_id: runId, attempt: 1 } });
-    expect(new Set(names(all.slice(1, -1)))).toEqual(new Set(["values"]));
-    expect(all.at(-2)!.data).toMatchObject({ log: ["a"] });
-    expect(all.at(-1)).toMatchObject({ event: "end", data: { status: "success", cancellation: null } });
+    expect(new Set(names(all.slice(1)))).toEqual(new Set(["values"]));
+    expect(all.at(-1)!.data).toMatchObject({ log: ["a"] });
     expect(ids(all)).toEqual(ids(all).toSorted((a, b) => a - b));
     expect(new Set(ids(all)).size).toBe(all.length);
+    // Whoever comes back after the end is told no more, or the end where it is asked for.
+    const path = `${kit.thread}/runs/${runId}/stream`;
+    const comeBack = async (id: string, query = "") =>
+      collect((await kit.rest.stream(path + query, undefined, { headers: { "last-event-id": id } })).events);
+    expect(await comeBack(all.at(-1)!.id!)).toEqual([]);
+    expect(await comeBack(all.at(-2)!.id!)).toEqual(all.slice(-1));
+    const end = { event: "end", id: String(ids(all).at(-1)! + 1), data: { status: "success", cancellation: null } };
+    expect(await comeBack("0", "?stream_end=always")).toEqual([...all, end]);
+    expect(await comeBack(end.id, "?stream_end=always")).toEqual([end]);
     kit.gates.remove();
   });
 
@@ -64,21 +72,45 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
         "tasks|sub:ID",
         "debug",
         "checkpoints",
-        "end",
       ]),
     );
+    // Of some of the graphs alone: the run's own, or a subgraph by the path of its namespace.
+    const [{ run_id: runId }] = (await kit.rest.get(`${kit.thread}/runs`)).body;
+    const of = async (...namespaces: string[]) => {
+      const query = new URLSearchParams(namespaces.map((one) => ["namespace", one]));
+      const headers = { "last-event-id": "-1" };
+      const part = await kit.rest.stream(`${kit.thread}/runs/${runId}/stream?${query}`, undefined, { headers });
+      return names(await collect(part.events)).map((name) => name.split("|").slice(1).join("|"));
+    };
+    const all = await of();
+    const sub = all.find((name) => name !== "")!;
+    expect(new Set(all)).toEqual(new Set(["", sub]));
+    expect(new Set(await of(""))).toEqual(new Set([""]));
+    expect((await of(sub)).filter((name) => name !== "")).toEqual(all.filter((name) => name === sub));
+    expect(await of("", sub)).toEqual(all);
+    expect(await of("nowhere")).toEqual([""]);
     kit.gates.remove();
   });
 
-  it("tells an error before the end, and a cancel with whoever asked for it", async () => {
+  it("ends with the error, or with the cancel and whoever asked for it", async () => {
     const faulty = await createRestKit(app.app.url, "faulty");
     const failing = await faulty.rest.stream(`${faulty.thread}/runs/stream`, faulty.body({ fault: "throw" }));
     const failed = await collect(failing.events);
-    expect(failed.slice(-2)).toMatchObject([
+    expect(failed.at(-1)).toMatchObject({
+      ...{ event: "error", data: { error: "RangeError", message: "this step always fails" } },
+    });
+    const kit = await createRestKit(app.app.url);
+    expect(failed.filter(({ event }) => event === "end")).toEqual([]);
+    const always = await faulty.rest.stream(
+      `${faulty.thread}/runs/stream?stream_end=always`,
+      faulty.body({ fault: "throw" }),
+    );
+    expect(always.response.headers.get("location")).toMatch(/\/stream\?stream_end=always$/);
+    expect((await collect(always.events)).slice(-2)).toMatchObject([
       { event: "error", data: { error: "RangeError", message: "this step always fails" } },
       { event: "end", data: { status: "error", cancellation: null } },
     ]);
-    const kit = await createRestKit(app.app.url);
+    expect((await faulty.rest.post(`${faulty.thread}/runs/stream?stream_end=never`, faulty.body({}))).status).toBe(422);
     for (const action of ["interrupt", "rollback"]) {
       const { events } = await kit.rest.stream(`${kit.thread}/runs/stream`, kit.body({ steps: [action] }));
       const [metadata] = await take(events, 1);
@@ -102,8 +134,8 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
       kit.body({ steps: ["a"], manners: { [evil]: evil } }),
     );
     const all = await collect(events);
-    expect(all.at(-2)!.data.manners).toEqual({ [evil]: evil });
-    expect(names(all).filter((name) => name === "end")).toHaveLength(1);
+    expect(all.at(-1)!.data.manners).toEqual({ [evil]: evil });
+    expect(names(all)).not.toContain("end");
     kit.gates.remove();
   });
 
@@ -128,7 +160,7 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
     while (!/(: heartbeat\r\n\r\n){2}$/.test(text)) text += (await reader.read()).value;
     kit.gates.open();
     for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
-    expect(text).toMatch(/event: end\r\ndata: .*\r\nid: \d+\r\n\r\n$/);
+    expect(text).toMatch(/event: values\r\ndata: .*\r\nid: \d+\r\n\r\n(: heartbeat\r\n\r\n)*$/);
     kit.gates.remove();
     await slow.close();
   });
@@ -141,7 +173,8 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     const runId = await kit.start({ count }, { stream_mode: ["custom"] });
     await kit.gates.started("middle");
     const path = `${kit.thread}/runs/${runId}/stream`;
-    const from = (id: string) => kit.rest.stream(path, undefined, { headers: { "last-event-id": id } });
+    const from = (id: string, query = "") =>
+      kit.rest.stream(path + query, undefined, { headers: { "last-event-id": id } });
     return { kit, runId, path, from };
   }
   const numbers = (events: readonly SentEvent[]) =>
@@ -152,12 +185,15 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     const { kit, runId, from } = await halfway();
     kit.gates.open();
     await kit.rest.get(`${kit.thread}/runs/${runId}/join`);
-    const all = await collect((await from("0")).events);
-    expect(numbers(all)).toEqual(counted(0, 200));
-    expect(await collect((await from("-1")).events)).toEqual(all);
-    for (const place of [0, 1, 77, 150, all.length - 2, all.length - 1]) {
-      const rest = await collect((await from(all[place]!.id!)).events);
-      expect(rest).toEqual(place === all.length - 1 ? all.slice(-1) : all.slice(place + 1));
+    for (const query of ["", "?stream_end=always"]) {
+      const all = await collect((await from("0", query)).events);
+      expect(numbers(all)).toEqual(counted(0, 200));
+      expect(await collect((await from("-1", query)).events)).toEqual(all);
+      for (const place of [0, 1, 77, 150, all.length - 2]) {
+        expect(await collect((await from(all[place]!.id!, query)).events)).toEqual(all.slice(place + 1));
+      }
+      const last = await collect((await from(all.at(-1)!.id!, query)).events);
+      expect(last).toEqual(query === "" ? [] : all.slice(-1));
     }
     kit.gates.remove();
   });
@@ -178,7 +214,7 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     const seen: SentEvent[] = [];
     setTimeout(() => kit.gates.open(), 20);
     for (let last = "0"; seen.at(-1)?.event !== "end"; last = seen.at(-1)!.id!) {
-      const { events, leave } = await from(last);
+      const { events, leave } = await from(last, "?stream_end=always");
       for await (const event of events) {
         seen.push(event);
         if (seen.length % 37 === 0) break;
@@ -212,7 +248,7 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
       headers: { "last-event-id": "0" },
     });
     const seen = new Set(names(await collect(events)));
-    expect(seen).toEqual(new Set(["metadata", "updates", "end", ...(query.includes("custom") ? ["custom"] : [])]));
+    expect(seen).toEqual(new Set(["metadata", "updates", ...(query.includes("custom") ? ["custom"] : [])]));
     kit.gates.remove();
   });
 
@@ -228,14 +264,15 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
   it("refuses an event that is no longer kept before it begins, and still has the end", async () => {
     const { kit, runId, from } = await halfway();
     await kit.finish(runId);
-    const all = await collect((await from("0")).events);
+    const all = await collect((await from("0", "?stream_end=always")).events);
     await app.db.collection("run_events").deleteMany({ run_id: runId });
     for (const id of ["-1", "0", "1", "77", String(Number(all.at(-1)!.id) - 2)]) {
       const { response } = await from(id);
       const answer = [response.status, await response.json()];
       expect(answer).toEqual([422, { detail: expect.stringMatching(/no longer kept; use Last-Event-ID \d+ to get/) }]);
     }
-    expect(await collect((await from(String(Number(all.at(-1)!.id) - 1))).events)).toEqual(all.slice(-1));
+    const last = String(Number(all.at(-1)!.id) - 1);
+    expect(await collect((await from(last, "?stream_end=always")).events)).toEqual(all.slice(-1));
   });
 
   it("ends with an error, and not by being cut off, when what it is to send is lost on the way", async () => {
@@ -270,7 +307,6 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     const again = await fetch(`${next.app.url}${path}`, { headers: { "last-event-id": seen.at(-1)!.id! } });
     const rest = await collect(readEvents(again));
     expect(new Set(numbers([...seen, ...rest]))).toEqual(new Set(counted(0, 20)));
-    expect(rest.at(-1)).toMatchObject({ event: "end", data: { status: "success" } });
     kit.gates.remove();
     await next.close();
   });

@@ -22,10 +22,25 @@ const errors: ErrorAnswers = {
   RUN_NOT_CANCELLABLE: [404, () => notCancellable],
 };
 
-const actionOf = ({ query }: RestRequest<unknown>) =>
-  enumNamed(CancelAction, query.oneOf("action", actions) ?? "interrupt")!;
+/** What a cancel asks for. A misspelt parameter is refused: what it was to say would be lost. */
+function actionOf({ query: given }: RestRequest<unknown>, allowed: object): CancelAction {
+  given.only(Object.keys(allowed));
+  return enumNamed(CancelAction, given.oneOf("action", actions) ?? "interrupt")!;
+}
 
 const query = { action: oneOfParameter("what becomes of the run; interrupt by default", actions) };
+const oneQuery = {
+  ...query,
+  wait: flagParameter("answer when the run has really stopped"),
+  reason: oneOfParameter("with interrupt: the client has taken the run's input into another run", ["taken"]),
+};
+
+/** LangGraph's SDKs know a run whose input was taken elsewhere by the beginning of its reason. */
+function reasonOf({ query: given }: RestRequest, action: CancelAction): string | undefined {
+  if (given.oneOf("reason", ["taken"]) === undefined) return undefined;
+  if (action === CancelAction.INTERRUPT) return "taken: the run's input was taken into another run";
+  throw new RestError(422, "Query parameter reason is allowed with action=interrupt only");
+}
 
 const isLive = (status: RunStatus): boolean => status === RunStatus.PENDING || status === RunStatus.RUNNING;
 
@@ -35,19 +50,25 @@ const held = (graceMs: number) => ({ wait: true, waitTimeout: durationFromMs(gra
 async function cancelOne(request: RestRequest, graceMs: number): Promise<Answer> {
   const { params, invoke } = request;
   const name = { threadId: params.thread_id!, runId: params.run_id! };
-  const action = actionOf(request);
+  const action = actionOf(request, oneQuery);
+  const reason = reasonOf(request, action);
   const wait = request.query.boolean("wait") ?? false;
   if (wait) {
     return {
       kind: "late",
       location: joinedAt,
       async body(known) {
-        const { run: stopped } = await invoke.call(methods.cancelRun, { ...name, action, wait: true }, known);
+        const { run: stopped } = await invoke.call(methods.cancelRun, { ...name, action, reason, wait: true }, known);
         return { __cancelled__: cancellationJson(stopped!.cancellation!) };
       },
     };
   }
-  await invoke.call(methods.cancelRun, { ...name, action, ...(action === CancelAction.ROLLBACK && held(graceMs)) });
+  await invoke.call(methods.cancelRun, {
+    ...name,
+    action,
+    reason,
+    ...(action === CancelAction.ROLLBACK && held(graceMs)),
+  });
   return { kind: "empty", status: 202 };
 }
 
@@ -69,7 +90,7 @@ type BulkBody = z.infer<typeof bulkBody>;
 
 async function cancelMany(request: RestRequest<BulkBody>, graceMs: number): Promise<Answer> {
   const { status, thread_id: threadId, run_ids: ids } = request.body;
-  const action = actionOf(request);
+  const action = actionOf(request, query);
   if (ids) await cancelThese(request, { threadId: threadId!, runIds: [...new Set(ids.map((id) => id.toLowerCase()))] });
   else await cancelMatching({ status: enumNamed(LiveRunStatus, status)!, threadId });
   return { kind: "empty", status: 204 };
@@ -105,7 +126,7 @@ export const cancelRoutes = (graceMs: number): Route[] => [
     method: "POST",
     path: "/threads/:thread_id/runs/:run_id/cancel",
     is: "Stops a run.",
-    query: { ...query, wait: flagParameter("answer when the run has really stopped") },
+    query: oneQuery,
     errors,
     handle: (request) => cancelOne(request, graceMs),
   }),

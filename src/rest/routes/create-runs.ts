@@ -5,7 +5,7 @@ import type { ErrorAnswers } from "../errors.ts";
 import { payloadFormat } from "../json/payload.ts";
 import { runJson } from "../json/run.ts";
 import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
-import { createdAt, joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
+import { createdAt, joinedAt, sentEvents, streamedAt, streamQuery, waited, wishOf } from "../run-answers.ts";
 import {
   runPayloads as payloads,
   type RunBody,
@@ -73,12 +73,13 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
   const stream = (request: RestRequest<RunBody>): Answer => {
     const create = toCreateRun(request.body, request.params.thread_id);
     const onDisconnect = disconnectOf(request);
+    const wish = wishOf(request);
     return {
       kind: "events",
-      location: streamedAt,
+      location: streamedAt(wish),
       tellsErrors: true,
       events: (known) =>
-        sentEvents(request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, known)),
+        sentEvents(request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, known), wish),
     };
   };
 

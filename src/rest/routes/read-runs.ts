@@ -18,7 +18,7 @@ import {
   route,
   wholeParameter,
 } from "../route.ts";
-import { joinedAt, sentEvents, streamedAt, waited } from "../run-answers.ts";
+import { joinedAt, sentEvents, streamedAt, streamQuery, waited, wishOf } from "../run-answers.ts";
 import { streamModeNames, toOnDisconnect, toStreamModes } from "../run-body.ts";
 import { disconnectQuery, flagged } from "./create-runs.ts";
 
@@ -26,7 +26,7 @@ const methods = RunService.method;
 const statuses = ["pending", "running", "success", "error", "timeout", "interrupted"] as const;
 const runFields = [
   ...["run_id", "thread_id", "assistant_id", "created_at", "updated_at", "status", "metadata", "kwargs"],
-  ...["multitask_strategy", "attempt", "error", "cancellation"],
+  ...["multitask_strategy", "attempt", "error", "cancellation", "cancel_reason"],
 ];
 
 const nameOf = ({ params }: RestRequest) => ({ threadId: params.thread_id!, runId: params.run_id! });
@@ -115,15 +115,16 @@ async function stream(request: RestRequest): Promise<Answer> {
   const { invoke, query } = request;
   const name = nameOf(request);
   const wanted = { onDisconnect: disconnectOf(request), streamModes: toStreamModes(query.list("stream_mode")) };
-  const start = startOf(request);
+  const [start, wish] = [startOf(request), wishOf(request)];
   const { run } = await invoke.call(methods.getRun, { ...name, payloadFormat });
   return {
     kind: "events",
-    location: streamedAt,
+    location: streamedAt(wish),
     tellsErrors: true,
     events: (known) =>
       sentEvents(
         invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...start, payloadFormat }, known),
+        wish,
         run!.attempt || 1,
       ),
   };
@@ -175,7 +176,7 @@ export const readRunRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/runs/:run_id/stream",
     is: "Streams a run's output as server-sent events: from now on, or after the event that Last-Event-ID names.",
-    query: { ...disconnectQuery, stream_mode: namesParameter("only output of these modes", streamModeNames) },
+    query: { ...disconnectQuery, ...streamQuery, stream_mode: namesParameter("only output of these modes", streamModeNames) },
     errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },
     handle: stream,
   }),

@@ -65,6 +65,7 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
             langsmith: false,
             langsmith_tracing_replicas: false,
             strict_resume: true,
+            stream_namespaces: true,
           },
         }),
     }),

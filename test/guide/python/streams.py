@@ -20,10 +20,9 @@ async def main(client):
     equal(parts[0].data, {"run_id": created[0]["run_id"], "attempt": 1})
     equal(created[0]["thread_id"], thread_id)
     # The input, then the model, the tool and the model.
-    equal(names(parts)[1:-1], ["values"] * 4)
+    equal(names(parts)[1:], ["values"] * 4)
     equal(contents(parts[1].data), ["Is it so?"])
-    equal(len(contents(parts[-2].data)), 4)
-    equal((names(parts)[-1], parts[-1].data), ("end", {"status": "success", "cancellation": None}))
+    equal(len(contents(parts[-1].data)), 4)
 
     # Modes together, with what subgraphs say.
     modes = ["updates", "messages-tuple", "custom", "values", "tasks", "checkpoints", "debug"]
@@ -31,7 +30,7 @@ async def main(client):
     stream = client.runs.stream(thread_id, "team", input=input, stream_mode=modes, stream_subgraphs=True)
     team = [part async for part in stream]
     kinds = {name.split("|")[0] for name in names(team)}
-    equal(kinds, {"metadata", "updates", "messages", "custom", "values", "tasks", "checkpoints", "debug", "end"})
+    equal(kinds, {"metadata", "updates", "messages", "custom", "values", "tasks", "checkpoints", "debug"})
     custom = [part.data for part in team if part.event.startswith("custom|researcher:")]
     equal(custom, [{"colleague": "The researcher", "page": page} for page in range(1, 6)])
     updates = [part.data for part in team if part.event == "updates"]
@@ -44,7 +43,7 @@ async def main(client):
     # messages, as the older programs know it.
     stream = client.runs.stream(thread_id, "agent", input=ask("Again?"), stream_mode="messages")
     older = [part async for part in stream]
-    equal({"metadata", "messages/metadata", "messages/partial", "end"} <= set(names(older)), True)
+    equal({"metadata", "messages/metadata", "messages/partial"} <= set(names(older)), True)
 
     # Ids have an order; coming back after any of them brings exactly the rest.
     ids = [int(part.id) for part in team]
@@ -58,8 +57,8 @@ async def main(client):
     equal(everything, team)
     only = client.runs.join_stream(thread_id, run_id, last_event_id="-1", stream_mode=["custom", "updates"])
     filtered = [part async for part in only]
-    equal([part for part in filtered if part.event.split("|")[0] not in ("metadata", "custom", "updates", "end")], [])
-    equal(filtered[1:-1], [part for part in team if part.event.split("|")[0] in ("custom", "updates")])
+    equal([part for part in filtered if part.event.split("|")[0] not in ("metadata", "custom", "updates")], [])
+    equal(filtered[1:], [part for part in team if part.event.split("|")[0] in ("custom", "updates")])
 
     async def collected(stream):
         return [part async for part in stream]
@@ -69,11 +68,10 @@ async def main(client):
     nowhere = client.runs.join_stream(thread_id, thread_id)
     await fails(NotFoundError, collected(nowhere))
 
-    # A run that fails: the error, then the end.
+    # A run that fails ends with the error.
     parts = [part async for part in client.runs.stream(thread_id, "stubborn", input={"mode": "nonsense"})]
-    equal(names(parts)[-2:], ["error", "end"])
-    equal(parts[-2].data["error"], "Error")
-    equal(parts[-1].data["status"], "error")
+    equal(names(parts)[-1], "error")
+    equal(parts[-1].data["error"], "Error")
 
     # A run that is cancelled: the end says by which action and why.
     run = await client.runs.create(thread_id, "agent", input=ask(delay_ms=60))
@@ -90,11 +88,11 @@ async def main(client):
     # An interrupt() of the graph is no cancel.
     asking = (await client.threads.create())["thread_id"]
     parts = [part async for part in client.runs.stream(asking, "approval", input=ask())]
-    question = parts[-2].data["__interrupt__"][0]["value"]["question"]
-    equal((parts[-2].event, question, parts[-1].data["status"]), ("values", "May this be sent?", "success"))
+    question = parts[-1].data["__interrupt__"][0]["value"]["question"]
+    equal((parts[-1].event, question), ("values", "May this be sent?"))
     resume = client.runs.stream(asking, "approval", command={"resume": "approve"}, stream_mode="updates")
     parts = [part async for part in resume]
-    equal(list(parts[-2].data), ["send"])
+    equal(list(parts[-1].data), ["send"])
 
     # The SDK's second form of the parts.
     parts = [part async for part in client.runs.stream(None, "agent", input=ask(), version="v2")]
