@@ -1,4 +1,4 @@
-import { checkMetadata } from "./check-metadata.ts";
+import { checkMetadata, invalid } from "./check-metadata.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
 import { readPage } from "./read-page.ts";
 import { checkValueFilter } from "./search-tokens.ts";
@@ -40,8 +40,13 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
   };
 }
 
-function check({ metadata, values }: ThreadFilter): void {
+function check({ metadata, values, exclude = [] }: ThreadFilter): void {
   checkMetadata(metadata ?? {}, "filter.metadata");
+  for (const [place, one] of exclude.entries()) {
+    const field = `filter.exclude[${place}]`;
+    if (Object.values(one).every((value) => value === undefined)) throw invalid(field, "must name something");
+    checkMetadata(one.metadata ?? {}, `${field}.metadata`);
+  }
   checkValueFilter(values, "filter.values");
 }
 

@@ -231,6 +231,8 @@ export interface ThreadFilter {
   /** Whose state it is: the graph, and the assistant of the last run that ended. */
   readonly graph?: string;
   readonly assistantId?: string;
+  /** What matches one of these is left out. */
+  readonly exclude?: readonly Pick<ThreadFilter, "metadata" | "graph" | "assistantId">[];
 }
 
 /** Equal ones are ordered by their ids. */

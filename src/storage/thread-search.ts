@@ -200,7 +200,7 @@ const isByToken = (query: Query): boolean => query.metadata_tokens !== undefined
 
 /** The window is of the time of creation, and bounds what is found by tokens only. */
 function queryOf(filter: ThreadFilter, window: TimeWindow): Query {
-  const { owner, threadIds, metadata, values, statuses } = filter;
+  const { owner, threadIds, metadata, values, statuses, exclude = [] } = filter;
   const metadata_tokens = hasTokens(filterTokens(owner, metadata), window);
   const value_tokens = hasTokens([...filterTokens(owner, values), ...stateTokens(owner, filter)], window);
   const found: object = {
@@ -211,6 +211,15 @@ function queryOf(filter: ThreadFilter, window: TimeWindow): Query {
     ...(value_tokens && { value_tokens }),
     ...(statuses?.length && { status: { $in: [...statuses] } }),
     removing: false,
+    ...(exclude.length > 0 && { $nor: exclude.map((one) => excluded(owner, one)) }),
   };
+  return found;
+}
+
+/** What has all tokens of an exclusion. They bound nothing: what is left is looked through in its order. */
+function excluded(owner: string, one: NonNullable<ThreadFilter["exclude"]>[number]): Query {
+  const metadata_tokens = hasTokens(filterTokens(owner, one.metadata), allTime);
+  const value_tokens = hasTokens(stateTokens(owner, one), allTime);
+  const found: object = { ...(metadata_tokens && { metadata_tokens }), ...(value_tokens && { value_tokens }) };
   return found;
 }

@@ -19,7 +19,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/thread_service.proto.
  */
 export const file_reins_v1_thread_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1yZWlucy92MS90aHJlYWRfc2VydmljZS5wcm90bxIIcmVpbnMudjEizQEKE0NyZWF0ZVRocmVhZFJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJaWZfZXhpc3RzGAMgASgOMhIucmVpbnMudjEuSWZFeGlzdHNCCLpIBYIBAhABEjoKA3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBIjgKFENyZWF0ZVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ/ChBHZXRUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgDIAEoCCI1ChFHZXRUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQikwIKE1VwZGF0ZVRocmVhZFJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKgoPcmVtb3ZlX21ldGFkYXRhGAMgAygJQhG6SA6SAQsQ6AcYASIEcgIQARI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBMgASOQoOcGF5bG9hZF9mb3JtYXQYBSABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgGIAEoCCI4ChRVcGRhdGVUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQihgIKDFRocmVhZEZpbHRlchImCgp0aHJlYWRfaWRzGAEgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQESKQoIbWV0YWRhdGEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnZhbHVlcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSOwoIc3RhdHVzZXMYBCADKA4yFi5yZWlucy52MS5UaHJlYWRTdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEhoKCGdyYXBoX2lkGAUgASgJQgi6SAVyAxjIARIhCgxhc3Npc3RhbnRfaWQYBiABKAlCC7pICNgBAXIDsAEBIrECChRTZWFyY2hUaHJlYWRzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5yZWlucy52MS5UaHJlYWRGaWx0ZXISMQoHc29ydF9ieRgCIAEoDjIWLnJlaW5zLnYxLlRocmVhZFNvcnRCeUIIukgFggECEAESMQoKc29ydF9vcmRlchgDIAEoDjITLnJlaW5zLnYxLlNvcnRPcmRlckIIukgFggECEAESHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDGOgHEjkKDnBheWxvYWRfZm9ybWF0GAYgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYByABKAgiUwoVU2VhcmNoVGhyZWFkc1Jlc3BvbnNlEiEKB3RocmVhZHMYASADKAsyEC5yZWlucy52MS5UaHJlYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj0KE0NvdW50VGhyZWFkc1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYucmVpbnMudjEuVGhyZWFkRmlsdGVyIiUKFENvdW50VGhyZWFkc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDIqQBChFDb3B5VGhyZWFkUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiIKDW5ld190aHJlYWRfaWQYAiABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAMgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBCABKAgiNgoSQ29weVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ2ChNQcnVuZVRocmVhZHNSZXF1ZXN0EigKCnRocmVhZF9pZHMYASADKAlCFLpIEZIBDggBEOgHGAEiBXIDsAEBEjUKCHN0cmF0ZWd5GAIgASgOMhcucmVpbnMudjEuUHJ1bmVTdHJhdGVneUIKukgHggEEEAEgACJKChRQcnVuZVRocmVhZHNSZXNwb25zZRIZChFwcnVuZWRfdGhyZWFkX2lkcxgBIAMoCRIXCg9idXN5X3RocmVhZF9pZHMYAiADKAkiMgoTRGVsZXRlVGhyZWFkUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBIhYKFERlbGV0ZVRocmVhZFJlc3BvbnNlIuUBChVHZXRUaHJlYWRTdGF0ZVJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIiCg1jaGVja3BvaW50X2lkGAIgASgJQgu6SAjYAQFyA7ABARI5Cg5wYXlsb2FkX2Zvcm1hdBgDIAEoDjIXLnJlaW5zLnYxLlBheWxvYWRGb3JtYXRCCLpIBYIBAhABEhMKC29taXRfdmFsdWVzGAQgASgIEhEKCXN1YmdyYXBocxgFIAEoCBIoCgpjaGVja3BvaW50GAYgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludCI+ChZHZXRUaHJlYWRTdGF0ZVJlc3BvbnNlEiQKBXN0YXRlGAEgASgLMhUucmVpbnMudjEuVGhyZWFkU3RhdGUi6gEKGFVwZGF0ZVRocmVhZFN0YXRlUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiEKBnZhbHVlcxgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSGQoHYXNfbm9kZRgDIAEoCUIIukgFcgMY6AcSKAoKY2hlY2twb2ludBgEIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSHgoMYXNzaXN0YW50X2lkGAUgASgJQgi6SAVyAxjIARIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiRQoZVXBkYXRlVGhyZWFkU3RhdGVSZXNwb25zZRIoCgpjaGVja3BvaW50GAEgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludCKZAgoYTGlzdFRocmVhZEhpc3RvcnlSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESGQoFbGltaXQYAiABKAVCCrpIBxoFGOgHKAASKQoUYmVmb3JlX2NoZWNrcG9pbnRfaWQYAyABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAQgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBSABKAgSKQoIbWV0YWRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh8KDWNoZWNrcG9pbnRfbnMYByABKAlCCLpIBXIDGOgHIkIKGUxpc3RUaHJlYWRIaXN0b3J5UmVzcG9uc2USJQoGc3RhdGVzGAEgAygLMhUucmVpbnMudjEuVGhyZWFkU3RhdGUqVAoISWZFeGlzdHMSGQoVSUZfRVhJU1RTX1VOU1BFQ0lGSUVEEAASEwoPSUZfRVhJU1RTX1JBSVNFEAESGAoUSUZfRVhJU1RTX0RPX05PVEhJTkcQAiqlAQoMVGhyZWFkU29ydEJ5Eh4KGlRIUkVBRF9TT1JUX0JZX1VOU1BFQ0lGSUVEEAASHQoZVEhSRUFEX1NPUlRfQllfQ1JFQVRFRF9BVBABEh0KGVRIUkVBRF9TT1JUX0JZX1VQREFURURfQVQQAhIcChhUSFJFQURfU09SVF9CWV9USFJFQURfSUQQAxIZChVUSFJFQURfU09SVF9CWV9TVEFUVVMQBCpcCglTb3J0T3JkZXISGgoWU09SVF9PUkRFUl9VTlNQRUNJRklFRBAAEhgKFFNPUlRfT1JERVJfQVNDRU5ESU5HEAESGQoVU09SVF9PUkRFUl9ERVNDRU5ESU5HEAIqagoNUHJ1bmVTdHJhdGVneRIeChpQUlVORV9TVFJBVEVHWV9VTlNQRUNJRklFRBAAEhkKFVBSVU5FX1NUUkFURUdZX0RFTEVURRABEh4KGlBSVU5FX1NUUkFURUdZX0tFRVBfTEFURVNUEAIyjAcKDVRocmVhZFNlcnZpY2USTQoMQ3JlYXRlVGhyZWFkEh0ucmVpbnMudjEuQ3JlYXRlVGhyZWFkUmVxdWVzdBoeLnJlaW5zLnYxLkNyZWF0ZVRocmVhZFJlc3BvbnNlEkQKCUdldFRocmVhZBIaLnJlaW5zLnYxLkdldFRocmVhZFJlcXVlc3QaGy5yZWlucy52MS5HZXRUaHJlYWRSZXNwb25zZRJNCgxVcGRhdGVUaHJlYWQSHS5yZWlucy52MS5VcGRhdGVUaHJlYWRSZXF1ZXN0Gh4ucmVpbnMudjEuVXBkYXRlVGhyZWFkUmVzcG9uc2USUAoNU2VhcmNoVGhyZWFkcxIeLnJlaW5zLnYxLlNlYXJjaFRocmVhZHNSZXF1ZXN0Gh8ucmVpbnMudjEuU2VhcmNoVGhyZWFkc1Jlc3BvbnNlEk0KDENvdW50VGhyZWFkcxIdLnJlaW5zLnYxLkNvdW50VGhyZWFkc1JlcXVlc3QaHi5yZWlucy52MS5Db3VudFRocmVhZHNSZXNwb25zZRJHCgpDb3B5VGhyZWFkEhsucmVpbnMudjEuQ29weVRocmVhZFJlcXVlc3QaHC5yZWlucy52MS5Db3B5VGhyZWFkUmVzcG9uc2USTQoMUHJ1bmVUaHJlYWRzEh0ucmVpbnMudjEuUHJ1bmVUaHJlYWRzUmVxdWVzdBoeLnJlaW5zLnYxLlBydW5lVGhyZWFkc1Jlc3BvbnNlEk0KDERlbGV0ZVRocmVhZBIdLnJlaW5zLnYxLkRlbGV0ZVRocmVhZFJlcXVlc3QaHi5yZWlucy52MS5EZWxldGVUaHJlYWRSZXNwb25zZRJTCg5HZXRUaHJlYWRTdGF0ZRIfLnJlaW5zLnYxLkdldFRocmVhZFN0YXRlUmVxdWVzdBogLnJlaW5zLnYxLkdldFRocmVhZFN0YXRlUmVzcG9uc2USXAoRVXBkYXRlVGhyZWFkU3RhdGUSIi5yZWlucy52MS5VcGRhdGVUaHJlYWRTdGF0ZVJlcXVlc3QaIy5yZWlucy52MS5VcGRhdGVUaHJlYWRTdGF0ZVJlc3BvbnNlElwKEUxpc3RUaHJlYWRIaXN0b3J5EiIucmVpbnMudjEuTGlzdFRocmVhZEhpc3RvcnlSZXF1ZXN0GiMucmVpbnMudjEuTGlzdFRocmVhZEhpc3RvcnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_thread]);
+  fileDesc("Ch1yZWlucy92MS90aHJlYWRfc2VydmljZS5wcm90bxIIcmVpbnMudjEizQEKE0NyZWF0ZVRocmVhZFJlcXVlc3QSHgoJdGhyZWFkX2lkGAEgASgJQgu6SAjYAQFyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoJaWZfZXhpc3RzGAMgASgOMhIucmVpbnMudjEuSWZFeGlzdHNCCLpIBYIBAhABEjoKA3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBIjgKFENyZWF0ZVRocmVhZFJlc3BvbnNlEiAKBnRocmVhZBgBIAEoCzIQLnJlaW5zLnYxLlRocmVhZCJ/ChBHZXRUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgDIAEoCCI1ChFHZXRUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQikwIKE1VwZGF0ZVRocmVhZFJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKgoPcmVtb3ZlX21ldGFkYXRhGAMgAygJQhG6SA6SAQsQ6AcYASIEcgIQARI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBMgASOQoOcGF5bG9hZF9mb3JtYXQYBSABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgGIAEoCCI4ChRVcGRhdGVUaHJlYWRSZXNwb25zZRIgCgZ0aHJlYWQYASABKAsyEC5yZWlucy52MS5UaHJlYWQivAIKDFRocmVhZEZpbHRlchImCgp0aHJlYWRfaWRzGAEgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQESKQoIbWV0YWRhdGEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnZhbHVlcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSOwoIc3RhdHVzZXMYBCADKA4yFi5yZWlucy52MS5UaHJlYWRTdGF0dXNCEbpIDpIBCxgBIgeCAQQQASAAEhoKCGdyYXBoX2lkGAUgASgJQgi6SAVyAxjIARIhCgxhc3Npc3RhbnRfaWQYBiABKAlCC7pICNgBAXIDsAEBEjQKB2V4Y2x1ZGUYByADKAsyGS5yZWlucy52MS5UaHJlYWRFeGNsdXNpb25CCLpIBZIBAhAUInsKD1RocmVhZEV4Y2x1c2lvbhIpCghtZXRhZGF0YRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGgoIZ3JhcGhfaWQYAiABKAlCCLpIBXIDGMgBEiEKDGFzc2lzdGFudF9pZBgDIAEoCUILukgI2AEBcgOwAQEisQIKFFNlYXJjaFRocmVhZHNSZXF1ZXN0EiYKBmZpbHRlchgBIAEoCzIWLnJlaW5zLnYxLlRocmVhZEZpbHRlchIxCgdzb3J0X2J5GAIgASgOMhYucmVpbnMudjEuVGhyZWFkU29ydEJ5Qgi6SAWCAQIQARIxCgpzb3J0X29yZGVyGAMgASgOMhMucmVpbnMudjEuU29ydE9yZGVyQgi6SAWCAQIQARIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMY6AcSOQoOcGF5bG9hZF9mb3JtYXQYBiABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgHIAEoCCJTChVTZWFyY2hUaHJlYWRzUmVzcG9uc2USIQoHdGhyZWFkcxgBIAMoCzIQLnJlaW5zLnYxLlRocmVhZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPQoTQ291bnRUaHJlYWRzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5yZWlucy52MS5UaHJlYWRGaWx0ZXIiJQoUQ291bnRUaHJlYWRzUmVzcG9uc2USDQoFY291bnQYASABKAMipAEKEUNvcHlUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESIgoNbmV3X3RocmVhZF9pZBgCIAEoCUILukgI2AEBcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYAyABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgEIAEoCCI2ChJDb3B5VGhyZWFkUmVzcG9uc2USIAoGdGhyZWFkGAEgASgLMhAucmVpbnMudjEuVGhyZWFkInYKE1BydW5lVGhyZWFkc1JlcXVlc3QSKAoKdGhyZWFkX2lkcxgBIAMoCUIUukgRkgEOCAEQ6AcYASIFcgOwAQESNQoIc3RyYXRlZ3kYAiABKA4yFy5yZWlucy52MS5QcnVuZVN0cmF0ZWd5Qgq6SAeCAQQQASAAIkoKFFBydW5lVGhyZWFkc1Jlc3BvbnNlEhkKEXBydW5lZF90aHJlYWRfaWRzGAEgAygJEhcKD2J1c3lfdGhyZWFkX2lkcxgCIAMoCSIyChNEZWxldGVUaHJlYWRSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQEiFgoURGVsZXRlVGhyZWFkUmVzcG9uc2Ui5QEKFUdldFRocmVhZFN0YXRlUmVxdWVzdBIbCgl0aHJlYWRfaWQYASABKAlCCLpIBXIDsAEBEiIKDWNoZWNrcG9pbnRfaWQYAiABKAlCC7pICNgBAXIDsAEBEjkKDnBheWxvYWRfZm9ybWF0GAMgASgOMhcucmVpbnMudjEuUGF5bG9hZEZvcm1hdEIIukgFggECEAESEwoLb21pdF92YWx1ZXMYBCABKAgSEQoJc3ViZ3JhcGhzGAUgASgIEigKCmNoZWNrcG9pbnQYBiABKAsyFC5yZWlucy52MS5DaGVja3BvaW50Ij4KFkdldFRocmVhZFN0YXRlUmVzcG9uc2USJAoFc3RhdGUYASABKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSLqAQoYVXBkYXRlVGhyZWFkU3RhdGVSZXF1ZXN0EhsKCXRocmVhZF9pZBgBIAEoCUIIukgFcgOwAQESIQoGdmFsdWVzGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBIZCgdhc19ub2RlGAMgASgJQgi6SAVyAxjoBxIoCgpjaGVja3BvaW50GAQgASgLMhQucmVpbnMudjEuQ2hlY2twb2ludBIeCgxhc3Npc3RhbnRfaWQYBSABKAlCCLpIBXIDGMgBEikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJFChlVcGRhdGVUaHJlYWRTdGF0ZVJlc3BvbnNlEigKCmNoZWNrcG9pbnQYASABKAsyFC5yZWlucy52MS5DaGVja3BvaW50IpkCChhMaXN0VGhyZWFkSGlzdG9yeVJlcXVlc3QSGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIZCgVsaW1pdBgCIAEoBUIKukgHGgUY6AcoABIpChRiZWZvcmVfY2hlY2twb2ludF9pZBgDIAEoCUILukgI2AEBcgOwAQESOQoOcGF5bG9hZF9mb3JtYXQYBCABKA4yFy5yZWlucy52MS5QYXlsb2FkRm9ybWF0Qgi6SAWCAQIQARITCgtvbWl0X3ZhbHVlcxgFIAEoCBIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoNY2hlY2twb2ludF9ucxgHIAEoCUIIukgFcgMY6AciQgoZTGlzdFRocmVhZEhpc3RvcnlSZXNwb25zZRIlCgZzdGF0ZXMYASADKAsyFS5yZWlucy52MS5UaHJlYWRTdGF0ZSpUCghJZkV4aXN0cxIZChVJRl9FWElTVFNfVU5TUEVDSUZJRUQQABITCg9JRl9FWElTVFNfUkFJU0UQARIYChRJRl9FWElTVFNfRE9fTk9USElORxACKqUBCgxUaHJlYWRTb3J0QnkSHgoaVEhSRUFEX1NPUlRfQllfVU5TUEVDSUZJRUQQABIdChlUSFJFQURfU09SVF9CWV9DUkVBVEVEX0FUEAESHQoZVEhSRUFEX1NPUlRfQllfVVBEQVRFRF9BVBACEhwKGFRIUkVBRF9TT1JUX0JZX1RIUkVBRF9JRBADEhkKFVRIUkVBRF9TT1JUX0JZX1NUQVRVUxAEKlwKCVNvcnRPcmRlchIaChZTT1JUX09SREVSX1VOU1BFQ0lGSUVEEAASGAoUU09SVF9PUkRFUl9BU0NFTkRJTkcQARIZChVTT1JUX09SREVSX0RFU0NFTkRJTkcQAipqCg1QcnVuZVN0cmF0ZWd5Eh4KGlBSVU5FX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASGQoVUFJVTkVfU1RSQVRFR1lfREVMRVRFEAESHgoaUFJVTkVfU1RSQVRFR1lfS0VFUF9MQVRFU1QQAjKMBwoNVGhyZWFkU2VydmljZRJNCgxDcmVhdGVUaHJlYWQSHS5yZWlucy52MS5DcmVhdGVUaHJlYWRSZXF1ZXN0Gh4ucmVpbnMudjEuQ3JlYXRlVGhyZWFkUmVzcG9uc2USRAoJR2V0VGhyZWFkEhoucmVpbnMudjEuR2V0VGhyZWFkUmVxdWVzdBobLnJlaW5zLnYxLkdldFRocmVhZFJlc3BvbnNlEk0KDFVwZGF0ZVRocmVhZBIdLnJlaW5zLnYxLlVwZGF0ZVRocmVhZFJlcXVlc3QaHi5yZWlucy52MS5VcGRhdGVUaHJlYWRSZXNwb25zZRJQCg1TZWFyY2hUaHJlYWRzEh4ucmVpbnMudjEuU2VhcmNoVGhyZWFkc1JlcXVlc3QaHy5yZWlucy52MS5TZWFyY2hUaHJlYWRzUmVzcG9uc2USTQoMQ291bnRUaHJlYWRzEh0ucmVpbnMudjEuQ291bnRUaHJlYWRzUmVxdWVzdBoeLnJlaW5zLnYxLkNvdW50VGhyZWFkc1Jlc3BvbnNlEkcKCkNvcHlUaHJlYWQSGy5yZWlucy52MS5Db3B5VGhyZWFkUmVxdWVzdBocLnJlaW5zLnYxLkNvcHlUaHJlYWRSZXNwb25zZRJNCgxQcnVuZVRocmVhZHMSHS5yZWlucy52MS5QcnVuZVRocmVhZHNSZXF1ZXN0Gh4ucmVpbnMudjEuUHJ1bmVUaHJlYWRzUmVzcG9uc2USTQoMRGVsZXRlVGhyZWFkEh0ucmVpbnMudjEuRGVsZXRlVGhyZWFkUmVxdWVzdBoeLnJlaW5zLnYxLkRlbGV0ZVRocmVhZFJlc3BvbnNlElMKDkdldFRocmVhZFN0YXRlEh8ucmVpbnMudjEuR2V0VGhyZWFkU3RhdGVSZXF1ZXN0GiAucmVpbnMudjEuR2V0VGhyZWFkU3RhdGVSZXNwb25zZRJcChFVcGRhdGVUaHJlYWRTdGF0ZRIiLnJlaW5zLnYxLlVwZGF0ZVRocmVhZFN0YXRlUmVxdWVzdBojLnJlaW5zLnYxLlVwZGF0ZVRocmVhZFN0YXRlUmVzcG9uc2USXAoRTGlzdFRocmVhZEhpc3RvcnkSIi5yZWlucy52MS5MaXN0VGhyZWFkSGlzdG9yeVJlcXVlc3QaIy5yZWlucy52MS5MaXN0VGhyZWFkSGlzdG9yeVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_reins_v1_checkpoint, file_reins_v1_payload, file_reins_v1_thread]);
 
 /**
  * Asks for a new thread.
@@ -421,6 +421,13 @@ export type ThreadFilter = Message<"reins.v1.ThreadFilter"> & {
    * @generated from field: string assistant_id = 6;
    */
   assistantId: string;
+
+  /**
+   * No threads that match one of these, at most 20.
+   *
+   * @generated from field: repeated reins.v1.ThreadExclusion exclude = 7;
+   */
+  exclude: ThreadExclusion[];
 };
 
 /**
@@ -471,6 +478,13 @@ export type ThreadFilterJson = {
    * @generated from field: string assistant_id = 6;
    */
   assistantId?: string;
+
+  /**
+   * No threads that match one of these, at most 20.
+   *
+   * @generated from field: repeated reins.v1.ThreadExclusion exclude = 7;
+   */
+  exclude?: ThreadExclusionJson[];
 };
 
 /**
@@ -479,6 +493,69 @@ export type ThreadFilterJson = {
  */
 export const ThreadFilterSchema: GenMessage<ThreadFilter, {jsonType: ThreadFilterJson}> = /*@__PURE__*/
   messageDesc(file_reins_v1_thread_service, 6);
+
+/**
+ * What threads are left out by; a thread must match every field that is set.
+ *
+ * @generated from message reins.v1.ThreadExclusion
+ */
+export type ThreadExclusion = Message<"reins.v1.ThreadExclusion"> & {
+  /**
+   * Threads whose metadata has these fields with these values; an object matches one that has at least its fields.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 1;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * Threads whose state belongs to this graph.
+   *
+   * @generated from field: string graph_id = 2;
+   */
+  graphId: string;
+
+  /**
+   * Threads on which a run of this assistant was the last that has ended.
+   *
+   * @generated from field: string assistant_id = 3;
+   */
+  assistantId: string;
+};
+
+/**
+ * What threads are left out by; a thread must match every field that is set.
+ *
+ * @generated from message reins.v1.ThreadExclusion
+ */
+export type ThreadExclusionJson = {
+  /**
+   * Threads whose metadata has these fields with these values; an object matches one that has at least its fields.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 1;
+   */
+  metadata?: StructJson;
+
+  /**
+   * Threads whose state belongs to this graph.
+   *
+   * @generated from field: string graph_id = 2;
+   */
+  graphId?: string;
+
+  /**
+   * Threads on which a run of this assistant was the last that has ended.
+   *
+   * @generated from field: string assistant_id = 3;
+   */
+  assistantId?: string;
+};
+
+/**
+ * Describes the message reins.v1.ThreadExclusion.
+ * Use `create(ThreadExclusionSchema)` to create a new message.
+ */
+export const ThreadExclusionSchema: GenMessage<ThreadExclusion, {jsonType: ThreadExclusionJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_thread_service, 7);
 
 /**
  * Asks for threads.
@@ -599,7 +676,7 @@ export type SearchThreadsRequestJson = {
  * Use `create(SearchThreadsRequestSchema)` to create a new message.
  */
 export const SearchThreadsRequestSchema: GenMessage<SearchThreadsRequest, {jsonType: SearchThreadsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 7);
+  messageDesc(file_reins_v1_thread_service, 8);
 
 /**
  * Answers a page of threads.
@@ -648,7 +725,7 @@ export type SearchThreadsResponseJson = {
  * Use `create(SearchThreadsResponseSchema)` to create a new message.
  */
 export const SearchThreadsResponseSchema: GenMessage<SearchThreadsResponse, {jsonType: SearchThreadsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 8);
+  messageDesc(file_reins_v1_thread_service, 9);
 
 /**
  * Asks how many threads there are.
@@ -683,7 +760,7 @@ export type CountThreadsRequestJson = {
  * Use `create(CountThreadsRequestSchema)` to create a new message.
  */
 export const CountThreadsRequestSchema: GenMessage<CountThreadsRequest, {jsonType: CountThreadsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 9);
+  messageDesc(file_reins_v1_thread_service, 10);
 
 /**
  * Answers a number.
@@ -718,7 +795,7 @@ export type CountThreadsResponseJson = {
  * Use `create(CountThreadsResponseSchema)` to create a new message.
  */
 export const CountThreadsResponseSchema: GenMessage<CountThreadsResponse, {jsonType: CountThreadsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 10);
+  messageDesc(file_reins_v1_thread_service, 11);
 
 /**
  * Asks for a copy of a thread.
@@ -795,7 +872,7 @@ export type CopyThreadRequestJson = {
  * Use `create(CopyThreadRequestSchema)` to create a new message.
  */
 export const CopyThreadRequestSchema: GenMessage<CopyThreadRequest, {jsonType: CopyThreadRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 11);
+  messageDesc(file_reins_v1_thread_service, 12);
 
 /**
  * Answers the copy.
@@ -830,7 +907,7 @@ export type CopyThreadResponseJson = {
  * Use `create(CopyThreadResponseSchema)` to create a new message.
  */
 export const CopyThreadResponseSchema: GenMessage<CopyThreadResponse, {jsonType: CopyThreadResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 12);
+  messageDesc(file_reins_v1_thread_service, 13);
 
 /**
  * Asks to prune threads.
@@ -879,7 +956,7 @@ export type PruneThreadsRequestJson = {
  * Use `create(PruneThreadsRequestSchema)` to create a new message.
  */
 export const PruneThreadsRequestSchema: GenMessage<PruneThreadsRequest, {jsonType: PruneThreadsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 13);
+  messageDesc(file_reins_v1_thread_service, 14);
 
 /**
  * Answers what became of the threads.
@@ -928,7 +1005,7 @@ export type PruneThreadsResponseJson = {
  * Use `create(PruneThreadsResponseSchema)` to create a new message.
  */
 export const PruneThreadsResponseSchema: GenMessage<PruneThreadsResponse, {jsonType: PruneThreadsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 14);
+  messageDesc(file_reins_v1_thread_service, 15);
 
 /**
  * Names a thread to remove.
@@ -963,7 +1040,7 @@ export type DeleteThreadRequestJson = {
  * Use `create(DeleteThreadRequestSchema)` to create a new message.
  */
 export const DeleteThreadRequestSchema: GenMessage<DeleteThreadRequest, {jsonType: DeleteThreadRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 15);
+  messageDesc(file_reins_v1_thread_service, 16);
 
 /**
  * The thread is gone.
@@ -986,7 +1063,7 @@ export type DeleteThreadResponseJson = {
  * Use `create(DeleteThreadResponseSchema)` to create a new message.
  */
 export const DeleteThreadResponseSchema: GenMessage<DeleteThreadResponse, {jsonType: DeleteThreadResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 16);
+  messageDesc(file_reins_v1_thread_service, 17);
 
 /**
  * Names a state to read.
@@ -1093,7 +1170,7 @@ export type GetThreadStateRequestJson = {
  * Use `create(GetThreadStateRequestSchema)` to create a new message.
  */
 export const GetThreadStateRequestSchema: GenMessage<GetThreadStateRequest, {jsonType: GetThreadStateRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 17);
+  messageDesc(file_reins_v1_thread_service, 18);
 
 /**
  * Answers the state.
@@ -1128,7 +1205,7 @@ export type GetThreadStateResponseJson = {
  * Use `create(GetThreadStateResponseSchema)` to create a new message.
  */
 export const GetThreadStateResponseSchema: GenMessage<GetThreadStateResponse, {jsonType: GetThreadStateResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 18);
+  messageDesc(file_reins_v1_thread_service, 19);
 
 /**
  * Asks to edit a thread's state.
@@ -1237,7 +1314,7 @@ export type UpdateThreadStateRequestJson = {
  * Use `create(UpdateThreadStateRequestSchema)` to create a new message.
  */
 export const UpdateThreadStateRequestSchema: GenMessage<UpdateThreadStateRequest, {jsonType: UpdateThreadStateRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 19);
+  messageDesc(file_reins_v1_thread_service, 20);
 
 /**
  * Answers where the edit went.
@@ -1272,7 +1349,7 @@ export type UpdateThreadStateResponseJson = {
  * Use `create(UpdateThreadStateResponseSchema)` to create a new message.
  */
 export const UpdateThreadStateResponseSchema: GenMessage<UpdateThreadStateResponse, {jsonType: UpdateThreadStateResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 20);
+  messageDesc(file_reins_v1_thread_service, 21);
 
 /**
  * Asks for a thread's states.
@@ -1393,7 +1470,7 @@ export type ListThreadHistoryRequestJson = {
  * Use `create(ListThreadHistoryRequestSchema)` to create a new message.
  */
 export const ListThreadHistoryRequestSchema: GenMessage<ListThreadHistoryRequest, {jsonType: ListThreadHistoryRequestJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 21);
+  messageDesc(file_reins_v1_thread_service, 22);
 
 /**
  * Answers the states.
@@ -1428,7 +1505,7 @@ export type ListThreadHistoryResponseJson = {
  * Use `create(ListThreadHistoryResponseSchema)` to create a new message.
  */
 export const ListThreadHistoryResponseSchema: GenMessage<ListThreadHistoryResponse, {jsonType: ListThreadHistoryResponseJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_thread_service, 22);
+  messageDesc(file_reins_v1_thread_service, 23);
 
 /**
  * What to do when the id is taken.

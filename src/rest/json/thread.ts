@@ -43,7 +43,7 @@ const byTask = (interrupts: readonly Interrupt[]) =>
 
 export const interruptJson = ({ id, value }: Interrupt) => ({ id, value: rawPayload(value, null) });
 
-export function stateJson(threadId: string, state: ThreadState): object {
+export function stateJson(threadId: string, state: ThreadState): Record<string, unknown> {
   const { checkpoint, parentCheckpoint } = state;
   return {
     values: rawPayload(state.values, {}),

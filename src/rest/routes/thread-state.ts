@@ -8,6 +8,7 @@ import { checkpointBody, checkpointJson, toCheckpoint } from "../json/checkpoint
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { stateJson } from "../json/thread.ts";
 import { flagParameter, json, type Route, route, wholeParameter } from "../route.ts";
+import { type StateSelection, selectState } from "../select-state.ts";
 
 const methods = ThreadService.method;
 
@@ -40,14 +41,23 @@ const before = optional(
 const beforeId = (value: z.infer<typeof before>): string | undefined =>
   typeof value === "string" ? value : (value?.checkpoint_id ?? value?.configurable?.checkpoint_id);
 
+const selectBody = optional(z.array(z.string()));
+
 const historyBody = z.object({
   limit: optional(z.int().min(1).max(1000)),
   before,
   metadata: optional(jsonObject),
   checkpoint: optional(checkpointBody),
+  select: selectBody,
 });
 
-const statesJson = (threadId: string, states: readonly ThreadState[]) => states.map((one) => stateJson(threadId, one));
+const statesJson = (threadId: string, states: readonly ThreadState[], selection: StateSelection) =>
+  states.map((one) => selection.of(stateJson(threadId, one)));
+
+const stateQuery = {
+  subgraphs: flagParameter("also the states of subgraphs"),
+  select: "only these fields, with values.name one of the values; may be repeated",
+};
 
 /** Routes of threads' states. */
 export const threadStateRoutes: readonly Route[] = [
@@ -55,37 +65,47 @@ export const threadStateRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/state",
     is: "Reads the state at the newest checkpoint.",
-    query: { subgraphs: flagParameter("also the states of subgraphs") },
+    query: stateQuery,
     async handle({ params, query, invoke }) {
       const threadId = params.thread_id!;
       const subgraphs = query.boolean("subgraphs");
-      const { state } = await invoke.call(methods.getThreadState, { threadId, subgraphs, payloadFormat });
-      return json(stateJson(threadId, state!));
+      const selection = selectState(query.list("select"));
+      const { omitValues } = selection;
+      const { state } = await invoke.call(methods.getThreadState, { threadId, subgraphs, omitValues, payloadFormat });
+      return json(selection.of(stateJson(threadId, state!)));
     },
   }),
   route({
     method: "GET",
     path: "/threads/:thread_id/state/:checkpoint",
     is: "Reads the state at a checkpoint.",
-    query: { subgraphs: flagParameter("also the states of subgraphs") },
+    query: stateQuery,
     async handle({ params, query, invoke }) {
       const { thread_id: threadId, checkpoint: checkpointId } = params as { thread_id: string; checkpoint: string };
       const subgraphs = query.boolean("subgraphs");
-      const { state } = await invoke.call(methods.getThreadState, { threadId, checkpointId, subgraphs, payloadFormat });
-      return json(stateJson(threadId, state!));
+      const selection = selectState(query.list("select"));
+      const { omitValues } = selection;
+      const wanted = { threadId, checkpointId, subgraphs, omitValues, payloadFormat };
+      const { state } = await invoke.call(methods.getThreadState, wanted);
+      return json(selection.of(stateJson(threadId, state!)));
     },
   }),
   route({
     method: "POST",
     path: "/threads/:thread_id/state/checkpoint",
     is: "Reads the state at a checkpoint, which may be a subgraph's.",
-    body: z.object({ checkpoint: checkpointBody, subgraphs: optional(z.boolean()) }),
+    body: z.object({ checkpoint: checkpointBody, subgraphs: optional(z.boolean()), select: selectBody }),
     async handle({ params, body, invoke }) {
       const threadId = params.thread_id!;
+      const selection = selectState(body.select);
       const { state } = await invoke.call(methods.getThreadState, {
-        ...{ threadId, checkpoint: toCheckpoint(body.checkpoint), subgraphs: body.subgraphs, payloadFormat },
+        threadId,
+        checkpoint: toCheckpoint(body.checkpoint),
+        subgraphs: body.subgraphs,
+        omitValues: selection.omitValues,
+        payloadFormat,
       });
-      return json(stateJson(threadId, state!));
+      return json(selection.of(stateJson(threadId, state!)));
     },
   }),
   route({
@@ -120,15 +140,17 @@ export const threadStateRoutes: readonly Route[] = [
     query: {
       limit: wholeParameter("the most states to answer; 10 by default", 1, 1000),
       before: { is: "only older than this checkpoint", schema: { type: "string", format: "uuid" } },
+      select: stateQuery.select,
     },
     async handle({ params, query, invoke }) {
       const threadId = params.thread_id!;
       const limit = query.whole("limit", { least: 1, most: 1000 }) ?? 10;
       const beforeCheckpointId = query.text("before");
+      const selection = selectState(query.list("select"));
       const { states } = await invoke.call(methods.listThreadHistory, {
-        ...{ threadId, limit, beforeCheckpointId, payloadFormat },
+        ...{ threadId, limit, beforeCheckpointId, omitValues: selection.omitValues, payloadFormat },
       });
-      return json(statesJson(threadId, states));
+      return json(statesJson(threadId, states, selection));
     },
   }),
   route({
@@ -138,15 +160,17 @@ export const threadStateRoutes: readonly Route[] = [
     body: historyBody,
     async handle({ params, body, invoke }) {
       const threadId = params.thread_id!;
+      const selection = selectState(body.select);
       const { states } = await invoke.call(methods.listThreadHistory, {
         threadId,
+        omitValues: selection.omitValues,
         limit: body.limit ?? 10,
         beforeCheckpointId: beforeId(body.before),
         metadata: body.metadata as JsonObject | undefined,
         checkpointNs: body.checkpoint?.checkpoint_ns,
         payloadFormat,
       });
-      return json(statesJson(threadId, states));
+      return json(statesJson(threadId, states, selection));
     },
   }),
 ];

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ThreadStatus } from "../../../gen/reins/v1/thread_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_service_pb.ts";
 import { RestError } from "../errors.ts";
+import { extractBody, toExtract } from "../extract.ts";
 import { enumNamed, jsonObject, optional } from "../json/body-shapes.ts";
 import { payloadFormat } from "../json/payload.ts";
 import { threadJson } from "../json/thread.ts";
@@ -43,9 +44,13 @@ const createBody = z.object({
   supersteps: optional(z.array(z.unknown())),
 });
 
+const anyMetadata = jsonObject.refine((fields) => Object.keys(fields).length > 0, "must name a field");
+
 const filterBody = {
   ids: optional(z.array(z.guid())),
   metadata,
+  /** An object, or several: what has all fields of one of them is left out. */
+  exclude_metadata: optional(z.union([anyMetadata, z.array(anyMetadata).min(1)])),
   values: optional(jsonObject),
   status: optional(z.enum(["idle", "busy", "interrupted", "error"])),
 };
@@ -57,6 +62,7 @@ const searchBody = z.object({
   sort_by: optional(z.enum(sortFields)),
   sort_order: optional(z.enum(["asc", "desc"])),
   select: optional(z.array(z.string())),
+  extract: extractBody,
 });
 const threadFields = [
   ...["thread_id", "created_at", "updated_at", "state_updated_at", "metadata", "config", "context", "status"],
@@ -64,18 +70,25 @@ const threadFields = [
 ];
 
 /** What the server itself shows in the metadata is no part of it, and is found by fields of its own. */
-function toFilter({ ids, metadata: fields = {}, values, status }: z.infer<z.ZodObject<typeof filterBody>>) {
-  const { graph_id: graphId, assistant_id: assistantId, ...others } = fields;
+function toFilter(body: z.infer<z.ZodObject<typeof filterBody>>) {
+  const { ids, exclude_metadata: excluded = [], values, status } = body;
+  return {
+    ...ownersOf(body.metadata ?? {}, "metadata"),
+    threadIds: ids && [...new Set(ids)],
+    exclude: (Array.isArray(excluded) ? excluded : [excluded]).map((one) => ownersOf(one, "exclude_metadata")),
+    values: values as JsonObject | undefined,
+    statuses: status ? [enumNamed(ThreadStatus, status)!] : [],
+  };
+}
+
+function ownersOf({ graph_id: graphId, assistant_id: assistantId, ...others }: Record<string, unknown>, field: string) {
   for (const [name, id] of Object.entries({ graph_id: graphId, assistant_id: assistantId })) {
-    if (id !== undefined && typeof id !== "string") throw new RestError(422, `metadata.${name}: must be a text`);
+    if (id !== undefined && typeof id !== "string") throw new RestError(422, `${field}.${name}: must be a text`);
   }
   return {
     graphId: graphId as string | undefined,
     assistantId: assistantId as string | undefined,
-    threadIds: ids && [...new Set(ids)],
     metadata: others as JsonObject,
-    values: values as JsonObject | undefined,
-    statuses: status ? [enumNamed(ThreadStatus, status)!] : [],
   };
 }
 
@@ -110,16 +123,21 @@ export const threadRoutes: readonly Route[] = [
     async handle({ body, invoke }) {
       const page = { limit: body.limit ?? 10, offset: body.offset ?? 0 };
       const fields = body.select ?? [];
+      select(fields, threadFields, []);
+      const extract = toExtract(body.extract, [...threadFields, "extracted"]);
       const wanted = {
         ...{ filter: toFilter(body), sortBy: sortBy(body.sort_by), payloadFormat },
         sortOrder: body.sort_order === "asc" ? pb.SortOrder.ASCENDING : pb.SortOrder.DESCENDING,
-        omitValues: fields.length > 0 && !fields.includes("values") && !fields.includes("interrupts"),
+        omitValues: fields.length > 0 && !fields.includes("values") && !extract?.needsValues,
       };
       const { items, more } = await pageAt(page, async (part) => {
         const { threads, nextPageToken } = await invoke.call(methods.searchThreads, { ...wanted, ...part });
         return { items: threads, nextPageToken };
       });
-      return json(select(fields, threadFields, items.map(threadJson)), pageHeaders(page, items.length, more));
+      const found = items.map(threadJson);
+      const shown = select(fields, threadFields, found);
+      const extracted = extract ? shown.map((one, i) => ({ ...one, extracted: extract.of(found[i]!) })) : shown;
+      return json(extracted, pageHeaders(page, items.length, more));
     },
   }),
   route({

@@ -25,6 +25,13 @@ export const fromThreadFilter = (owner: string, filter: pb.ThreadFilter | undefi
   statuses: unlessEmpty(fromStatuses(filter?.statuses ?? [])),
   graph: filter?.graphId || undefined,
   assistantId: filter?.assistantId.toLowerCase() || undefined,
+  exclude: unlessEmpty(
+    filter?.exclude.map(({ metadata, graphId, assistantId }) => ({
+      metadata: unlessEmpty(metadata),
+      graph: graphId || undefined,
+      assistantId: assistantId.toLowerCase() || undefined,
+    })),
+  ),
 });
 
 const fromStatuses = (values: readonly ThreadStatus[]) =>
