@@ -66,7 +66,7 @@ const [cpu] = cpus();
 const none = (title: string): Column => ({ title, measured: {} });
 console.log(
   `${cpus().length} × ${cpu?.model}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, Node ${process.version}; load before: ${load}\n` +
-    "@langchain/langgraph-api 2.0.0; langgraph-api 0.16.7 with langgraph-runtime-inmem 0.36.7\n",
+    "@langchain/langgraph-api 1.5.1; langgraph-api 0.16.7 with langgraph-runtime-inmem 0.36.7\n",
 );
 console.log(
   tableOf(

@@ -1,6 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
-import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,18 +13,8 @@ import { startFreezableProxy } from "../support/net-freezable-proxy.ts";
 import { servePage } from "../support/serve-page.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
-const require = createRequire(import.meta.url);
-
-/** LangGraph's hook in the version of our own dependencies, and in that which LangGraph itself brings. */
-const hooks = [
-  { name: "SDK 2", path: fileURLToPath(import.meta.resolve("@langchain/langgraph-sdk/react")) },
-  {
-    name: "LangGraph's own SDK",
-    path: createRequire(require.resolve("@langchain/langgraph"))
-      .resolve("@langchain/langgraph-sdk/react")
-      .replace(/\.cjs$/, ".js"),
-  },
-];
+/** LangGraph's hook, in the version that LangGraph itself brings, too. */
+const hook = fileURLToPath(import.meta.resolve("@langchain/langgraph-sdk/react"));
 
 describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
   let app: TestApp;
@@ -39,12 +28,12 @@ describe.skipIf(!capabilities.chromium.has())("useStream in Chromium", () => {
     await app?.close();
   });
 
-  describe.each(hooks)("with $name", ({ path }) => {
+  describe("of the SDK", () => {
     let pages: Server;
     let page: Page;
     let dir: string;
     beforeAll(async () => {
-      pages = await servePage("use-stream-page.tsx", { "@langchain/langgraph-sdk/react": path });
+      pages = await servePage("use-stream-page.tsx", { "@langchain/langgraph-sdk/react": hook });
     });
     afterAll(() => pages?.close());
     beforeEach(async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { matchesGlob } from "node:path";
+import type { PythonRelease } from "../peers/install.ts";
 
 export type PeerName = "python" | "javascript";
 
@@ -19,19 +20,31 @@ export interface KnownDifference {
 
 const head = ["id", "calls", "place", "Reins", "Python", "JavaScript", "reason"];
 
+/** How a cell of the Python column begins which is true of one of its releases alone. */
+const onlyOf: Record<PythonRelease, RegExp> = { newest: /^before 0\.18: /, next: /^since 0\.18: / };
+
+/** What a cell says of a release; undefined where it speaks of another one, with which there is then no difference. */
+function ofRelease(cell: string, release: PythonRelease): string | undefined {
+  const said = (Object.keys(onlyOf) as PythonRelease[]).find((one) => onlyOf[one].test(cell));
+  if (said === undefined) return cell;
+  return said === release ? cell.replace(onlyOf[said], "") : undefined;
+}
+
 /**
  * Reads the rows of the one table that has this head. In a peer's column `=` means that it agrees with Reins, and a cell that begins
- * with "sometimes" that it does now and then.
+ * with "sometimes" that it does now and then. A cell of Python's may begin with the release that it is true of.
  */
-export function readKnownDifferences(file: string): KnownDifference[] {
+export function readKnownDifferences(file: string, release: PythonRelease = "newest"): KnownDifference[] {
   const lines = readFileSync(file, "utf8").split("\n");
   const start = lines.findIndex((line) => cells(line).join() === head.join());
   if (start < 0) throw new Error(`${file} has no table with the columns ${head.join(", ")}`);
   const rows: KnownDifference[] = [];
   for (const line of lines.slice(start + 2)) {
     if (!line.startsWith("|")) break;
-    const [id, calls, places, reins, python, javascript, reason] = cells(line);
+    const [id, calls, places, reins, pythons, javascript, reason] = cells(line);
+    const python = ofRelease(pythons ?? "", release);
     if (!reason) throw new Error(`${file}: row ${id} has no reason, or not seven cells`);
+    if (python === undefined) continue;
     if (rows.some((row) => row.id === id)) throw new Error(`${file}: there are two rows ${id}`);
     const peers = { ...(python !== "=" && { python }), ...(javascript !== "=" && { javascript }) };
     const always = (Object.keys(peers) as PeerName[]).filter((peer) => !peers[peer]!.startsWith("sometimes"));

@@ -12,9 +12,14 @@ import { scenarios } from "./scenarios/index.ts";
 /**
  * `npm run test:differential`: plays one script of REST calls on Reins and on the two official servers, and compares the answers.
  * What differs must be in the table of docs/compatibility.md, and what is in the table must differ. With names of scenarios as
- * arguments it plays these only, and does not look for rows that nothing has shown.
+ * arguments it plays these only, and does not look for rows that nothing has shown. With `--next` the Python server is the preview of
+ * its next release.
  */
-const { positionals: only } = parseArgs({ allowPositionals: true });
+const { positionals: only, values: options } = parseArgs({
+  allowPositionals: true,
+  options: { next: { type: "boolean" } },
+});
+const release = options.next ? "next" : "newest";
 const played = scenarios.filter(({ name }) => only.length === 0 || only.includes(name));
 if (played.length === 0) throw new Error(`no such scenario; known are ${scenarios.map(({ name }) => name).join(", ")}`);
 
@@ -29,10 +34,13 @@ async function playOn(start: () => Promise<PeerServer>): Promise<Answers> {
   }
 }
 
-const known = readKnownDifferences(join(import.meta.dirname, "../../docs/compatibility.md"));
+const known = readKnownDifferences(join(import.meta.dirname, "../../docs/compatibility.md"), release);
 const ours = await playOn(startReins);
 // Side by side: most of the time they wait for their own polls.
-const [python, javascript] = await Promise.all([playOn(() => startPython()), playOn(() => startJavascript())]);
+const [python, javascript] = await Promise.all([
+  playOn(() => startPython({ release })),
+  playOn(() => startJavascript()),
+]);
 const { totals, unlisted, unused } = compare(ours, { python, javascript }, known);
 for (const { call, place, peer, ours, theirs } of unlisted) {
   console.log(`differs: ${call} ${place}: Reins ${show(ours)}, ${peer} ${show(theirs)}`);

@@ -17,12 +17,18 @@ export const installJavascript = (): string =>
     (folder) => run("npm", ["ci", "--no-progress"], folder),
   );
 
+/** The releases of the Python server, each with its pins: the newest one, and the preview of the next. */
+export const pythonReleases = { newest: "requirements.txt", next: "requirements-next.txt" } as const;
+export type PythonRelease = keyof typeof pythonReleases;
+
 /** Needs Python 3.11 or newer. */
-export const installPython = (): string =>
-  installOnce("python", join(import.meta.dirname, "python"), ["requirements.txt"], (folder) => {
+export const installPython = (release: PythonRelease): string => {
+  const pins = pythonReleases[release];
+  return installOnce("python", join(import.meta.dirname, "python"), [pins], (folder) => {
     run("python3", ["-m", "venv", "venv"], folder);
-    run("venv/bin/pip", ["install", "--quiet", "--requirement", "requirements.txt"], folder);
+    run("venv/bin/pip", ["install", "--quiet", "--requirement", pins], folder);
   });
+};
 
 function installOnce(name: string, source: string, files: readonly string[], install: (folder: string) => void) {
   const pins = files

@@ -1,7 +1,7 @@
 import { cpSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { installJavascript, installPython } from "./install.ts";
+import { installJavascript, installPython, type PythonRelease } from "./install.ts";
 import { type PeerServer, spawnServer } from "./spawned-server.ts";
 
 /** Starts Reins and the two official in-memory servers, all with the same graphs and as quiet as they can be. */
@@ -58,9 +58,15 @@ export async function startJavascript({ jobs = 10 } = {}): Promise<PeerServer> {
   });
 }
 
-/** `langgraph dev`. `jobs` are the runs that it executes at a time. */
-export async function startPython({ jobs = 10 } = {}): Promise<PeerServer> {
-  const installed = installPython();
+interface PythonOptions {
+  /** The runs that it executes at a time. */
+  readonly jobs?: number;
+  readonly release?: PythonRelease;
+}
+
+/** `langgraph dev`. */
+export async function startPython({ jobs = 10, release = "newest" }: PythonOptions = {}): Promise<PeerServer> {
+  const installed = installPython(release);
   return spawnServer((port, folder) => {
     cpSync(join(graphs, "graphs.py"), join(folder, "graphs.py"));
     const served = Object.fromEntries(graphNames.map((name) => [name, `./graphs.py:${name}`]));

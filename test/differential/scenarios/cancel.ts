@@ -110,6 +110,8 @@ export const cancelScenarios: readonly Scenario[] = [
       post("bad-run", "/threads/{t}/runs/zzz/cancel"),
       post("bad-action", "/threads/{t}/runs/{r}/cancel?action=rolback"),
       post("bad-wait", "/threads/{t}/runs/{r}/cancel?wait=maybe"),
+      post("bad-reason", "/threads/{t}/runs/{r}/cancel?reason=tired"),
+      post("bad-name", "/threads/{t}/runs/{r}/cancel?actoin=rollback"),
       get("still-live", "/threads/{t}/runs?select=status"),
       start("b", {}, "other"),
       post("body-is-not-read", "/threads/{other}/runs/{b}/cancel", undefined, { raw: "{ no json" }),

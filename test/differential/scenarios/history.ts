@@ -17,6 +17,8 @@ export const historyScenarios: readonly Scenario[] = [
       }),
       get("at-unknown", `/threads/{t}/state/${unknownId}`),
       get("with-subgraphs", "/threads/{t}/state?subgraphs=true"),
+      get("selected", "/threads/{t}/state?select=next&select=values.step"),
+      get("selected-at-checkpoint", "/threads/{t}/state/{p}?select=next"),
       ...finished("f", { input: { steps: 2, fail_at: 1 } }),
       get("after-error", "/threads/{t}/state"),
       ...finished("a", { input: { steps: 2, fail_at: -1, ask_at: 1 } }),
@@ -39,6 +41,9 @@ export const historyScenarios: readonly Scenario[] = [
       }),
       post("by-metadata", "/threads/{t}/history", { limit: 10, metadata: { step: 1 } }),
       get("bad-limit", "/threads/{t}/history?limit=abc"),
+      get("selected", "/threads/{t}/history?limit=2&select=next&select=values.step"),
+      post("selected-by-post", "/threads/{t}/history", { limit: 2, select: ["checkpoint", "values"] }),
+      get("bad-select", "/threads/{t}/history?select=nothing"),
     ],
   },
   {

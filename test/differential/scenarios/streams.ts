@@ -15,7 +15,18 @@ import {
   untilStatus,
 } from "../scenario.ts";
 
-const modes = ["values", "updates", "messages", "messages-tuple", "custom", "debug", "tasks", "checkpoints", "events"];
+const modes = [
+  "values",
+  "updates",
+  "messages",
+  "messages-tuple",
+  "custom",
+  "debug",
+  "tasks",
+  "checkpoints",
+  "events",
+  "tools",
+];
 const chatty = { steps: 1, custom: 2, say: "hello", messages: [{ role: "user", content: "hi", id: "m-1" }] };
 
 export const streamScenarios: readonly Scenario[] = [

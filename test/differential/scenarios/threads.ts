@@ -68,6 +68,20 @@ export const threadScenarios: readonly Scenario[] = [
       }),
       post("select", "/threads/search", { ids: ["{a}"], select: ["thread_id", "status"] }),
       post("nothing", "/threads/search", { metadata: { group: "none" } }),
+      post("extract", "/threads/search", {
+        ...{
+          ids: ["{a}"],
+          select: ["thread_id"],
+          extract: { first: "values.log[0]", kind: "metadata.kind", no: "values.x" },
+        },
+      }),
+      post("extract-bad-path", "/threads/search", { extract: { a: "status" } }),
+      post("extract-bad-name", "/threads/search", { extract: { "a b": "values" } }),
+      post("exclude", "/threads/search", {
+        ...{ metadata: { group: "search" }, exclude_metadata: { kind: "a" }, select: ["thread_id"] },
+      }),
+      post("count-exclude", "/threads/count", { metadata: { group: "search" }, exclude_metadata: [{ kind: "a" }] }),
+      post("exclude-nothing", "/threads/search", { exclude_metadata: {} }),
       post("count", "/threads/count", { metadata: { group: "search" } }),
       post("count-kind", "/threads/count", { metadata: { group: "search", kind: "a" } }),
       post("limit-too-high", "/threads/search", { limit: 1001 }),
