@@ -330,8 +330,8 @@ describe("CreateRun", () => {
     ],
     [
       "interrupt_after: an unknown node",
-      () => ({ interruptAfter: ["one"] }),
-      says(/^spec\.interrupt_after: /, '"one"'),
+      () => ({ interruptAfter: ["one", "none"] }),
+      says(/^spec\.interrupt_after: /, '"none"'),
     ],
     [
       "command.goto: an unknown node",
