@@ -60,6 +60,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     attempt: whole,
     "error?": refTo("RunError"),
     "cancellation?": refTo("Cancellation"),
+    cancel_reason: orNull(text),
   }),
   Interrupt: object({ id: text, value: any }),
   Thread: object({
@@ -70,6 +71,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     interrupts: { type: "object", additionalProperties: listOf(refTo("Interrupt")) },
     error: orNull(refTo("RunError")),
     "ttl?": object({ strategy: text, ttl_minutes: { type: "number" } }),
+    "extracted?": free,
   }),
   Checkpoint: object(checkpointFields),
   StateTask: object({

@@ -176,7 +176,11 @@ export const readRunRoutes: readonly Route[] = [
     method: "GET",
     path: "/threads/:thread_id/runs/:run_id/stream",
     is: "Streams a run's output as server-sent events: from now on, or after the event that Last-Event-ID names.",
-    query: { ...disconnectQuery, ...streamQuery, stream_mode: namesParameter("only output of these modes", streamModeNames) },
+    query: {
+      ...disconnectQuery,
+      ...streamQuery,
+      stream_mode: namesParameter("only output of these modes", streamModeNames),
+    },
     errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },
     handle: stream,
   }),
