@@ -105,7 +105,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
       method: "POST",
       path: "/threads/:thread_id/runs/stream",
       is: "Creates a run on a thread and streams its output as server-sent events.",
-      ...{ query: disconnectQuery, body: runBody, payloads, errors, handle: stream },
+      ...{ query: { ...disconnectQuery, ...streamQuery }, body: runBody, payloads, errors, handle: stream },
     }),
     route({
       method: "POST",
@@ -123,7 +123,7 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
       method: "POST",
       path: "/runs/stream",
       is: "Creates a stateless run and streams its output as server-sent events.",
-      ...{ query: disconnectQuery, body: statelessRunBody, payloads, errors, handle: stream },
+      ...{ query: { ...disconnectQuery, ...streamQuery }, body: statelessRunBody, payloads, errors, handle: stream },
     }),
     route({
       method: "POST",
