@@ -23,7 +23,6 @@ interface Wanted {
 
 /** Takes parts out of threads, in the form `values.messages[-1].content`; what is not there is null. */
 export interface Extract {
-  readonly needsValues: boolean;
   of(thread: Readonly<Partial<Record<Root, unknown>>>): Record<string, unknown>;
 }
 
@@ -34,7 +33,6 @@ export function toExtract(given: Record<string, string> | undefined, taken: read
   if (entries.length > mostPaths) throw refuse(`at most ${mostPaths} paths are allowed`);
   const wanted = entries.map(([name, text]) => readPath(name, text, taken));
   return {
-    needsValues: wanted.some(({ root }) => root === "values"),
     of(thread) {
       const parsed = new Map<Root, unknown>();
       const rootOf = (root: Root) => {

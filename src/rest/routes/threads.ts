@@ -128,7 +128,7 @@ export const threadRoutes: readonly Route[] = [
       const wanted = {
         ...{ filter: toFilter(body), sortBy: sortBy(body.sort_by), payloadFormat },
         sortOrder: body.sort_order === "asc" ? pb.SortOrder.ASCENDING : pb.SortOrder.DESCENDING,
-        omitValues: fields.length > 0 && !fields.includes("values") && !extract?.needsValues,
+        omitValues: fields.length > 0 && !fields.includes("values") && !fields.includes("interrupts") && !extract,
       };
       const { items, more } = await pageAt(page, async (part) => {
         const { threads, nextPageToken } = await invoke.call(methods.searchThreads, { ...wanted, ...part });
