@@ -43,6 +43,7 @@ const streamModes: Readonly<Record<StreamMode, true>> = {
   checkpoints: true,
   debug: true,
   events: true,
+  tools: true,
 };
 
 export const isStreamMode = (value: unknown): value is StreamMode =>
@@ -108,16 +109,20 @@ const state = anyState.refine((one) => hasEnd(one), "must not lie within itself"
 
 const end = z
   .object({
-    kind: z.literal(["success", "error", "stopped", "drained"]),
+    kind: z.literal(["success", "error", "refused", "stopped", "drained"]),
     error: error.optional(),
     state: state.optional(),
   } satisfies Shape<AttemptEnd>)
-  .refine(({ kind, error: why }) => kind !== "error" || why !== undefined, "must say what the error was");
+  .refine(
+    ({ kind, error: why }) => (kind !== "error" && kind !== "refused") || why !== undefined,
+    "must say what the error was",
+  );
 
 const graphReport = z.object({
   name: z.string(),
   problem: z.string().optional(),
   nodes: names.optional(),
+  nodesBelow: names.optional(),
 } satisfies Shape<GraphReport>);
 
 const drawing = z.object({
