@@ -57,7 +57,8 @@ function createThread() {
       throw new DomainError("SEQUENCE_OUT_OF_RANGE", "no longer kept", { metadata: { last_sequence: "2" } });
     if (expired.has(runId)) return yield { events: [event(3, { case: "ended", value: { status: SUCCESS } })] };
     happened.push(`tail of ${Number(runId.slice(-12))}${fromNow ? " from now" : ""}`);
-    if (afterSequence === 0n) yield { events: [event(1, { case: "created", value: {} })] };
+    if (fromNow) yield { events: [] };
+    if (fromNow || afterSequence === 0n) yield { events: [event(1, { case: "created", value: {} })] };
     if (status === PENDING || status === RUNNING) await over.get(runId)!.promise;
     yield { events: [event(2, { case: "ended", value: { status: SUCCESS } })] };
   }
