@@ -5,7 +5,6 @@ import { CancelAction, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason, fromPayload } from "../../src/client/index.ts";
 import { dump } from "../support/dump.ts";
-import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createStateKit, logOf, stateGraphs, valuesOf } from "../support/state-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -243,84 +242,6 @@ describe("UpdateThreadState", () => {
   });
 });
 
-describe("an edit whose process is lost", () => {
-  it.each([
-    ["before it has written", "store", 0],
-    ["after it has written", "stored", 1],
-  ] as const)("%s is done once", async (_, point, written) => {
-    const own = createHoldPoints();
-    let pids: () => readonly number[] = () => [];
-    const fragile = await startTestApp({
-      config: { configFile: stateGraphs },
-      decorate(parts) {
-        pids = () => parts.host.pids;
-        return own.decorate(parts);
-      },
-    });
-    const kit = await createStateKit(fragile);
-    kit.gates.open();
-    await kit.run({ steps: ["a"] });
-    const before = (await kit.history()).length;
-    const barrier = own.hold(point, "undefined");
-    const edit = kit.update({ log: ["edited"] }, { asNode: "step" });
-    await barrier.reached;
-    // No run is live: one of these is the inspector.
-    for (const pid of pids()) process.kill(pid, "SIGKILL");
-    expect(
-      (
-        await fragile.db
-          .collection("checkpoints")
-          .find({ token: /^update / })
-          .toArray()
-      ).length,
-    ).toBe(written);
-    barrier.open();
-    const made = await edit;
-    expect(await kit.history()).toHaveLength(before + 1);
-    expect(await kit.stateAt()).toMatchObject({ checkpoint: made });
-    expect(logOf(await kit.stateAt())).toEqual(["a", "edited"]);
-    await kit.run({ steps: ["b"] });
-    kit.gates.remove();
-    await fragile.close();
-  });
-});
-
-describe("an edit whose server stops answering", () => {
-  it("writes nothing once a run may start, and leaves the thread as it was", async () => {
-    const own = createHoldPoints();
-    const slow = await startTestApp({
-      config: { configFile: stateGraphs, leaseMs: 3_000 },
-      // It cannot say any more that it is at work.
-      decorate({ stores, ...parts }) {
-        const threads = { ...stores.threads, keepTurn: async () => false };
-        return own.decorate({ ...parts, stores: { ...stores, threads } });
-      },
-    });
-    const kit = await createStateKit(slow);
-    const { threadId } = kit;
-    kit.gates.open();
-    await kit.run({ steps: ["a"] });
-    const before = await dump(slow.db, { threadId });
-    const barrier = own.hold("store", "undefined");
-    const edit = kit.update({ log: ["late"] }, { asNode: "step" }).catch((thrown: unknown) => thrown);
-    await barrier.reached;
-    await until(async () => (await slow.db.collection("threads").findOne({ thread_id: threadId }))!.turn === null);
-    expect(await dump(slow.db, { threadId })).toEqual(before);
-    // Its place in the journal is still free, as it is for a run that has just started.
-    barrier.open();
-    expect(await edit).toMatchObject({
-      code: Code.FailedPrecondition,
-      rawMessage: expect.stringMatching(/longer than the thread could be held/),
-    });
-    expect(await dump(slow.db, { threadId })).toEqual(before);
-    await kit.run({ steps: ["b"] });
-    expect(logOf(await kit.stateAt())).toEqual(["a", "b"]);
-    expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
-    kit.gates.remove();
-    await slow.close();
-  });
-});
-
 describe("values that the graph does not take", () => {
   it("its reducer throws: the sentence says so, and nothing is written", async () => {
     const kit = await createStateKit(app, "touchy");
@@ -333,26 +254,6 @@ describe("values that the graph does not take", () => {
     expect(await dump(app.db, { threadId: kit.threadId })).toEqual(before);
     kit.gates.remove();
   });
-
-  it("its code hangs: the edit ends, writes nothing and leaves the thread free", async () => {
-    const kit = await createStateKit(app, "touchy");
-    const { threadId } = kit;
-    await kit.run({ value: "fine" });
-    const before = await dump(app.db, { threadId });
-    const begun = Date.now();
-    const edit = failure(kit.update({ value: "hang" }, { asNode: "first" }));
-    const holder = async () =>
-      (await app.db.collection("threads").findOne({ thread_id: threadId }))!.turn as string | null;
-    await until(async () => (await holder())?.startsWith("update ") ?? false);
-    expect(await edit).toEqual(["FailedPrecondition", "GRAPH_UNAVAILABLE"]);
-    // It was longer at work than a lease lasts, and nobody has taken the turn from it.
-    expect(Date.now() - begun).toBeGreaterThan(app.config.leaseMs);
-    expect(await app.db.collection("checkpoints").countDocuments({ thread_id: threadId, fences: /^update / })).toBe(0);
-    expect(await dump(app.db, { threadId })).toEqual(before);
-    await kit.update({ value: "fine again" }, { asNode: "second" });
-    expect((await kit.state()).values).toMatchObject({ value: "fine again" });
-    kit.gates.remove();
-  }, 40_000);
 
   it("a graph that is made for each run is edited as well", async () => {
     const kit = await createStateKit(app, "made");
