@@ -249,7 +249,7 @@ describe("updating the state with a command", () => {
     const { runId } = await kit.run(null, { command: { update: toPayload(update), goto: ["second"] } });
     const { log, answers } = valuesOf(await kit.stateAt());
     expect([log, answers]).toEqual([["one", "two"], ["early"]]);
-    const { run } = await kit.client.runs.getRun({ threadId: kit.threadId, runId });
+    const { run } = await kit.client.runs.getRun({ threadId: kit.threadId, runId, includeInput: true });
     expect(fromPayload(run!.spec!.command!.update)).toEqual(update);
     kit.gates.remove();
   });

@@ -225,7 +225,10 @@ describe("a finished run's record", () => {
     const name = { owner: "", threadId: kit.threadId, runId: randomUUID() };
     const entry = (await stores.threads.enter(name, name.runId, { onlyFree: true }))!;
     expect(entry.hasTurn).toBe(true);
-    const spec = { assistantId: "faulty", metadata: {} } as unknown as Run["spec"];
+    const spec = {
+      ...{ assistantId: "faulty", metadata: {}, streamModes: ["values"], streamSubgraphs: false },
+      ...{ interruptBefore: [], interruptAfter: [], multitaskStrategy: "enqueue", durability: "sync" },
+    } as unknown as Run["spec"];
     const waiting = { status: "pending", phase: "waiting", attempt: 0, createdAt: new Date() } as const;
     const rest = { lostAttempts: 0, suspect: false, cleanupPending: false, graph: "faulty", n: entry.thread.n };
     const assistant = { assistantId: "faulty", version: 1 };
