@@ -1,4 +1,5 @@
 import type { RunError } from "./run.ts";
+import { shortened } from "./shortened.ts";
 import type { RememberedState, ThreadInterrupt } from "./thread.ts";
 
 /**
@@ -12,13 +13,6 @@ export const rememberedCharacters = 256 * 1024;
 const rememberedQuestions = 1000;
 /** That there are any is what counts. */
 const rememberedNext = 100;
-
-/** A text of at most so many characters: of a longer one the beginning, with how much there was. */
-export function shortened(text: string, characters: number): string {
-  if (text.length <= characters) return text;
-  const rest = `… (${text.length} characters in all)`;
-  return text.slice(0, characters - rest.length).toWellFormed() + rest;
-}
 
 export const boundedError = ({ name, message }: RunError): RunError => ({
   name: shortened(name, nameCharacters),

@@ -1,6 +1,7 @@
 import type { Filter, UpdateFilter } from "mongodb";
-import { boundedError, shortened } from "../domain/bounded.ts";
+import { boundedError } from "../domain/bounded.ts";
 import type { Run, RunName } from "../domain/run.ts";
+import { shortened } from "../domain/shortened.ts";
 import type { CancelRequest, RunEnd, RunStore } from "../domain/stores.ts";
 import type { CancelOutcome } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";

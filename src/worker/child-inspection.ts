@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { FencedError } from "../checkpoints/journal-port.ts";
-import { shortened } from "../domain/bounded.ts";
 import { DomainError, type ErrorReason } from "../domain/errors.ts";
+import { shortened } from "../domain/shortened.ts";
 import type { StoragePort } from "./attempt-host.ts";
 import { callStorage } from "./child-attempt.ts";
 import { errorReport } from "./child-error-report.ts";

@@ -1,4 +1,4 @@
-import { shortened } from "../../domain/bounded.ts";
+import { shortened } from "../../domain/shortened.ts";
 import { toJsonText } from "./json-text.ts";
 
 /** An event's JSON of so many characters fits the database's documents, at three bytes for each. */
