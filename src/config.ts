@@ -60,6 +60,12 @@ export interface Config {
   readonly webhookPauseMs: number;
   /** The most runs that one call with a filter cancels. */
   readonly cancelLimit: number;
+  /** At a time; more are refused. */
+  readonly maxConnections: number;
+  /** How long a client may take to send a request. */
+  readonly requestTimeoutMs: number;
+  /** How long a connection without a request is kept. */
+  readonly idleTimeoutMs: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: string;
@@ -135,6 +141,9 @@ export const options = [
     is: "pause before a failed webhook is called again; then five times that (1000)",
   },
   { variable: "REINS_CANCEL_LIMIT", is: "runs that one CancelRuns with a filter cancels (10000)" },
+  { variable: "REINS_MAX_CONNECTIONS", is: "connections at a time; more are refused (10000)" },
+  { variable: "REINS_REQUEST_TIMEOUT_MS", is: "time that a client may take to send a request (120000)" },
+  { variable: "REINS_IDLE_TIMEOUT_MS", is: "how long a connection without a request is kept (60000)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -194,6 +203,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
     webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),
     cancelLimit: whole(set, "REINS_CANCEL_LIMIT", 10_000, 1, 10_000),
+    maxConnections: whole(set, "REINS_MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+    requestTimeoutMs: whole(set, "REINS_REQUEST_TIMEOUT_MS", 120_000, 100, 3_600_000),
+    idleTimeoutMs: whole(set, "REINS_IDLE_TIMEOUT_MS", 60_000, 100, 3_600_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),

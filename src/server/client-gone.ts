@@ -50,11 +50,13 @@ export function abortError(
         context.signal.reason,
       );
     case "client":
-      return createError(
-        { code: Code.Canceled, reason: "CLIENT_GONE", message: "The client has left." },
-        context.signal.reason,
-      );
+      return clientGone(context.signal.reason);
   }
+}
+
+/** What is said of a call, though nobody hears it, whose client has left before its end. */
+export function clientGone(cause?: unknown): ConnectError {
+  return createError({ code: Code.Canceled, reason: "CLIENT_GONE", message: "The client has left." }, cause);
 }
 
 /** What a call is told that meets the server's shutdown. It can be repeated, on another server or a little later. */

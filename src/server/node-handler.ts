@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
 import { type Call, callKey } from "./call-gate.ts";
+import { clientGone } from "./client-gone.ts";
 import type { Cors } from "./cors.ts";
 import { findErrorInfo } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
@@ -13,6 +14,7 @@ import type { HostCheck } from "./host-check.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
 import { refuse, refuseForNow } from "./refuse.ts";
 import { sendRpcAnswer } from "./send-rpc-answer.ts";
+import { limitBody } from "./slow-clients.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
 
 export type NodeServerRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
@@ -45,6 +47,7 @@ export interface NodeHandlerOptions {
   /** Reads the large messages; Connect reads all of them where it is absent. */
   readonly large: LargeBodies | undefined;
   readonly readMaxBytes: number;
+  readonly bodyTimeoutMs: number;
   readonly log: Logger;
 }
 
@@ -63,6 +66,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     request.url = pathAndQuery(request.url ?? "");
     const path = request.url.split("?", 1)[0] ?? "";
     const rpc = rpcs.get(path);
+    const { methodKind } = rpc?.method ?? {};
+    if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
     if (rpc) {
       const values = createContextValues().set(callKey, call);
       handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
@@ -135,7 +140,26 @@ async function handleRpc(
 function universalRequest(request: NodeServerRequest, response: NodeServerResponse, values: ContextValues) {
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   dropFarDeadline(universal.header);
-  if (request.httpVersionMajor !== 1) return universal;
+  if (request.httpVersionMajor !== 1) return { ...universal, body: asClientGone(request) };
   response.once("finish", () => request.resume());
-  return { ...universal, body: request.iterator({ destroyOnReturn: false }) };
+  return { ...universal, body: asClientGone(request.iterator({ destroyOnReturn: false })) };
+}
+
+/**
+ * The body, of which a failed read says that its client has left: nothing else makes one fail, and the call may not know it yet.
+ * By hand, since a generator would cost every chunk an extra hop.
+ */
+function asClientGone(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = body[Symbol.asyncIterator]();
+      const fail = (cause: unknown) => {
+        throw clientGone(cause);
+      };
+      return {
+        next: () => iterator.next().catch(fail),
+        return: (value) => iterator.return?.(value).catch(fail) ?? Promise.resolve({ done: true, value }),
+      };
+    },
+  };
 }

@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { shuttingDown } from "./client-gone.ts";
+import { capConnections } from "./connection-cap.ts";
 import { createCors } from "./cors.ts";
 import { createHealth } from "./health.ts";
 import { createHostCheck } from "./host-check.ts";
@@ -16,7 +17,10 @@ import { listenOn } from "./listen-on.ts";
 import { createNodeHandler, type FallbackFn } from "./node-handler.ts";
 import { createOnePort } from "./one-port.ts";
 import { registerReflection } from "./reflection.ts";
+import { guardResets, type ResetLimits } from "./reset-guard.ts";
 import { createRouterOptions } from "./router-options.ts";
+import { closeWhenIdle, defaultPatience, type PatienceOptions } from "./slow-clients.ts";
+import { startInTurn } from "./start-in-turn.ts";
 
 export interface ServerOptions {
   /** A loopback address or localhost; any other is refused. */
@@ -32,6 +36,7 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly limits?: Partial<Limits>;
   readonly keepAlive?: Partial<KeepAliveOptions>;
+  readonly patience?: Partial<PatienceOptions>;
   /** Origins of web pages that may call; any loopback origin when absent. "*" stands for all. */
   readonly corsOrigins?: readonly string[];
   /** Host names besides the loopback ones that requests may be addressed to. */
@@ -48,21 +53,17 @@ export interface Served {
   readonly fallback?: FallbackFn;
 }
 
-export interface Limits {
+export interface Limits extends ResetLimits {
   /** The largest request message. */
   readonly readMaxBytes: number;
   /** The largest response message. */
   readonly writeMaxBytes: number;
+  /** At a time; see capConnections. */
+  readonly maxConnections: number;
   /** On one HTTP/2 connection. */
   readonly maxConcurrentStreams: number;
   /** What one HTTP/2 connection may buffer. Node's 10 MB refuses streams when a few hundred readers are slow. */
   readonly maxSessionMemoryMb: number;
-  /**
-   * How many streams a client may reset at once, and per second. The defaults of nghttp2 (1000 and 33) end the whole
-   * connection of a client that cancels a thousand calls.
-   */
-  readonly streamResetBurst: number;
-  readonly streamResetRate: number;
   /** How long a new connection may be silent. */
   readonly sniffTimeoutMs: number;
 }
@@ -70,10 +71,11 @@ export interface Limits {
 export const defaultLimits: Limits = {
   readMaxBytes: 16 * 1024 * 1024,
   writeMaxBytes: 64 * 1024 * 1024,
+  maxConnections: 10_000,
   maxConcurrentStreams: 10_000,
   maxSessionMemoryMb: 1000,
-  streamResetBurst: 100_000,
-  streamResetRate: 10_000,
+  resetBurst: 2_000,
+  resetsPerSecond: 200,
   sniffTimeoutMs: 10_000,
 };
 
@@ -104,6 +106,7 @@ const hardLimitMs = 3000;
 export function createServer(options: ServerOptions): ReinsServer {
   const { log } = options;
   const limits = { ...defaultLimits, ...options.limits };
+  const patience = { ...defaultPatience, ...options.patience };
   const keepAlive = { ...defaultKeepAlive, ...options.keepAlive };
   const shutdown = new AbortController();
   const sockets = new Set<Socket>();
@@ -128,19 +131,26 @@ export function createServer(options: ServerOptions): ReinsServer {
       isDraining,
       large: options.large,
       readMaxBytes: limits.readMaxBytes,
+      bodyTimeoutMs: patience.bodyTimeoutMs,
       log,
     });
   };
   let handler = createHandler(undefined);
 
   const onePort = createOnePort({
-    handler: (request, response) => handler(request, response),
-    http1: { keepAliveTimeout: 60_000 },
+    handler: startInTurn((request, response) => handler(request, response)),
+    http1: {
+      keepAliveTimeout: patience.idleTimeoutMs,
+      headersTimeout: Math.min(patience.headTimeoutMs, patience.bodyTimeoutMs),
+      requestTimeout: patience.bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(5_000, patience.headTimeoutMs),
+    },
     http2: {
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams },
       maxSessionMemory: limits.maxSessionMemoryMb,
-      streamResetBurst: limits.streamResetBurst,
-      streamResetRate: limits.streamResetRate,
+      // Ours comes first; the default (1000, and 33 more a second) is less than what a client may well cancel at once.
+      streamResetBurst: 10 * limits.resetBurst,
+      streamResetRate: 10 * limits.resetsPerSecond,
     },
     sniffTimeoutMs: limits.sniffTimeoutMs,
     onConnection(socket) {
@@ -149,9 +159,14 @@ export function createServer(options: ServerOptions): ReinsServer {
       probeSocket(socket, keepAlive);
     },
   });
+  capConnections(onePort.http1, limits.maxConnections, sockets, log);
   onePort.http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
+    guardResets(session, limits, () =>
+      log.warn({ peer: peerOf(session) }, "a client resets its calls faster than is good; its connection is closed"),
+    );
+    closeWhenIdle(session, patience.idleTimeoutMs);
     pingSession(session, keepAlive, () => log.info("a client no longer answers; its connection is dropped"));
     if (draining) {
       session.close();
@@ -218,6 +233,8 @@ export function createServer(options: ServerOptions): ReinsServer {
     },
   };
 }
+
+const peerOf = ({ socket }: ServerHttp2Session): string => `${socket?.remoteAddress}:${socket?.remotePort}`;
 
 /** True when the promise resolves in time. */
 async function settlesWithin(promise: Promise<void>, ms: number): Promise<boolean> {

@@ -182,6 +182,7 @@ describe("a gRPC call without an answer ends with its only HEADERS frame", () =>
         isDraining: () => true,
         large: undefined,
         readMaxBytes,
+        bodyTimeoutMs: 60_000,
         log,
       }) as never,
     );

@@ -1,0 +1,55 @@
+import { constants, type ServerHttp2Session } from "node:http2";
+import type { NodeServerRequest } from "./node-handler.ts";
+
+/** How long a client may take, in ms. */
+export interface PatienceOptions {
+  /** From a request's beginning to the end of its headers; over HTTP/1.1, as HTTP/2 has its own limits for that. */
+  readonly headTimeoutMs: number;
+  /** From a request's beginning to the end of its body. */
+  readonly bodyTimeoutMs: number;
+  /** How long a connection is kept on which there is no request. */
+  readonly idleTimeoutMs: number;
+}
+
+export const defaultPatience: PatienceOptions = {
+  headTimeoutMs: 15_000,
+  bodyTimeoutMs: 120_000,
+  idleTimeoutMs: 60_000,
+};
+
+/** Closes an HTTP/2 connection on which there is no call for so long; what was begun and not finished is no call. */
+export function closeWhenIdle(session: ServerHttp2Session, idleTimeoutMs: number): void {
+  let open = 0;
+  let idle = startTimer();
+
+  function startTimer(): NodeJS.Timeout {
+    return setTimeout(() => {
+      // Told to go, a client that is well meant opens another connection for its next call.
+      session.close();
+      session.destroy();
+    }, idleTimeoutMs).unref();
+  }
+
+  session.on("stream", (stream) => {
+    open += 1;
+    clearTimeout(idle);
+    stream.once("close", () => {
+      open -= 1;
+      if (open === 0 && !session.destroyed) idle = startTimer();
+    });
+  });
+  session.once("close", () => clearTimeout(idle));
+}
+
+/**
+ * Resets a call of HTTP/2 whose client has not ended its request by then, so that no handler waits for it for ever. Whether the
+ * request has been read does not matter: a stream of answers may begin without. HTTP/1.1 has a time-out of Node's own.
+ */
+export function limitBody(request: NodeServerRequest, bodyTimeoutMs: number): void {
+  if (!("stream" in request) || request.stream.endAfterHeaders) return;
+  const { stream } = request;
+  const timer = setTimeout(() => {
+    if (!stream.destroyed && !stream.state.remoteClose) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }, bodyTimeoutMs).unref();
+  stream.once("close", () => clearTimeout(timer));
+}
