@@ -37,6 +37,7 @@ import { createEventHub, type Feed } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
+import { createThreadData } from "./thread-data.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
 import { openAttemptItems, writeLimits } from "./worker/attempt-items.ts";
 import { createDueRuns } from "./worker/due-runs.ts";
@@ -148,14 +149,7 @@ export function createRuns(options: RunsOptions): Runs {
     return state?.checkpointId === undefined ? null : { ...state, n, graph: graph!, assistantId };
   }
 
-  const data = {
-    removeCheckpoints: (thread: Thread, run: Run) => journal.deleteRun(thread.journal, run.runId),
-    removeEvents: (run: Run) => events.remove(run),
-    async removeThread(thread: Thread) {
-      await journal.deleteJournal(thread.journal);
-      await events.removeAll(thread);
-    },
-  };
+  const data = createThreadData(journal, events);
   const isRemoved = async (run: RunName) => ((await runs.find(run))?.phase ?? "rolling_back") === "rolling_back";
   const fence = async (run: Run, thread: Thread, token: string): Promise<number> => {
     await journal.fence(thread.journal, token);
@@ -279,12 +273,6 @@ export function createRuns(options: RunsOptions): Runs {
     keepTurnMs: config.leaseMs / 3,
   });
   const holdTurn = createHoldTurn({ runs, threads, finish, leaseMs: config.leaseMs });
-  const journals = {
-    copy: (from: Thread, to: Thread, check: () => Promise<void>) => journal.copy(from.journal, to, check),
-    keepCopy: (to: Thread) => journal.keepCopy(to.journal),
-    discardCopy: (to: Thread) => journal.discardCopy(to.journal),
-  };
-  const keepLatest = (thread: Thread, check: () => Promise<void>) => journal.keepLatest(thread.journal, check);
   const temporaryThreads = createTemporaryThreads({
     ...{ runs, threads, server },
     servers: async () => (await servers.others(server)).map(({ _id }) => _id),
@@ -354,8 +342,8 @@ export function createRuns(options: RunsOptions): Runs {
     openFeed: hub.open,
     updateThread: createUpdateThread(threads, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
-    copyThread: createCopyThread({ threads, holdTurn, journals, readState: whereItStands }),
-    pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest }),
+    copyThread: createCopyThread({ threads, holdTurn, journals: data, readState: whereItStands }),
+    pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest: data.keepLatest }),
     ...{ createBatch, readRuns },
     ...{ preview: createPreviewCancels(runs), items },
     readThreads: createReadThreads<StateReport>({
