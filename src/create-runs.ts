@@ -36,6 +36,7 @@ import { createEventFlusher } from "./stream/event-flusher.ts";
 import { createEventHub, type Feed } from "./stream/event-hub.ts";
 import { fenceEvents, openEventWriter } from "./stream/event-writer.ts";
 import { createOutcomes, type Outcomes } from "./stream/outcomes.ts";
+import { createSequenceAt, type SequenceAt } from "./stream/sequence-at.ts";
 import { type NumberedEvent, type TailOptions, tail } from "./stream/tail.ts";
 import { createThreadData } from "./thread-data.ts";
 import { startAttempt, toState } from "./worker/attempt.ts";
@@ -94,6 +95,7 @@ export interface Runs {
   readonly openAttachment: (name: RunName) => Attachment;
   readonly openFeed: (name: RunName) => Feed;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
+  readonly sequenceAt: SequenceAt;
   /** What there is to do; `live` counts the runs of all servers, up to the most that there may be. */
   load(): Promise<{ readonly live: number; readonly executing: number; readonly slots: number }>;
   /** Claims nothing more and hands back what executes. */
@@ -358,6 +360,7 @@ export function createRuns(options: RunsOptions): Runs {
       resolveAssistant: assistants.resolve,
       edit: createEditState({ inspect, journal, threads, renewMs: config.leaseMs / 3 }),
     }),
+    sequenceAt: createSequenceAt({ events, threads, findCheckpoint }),
     tail: (request) =>
       tail({ events, hub, ended: outcomes.ended, isRemoved, pollMs: config.pollMs, whileAway }, request),
 

@@ -44,6 +44,8 @@ export interface RunServiceParts {
   /** Listens to a run that is about to be created. */
   readonly openFeed: (name: RunName) => Feed;
   readonly tail: (options: TailOptions) => AsyncGenerator<NumberedEvent[]>;
+  /** The number of a run's last event before what it put out after a checkpoint; 0 when it has not made that. */
+  readonly sequenceAt: (run: Run, checkpointId: string) => Promise<number>;
   readonly openWatcher: OpenWatcher;
   /** Keeps the thread of a stateless run for a call; see TemporaryThreads. */
   readonly openAttachment: (name: RunName) => Attachment;
@@ -219,12 +221,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
     joinRunStream(request, context) {
       const name = nameOf(request);
-      const start = async (attachment: Attachment) => ({
-        run: await kept(attachment, await read.get(name)),
-        afterSequence: request.fromNow ? ("now" as const) : Number(request.afterSequence),
-        modes: fromStreamModes(request.streamModes),
-        signal: context.signal,
-      });
+      const checkpointId = request.afterCheckpointId.toLowerCase();
+      const start = async (attachment: Attachment) => {
+        const run = await kept(attachment, await read.get(name));
+        const after = checkpointId === "" ? Number(request.afterSequence) : await parts.sequenceAt(run, checkpointId);
+        return {
+          run,
+          afterSequence: request.fromNow ? ("now" as const) : after,
+          names: checkpointId !== "",
+          modes: fromStreamModes(request.streamModes),
+          signal: context.signal,
+        };
+      };
       return events(context, request, name, start, payloadWriter(request.payloadFormat));
     },
 

@@ -15,6 +15,8 @@ export type StoredEvent =
       readonly name: string;
       readonly namespace: readonly string[];
       readonly json: string;
+      /** The checkpoints of the run's own graph that were made since the event before it. */
+      readonly after?: readonly string[];
     };
 
 /** The events of one flush, or a gate: a chunk number that a fenced writer can no longer take. */
@@ -67,6 +69,8 @@ export interface RunEventStore {
   head(run: RunName): Promise<EventHead>;
   /** Whether there is a gate for the token. */
   isFenced(run: RunName, token: string): Promise<boolean>;
+  /** The number of the run's first event after a checkpoint; undefined when none is known to be. */
+  firstAfter(run: RunName, checkpointId: string): Promise<number | undefined>;
   /** Chunks that hold events from this number on, in order, up to about a megabyte. */
   from(run: RunName, sequence: number): Promise<EventChunk[]>;
   /** Removes a run's events. What stands before a gate is emptied only, so that a late writer finds no free chunk number. */
@@ -139,6 +143,17 @@ export function createRunEventStore(
     /** Index: events_by_sequence, where gates stand under `last` null. */
     async isFenced(run, token) {
       return (await runEvents.findOne({ ...ofRun(run), last: null, gate: true, token })) !== null;
+    },
+
+    /** Index: events_by_chunk. */
+    async firstAfter(run, checkpointId) {
+      const marked = [{ "events.after": checkpointId }, { "events.checkpointId": checkpointId }];
+      const filter: Filter<RunEventsDocument> = { ...ofRun(run), $or: marked };
+      const [chunk] = await runEvents.find(filter).sort({ chunk: 1 }).limit(1).toArray();
+      const place = chunk?.events.findIndex((event) =>
+        event.kind === "output" ? event.after?.includes(checkpointId) : event.checkpointId === checkpointId,
+      );
+      return chunk && chunk.first! + place!;
     },
 
     /** Index: events_by_sequence. */

@@ -15,6 +15,8 @@ export interface TailOptions {
   readonly run: Run;
   /** "now": only what comes. The created event then has the number of the newest one that there is. */
   readonly afterSequence: number | "now";
+  /** Begin with the created event also after a sequence; it then has that number. */
+  readonly names?: boolean;
   /** Only output of these modes; of all when empty. */
   readonly modes: readonly StreamMode[];
   readonly signal: AbortSignal;
@@ -86,7 +88,7 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
       // Who has seen the terminal event gets it once more: a stream that ended without one would look cut off.
       next = Math.min(afterSequence, last.sequence) + 1;
       await checkKept();
-      yield [];
+      yield options.names ? [{ kind: "created", run, sequence: afterSequence }] : [];
     }
     for (let isFirst = options.feed !== undefined; ; isFirst = false) {
       const live = feed.take();

@@ -233,8 +233,8 @@ function describe(error: unknown): RunError {
   return { name, message };
 }
 
-function toStoredEvent([mode, name, namespace, json]: OutputTuple) {
-  return { kind: "output", mode, name, namespace, json } as const;
+function toStoredEvent([mode, name, namespace, json, after]: OutputTuple) {
+  return { kind: "output", mode, name, namespace, json, ...(after && { after }) } as const;
 }
 
 export function toState(report: StateReport): StateAtEnd {

@@ -57,11 +57,12 @@ function isAttemptOutput(value: unknown): value is { attemptId: string; events: 
 }
 
 function isOutputTuple(value: unknown): value is OutputTuple {
-  if (!Array.isArray(value) || value.length !== 4) return false;
-  const [mode, name, namespace, json] = value as unknown[];
-  if (!isStreamMode(mode) || typeof name !== "string" || !Array.isArray(namespace)) return false;
-  return namespace.every((one) => typeof one === "string") && isJsonText(json);
+  if (!Array.isArray(value) || value.length < 4 || value.length > 5) return false;
+  const [mode, name, namespace, json, after = []] = value as unknown[];
+  return isStreamMode(mode) && typeof name === "string" && isTexts(namespace) && isJsonText(json) && isTexts(after);
 }
+
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === "string");
 
 function wrong({ type, attemptId, scope }: Readonly<Record<string, unknown>>, what: string): WrongMessage {
   const named = [attemptId, scope].find((one) => typeof one === "string");

@@ -63,8 +63,17 @@ export interface AttemptSpec {
   readonly durability: "sync" | "async" | "exit";
 }
 
-/** One output event: mode, event name, namespace path, JSON text of the data. */
-export type OutputTuple = readonly [mode: StreamMode, name: string, namespace: readonly string[], json: string];
+/**
+ * One output event: mode, event name, namespace path, JSON text of the data, and the checkpoints of the run's own graph that were
+ * made since the event before it.
+ */
+export type OutputTuple = readonly [
+  mode: StreamMode,
+  name: string,
+  namespace: readonly string[],
+  json: string,
+  after?: readonly string[],
+];
 
 export interface ErrorReport {
   readonly name: string;

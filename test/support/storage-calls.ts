@@ -220,6 +220,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["head", () => [over(load.runs - 3)]],
       ["isFenced", () => [over(load.runs - 3), "t"]],
       ["from", () => [over(load.runs - 3), 3]],
+      ["firstAfter", () => [over(load.runs - 3), runId(1)]],
       ["remove", () => [over(load.runs - 5)]],
       ["remove", () => [over(21)], "behind a gate"],
       ["discard", () => [over(load.runs - 7)]],

@@ -102,9 +102,15 @@ function join(request: RestRequest): Answer {
   };
 }
 
-/** Where a stream begins: after the event that the client has seen last, from the first one on, or now. */
-function startOf(request: RestRequest): { fromNow: true } | { afterSequence: bigint } {
+type StreamStart = { fromNow: true } | { afterSequence: bigint } | { afterCheckpointId: string };
+
+/** Where a stream begins: after the event or the checkpoint that the client has seen last, from the first event on, or now. */
+function startOf(request: RestRequest): StreamStart {
   const last = request.header("last-event-id");
+  const checkpoint = request.query.text("checkpoint_id");
+  if (checkpoint !== undefined && (last === undefined || last === "" || last === "-1")) {
+    return { afterCheckpointId: checkpoint };
+  }
   if (last === undefined || last === "") return { fromNow: true };
   if (last === "-1") return { afterSequence: 0n };
   if (/^\d{1,15}$/.test(last)) return { afterSequence: BigInt(last) };
@@ -180,6 +186,7 @@ export const readRunRoutes: readonly Route[] = [
       ...disconnectQuery,
       ...streamQuery,
       stream_mode: namesParameter("only output of these modes", streamModeNames),
+      checkpoint_id: "only what comes after this checkpoint, whose state is known, unless Last-Event-ID names an event",
     },
     errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },
     handle: stream,

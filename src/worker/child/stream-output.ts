@@ -1,14 +1,15 @@
 import type { StreamMode } from "../../domain/transitions.ts";
 import type { OutputTuple } from "../protocol.ts";
 import { cleanCheckpoint, withoutInternals } from "./checkpoint-payload.ts";
-import type { CallbackEvent } from "./graph-types.ts";
+import type { CallbackEvent, GraphConfig } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 import { MessageEvents } from "./message-events.ts";
 import { toldText } from "./told-size.ts";
 
 /** LangGraph's stream modes that a run's modes are made from. */
 export function libraryModes(modes: readonly StreamMode[]): string[] {
-  const wanted = new Set<string>();
+  // Checkpoints are noted with the events that come after them, so that a reader can begin there.
+  const wanted = new Set<string>(["checkpoints"]);
   for (const mode of modes) {
     if (mode === "messages-tuple") wanted.add("messages");
     // No mode of the library's: told by another way of executing the graph.
@@ -22,6 +23,9 @@ export function libraryModes(modes: readonly StreamMode[]): string[] {
 export class StreamOutput {
   readonly #modes: ReadonlySet<StreamMode>;
   readonly #messages: MessageEvents | undefined;
+
+  /** Checkpoints that the stream has told of, and after which no event has come yet. */
+  #passed: string[] = [];
 
   constructor(modes: readonly StreamMode[]) {
     this.#modes = new Set(modes);
@@ -39,7 +43,7 @@ export class StreamOutput {
       const isChunk = event.event === "on_chain_stream" && event.run_id === runId;
       const isHidden = event.tags?.includes("langsmith:hidden") ?? false;
       const told = isHidden ? [] : this.#plain("events", [], event);
-      yield [...(isChunk ? this.events(event.data.chunk) : []), ...told];
+      yield [...(isChunk ? this.events(event.data.chunk) : []), ...this.#marked(told)];
     }
   }
 
@@ -47,6 +51,21 @@ export class StreamOutput {
   events(chunk: unknown): OutputTuple[] {
     const parts = chunk as [string, unknown] | [readonly string[], string, unknown];
     const [namespace, mode, data] = parts.length === 3 ? parts : ([[], ...parts] as const);
+    const events = this.#marked(this.#told(namespace, mode, data));
+    if (mode === "checkpoints" && namespace.length === 0) this.#passed.push(...checkpointIn(data));
+    return events;
+  }
+
+  #marked([first, ...others]: OutputTuple[]): OutputTuple[] {
+    if (first === undefined) return [];
+    if (this.#passed.length === 0) return [first, ...others];
+    const [mode, name, namespace, json] = first;
+    const after = this.#passed;
+    this.#passed = [];
+    return [[mode, name, namespace, json, after], ...others];
+  }
+
+  #told(namespace: readonly string[], mode: string, data: unknown): OutputTuple[] {
     switch (mode) {
       case "messages":
         return this.#message(namespace, data as [object, Record<string, unknown>]);
@@ -55,6 +74,7 @@ export class StreamOutput {
         return [...this.#plain("values", namespace, data), ...complete];
       }
       case "checkpoints":
+        if (!this.#modes.has("checkpoints")) return [];
         return this.#plain("checkpoints", namespace, cleanCheckpoint(data));
       case "debug": {
         const { type, payload } = data as { type: string; payload: unknown };
@@ -84,4 +104,10 @@ export class StreamOutput {
     if (this.#messages !== undefined) events.push(...this.#messages.chunk(namespace, message, shown));
     return events;
   }
+}
+
+function checkpointIn(data: unknown): string[] {
+  const { config } = data as { readonly config?: GraphConfig };
+  const id = config?.configurable?.checkpoint_id;
+  return typeof id === "string" ? [id] : [];
 }
