@@ -45,6 +45,7 @@ import { createDueRuns } from "./worker/due-runs.ts";
 import { createEditState } from "./worker/edit-state.ts";
 import { createExecutor } from "./worker/executor.ts";
 import { createInspectThread } from "./worker/inspect-thread.ts";
+import { createLastOpening } from "./worker/last-opening.ts";
 import { createLeaseKeeper } from "./worker/lease-keeper.ts";
 import type { GraphReport, GraphSpec, StateReport } from "./worker/protocol.ts";
 import { readOnlyItems } from "./worker/read-items.ts";
@@ -122,9 +123,8 @@ export function createRuns(options: RunsOptions): Runs {
 
   const newestCheckpoint = async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId;
   const items = createItems(stores.items, config);
-  const inspect = createInspectThread({
-    ...{ host, runs, reports: options.reports, readItems: (owner) => readOnlyItems(items, owner) },
-  });
+  const lastOpening = createLastOpening(runs, options.reports);
+  const inspect = createInspectThread({ host, lastOpening, readItems: (owner) => readOnlyItems(items, owner) });
   const readState = async (thread: Thread, graph: string, query: StateQuery) =>
     (await inspect(thread, journal.reader(thread.journal), { kind: "state", graph, ...query }))[0]!;
   const stateIfReadable = async (thread: Thread, graph: string, checkpointId?: string) => {
@@ -344,7 +344,13 @@ export function createRuns(options: RunsOptions): Runs {
     openFeed: hub.open,
     updateThread: createUpdateThread(threads, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
-    copyThread: createCopyThread({ threads, holdTurn, journals: data, readState: whereItStands }),
+    copyThread: createCopyThread({
+      threads,
+      holdTurn,
+      journals: data,
+      readState: whereItStands,
+      openingOf: lastOpening,
+    }),
     pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest: data.keepLatest }),
     ...{ createBatch, readRuns },
     ...{ preview: createPreviewCancels(runs), items },

@@ -1,7 +1,7 @@
 import type { HoldTurn } from "./hold-turn.ts";
 import { newId } from "./ids.ts";
 import type { ThreadName, ThreadStore } from "./stores.ts";
-import { type RememberedState, restingStatus, type Thread } from "./thread.ts";
+import { type GraphOpening, type RememberedState, restingStatus, type Thread } from "./thread.ts";
 import { threadExists, threadNotFound } from "./threads.ts";
 
 export interface CopyThreadParts {
@@ -10,6 +10,8 @@ export interface CopyThreadParts {
   readonly journals: JournalCopies;
   /** Where the thread stands; null without a checkpoint. */
   readonly readState: (thread: Thread) => Promise<RememberedState | null>;
+  /** How a factory has made the thread's graph; undefined of any other graph. */
+  readonly openingOf: (thread: Thread, graph: string) => Promise<GraphOpening | undefined>;
 }
 
 export interface JournalCopies {
@@ -25,7 +27,7 @@ export type CopyThread = (name: ThreadName, newThreadId: string) => Promise<Thre
  * Makes a thread with the metadata, the state and the history of another one, and without its runs. The copy's record comes
  * last: a crash before that leaves no thread, and what was copied expires.
  */
-export function createCopyThread({ threads, holdTurn, journals, readState }: CopyThreadParts): CopyThread {
+export function createCopyThread({ threads, holdTurn, journals, readState, openingOf }: CopyThreadParts): CopyThread {
   return async (name, newThreadId) => {
     const copyName: ThreadName = { owner: name.owner, threadId: newThreadId };
     const source = await threads.find(name);
@@ -33,6 +35,7 @@ export function createCopyThread({ threads, holdTurn, journals, readState }: Cop
     if (await threads.find(copyName)) throw threadExists("new_thread_id", newThreadId);
     return holdTurn(name, "copy", async ({ thread, check, confirm }) => {
       const state = thread.state ?? (await readState(thread)) ?? undefined;
+      const opened = state && (await openingOf(thread, state.graph));
       const now = new Date();
       const copy: Thread = {
         ...copyName,
@@ -40,6 +43,7 @@ export function createCopyThread({ threads, holdTurn, journals, readState }: Cop
         status: restingStatus({ state }),
         // It stands for no run of the copy's.
         state: state && { ...state, n: 0 },
+        opened: opened && { ...opened, graph: state.graph },
         ...{ createdAt: now, updatedAt: now },
       };
       let inserted = false;

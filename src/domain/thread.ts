@@ -28,6 +28,13 @@ export interface RememberedState {
   readonly unread?: boolean;
 }
 
+/** What the factory of a thread's graph was called with; configuration and context as JSON texts of objects. */
+export interface GraphOpening {
+  readonly assistantId: string;
+  readonly configurable?: Json;
+  readonly context?: Json;
+}
+
 export interface Thread {
   readonly owner: string;
   readonly threadId: string;
@@ -40,6 +47,8 @@ export interface Thread {
   readonly status: ThreadStatus;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly state?: RememberedState;
+  /** Of a copy: how its source's graph was made, by a factory, which no run of its own can tell. */
+  readonly opened?: GraphOpening & { readonly graph: string };
   readonly error?: RunError;
   readonly createdAt: Date;
   readonly updatedAt: Date;

@@ -23,6 +23,8 @@ export interface ThreadDocument extends Milestones {
   status: ThreadStatus;
   metadata: Record<string, unknown>;
   state: RememberedState | null;
+  /** Of copies of threads whose graph a factory makes. */
+  opened?: Thread["opened"];
   error: { name: string; message: string } | null;
   created_at: Date;
   updated_at: Date;
@@ -54,6 +56,7 @@ function toThread(doc: ThreadDocument): Thread {
     status: doc.status,
     metadata: doc.metadata,
     state: doc.state ?? undefined,
+    opened: doc.opened,
     error: doc.error ?? undefined,
     createdAt: doc.created_at,
     updatedAt: doc.updated_at,
@@ -149,6 +152,7 @@ export function createThreadStore(
           status: thread.status,
           ...ofMetadata(thread, thread.metadata),
           ...ofState(thread, thread.state ?? null),
+          ...(thread.opened && { opened: thread.opened }),
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,

@@ -1,14 +1,12 @@
 import type { JournalPort } from "../checkpoints/journal-port.ts";
-import type { RunStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
-import { openedBy } from "./assistant-config.ts";
 import type { AttemptHost } from "./attempt-host.ts";
-import type { GraphReport, Inspection, ItemsPort, StateReport } from "./protocol.ts";
+import type { LastOpening } from "./last-opening.ts";
+import type { Inspection, ItemsPort, StateReport } from "./protocol.ts";
 
 export interface InspectThreadParts {
   readonly host: Pick<AttemptHost, "inspect">;
-  readonly runs: Pick<RunStore, "lastStarted">;
-  readonly reports: readonly GraphReport[];
+  readonly lastOpening: LastOpening;
   /** Long-term memory to read. */
   readonly readItems: (owner: string) => ItemsPort;
 }
@@ -22,13 +20,11 @@ export type InspectThread = (
 ) => Promise<readonly StateReport[]>;
 
 /** Reads or edits a thread with its graph; one that a factory makes is made as for the thread's last run. */
-export function createInspectThread({ host, runs, reports, readItems }: InspectThreadParts): InspectThread {
-  const factories = new Set(reports.filter(({ nodes }) => nodes === undefined).map(({ name }) => name));
+export function createInspectThread({ host, lastOpening, readItems }: InspectThreadParts): InspectThread {
   return async (thread, port, inspection) => {
-    const last = factories.has(inspection.graph) ? await runs.lastStarted(thread) : undefined;
-    const opened = last?.graph === inspection.graph && { opened: openedBy(last) };
+    const opened = await lastOpening(thread, inspection.graph);
     // An edit calls functions of the graph, which may want to remember.
     const storage = inspection.kind === "update" ? { ...port, items: readItems(thread.owner) } : port;
-    return host.inspect(storage, { ...inspection, ...opened });
+    return host.inspect(storage, { ...inspection, opened });
   };
 }

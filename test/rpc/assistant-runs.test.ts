@@ -140,6 +140,14 @@ describe("what a node is given", () => {
     expect(fromPayload(state!.values)).toEqual({ said: 'below {"tone":"dry"}' });
     const { states } = await app.client.threads.listThreadHistory({ threadId });
     expect(states.map(({ next }) => next)).toEqual([[], ["below"], ["__start__"]]);
+
+    // And what a copy of it holds, or a copy of that, although they have no run that could tell how it was made.
+    let copy = threadId;
+    for (const of of ["the thread", "its copy"]) {
+      copy = (await app.client.threads.copyThread({ threadId: copy })).thread!.threadId;
+      expect([of, (await app.client.threads.getThreadState({ threadId: copy })).state]).toEqual([of, state]);
+      expect([of, (await app.client.threads.listThreadHistory({ threadId: copy })).states]).toEqual([of, states]);
+    }
   });
 
   it("by a graph that checks its context", async () => {
