@@ -104,7 +104,7 @@ async function nodesOf({ source }: LoadedGraph): Promise<Pick<GraphReport, "node
   for await (const [, subgraph] of source.graph.getSubgraphsAsync(undefined, true)) {
     for (const name of ownNodes(subgraph)) below.add(name);
   }
-  return { nodes: ownNodes(source.graph), nodesBelow: [...below] };
+  return { nodes: ownNodes(source.graph), nodesBelow: below.size > 0 ? [...below] : undefined };
 }
 
 const ownNodes = ({ nodes }: CompiledGraph): string[] => Object.keys(nodes).filter((name) => name !== "__start__");
