@@ -15,7 +15,7 @@ import type { Totals } from "./test-reporter.ts";
  */
 
 /** What Reins promises: the laws, the contract of each call, the units. It needs nothing but Node and an engine. */
-const spec = ["test/laws/", "test/rpc/", "test/rest/", "test/model/", "test/unit/"];
+const spec = ["test/laws/", "test/rpc/", "test/rest/", "test/unit/"];
 /** What a second engine could do otherwise. */
 const engineTests = [
   "engine-facts",

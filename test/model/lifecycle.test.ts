@@ -27,7 +27,8 @@ function explore({ isCoarse, ...bounds }: Extent, change: Partial<Omit<Rules, "i
 
 const counted = new Intl.NumberFormat("en");
 
-describe("two runs on a thread, in every order of steps", { timeout: 240_000 }, () => {
+// Each searches a hundred thousand states and more, which takes its time on a busy machine.
+describe("two runs on a thread, in every order of steps", { timeout: 900_000 }, () => {
   it.each<[string, Extent]>([
     ["two cancels, a deletion and a crash of all servers", { cancels: 2, deletes: 1, crashes: 1, isCoarse: true }],
     ["a cancel and a server that sleeps too long", { cancels: 1, sleeps: 1, isCoarse: true }],
