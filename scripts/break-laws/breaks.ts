@@ -203,7 +203,7 @@ export const breaks: readonly Break[] = [
       ],
     ],
     means: "Each attempt numbers its events from the start.",
-    test: "test/laws/law-09-attempts.test.ts",
+    test: "test/crashes/law-09-attempts.test.ts",
     name: "a killed child: the stream goes on",
   },
   {
@@ -219,7 +219,7 @@ export const breaks: readonly Break[] = [
     file: "src/storage/run-transitions.ts",
     lines: [["        ...(lost ? { $inc: { lost_attempts: 1 } } : {}),\n", ""]],
     means: "Lost attempts are not counted.",
-    test: "test/laws/law-10-child-crash.test.ts",
+    test: "test/crashes/law-10-child-crash.test.ts",
     name: "costs each of its runs an attempt",
   },
   {
@@ -251,7 +251,7 @@ export const breaks: readonly Break[] = [
     file: "src/worker/sweep.ts",
     lines: [["      for (const server of lost) await cancelWatched(server, lost);\n", ""]],
     means: "Callers of a server that died do not count as left.",
-    test: "test/laws/law-11-server-death.test.ts",
+    test: "test/crashes/law-11-server-death.test.ts",
     name: "runs with a CANCEL watcher are cancelled by the next server",
   },
   {

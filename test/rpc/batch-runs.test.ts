@@ -2,47 +2,16 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { OnCompletion, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason, fromPayload } from "../../src/client/index.ts";
-import { type Dump, dump, mentions } from "../support/dump.ts";
+import { type Dump, dump } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createStatelessKit, type StatelessKit } from "../support/stateless-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
-
-/** Ends a server's writes at one place, as its death does: from then on nothing is stored any more. */
-interface Death {
-  readonly method: "runs.insert" | "threads.insert" | "requests.finishBatch";
-  /** The call that is not made any more, from 1. */
-  left: number;
-}
-let death: Death | undefined;
-let isDead = false;
-
-function mortal<A extends unknown[], R>(method: Death["method"], call: (...args: A) => Promise<R>) {
-  return async (...args: A): Promise<R> => {
-    if (death?.method === method) {
-      death.left -= 1;
-      isDead ||= death.left === 0;
-    }
-    if (isDead) throw new Error("the server is dead");
-    return call(...args);
-  };
-}
 
 let app: TestApp;
 let kit: StatelessKit;
 
 beforeAll(async () => {
-  app = await startTestApp({
-    config: { leaseMs: 2_000 },
-    decorate: ({ stores, ...parts }) => ({
-      ...parts,
-      stores: {
-        ...stores,
-        runs: { ...stores.runs, insert: mortal("runs.insert", stores.runs.insert) },
-        threads: { ...stores.threads, insert: mortal("threads.insert", stores.threads.insert) },
-        batches: { ...stores.batches, finishBatch: mortal("requests.finishBatch", stores.batches.finishBatch) },
-      },
-    }),
-  });
+  app = await startTestApp();
 });
 afterAll(() => app.close());
 beforeEach(() => {
@@ -130,46 +99,4 @@ describe("BatchCreateRuns", () => {
     }
     expect(kit.gates.steps().toSorted()).toEqual(["a", "b"]);
   });
-
-  it("that is decided is carried out, wherever the server dies, and nothing of it twice", async () => {
-    const places: [Death["method"], number][] = [
-      ...([1, 3].map((left) => ["runs.insert", left]) as [Death["method"], number][]),
-      ...([1, 3].map((left) => ["threads.insert", left]) as [Death["method"], number][]),
-      ["requests.finishBatch", 1],
-    ];
-    for (const [method, left] of places) {
-      const requestId = `${method} ${left}`;
-      const prefix = `${requestId.replaceAll(/[. ]/g, "-")}-`;
-      const wanted = steps(10).map((step) => `${prefix}${step}`);
-      // Those that were created before the death execute, end, and must not be created again.
-      kit.gates.open();
-      death = { method, left };
-      const request = { requestId, runs: wanted.map((step) => item(step)) };
-      await expect(app.client.runs.batchCreateRuns(request)).rejects.toMatchObject({ code: Code.Internal });
-      expect(isDead).toBe(true);
-      expect((await requestOf(requestId))!.done).toBe(false);
-      if (method === "requests.finishBatch") {
-        await until(() => wanted.every((step) => kit.gates.isDone(step)));
-        const ended = { "stateless.batch": requestId, cleanup: null, phase: "over" };
-        await until(async () => (await app.db.collection("runs").countDocuments(ended)) === 10);
-      }
-      death = undefined;
-      isDead = false;
-      await until(async () => (await requestOf(requestId))!.done, 60_000);
-      await until(() => wanted.every((step) => kit.gates.isDone(step)), 60_000);
-      await temporaryAreGone();
-      expect(
-        kit.gates
-          .steps()
-          .filter((step) => step.startsWith(prefix))
-          .toSorted(),
-        requestId,
-      ).toEqual(wanted.toSorted());
-      const { runs } = await app.client.runs.batchCreateRuns(request);
-      expect(runs.map(({ status }) => status)).toEqual(wanted.map(() => RunStatus.SUCCESS));
-      const left_ = rest(await dump(app.db));
-      for (const { runId } of runs) expect(mentions(left_, runId)).toEqual([]);
-    }
-    expect(kit.gates.steps()).toHaveLength(50);
-  }, 180_000);
 });

@@ -15,7 +15,10 @@ interface Document {
 }
 
 // Nothing of a route is called to describe it.
-const routes = createRoutes({ graphs: [], startedAt: new Date() } as unknown as Parameters<typeof createRoutes>[0]);
+const about = { version: "1.0.0" };
+const routes = createRoutes({ graphs: [], startedAt: new Date(), about } as unknown as Parameters<
+  typeof createRoutes
+>[0]);
 const document = JSON.parse(JSON.stringify(openApi(routes, "1.0.0"))) as Document;
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, ...operation })),
