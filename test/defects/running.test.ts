@@ -181,7 +181,8 @@ it("B7: an abort while a model call is pending leaves no unhandled rejection", a
       expect(answer.outcome).toBe(CancelOutcome.STOPPED);
       expect(await reader.ended).toBeUndefined();
     }
-    expect(lines).toEqual([]);
+    // Where the tests run as root, a start says what follows from that.
+    expect(lines.filter(({ msg }) => !msg.startsWith("Graphs run as root"))).toEqual([]);
   } finally {
     await examples.close();
   }
