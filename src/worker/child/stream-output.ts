@@ -42,15 +42,15 @@ export class StreamOutput {
     for await (const event of stream) {
       const isChunk = event.event === "on_chain_stream" && event.run_id === runId;
       const isHidden = event.tags?.includes("langsmith:hidden") ?? false;
-      const told = isHidden ? [] : this.#plain("events", [], event);
+      const isUnasked = isChunk && partsOf(event.data.chunk)[1] === "checkpoints" && !this.#modes.has("checkpoints");
+      const told = isHidden || isUnasked ? [] : this.#plain("events", [], event);
       yield [...(isChunk ? this.events(event.data.chunk) : []), ...this.#marked(told)];
     }
   }
 
   /** `chunk` as LangGraph yields it for a list of modes: [mode, data], or [namespace, mode, data] with subgraphs. */
   events(chunk: unknown): OutputTuple[] {
-    const parts = chunk as [string, unknown] | [readonly string[], string, unknown];
-    const [namespace, mode, data] = parts.length === 3 ? parts : ([[], ...parts] as const);
+    const [namespace, mode, data] = partsOf(chunk);
     const events = this.#marked(this.#told(namespace, mode, data));
     if (mode === "checkpoints" && namespace.length === 0) this.#passed.push(...checkpointIn(data));
     return events;
@@ -104,6 +104,11 @@ export class StreamOutput {
     if (this.#messages !== undefined) events.push(...this.#messages.chunk(namespace, message, shown));
     return events;
   }
+}
+
+function partsOf(chunk: unknown): readonly [namespace: readonly string[], mode: string, data: unknown] {
+  const parts = chunk as [string, unknown] | [readonly string[], string, unknown];
+  return parts.length === 3 ? parts : [[], ...parts];
 }
 
 function checkpointIn(data: unknown): string[] {
