@@ -35,7 +35,7 @@ export const wishOf = ({ query }: Pick<RestRequest, "query">): StreamWish => ({
 export const streamedAt =
   ({ alwaysEnds, namespaces }: StreamWish): LocationOf =>
   (run) => {
-    const query = new URLSearchParams(namespaces.map((one) => ["namespace", one]));
+    const query = new URLSearchParams(namespaces.map((one): [string, string] => ["namespace", one]));
     if (alwaysEnds) query.set("stream_end", "always");
     const search = query.size > 0 ? `?${query}` : "";
     return { location: `${at(run)}/stream${search}`, "content-location": at(run) };

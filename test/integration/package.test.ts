@@ -30,7 +30,7 @@ describe("the package", { timeout: 600_000 }, () => {
   afterAll(() => rm(project, { recursive: true, force: true }));
 
   it("has what it needs to run and to be generated from, and nothing else", async () => {
-    const top = ["LICENSE", "README.md", "bin", "dist", "examples", "package.json", "proto", "third_party"];
+    const top = ["LICENSE", "README.md", "bin", "buf.yaml", "dist", "examples", "package.json", "proto", "third_party"];
     expect((await readdir(installed("reins"))).sort()).toEqual(top);
     const files = await filesOf(installed("reins"));
     expect(files).toContain("proto/reins/v1/run_service.proto");
