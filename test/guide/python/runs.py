@@ -44,7 +44,7 @@ async def main(client):
     # Without a thread.
     equal(contents(await runs.wait(None, "agent", input=ask("Alone?")))[0], "Alone?")
     parts = [part async for part in runs.stream(None, "agent", input=ask("Streamed?"), stream_mode="values")]
-    equal((contents(parts[-2].data)[0], parts[-1].data["status"]), ("Streamed?", "success"))
+    equal((parts[-1].event, contents(parts[-1].data)[0]), ("values", "Streamed?"))
     created = []
     await runs.wait(None, "agent", input=ask(), on_run_created=created.append)
     # Its thread goes with it, once whoever waits has the answer.
