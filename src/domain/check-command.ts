@@ -1,3 +1,4 @@
+import { isObjectText } from "./check-config.ts";
 import { invalid } from "./check-metadata.ts";
 import { outlineJson } from "./outline-json.ts";
 import type { Json, RunSpec } from "./run.ts";
@@ -26,13 +27,11 @@ export const hasAnswer = (resume: Json | undefined): resume is Json => resume !=
 
 /** The channels that an update names: an object's fields, or the first of each pair of a list. */
 function updatedChannels(update: Json | undefined): string[] {
-  const value: unknown = update === undefined ? {} : JSON.parse(isObject(update) ? namesOf(update) : update);
+  const value: unknown = update === undefined ? {} : JSON.parse(isObjectText(update) ? namesOf(update) : update);
   if (Array.isArray(value) && value.every(isPair)) return value.map(([channel]) => channel);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return Object.keys(value);
   throw invalid("spec.command.update", "must be a JSON object, or a list of pairs of a channel and its update");
 }
-
-const isObject = (text: Json): boolean => /^\s*\{/.test(text);
 
 /** An object's fields without what is in them, which may be much. */
 const namesOf = (text: Json): Json => outlineJson(text, { maxText: 10_000, maxDepth: 1 });

@@ -25,5 +25,8 @@ export function checkObject(text: Json | undefined, field: string): Record<strin
 
 /** The same without a look at what is in it, which may be much. */
 export function checkIsObject(text: Json | undefined, field: string): void {
-  if (text !== undefined && !/^\s*\{/.test(text)) throw invalid(field, "must be a JSON object");
+  if (text !== undefined && !isObjectText(text)) throw invalid(field, "must be a JSON object");
 }
+
+/** Whether a JSON text is that of an object. */
+export const isObjectText = (text: Json): boolean => /^\s*\{/.test(text);

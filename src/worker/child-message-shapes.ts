@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isObjectText } from "../domain/check-config.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 import { journalRequests, type Shape } from "./child-journal-shapes.ts";
 import type {
@@ -50,10 +51,7 @@ export const isStreamMode = (value: unknown): value is StreamMode =>
   typeof value === "string" && Object.hasOwn(streamModes, value);
 
 const json = z.custom<string>(isJsonText, "must be JSON text");
-const jsonObject = z.custom<string>(
-  (text) => isJsonText(text) && /^\s*\{/.test(text),
-  "must be JSON text of an object",
-);
+const jsonObject = z.custom<string>((text) => isJsonText(text) && isObjectText(text), "must be JSON text of an object");
 const names = z.array(z.string());
 const count = z.int().nonnegative();
 

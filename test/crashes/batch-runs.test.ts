@@ -1,9 +1,15 @@
 import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import { type Dump, dump, mentions } from "../support/dump.ts";
+import { dump, mentions } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
-import { createStatelessKit, type StatelessKit } from "../support/stateless-kit.ts";
+import {
+  batchRequest,
+  besideRequests,
+  createStatelessKit,
+  type StatelessKit,
+  temporaryThreadsAreGone,
+} from "../support/stateless-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** Ends a server's writes at one place, as its death does: from then on nothing is stored any more. */
@@ -49,16 +55,7 @@ beforeEach(() => {
 });
 afterEach(() => kit.gates.remove());
 
-const item = (step: string, more = {}) => ({ spec: kit.spec({ steps: [step] }, more) });
 const steps = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`);
-const temporaryAreGone = () =>
-  until(async () => (await app.db.collection("threads").countDocuments({ temporary: true })) === 0);
-/** What is stored beside the requests themselves. */
-const rest = ({ requests: _, ...others }: Dump) => others;
-
-async function requestOf(requestId: string) {
-  return app.db.collection("requests").findOne({ _id: `batch:${requestId}` as never });
-}
 
 describe("a batch", () => {
   it("that is decided is carried out, wherever the server dies, and nothing of it twice", async () => {
@@ -74,10 +71,10 @@ describe("a batch", () => {
       // Those that were created before the death execute, end, and must not be created again.
       kit.gates.open();
       death = { method, left };
-      const request = { requestId, runs: wanted.map((step) => item(step)) };
+      const request = { requestId, runs: wanted.map((step) => kit.item(step)) };
       await expect(app.client.runs.batchCreateRuns(request)).rejects.toMatchObject({ code: Code.Internal });
       expect(isDead).toBe(true);
-      expect((await requestOf(requestId))!.done).toBe(false);
+      expect((await batchRequest(app, requestId))!.done).toBe(false);
       if (method === "requests.finishBatch") {
         await until(() => wanted.every((step) => kit.gates.isDone(step)));
         const ended = { "stateless.batch": requestId, cleanup: null, phase: "over" };
@@ -85,9 +82,9 @@ describe("a batch", () => {
       }
       death = undefined;
       isDead = false;
-      await until(async () => (await requestOf(requestId))!.done, 60_000);
+      await until(async () => (await batchRequest(app, requestId))!.done, 60_000);
       await until(() => wanted.every((step) => kit.gates.isDone(step)), 60_000);
-      await temporaryAreGone();
+      await temporaryThreadsAreGone(app);
       expect(
         kit.gates
           .steps()
@@ -97,7 +94,7 @@ describe("a batch", () => {
       ).toEqual(wanted.toSorted());
       const { runs } = await app.client.runs.batchCreateRuns(request);
       expect(runs.map(({ status }) => status)).toEqual(wanted.map(() => RunStatus.SUCCESS));
-      const left_ = rest(await dump(app.db));
+      const left_ = besideRequests(await dump(app.db));
       for (const { runId } of runs) expect(mentions(left_, runId)).toEqual([]);
     }
     expect(kit.gates.steps()).toHaveLength(50);

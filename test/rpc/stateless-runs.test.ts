@@ -7,7 +7,13 @@ import { type Dump, dump, tombstones } from "../support/dump.ts";
 import { endOf } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type SpecInit } from "../support/run-kit.ts";
-import { createStatelessKit, type StatelessKit, type StatelessName, type Told } from "../support/stateless-kit.ts";
+import {
+  createStatelessKit,
+  type StatelessKit,
+  type StatelessName,
+  type Told,
+  temporaryThreadsAreGone,
+} from "../support/stateless-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
@@ -27,7 +33,7 @@ afterEach(() => kit.gates.remove());
 
 /** Nothing of the run is left but its last record, and nobody finds it any more. */
 async function expectGone({ threadId, runId }: StatelessName): Promise<void> {
-  await until(async () => (await app.db.collection("threads").countDocuments({ temporary: true })) === 0);
+  await temporaryThreadsAreGone(app);
   expect(await dump(app.db)).toEqual(before);
   const graves = (await tombstones(app.db)).filter(({ _id }) => String(_id) === runId);
   expect(graves).toHaveLength(1);

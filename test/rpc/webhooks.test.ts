@@ -4,7 +4,7 @@ import { graphAssistantId } from "../../src/domain/ids.ts";
 import { createBarrier } from "../support/barrier.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { createStatelessKit } from "../support/stateless-kit.ts";
+import { createStatelessKit, temporaryThreadsAreGone } from "../support/stateless-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 import { startWebhookReceiver, type WebhookReceiver } from "../support/webhook-receiver.ts";
 
@@ -136,7 +136,7 @@ describe("a webhook", () => {
         ...{ status: action ? "rollback" : "success", values: action ? null : { log: ["a"] } },
       });
       await isDelivered(name.runId);
-      await until(async () => (await app.db.collection("threads").countDocuments({ temporary: true })) === 0);
+      await temporaryThreadsAreGone(app);
       const grave = await app.db.collection("tombstones").findOne({ _id: name.runId as never });
       expect(grave!.webhook).toEqual({ state: "done", tries: 3, due_at: null });
       expect(JSON.stringify(grave)).not.toMatch(/the second|"log"/);

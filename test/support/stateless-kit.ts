@@ -1,6 +1,7 @@
 import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import type { OnCompletion } from "../../gen/reins/v1/run_pb.ts";
 import { fromPayload, toPayload } from "../../src/client/index.ts";
+import type { Dump } from "./dump.ts";
 import { endOf, readEvents } from "./event-reader.ts";
 import { createGates, until } from "./gates.ts";
 import type { SpecInit } from "./run-kit.ts";
@@ -18,6 +19,17 @@ export interface StatelessName {
   readonly threadId: string;
   readonly runId: string;
 }
+
+/** Resolves when no temporary thread is left. */
+export const temporaryThreadsAreGone = ({ db }: Pick<TestApp, "db">): Promise<void> =>
+  until(async () => (await db.collection("threads").countDocuments({ temporary: true })) === 0);
+
+/** What is stored of the request that made a batch. */
+export const batchRequest = ({ db }: Pick<TestApp, "db">, requestId: string) =>
+  db.collection("requests").findOne({ _id: `batch:${requestId}` as never });
+
+/** What is stored beside the requests themselves. */
+export const besideRequests = ({ requests: _, ...others }: Dump): Dump => others;
 
 /** Short ways to start stateless runs of a test agent, and to attach to them. */
 export function createStatelessKit(app: Pick<TestApp, "client">, graph = "gated") {
@@ -56,6 +68,8 @@ export function createStatelessKit(app: Pick<TestApp, "client">, graph = "gated"
   return {
     gates,
     spec,
+    /** One of a batch. */
+    item: (step: string, more: SpecInit = {}) => ({ spec: spec({ steps: [step] }, more) }),
     async create(input: object = {}, more: SpecInit = {}): Promise<StatelessName> {
       const { threadId, runId } = (await runs.createRun({ spec: spec(input, more) })).run!;
       return { threadId, runId };
