@@ -14,7 +14,13 @@ const rules: readonly Rule[] = [
   [/^cannot decode oneof (\S+)\.([^. ]+) from JSON: oneof set multiple times by (\S+) and (\S+)/, severalMembers],
   [/^cannot decode field (\S+)\.([^. ]+) from JSON: (.*)/s, wrongField],
   [/^cannot decode message (\S+) from JSON:? (.*)/s, wrongMessage],
-  [/^(?:protocol error: |received compressed envelope|unexpected end flag)(.*)/s, (match) => malformed(`${match[0]}.`)],
+  [/^protocol error: (missing|received extra) input message/, wrongCount],
+  [
+    /^received compressed envelope/,
+    // The code of the specifications of gRPC (doc/compression.md) and Connect.
+    () => ({ ...malformed("The message is marked as compressed, but no compression is named."), code: Code.Internal }),
+  ],
+  [/^(?:protocol error: |unexpected end flag)(.*)/s, (match) => malformed(`${match[0]}.`)],
   [
     /^unknown compression "(.*?)"/,
     (match) => ({
@@ -50,6 +56,12 @@ function tooLarge(what: "request" | "response", [, size, limit]: RegExpExecArray
 
 function malformed(message: string): Complaint {
   return { code: Code.InvalidArgument, reason: "MALFORMED_REQUEST", message };
+}
+
+/** The code is what gRPC has for it (doc/statuscodes.md, "request cardinality violation"), and Connect. */
+function wrongCount([, what]: RegExpExecArray, input: DescMessage): Complaint {
+  const message = `The call has ${what === "missing" ? "no" : "more than one"} ${input.typeName}; it takes exactly one.`;
+  return { ...malformed(message), code: Code.Unimplemented };
 }
 
 function invalidField(field: string, problem: string): Complaint {

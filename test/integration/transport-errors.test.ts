@@ -198,6 +198,8 @@ describe("JSON that does not fit", () => {
 describe("frames that are broken", () => {
   const rubbish = new Uint8Array([0xff, 0xff, 0xff]);
   const cutFrame = new Uint8Array([0, 0, 0, 0, 9, 1]);
+  const nothing = new Uint8Array();
+  const twoFrames = new Uint8Array(10);
 
   test("a binary message", async () => {
     const error = await connectError(await post(cancelRun, rubbish, "application/proto"));
@@ -207,12 +209,15 @@ describe("frames that are broken", () => {
   });
 
   test.each([
-    ["unary, rubbish in the frame", cancelRun, encodeEnvelope(0, rubbish)],
-    ["unary, the frame cut off", cancelRun, cutFrame],
-    ["stream, rubbish in the frame", streamRun, encodeEnvelope(0, rubbish)],
-    ["stream, the frame cut off", streamRun, cutFrame],
-    ["compressed without a name", streamRun, encodeEnvelope(1, rubbish)],
-  ])("gRPC, %s", async (_, path, body) => {
+    ["unary, rubbish in the frame", cancelRun, encodeEnvelope(0, rubbish), Code.InvalidArgument],
+    ["unary, the frame cut off", cancelRun, cutFrame, Code.InvalidArgument],
+    ["stream, rubbish in the frame", streamRun, encodeEnvelope(0, rubbish), Code.InvalidArgument],
+    ["stream, the frame cut off", streamRun, cutFrame, Code.InvalidArgument],
+    ["compressed without a name", streamRun, encodeEnvelope(1, rubbish), Code.Internal],
+    ["unary, no frame", cancelRun, nothing, Code.Unimplemented],
+    ["unary, two frames", cancelRun, twoFrames, Code.Unimplemented],
+    ["stream, no frame", streamRun, nothing, Code.Unimplemented],
+  ])("gRPC, %s", async (_, path, body, code) => {
     const response = await post(path, body, "application/grpc-web+proto");
     const bytes = await response.bytes();
     // The last frame of gRPC-Web holds the trailers.
@@ -224,7 +229,7 @@ describe("frames that are broken", () => {
         .map((line) => line.split(/:\s*/, 2) as [string, string]),
     );
     const error = findTrailerError(trailers);
-    expect(error?.code).toBe(Code.InvalidArgument);
+    expect(error?.code).toBe(code);
     expect(theInfo(error!).reason).toBe("MALFORMED_REQUEST");
   });
 
