@@ -13,7 +13,7 @@ export const capabilities = {
   },
   go: {
     needs: "Go 1.24 or newer",
-    skips: "the tests with grpcurl, connect-go and h2spec",
+    skips: "the tests with grpcurl, connect-go, h2spec and Connect's conformance runner",
     has: () => runs("go", ["version"]),
   },
   python: {
