@@ -1,5 +1,6 @@
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import type { OpenCalls } from "./open-calls.ts";
 
 export interface KeepAliveOptions {
   /** How often an HTTP/2 client with open streams is pinged. */
@@ -39,12 +40,15 @@ export function probeSocket(socket: Socket, options: KeepAliveOptions): void {
 }
 
 /**
- * Pings the client as long as it has open streams, and drops the connection when the answer does not come: this aborts
- * the streams' handlers. Calls back before it drops one.
+ * Pings the client as long as it has open calls, and drops the connection when the answer does not come: this aborts
+ * the calls' handlers. Calls back before it drops one.
  */
-export function pingSession(session: ServerHttp2Session, options: KeepAliveOptions, onLost: () => void): void {
-  let openStreams = 0;
-  let interval: NodeJS.Timeout | undefined;
+export function pingSession(
+  session: ServerHttp2Session,
+  calls: OpenCalls,
+  options: KeepAliveOptions,
+  onLost: () => void,
+): void {
   let timeout: NodeJS.Timeout | undefined;
 
   const lose = () => {
@@ -52,7 +56,7 @@ export function pingSession(session: ServerHttp2Session, options: KeepAliveOptio
     session.destroy();
   };
   const ping = () => {
-    if (timeout || session.destroyed) {
+    if (calls.count === 0 || timeout || session.destroyed) {
       return;
     }
     let answered = false;
@@ -66,23 +70,9 @@ export function pingSession(session: ServerHttp2Session, options: KeepAliveOptio
       timeout = setTimeout(() => setImmediate(() => answered || lose()), options.pingTimeoutMs);
     }
   };
-  const stop = () => {
-    clearInterval(interval);
-    interval = undefined;
-  };
-
-  session.on("stream", (stream) => {
-    openStreams += 1;
-    interval ??= setInterval(ping, options.pingIntervalMs);
-    stream.once("close", () => {
-      openStreams -= 1;
-      if (openStreams === 0) {
-        stop();
-      }
-    });
-  });
+  const interval = setInterval(ping, options.pingIntervalMs);
   session.once("close", () => {
-    stop();
+    clearInterval(interval);
     clearTimeout(timeout);
   });
 }

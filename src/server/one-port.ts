@@ -2,6 +2,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import type { Socket } from "node:net";
 import type { NodeHandlerFn } from "./node-handler.ts";
+import { startInTurn } from "./start-in-turn.ts";
 
 export interface OnePortOptions {
   readonly handler: NodeHandlerFn;
@@ -30,6 +31,7 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 export function createOnePort(options: OnePortOptions): OnePort {
   const http1 = http.createServer(options.http1, options.handler as http.RequestListener);
   const h2 = http2.createServer(options.http2, options.handler as never);
+  startInTurn(h2);
   const [serveHttp1] = http1.listeners("connection");
   http1.removeAllListeners("connection");
   http1.on("connection", (socket: Socket) => {

@@ -16,11 +16,11 @@ import { defaultKeepAlive, type KeepAliveOptions, pingSession, probeSocket } fro
 import { listenOn } from "./listen-on.ts";
 import { createNodeHandler, type FallbackFn } from "./node-handler.ts";
 import { createOnePort } from "./one-port.ts";
+import { countCalls } from "./open-calls.ts";
 import { registerReflection } from "./reflection.ts";
 import { guardResets, type ResetLimits } from "./reset-guard.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { closeWhenIdle, defaultPatience, type PatienceOptions } from "./slow-clients.ts";
-import { startInTurn } from "./start-in-turn.ts";
 
 export interface ServerOptions {
   /** A loopback address or localhost; any other is refused. */
@@ -74,7 +74,7 @@ export const defaultLimits: Limits = {
   maxConnections: 10_000,
   maxConcurrentStreams: 10_000,
   maxSessionMemoryMb: 1000,
-  resetBurst: 2_000,
+  resetBurst: 1_500,
   resetsPerSecond: 200,
   sniffTimeoutMs: 10_000,
 };
@@ -138,7 +138,7 @@ export function createServer(options: ServerOptions): ReinsServer {
   let handler = createHandler(undefined);
 
   const onePort = createOnePort({
-    handler: startInTurn((request, response) => handler(request, response)),
+    handler: (request, response) => handler(request, response),
     http1: {
       keepAliveTimeout: patience.idleTimeoutMs,
       headersTimeout: Math.min(patience.headTimeoutMs, patience.bodyTimeoutMs),
@@ -163,11 +163,12 @@ export function createServer(options: ServerOptions): ReinsServer {
   onePort.http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    guardResets(session, limits, () =>
+    const onReset = guardResets(session, limits, () =>
       log.warn({ peer: peerOf(session) }, "a client resets its calls faster than is good; its connection is closed"),
     );
-    closeWhenIdle(session, patience.idleTimeoutMs);
-    pingSession(session, keepAlive, () => log.info("a client no longer answers; its connection is dropped"));
+    const calls = countCalls(session, onReset);
+    closeWhenIdle(session, calls, patience.idleTimeoutMs);
+    pingSession(session, calls, keepAlive, () => log.info("a client no longer answers; its connection is dropped"));
     if (draining) {
       session.close();
     }

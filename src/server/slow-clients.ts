@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Session } from "node:http2";
 import type { NodeServerRequest } from "./node-handler.ts";
+import type { OpenCalls } from "./open-calls.ts";
 
 /** How long a client may take, in ms. */
 export interface PatienceOptions {
@@ -18,27 +19,24 @@ export const defaultPatience: PatienceOptions = {
 };
 
 /** Closes an HTTP/2 connection on which there is no call for so long; what was begun and not finished is no call. */
-export function closeWhenIdle(session: ServerHttp2Session, idleTimeoutMs: number): void {
-  let open = 0;
-  let idle = startTimer();
+export function closeWhenIdle(session: ServerHttp2Session, calls: OpenCalls, idleTimeoutMs: number): void {
+  let timer = lookIn(idleTimeoutMs);
+  session.once("close", () => clearTimeout(timer));
 
-  function startTimer(): NodeJS.Timeout {
-    return setTimeout(() => {
-      // Told to go, a client that is well meant opens another connection for its next call.
-      session.close();
-      session.destroy();
-    }, idleTimeoutMs).unref();
+  function lookIn(ms: number): NodeJS.Timeout {
+    return setTimeout(look, ms).unref();
   }
 
-  session.on("stream", (stream) => {
-    open += 1;
-    clearTimeout(idle);
-    stream.once("close", () => {
-      open -= 1;
-      if (open === 0 && !session.destroyed) idle = startTimer();
-    });
-  });
-  session.once("close", () => clearTimeout(idle));
+  function look(): void {
+    const left = calls.count > 0 ? idleTimeoutMs : calls.quietSince + idleTimeoutMs - performance.now();
+    if (left > 0) {
+      timer = lookIn(left);
+      return;
+    }
+    // Told to go, a client that is well meant opens another connection for its next call.
+    session.close();
+    session.destroy();
+  }
 }
 
 /**

@@ -1,56 +1,44 @@
-import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
-import type { NodeHandlerFn, NodeServerRequest } from "./node-handler.ts";
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 
 /** Calls of one connection that are begun before others are heard again. */
 const atOnce = 8;
 
-interface Turn {
-  begun: number;
-  readonly waiting: (() => boolean)[];
-}
+type Start = () => boolean;
 
 /**
  * Begins the calls of one HTTP/2 connection a few at a time, so that one that sends thousands in a moment does not hold up the
- * others. A call that its client has reset by then is not begun at all.
+ * others, and none before what came with it has been read: of a call that its client resets at once, nothing is made at all.
  */
-export function startInTurn(handler: NodeHandlerFn): NodeHandlerFn {
-  const turns = new WeakMap<ServerHttp2Session, Turn>();
-
-  return (request, response) => {
-    const session = isHttp2(request) ? request.stream.session : undefined;
-    if (!session) return handler(request, response);
-    const turn = turns.get(session as ServerHttp2Session) ?? begin(session as ServerHttp2Session);
-    const start = () => {
-      const { stream } = request as Http2ServerRequest;
+export function startInTurn(server: Http2Server): void {
+  const turns = new WeakMap<ServerHttp2Session, Start[]>();
+  // Node's own, which makes a request and an answer of a stream and hands them to the handler.
+  const [begin] = server.listeners("stream");
+  server.removeAllListeners("stream");
+  server.on("stream", (stream: ServerHttp2Stream, ...rest: unknown[]) => {
+    // The request has a listener of its own; without any, an error would end the process.
+    stream.on("error", () => {});
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (!session) return;
+    let waiting = turns.get(session);
+    if (!waiting) {
+      waiting = [];
+      turns.set(session, waiting);
+      setImmediate(next, session, waiting);
+    }
+    waiting.push(() => {
       if (stream.destroyed || stream.aborted) return false;
-      handler(request, response);
+      begin!.call(server, stream, ...rest);
       return true;
-    };
-    if (turn.begun < atOnce) {
-      turn.begun += 1;
-      start();
-    } else turn.waiting.push(start);
-  };
+    });
+  });
 
-  function begin(session: ServerHttp2Session): Turn {
-    const turn: Turn = { begun: 0, waiting: [] };
-    turns.set(session, turn);
-    setImmediate(next, session, turn);
-    return turn;
-  }
-
-  function next(session: ServerHttp2Session, turn: Turn): void {
-    turn.begun = 0;
-    if (turn.waiting.length === 0) {
-      turns.delete(session);
-      return;
+  function next(session: ServerHttp2Session, waiting: Start[]): void {
+    let place = 0;
+    for (let begun = 0; begun < atOnce && place < waiting.length; place += 1) {
+      if (waiting[place]!()) begun += 1;
     }
-    for (let begun = 0; begun < atOnce && turn.waiting.length > 0; ) {
-      if (turn.waiting.shift()!()) begun += 1;
-    }
-    turn.begun = atOnce;
-    setImmediate(next, session, turn);
+    waiting.splice(0, place);
+    if (waiting.length === 0) turns.delete(session);
+    else setImmediate(next, session, waiting);
   }
 }
-
-const isHttp2 = (request: NodeServerRequest): request is Http2ServerRequest => "stream" in request;

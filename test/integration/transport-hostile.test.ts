@@ -37,6 +37,14 @@ describe("a client that resets its calls", () => {
       ),
     );
 
+  test("has nothing made of calls that it resets as it begins them", async () => {
+    // So few that they come in one piece.
+    const outcome = await rapidReset({ port: server.port, calls: 30, path: stream, body: run("endless") });
+    expect(outcome).toMatchObject({ goaway: undefined, isOpen: true });
+    await createReinsClient({ baseUrl: server.url }).threads.createThread({});
+    expect(server.logged.map(({ method }) => method)).not.toContain("reins.v1.RunService/StreamRun");
+  });
+
   test("keeps its connection after a thousand live ones", async () => {
     const before = server.services.watches.size;
     const live = () => until(async () => server.services.watches.size === before + 1_000);
