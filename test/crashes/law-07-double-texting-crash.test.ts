@@ -5,7 +5,7 @@ import { around } from "../support/barrier.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** The writes of a create with INTERRUPT or ROLLBACK after the run itself is stored; newest first, so the waiting run is first. */
 const writes = ["cancelWaiting", "requestCancel", "cleared", "markReady"] as const;
@@ -25,7 +25,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
       if (failing.get((run as RunName).threadId) === write) throw new Error(`cut off before ${write}`);
     };
     app = await startTestApp({
-      config: { configFile: gatedGraph, leaseMs: 3_000, pollMs: 60_000 },
+      config: { leaseMs: 3_000, pollMs: 60_000 },
       decorate: ({ stores, ...parts }) => {
         const runs = writes.reduce((all, write) => around(all, write, { before: fail(write) }), stores.runs);
         return { ...parts, stores: { ...stores, runs } };

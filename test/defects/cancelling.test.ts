@@ -12,7 +12,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
 /** Defects of other servers in what a cancel does; the numbers are those of docs/defects.md. */
 let app: TestApp;
 beforeAll(async () => {
-  app = await startTestApp({ config: { graceMs: 300 } });
+  app = await startTestApp({ config: { graceMs: 500 } });
 });
 afterAll(() => app.close());
 

@@ -7,7 +7,7 @@ import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** Defects of other servers when a run comes while another is live, or a stop before its run; see docs/defects.md. */
 let app: TestApp;
@@ -16,7 +16,7 @@ const inserts = new Map<string, Barrier>();
 
 beforeAll(async () => {
   app = await startTestApp({
-    config: { configFile: gatedGraph, graceMs: 60_000 },
+    config: { graceMs: 600_000 },
     decorate: ({ stores, ...parts }) => {
       const runs = around(stores.runs, "insert", { before: (run) => inserts.get((run as DomainRun).runId)?.pass() });
       return { ...parts, stores: { ...stores, runs } };

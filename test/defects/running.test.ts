@@ -16,7 +16,7 @@ const points = createHoldPoints();
 let app: TestApp;
 beforeAll(async () => {
   // Two slots, which are quickly taken.
-  app = await startTestApp({ config: { graceMs: 300, slotsPerChild: 2 }, decorate: points.decorate });
+  app = await startTestApp({ config: { graceMs: 500, slotsPerChild: 2 }, decorate: points.decorate });
 });
 afterAll(() => app.close());
 

@@ -4,7 +4,7 @@ import { dump } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
 import { createStatelessKit } from "../support/stateless-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 import { startWebhookReceiver, type WebhookReceiver } from "../support/webhook-receiver.ts";
 
 /** Defects of other servers in what is left of, and told about, runs that never started; see docs/defects.md. */
@@ -13,7 +13,7 @@ let receiver: WebhookReceiver;
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
   // One slot: a run that must wait does so behind another.
-  app = await startTestApp({ config: { configFile: gatedGraph, children: 1, slotsPerChild: 1 } });
+  app = await startTestApp({ config: { children: 1, slotsPerChild: 1 } });
 });
 afterAll(async () => {
   await app.close();

@@ -10,7 +10,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
 /** Defects of other servers in what those see who wait for a run or read its events; see docs/defects.md. */
 let app: TestApp;
 beforeAll(async () => {
-  app = await startTestApp({ config: { graceMs: 300 } });
+  app = await startTestApp({ config: { graceMs: 500 } });
 });
 afterAll(() => app.close());
 

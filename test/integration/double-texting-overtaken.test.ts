@@ -5,7 +5,7 @@ import type { Run as DomainRun } from "../../src/domain/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** A creation that has its number, and is not stored yet, when a later one looks for the live runs before it. */
 describe("double-texting: a creation that is overtaken", () => {
@@ -14,7 +14,7 @@ describe("double-texting: a creation that is overtaken", () => {
   const stops = new Map<string, Barrier>();
   beforeAll(async () => {
     app = await startTestApp({
-      config: { configFile: gatedGraph, leaseMs: 200_000, pollMs: 60_000 },
+      config: { leaseMs: 200_000, pollMs: 60_000 },
       decorate: ({ stores, ...parts }) => {
         const runs = around(stores.runs, "insert", { before: (run) => stops.get((run as DomainRun).runId)?.pass() });
         return { ...parts, stores: { ...stores, runs } };

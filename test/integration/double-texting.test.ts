@@ -6,7 +6,7 @@ import { errorInfo, fromPayload } from "../../src/client/index.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** What the live run of a thread is doing when somebody texts again. */
 const oldStates = [
@@ -58,9 +58,9 @@ describe(`double-texting: ${matrix.length} cases`, () => {
   let patient: TestApp;
   let impatient: TestApp;
   beforeAll(async () => {
-    const config = { configFile: gatedGraph, leaseMs: 200_000, pollMs: 60_000 };
+    const config = { leaseMs: 200_000, pollMs: 60_000 };
     [patient, impatient] = await Promise.all([
-      startTestApp({ config: { ...config, graceMs: 120_000 } }),
+      startTestApp({ config: { ...config, graceMs: 600_000 } }),
       startTestApp({ config: { ...config, graceMs: 200 } }),
     ]);
   });

@@ -13,7 +13,7 @@ let app: TestApp;
 const kits: RunKit[] = [];
 
 beforeAll(async () => {
-  app = await startTestApp({ config: { configFile, graceMs: 1_000, maxItemBytes: 1024 }, decorate: holder.decorate });
+  app = await startTestApp({ config: { configFile, graceMs: 500, maxItemBytes: 1024 }, decorate: holder.decorate });
 });
 afterEach(async () => {
   for (const { gates } of kits.splice(0)) gates.remove();

@@ -44,7 +44,7 @@ describe("law 4: one outcome for everybody", () => {
   const points = createHoldPoints();
   let app: TestApp;
   beforeAll(async () => {
-    app = await startTestApp({ config: { graceMs: 300 }, decorate: points.decorate });
+    app = await startTestApp({ config: { graceMs: 500 }, decorate: points.decorate });
   });
   afterAll(() => app.close());
 

@@ -17,7 +17,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await startTestApp({ config: { graceMs: 1_000 } });
+  app = await startTestApp({ config: { graceMs: 500 } });
 });
 afterAll(() => app.close());
 

@@ -5,7 +5,7 @@ import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 describe("law 10: an outcome that comes too late", () => {
   let app: TestApp;
@@ -17,7 +17,6 @@ describe("law 10: an outcome that comes too late", () => {
     };
     app = await startTestApp({
       log: pino({ level: "warn" }, { write }),
-      config: { configFile: gatedGraph },
       decorate: (parts) => {
         const runs = around(parts.stores.runs, "finish", { before: () => settling?.pass() });
         return { ...parts, stores: { ...parts.stores, runs } };

@@ -6,7 +6,8 @@ import { silentLog } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createRunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp, testConfig } from "../support/test-app.ts";
+import { borrowChildren } from "../support/shared-children.ts";
+import { startTestApp, type TestApp, testConfig } from "../support/test-app.ts";
 
 describe("law 10: a worker whose run was taken over", () => {
   const points = createHoldPoints();
@@ -19,7 +20,7 @@ describe("law 10: a worker whose run was taken over", () => {
     app = await startTestApp({
       log: pino({ level: "warn" }, { write }),
       // It notices nothing by itself within the test's time, as if it slept.
-      config: { configFile: gatedGraph, leaseMs: 600_000 },
+      config: { leaseMs: 600_000 },
       decorate: points.decorate,
     });
   });
@@ -40,10 +41,15 @@ describe("law 10: a worker whose run was taken over", () => {
 
     await runs.updateOne({ _id: runId }, { $set: { "lease.until": new Date(0) } });
     const { mongodbUri, databaseName } = app.config;
-    const config = testConfig({ uri: mongodbUri!, name: databaseName }, { configFile: gatedGraph });
+    const config = testConfig({ uri: mongodbUri!, name: databaseName });
     const elsewhere = createHoldPoints();
     const claim = elsewhere.hold("claim", runId);
-    const next = await startApp(config, { log: silentLog, progress: () => {}, decorate: elsewhere.decorate });
+    const next = await startApp(config, {
+      log: silentLog,
+      progress: () => {},
+      decorate: elsewhere.decorate,
+      createHost: borrowChildren,
+    });
     onTestFinished(() => next.stop());
     // It has taken the run over, and has stored nothing of its own yet.
     await claim.reached;

@@ -5,7 +5,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await startTestApp({ config: { graceMs: 400 } });
+  app = await startTestApp({ config: { graceMs: 500 } });
 });
 afterAll(() => app.close());
 

@@ -6,7 +6,7 @@ import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo } from "../../src/client/index.ts";
 import { databaseDigest } from "../support/database-digest.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
 let kit: RunKit;
@@ -18,7 +18,7 @@ let before: Record<string, string>;
 const digest = () => databaseDigest(app.db, { exceptEventsOf: live });
 
 beforeAll(async () => {
-  app = await startTestApp({ config: { configFile: gatedGraph, cancelLimit: 1, leaseMs: 600_000 } });
+  app = await startTestApp({ config: { cancelLimit: 1, leaseMs: 600_000 } });
   kit = await createRunKit(app);
   live = (await kit.start()).runId;
   await kit.start();

@@ -6,12 +6,12 @@ import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/rein
 import { type CancelRunsResponse, type LiveRunFilterSchema, LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { databaseDigest } from "../support/database-digest.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
 beforeAll(async () => {
   // Three runs a call instead of ten thousand.
-  app = await startTestApp({ config: { configFile: gatedGraph, cancelLimit: 3, graceMs: 120_000 } });
+  app = await startTestApp({ config: { cancelLimit: 3, graceMs: 600_000 } });
 });
 afterAll(() => app.close());
 

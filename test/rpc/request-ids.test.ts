@@ -28,7 +28,6 @@ describe("request ids", () => {
   let beforeInsert: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     app = await startTestApp({
-      config: { leaseMs: 3_000 },
       decorate: ({ stores, ...parts }) => ({
         ...parts,
         stores: {
@@ -226,28 +225,6 @@ describe("request ids", () => {
       expect(kit.gates.steps()).toEqual(["a"]);
       kit.gates.remove();
     });
-
-    it.each(["create", "wait"])(
-      "a creation that was cut short, and given up for lost since, is done with another id: %s",
-      async (how) => {
-        const kit = await createRunKit(app);
-        kit.gates.open();
-        const request = requestOf(kit);
-        beforeInsert = () => Promise.reject(new Error("the server dies here"));
-        await failure(create(request));
-        beforeInsert = undefined;
-        const turn = async () => (await app.db.collection("threads").findOne({ thread_id: kit.threadId }))!.turn;
-        const lost = (await turn()) as string;
-        // The sweep frees the turn, and makes the id unusable.
-        await expect.poll(turn, { timeout: 30_000 }).toBeNull();
-        const run =
-          how === "create" ? await create(request) : (await app.client.runs.waitRun({ create: request })).run!;
-        expect(run.runId).not.toBe(lost);
-        expect((await kit.join(run.runId)).status).toBe(RunStatus.SUCCESS);
-        expect((await create(request)).runId).toBe(run.runId);
-        kit.gates.remove();
-      },
-    );
 
     it("a refused request leaves its id free", async () => {
       const kit = await createRunKit(app);

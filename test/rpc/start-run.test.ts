@@ -15,7 +15,7 @@ import type { Run as DomainRun } from "../../src/domain/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { gatedGraph, startTestApp, type TestApp } from "../support/test-app.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 let app: TestApp;
 /** Where the insert of a run stops, by the run's id. */
@@ -25,7 +25,6 @@ const asked = new Map<string, number[]>();
 
 beforeAll(async () => {
   app = await startTestApp({
-    config: { configFile: gatedGraph },
     decorate: ({ stores, ...parts }) => {
       const runs = around(stores.runs, "insert", { before: (run) => stops.get((run as DomainRun).runId)?.pass() });
       return { ...parts, stores: { ...stores, runs } };

@@ -22,7 +22,7 @@ let before: Dump;
 
 beforeAll(async () => {
   // One slot: a run that must wait does so behind another.
-  app = await startTestApp({ config: { slotsPerChild: 1, graceMs: 1_000 } });
+  app = await startTestApp({ config: { slotsPerChild: 1, graceMs: 500 } });
 });
 afterAll(() => app.close());
 beforeEach(async () => {

@@ -28,7 +28,7 @@ export function testCancels(manner: Manner): void {
     const points = createHoldPoints();
     let app: TestApp;
     beforeAll(async () => {
-      app = await startTestApp({ config: { graceMs: 300 }, decorate: points.decorate });
+      app = await startTestApp({ config: { graceMs: 500 }, decorate: points.decorate });
     });
     afterAll(() => app.close());
 

@@ -89,7 +89,7 @@ const reset = (socket: net.Socket): Leaver => ({
   },
 });
 
-/** Every way to go that a client has, by what it is called with. */
+/** The ways to go that a client in this process has, by what it is called with. */
 export const leavers: Record<string, Arrive> = {
   "grpc-js, cancelled": aborting((url) => {
     const client = createGrpcJsClient(RunService, new URL(url).host);
@@ -100,13 +100,6 @@ export const leavers: Record<string, Arrive> = {
   "connect-node Connect over HTTP/1.1, aborted": connectNode({ protocol: "connect", httpVersion: "1.1" }),
   "connect-node gRPC-Web over HTTP/2, aborted": connectNode({ protocol: "grpc-web" }),
   "connect-node gRPC-Web over HTTP/1.1, aborted": connectNode({ protocol: "grpc-web", httpVersion: "1.1" }),
-  "a process with grpc-js, killed": killed("grpc-js"),
-  "a process with Connect over HTTP/1.1, killed": killed("connect-1.1"),
-  "buf curl, interrupted": (url, call, request) => {
-    const json = JSON.stringify(request);
-    const args = ["curl", "--http2-prior-knowledge", "--protocol", "grpc", "-d", json, url + path(call)];
-    return inProcess([buf, ...args], "SIGINT");
-  },
   "HTTP/1.1, TCP reset": (url, call, request) => {
     const socket = net.connect({ host: "127.0.0.1", port: Number(new URL(url).port) });
     const data = body(call, request);
@@ -123,5 +116,16 @@ export const leavers: Record<string, Arrive> = {
     stream.on("error", () => {}).resume();
     stream.end(body(call, request));
     return reset(socket);
+  },
+};
+
+/** Those that are processes of their own. */
+export const leavingProcesses: Record<string, Arrive> = {
+  "a process with grpc-js, killed": killed("grpc-js"),
+  "a process with Connect over HTTP/1.1, killed": killed("connect-1.1"),
+  "buf curl, interrupted": (url, call, request) => {
+    const json = JSON.stringify(request);
+    const args = ["curl", "--http2-prior-knowledge", "--protocol", "grpc", "-d", json, url + path(call)];
+    return inProcess([buf, ...args], "SIGINT");
   },
 };

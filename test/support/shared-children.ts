@@ -18,6 +18,9 @@ interface SharedPool {
 
 const idle: SharedPool[] = [];
 
+/** Their servers are in this very process, and end what executes when a lease of theirs lapses; so one length serves all. */
+const sharedLeaseMs = 600_000;
+
 /** What {@link createChildPool} makes, from children that are there already if possible. None of them is a spare. */
 export function borrowChildren(options: ChildPoolOptions): AttemptHost {
   // What a test wants to read in a log of its own is told by processes of its own.
@@ -56,7 +59,7 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
       return placed;
     },
     inspect: (storage, inspection) => held().host.inspect(storage, inspection),
-    renewed: (ms) => pool?.host.renewed(ms),
+    renewed: () => pool?.host.renewed(sharedLeaseMs),
     get pids() {
       return pool?.host.pids ?? [];
     },
@@ -72,21 +75,13 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
 }
 
 async function take(options: ChildPoolOptions): Promise<SharedPool> {
-  const { log: _, ...settings } = options;
-  const kind = JSON.stringify(settings);
+  const settings = { ...options, leaseMs: sharedLeaseMs, spare: false };
+  const kind = JSON.stringify({ ...settings, log: undefined });
   const found = idle.findIndex((pool) => pool.kind === kind);
   if (found >= 0) return idle.splice(found, 1)[0]!;
-  const host = createChildPool({ ...options, spare: false });
+  const host = createChildPool(settings);
   const reports = await host.start();
   const pool: SharedPool = { kind, host, reports, attempts: new Set(), onFree: () => undefined };
   host.onFree(() => pool.onFree());
-  keepAlive(pool, options.leaseMs ?? 10_000);
   return pool;
-}
-
-/** Children end when no lease is renewed: what waits for its next server is kept. */
-function keepAlive(pool: SharedPool, leaseMs: number): void {
-  setInterval(() => {
-    if (idle.includes(pool)) pool.host.renewed(leaseMs);
-  }, leaseMs / 3).unref();
 }

@@ -12,7 +12,7 @@ interface Neighbour {
 describe("law 1: the neighbours of a run whose process is killed", () => {
   let app: TestApp;
   beforeAll(async () => {
-    app = await startTestApp({ config: { children: 1, slotsPerChild: 8, graceMs: 500 } });
+    app = await startTestApp({ config: { graceMs: 500 } });
   });
   afterAll(() => app.close());
 
