@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { capabilities } from "../test/support/capabilities.ts";
@@ -35,8 +36,8 @@ const missing = wanted.includes("more")
   ? Object.entries(capabilities).filter(([, capability]) => !capability.has())
   : [];
 
-if (filters.length > 0) totals.push(vitest("filtered", filters));
-else for (const suite of wanted) totals.push(...(suite === "spec" ? [vitest("spec", spec)] : runMore()));
+if (filters.length > 0) totals.push(await vitest("filtered", filters));
+else for (const suite of wanted) totals.push(...(suite === "spec" ? [await vitest("spec", spec)] : await runMore()));
 rmSync(folder, { recursive: true, force: true });
 
 for (const [name, { needs, skips }] of missing)
@@ -59,41 +60,55 @@ function suitesAndFilters(args: readonly string[]): [Suite[], string[]] {
   return [args.filter(isSuite), args.filter((arg) => !isSuite(arg))];
 }
 
-/** Every other folder; what depends on the engine once more on another; and Reins beside LangGraph's own servers. */
-function runMore(): Totals[] {
-  const others = vitest(
+/**
+ * Every other folder; then what depends on the engine once more on another, and meanwhile Reins beside LangGraph's own servers,
+ * most of which is waiting.
+ */
+async function runMore(): Promise<Totals[]> {
+  const others = await vitest(
     "more",
     spec.map((path) => `--exclude=${path}**`),
   );
+  const log = join(folder, "differential.log");
+  const beside = capabilities.python.has() ? differential(log) : undefined;
   const passes = [others];
   if (!missing.some(([name]) => name === "second engine")) {
     console.log("\nOnce more what depends on the engine, on SecantusDB for Python:");
-    passes.push(vitest("python", engineTests, { REINS_TEST_ENGINE: "secantusd-py" }));
+    passes.push(await vitest("python", engineTests, { REINS_TEST_ENGINE: "secantusd-py" }));
   }
-  if (capabilities.python.has()) {
+  if (beside) {
+    passes.push(await beside);
     console.log("\nThe same calls of Reins and of LangGraph's own servers:");
-    passes.push(differential());
+    console.log(readFileSync(log, "utf8"));
   }
   return passes;
 }
 
-function vitest(name: string, args: readonly string[], env: Record<string, string> = {}): Totals {
+async function vitest(name: string, args: readonly string[], env: Record<string, string> = {}): Promise<Totals> {
   const file = join(folder, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=./scripts/test-reporter.ts"];
-  const { status } = spawnSync("vitest", ["run", ...reporters, ...args], {
-    stdio: "inherit",
-    env: { ...process.env, ...env, REINS_TEST_REPORT: file },
-  });
+  const status = await run("vitest", ["run", ...reporters, ...args], { ...env, REINS_TEST_REPORT: file });
   return totalsIn(file, name, status, "vitest");
 }
 
-function differential(): Totals {
+async function differential(log: string): Promise<Totals> {
   const file = join(folder, "differential.json");
-  const { status } = spawnSync(process.execPath, ["test/differential/main.ts"], {
-    stdio: "inherit",
-    env: { ...process.env, REINS_TEST_TOTALS: file },
-  });
+  const output = openSync(log, "w");
+  const status = await run(process.execPath, ["test/differential/main.ts"], { REINS_TEST_TOTALS: file }, output);
+  closeSync(output);
   return totalsIn(file, "differential", status, "the differential test");
+}
+
+/** The exit code; null when a signal has ended it. */
+async function run(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  output: "inherit" | number = "inherit",
+): Promise<number | null> {
+  const child = spawn(command, args, { stdio: ["ignore", output, output], env: { ...process.env, ...env } });
+  const [status] = (await once(child, "exit")) as [number | null];
+  return status;
 }
 
 /** What a pass has written; one that has written nothing, or failed without a failed test, is a failure all the same. */

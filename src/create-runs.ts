@@ -373,7 +373,7 @@ export function createRuns(options: RunsOptions): Runs {
     async load() {
       const slots = config.children * config.slotsPerChild;
       const live = await runs.countLive(undefined, config.maxLiveRuns);
-      return { live, executing: Math.max(0, slots - host.freeSlots), slots };
+      return { live, executing: [...executor.attempts].length, slots };
     },
     async drain(graceMs) {
       const end = performance.now() + graceMs;

@@ -46,7 +46,7 @@ export const breaks: readonly Break[] = [
       ],
     ],
     means: "A cancel of a running run is signalled and answered, but not stored.",
-    test: "test/laws/law-02-a-cancel-is-durable.test.ts",
+    test: "test/crashes/law-02-a-cancel-is-durable.test.ts",
     name: "also when its signal was never delivered",
   },
   {

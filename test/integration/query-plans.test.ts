@@ -21,9 +21,9 @@ import { type Load, loadCheckpoints, loadRuns } from "../support/synthetic-load.
  * Rust server read a collection that has an index on an array, once for each such index.
  */
 const { engine } = inject("engine");
-const small: Load = { runs: 5_000, threads: 500, liveRuns: 100, journals: 20 };
+const small: Load = { runs: 2_000, threads: 500, liveRuns: 100, journals: 20 };
 const large: Load = { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 5_000 };
-const checkpointsLimitMs = 60_000;
+const checkpointsLimitMs = 20_000;
 /** Documents or keys that a query may look at: a hundred runs are live, and a journal of this load has a hundred slots. */
 const most = 250;
 /** What all queries of a page of twenty threads may look at together, of ten thousand. */

@@ -267,7 +267,8 @@ describe("RemoteGraph.streamEvents", () => {
   const remote = (graphId: string) => new RemoteGraph({ graphId, url: app.app.url });
 
   it("streams messages and states, and ends with the output", async () => {
-    const input = { messages: [new HumanMessage("Is it so?")], steps: 0, delay_ms: 1 };
+    // Slow enough to go on when the client has subscribed: from a run that is over by then, it drops the messages itself.
+    const input = { messages: [new HumanMessage("Is it so?")], steps: 0, delay_ms: 100 };
     const run = await remote("agent").streamEvents(input, { version: "v3" });
     const texts: string[] = [];
     for await (const message of run.messages) texts.push(await message.text);

@@ -51,6 +51,11 @@ export class LangGraphCopy {
     }
   }
 
+  /** Loads the instance that ES modules get. */
+  async preload(): Promise<void> {
+    await this.#instance("esm");
+  }
+
   /** The instance that the graph was built with; undefined when that is another copy. */
   async instanceOf(graph: unknown): Promise<LangGraphInstance | undefined> {
     // CommonJS leaves a trace when it is loaded, so that neither kind is loaded without need.
