@@ -3,19 +3,15 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { startApp } from "../src/app.ts";
 import { readConfig } from "../src/config.ts";
-import { hostileBodies } from "./bodies/hostile-bodies.ts";
+import { hostileBodies, messages, threads } from "./bodies/hostile-bodies.ts";
+import { watchThread } from "./thread-work.ts";
 
-/** How long one body holds up everybody else. See README.md beside this file. */
-const { threadCpuUsage = () => ({ user: 0, system: 0 }) } = process as unknown as {
-  threadCpuUsage?: () => { user: number; system: number };
-};
-
+/** How long one body, or one answer, holds up everybody else. See README.md beside this file. */
 interface Answer {
   readonly status: number;
   readonly bytes: number;
@@ -35,15 +31,15 @@ try {
   await prepare();
   const only = process.argv[2];
   console.log(
-    `${"the longest stall, and the work of the serving thread, in ms".padEnd(62)} stall   work  status  answered in`,
+    `${"the longest stall, and the work of the serving thread, in ms".padEnd(66)} stall  at once   work  status  answered in`,
   );
   for (const [place, make] of hostileBodies.entries()) {
     const { name } = make();
     if (only !== undefined && !name.includes(only)) continue;
-    const { stall, work, answer } = await measure(() => ask(sender, { url: app.url, place }));
-    const numbers = [stall.toFixed(0).padStart(5), work.toFixed(0).padStart(6), String(answer.status).padStart(7)];
+    const { stall, atOnce, work, answer } = await measure(() => ask(sender, { url: app.url, place }));
+    const times = [stall.toFixed(0).padStart(5), atOnce.toFixed(0).padStart(8), work.toFixed(0).padStart(6)];
     console.log(
-      `${name.padEnd(62)} ${numbers.join(" ")}  ${answer.ms.toFixed(0).padStart(6)} ms, ${answer.bytes} bytes${answer.status === 200 ? "" : `: ${answer.says}`}`,
+      `${name.padEnd(66)} ${times.join(" ")} ${String(answer.status).padStart(7)}  ${answer.ms.toFixed(0).padStart(6)} ms, ${answer.bytes} bytes${answer.status === 200 ? "" : `: ${answer.says}`}`,
     );
   }
 } finally {
@@ -52,36 +48,31 @@ try {
   await rm(dataDir, { recursive: true, force: true });
 }
 
-/** A thread with a state, and a thread for large bodies that has started. */
+/** Threads with a small state and with a large one, some runs with large inputs, and a thread for large bodies that has started. */
 async function prepare(): Promise<void> {
-  const thread_id = "11111111-1111-4111-8111-111111111111";
   const post = (path: string, body: object) =>
     fetch(`${app.url}${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     }).then((answer) => answer.text());
-  await post("/threads", { thread_id });
+  await post("/threads", { thread_id: threads.small });
   for (const input of [{ messages: [] }, { messages: [], padding: "x".repeat(1_000_000) }]) {
-    await post(`/threads/${thread_id}/runs/wait`, { assistant_id: "plain", input });
+    await post(`/threads/${threads.small}/runs/wait`, { assistant_id: "plain", input });
+  }
+  await post("/threads", { thread_id: threads.large });
+  for (let run = 0; run < 3; run += 1) {
+    await post(`/threads/${threads.large}/runs/wait`, { assistant_id: "plain", input: { messages } });
   }
 }
 
 async function measure(send: () => Promise<Answer>) {
   await sleep(300);
-  const delay = monitorEventLoopDelay({ resolution: 2 });
-  delay.enable();
-  const before = threadCpuUsage();
+  const stop = watchThread();
   const answer = await send();
   // What a run does with the body afterwards counts as well.
   await sleep(1_000);
-  const after = threadCpuUsage();
-  delay.disable();
-  return {
-    stall: delay.max / 1e6,
-    work: (after.user + after.system - before.user - before.system) / 1000,
-    answer,
-  };
+  return { ...stop(), answer };
 }
 
 async function ask(child: ChildProcess, message: object): Promise<Answer> {

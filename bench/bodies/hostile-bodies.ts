@@ -1,6 +1,11 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { CancelRunsRequestSchema, CreateRunRequestSchema } from "../../gen/reins/v1/run_service_pb.ts";
-import { UpdateThreadStateRequestSchema } from "../../gen/reins/v1/thread_service_pb.ts";
+import {
+  GetThreadStateRequestSchema,
+  ListThreadHistoryRequestSchema,
+  UpdateThreadStateRequestSchema,
+} from "../../gen/reins/v1/thread_service_pb.ts";
 
 /** A body, the door that it knocks at, and how it is addressed. */
 export interface HostileBody {
@@ -11,7 +16,12 @@ export interface HostileBody {
 }
 
 const maxBytes = 16 * 1024 * 1024 - 64;
-const thread = "11111111-1111-4111-8111-111111111111";
+/** The threads that are there. */
+export const threads = {
+  small: "11111111-1111-4111-8111-111111111111",
+  large: "22222222-2222-4222-8222-222222222222",
+} as const;
+const thread = threads.small;
 const many = (item: string, bytes = 15_000_000) =>
   Array(Math.floor(bytes / (item.length + 1)))
     .fill(item)
@@ -54,14 +64,13 @@ const jsonInput = (text: string) =>
     }),
   );
 
-const messages = JSON.stringify(
-  Array.from({ length: 40_000 }, (_, i) => ({
-    type: "human",
-    id: `m${i}`,
-    content: `Message ${i}. ${"Words ".repeat(15)}`,
-    extra: {},
-  })),
-);
+export const messages = Array.from({ length: 40_000 }, (_, i) => ({
+  type: "human",
+  id: `m${i}`,
+  content: `Message ${i}. ${"Words ".repeat(15)}`,
+  extra: {},
+}));
+const messagesText = JSON.stringify(messages);
 const dictionary = (entries: number) => `{${Array.from({ length: entries }, (_, i) => `"key ${i}":${i}`)}}`;
 
 /** What a client may send to hold up everybody else; the last ones are large and well meant. */
@@ -72,9 +81,9 @@ export const hostileBodies: readonly (() => HostileBody)[] = [
     rest("1 M wrong stream modes", "/runs", `{"assistant_id":"plain","stream_mode":[${many('"wrong"', 8_000_000)}]}`),
   () =>
     rest(
-      "19,000 wrong stream modes",
+      "11,000 wrong stream modes",
       "/runs",
-      `{"assistant_id":"plain","stream_mode":[${many('"wrong"', 19_000 * 8)}]}`,
+      `{"assistant_id":"plain","stream_mode":[${many('"wrong"', 11_000 * 8)}]}`,
     ),
   () =>
     rest("1 M tags of a wrong kind", "/runs", `{"assistant_id":"plain","config":{"tags":[${many("1", 2_000_000)}]}}`),
@@ -103,7 +112,7 @@ export const hostileBodies: readonly (() => HostileBody)[] = [
     ),
   () => rest("a metadata filter of 5 M numbers", "/threads/search", `{"metadata":{"a":[${many("1", 10_000_000)}]}}`),
   () => rest("a filter of 300,000 values", "/threads/search", `{"values":${dictionary(300_000)}}`),
-  () => rest("metadata of 19,000 fields", "/threads", `{"metadata":${dictionary(19_000)}}`),
+  () => rest("metadata of 11,000 fields", "/threads", `{"metadata":${dictionary(11_000)}}`),
   () => rest("state of 4 M empty objects", `/threads/${thread}/state`, `{"values":{"a":[${many("{}", 12_000_000)}]}}`),
   () =>
     rest(
@@ -187,17 +196,60 @@ export const hostileBodies: readonly (() => HostileBody)[] = [
         }),
       ),
     ),
-  () => rest("well meant: 40,000 messages", "/runs", `{"assistant_id":"plain","input":{"messages":${messages}}}`),
+  () => rest("well meant: 40,000 messages", "/runs", `{"assistant_id":"plain","input":{"messages":${messagesText}}}`),
   () =>
     connect(
       "well meant: 40,000 messages",
       "RunService/CreateRun",
-      `{"spec":{"assistantId":"plain","input":{"value":{"messages":${messages}}}}}`,
+      `{"spec":{"assistantId":"plain","input":{"value":{"messages":${messagesText}}}}}`,
     ),
   () =>
     binary(
       "well meant: 40,000 messages in JSON bytes, with a request id",
       "RunService/CreateRun",
-      Buffer.concat([jsonInput(`{"messages":${messages}}`), field(5, bytesOf("r1"))]),
+      Buffer.concat([jsonInput(`{"messages":${messagesText}}`), field(5, bytesOf("r1"))]),
     ),
+  () => rest("answer: a history of such states", `/threads/${threads.large}/history`, '{"limit":3}'),
+  ...(["VALUE", "JSON"] as const).flatMap((format) => [
+    () =>
+      connect(
+        `answer as ${format}: a state of 40,000 messages`,
+        "ThreadService/GetThreadState",
+        `{"threadId":"${threads.large}","payloadFormat":"PAYLOAD_FORMAT_${format}"}`,
+      ),
+    () =>
+      connect(
+        `answer as ${format}: a history of such states`,
+        "ThreadService/ListThreadHistory",
+        `{"threadId":"${threads.large}","limit":3,"payloadFormat":"PAYLOAD_FORMAT_${format}"}`,
+      ),
+    () =>
+      connect(
+        `answer as ${format}: runs with their inputs`,
+        "RunService/ListRuns",
+        `{"threadId":"${threads.large}","includeInput":true,"pageSize":100,"payloadFormat":"PAYLOAD_FORMAT_${format}"}`,
+      ),
+    () =>
+      binary(
+        `answer as ${format}: a state of 40,000 messages`,
+        "ThreadService/GetThreadState",
+        toBinary(
+          GetThreadStateRequestSchema,
+          create(GetThreadStateRequestSchema, { threadId: threads.large, payloadFormat: PayloadFormat[format] }),
+        ),
+      ),
+    () =>
+      binary(
+        `answer as ${format}: a history of such states`,
+        "ThreadService/ListThreadHistory",
+        toBinary(
+          ListThreadHistoryRequestSchema,
+          create(ListThreadHistoryRequestSchema, {
+            threadId: threads.large,
+            limit: 3,
+            payloadFormat: PayloadFormat[format],
+          }),
+        ),
+      ),
+  ]),
 ];

@@ -5,18 +5,21 @@ import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { canonical } from "../domain/canonical-json.ts";
 import { BodyError, type BodyFault } from "./body-error.ts";
 import { type FoldedBody, foldJson } from "./fold-json.ts";
+import { valueBytes } from "./late-values.ts";
 import { type Codec, toLightMessage } from "./light-message.ts";
 
 /** What the thread for large bodies is asked for. */
 export type BodyTask =
   | { kind: "json"; bytes: Uint8Array; payloads: readonly string[]; maxValues: number }
   | { kind: "message"; method: string; bytes: Uint8Array; codec: Codec; maxValues: number }
-  | { kind: "canonical"; text: string };
+  | { kind: "canonical"; text: string }
+  | { kind: "values"; texts: readonly Uint8Array[]; most: number };
 
 export type BodyResult =
   | { kind: "json"; folded: FoldedBody }
   | { kind: "message"; bytes: Uint8Array }
   | { kind: "canonical"; text: string }
+  | { kind: "values"; values: readonly Uint8Array[] }
   | { kind: "fault"; fault: BodyFault; message: string; field: string | undefined };
 
 const services = [RunService, ThreadService, AssistantService];
@@ -33,6 +36,7 @@ export default function readBody(task: BodyTask): BodyResult {
       return { kind: "json", folded: foldJson(task.bytes, task.payloads, task.maxValues) };
     }
     if (task.kind === "canonical") return { kind: "canonical", text: canonical(JSON.parse(task.text)) };
+    if (task.kind === "values") return { kind: "values", values: valueBytes(task.texts, task.most) };
     return {
       kind: "message",
       bytes: toLightMessage(methods.get(task.method)!, task.bytes, task.codec, task.maxValues),

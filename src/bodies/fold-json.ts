@@ -9,10 +9,10 @@ export interface FoldedBody {
 }
 
 /**
- * How many values a body may hold beside its payloads: twice the most ids that a call takes, as each of them is checked, and may
- * be complained about, on the thread that serves everybody.
+ * How many values a body may hold beside its payloads: somewhat more than the most ids that a call takes, as each of them is
+ * checked, and may be complained about, on the thread that serves everybody.
  */
-export const maxBeside = 20_000;
+export const maxBeside = 12_000;
 
 /** Objects that are looked into by name: of these each field is taken out by itself. */
 const byField = new Set(["update", "context", "value"]);

@@ -27,6 +27,8 @@ export interface LargeBodies {
   /** Rejects with a BodyError. The bytes are given away. */
   readJson(bytes: Uint8Array, payloads: readonly string[]): Promise<FoldedBody>;
   readMessage(method: DescMethod, bytes: Uint8Array, codec: Codec): Promise<Message>;
+  /** See valueBytes. */
+  toValues(texts: readonly Uint8Array[], most: number): Promise<readonly Uint8Array[]>;
   /** See canonical-json.ts. */
   readonly canonicalOf: CanonicalOf;
 }
@@ -53,6 +55,11 @@ export function createLargeBodies({ maxValues, run }: LargeBodiesOptions): Large
     async canonicalOf(text) {
       if (text.length <= smallBytes) return canonicalOf(text);
       return ((await read({ kind: "canonical", text })) as Extract<BodyResult, { kind: "canonical" }>).text;
+    },
+
+    async toValues(texts, most) {
+      const result = await read({ kind: "values", texts, most });
+      return (result as Extract<BodyResult, { kind: "values" }>).values;
     },
 
     async readMessage(method, bytes, codec) {
@@ -100,8 +107,8 @@ export function createBodyThread(): BodyThread {
         ...{ minThreads: 0, maxThreads: 1, idleTimeout: 60_000, recordTiming: false },
         ...{ resourceLimits: { maxOldGenerationSizeMb: memoryMb }, env: {}, execArgv: [] },
       });
-      // What follows from a body that was read is not turned away again.
-      if (task.kind !== "canonical" && pool.queueSize >= maxWaiting)
+      // What follows from a body that was read is not turned away again, nor is an answer.
+      if ((task.kind === "json" || task.kind === "message") && pool.queueSize >= maxWaiting)
         throw new BodyError("busy", "too many large requests at a time; try again");
       try {
         return await pool.run(task);

@@ -6,13 +6,13 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { createContextValues, createHandlerContext, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import type { RunName } from "../domain/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
+import { validator } from "../server/validator.ts";
 import { refuseRepeatKey } from "../services/refuse-repeat.ts";
 import { runKnownKey } from "../services/run-known.ts";
 
@@ -46,7 +46,6 @@ type Handler = (request: unknown, context: HandlerContext) => unknown;
 type Method = DescMethodUnary | DescMethodServerStreaming;
 
 export function createInvokers(services: Services, shutdownSignal: AbortSignal): CreateInvoke {
-  const validator = createValidator();
   const implementations = new Map<string, Record<string, unknown>>([
     [RunService.typeName, { ...services.runs }],
     [ThreadService.typeName, { ...services.threads }],
@@ -56,7 +55,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
   return (requestSignal) => {
     function prepare(method: Method, init: MessageInitShape<DescMessage>, known: RunKnown | undefined) {
       const request = create(method.input, init);
-      check(validator, method.input, request);
+      check(method.input, request);
       const context = createHandlerContext({
         ...{ service: method.parent, method, requestSignal, shutdownSignal },
         ...{ protocolName: "rest", requestMethod: "POST", url: "http://localhost/" },
@@ -89,7 +88,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
   };
 }
 
-function check(validator: Validator, desc: DescMessage, request: MessageShape<DescMessage>): void {
+function check(desc: DescMessage, request: MessageShape<DescMessage>): void {
   const result = validator.validate(desc, request);
   if (result.kind === "invalid") throw violationError(result.error);
   if (result.kind === "error") throw result.error;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { NodeServerResponse } from "../server/node-handler.ts";
 import type { RestError } from "./errors.ts";
 import type { RunKnown } from "./invoke.ts";
-import { stringify } from "./json/raw-json.ts";
+import { jsonPieces, stringify } from "./json/raw-json.ts";
 import type { Answer } from "./route.ts";
 import { frame } from "./run-answers.ts";
 
@@ -19,9 +19,10 @@ const jsonType = { "content-type": "application/json" };
 
 /** Sends an answer to its end. Throws what can still be answered with a status; afterwards it ends the answer in its own way. */
 export async function sendAnswer(response: NodeServerResponse, answer: Answer, options: SendOptions): Promise<void> {
+  const { signal } = options;
   switch (answer.kind) {
     case "json":
-      return sendJson(response, 200, answer.body, answer.headers);
+      return sendPieces(response, jsonPieces(answer.body), answer.headers ?? {}, signal);
     case "text":
       return end(response, 200, { "content-type": answer.contentType }, answer.text);
     case "empty":
@@ -46,6 +47,21 @@ function end(response: NodeServerResponse, status: number, headers: Record<strin
   const length: Record<string, string> = text === "" ? {} : { "content-length": String(Buffer.byteLength(text)) };
   response.writeHead(status, { ...headers, ...length });
   response.end(text);
+}
+
+/** One piece after the other, and others are served meanwhile. */
+async function sendPieces(
+  response: NodeServerResponse,
+  pieces: readonly string[],
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const length = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
+  response.writeHead(200, { ...headers, ...jsonType, "content-length": String(length) });
+  for (const piece of pieces.slice(0, -1)) {
+    if (!write(response, piece)) await once(response, "drain", { signal });
+  }
+  response.end(pieces.at(-1) ?? "");
 }
 
 /** White space before JSON is JSON: it keeps proxies and clients from giving up, and shows a client that has gone. */

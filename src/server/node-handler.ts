@@ -11,6 +11,7 @@ import type { Cors } from "./cors.ts";
 import { findErrorInfo } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
 import type { HostCheck } from "./host-check.ts";
+import { heldKey, putHeldPayloads } from "./large-answers.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
 import { refuse, refuseForNow } from "./refuse.ts";
 import { sendRpcAnswer } from "./send-rpc-answer.ts";
@@ -69,7 +70,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const { methodKind } = rpc?.method ?? {};
     if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
     if (rpc) {
-      const values = createContextValues().set(callKey, call);
+      const values = createContextValues().set(callKey, call).set(heldKey, new Map());
       handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
         options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
       );
@@ -129,7 +130,7 @@ async function handleRpc(
   if (mismatch && answer.body === undefined) {
     refuse(request, response, mismatch.error, mismatch);
   } else {
-    await sendRpcAnswer(answer, response);
+    await sendRpcAnswer(putHeldPayloads(answer, values.get(heldKey)!), response);
   }
 }
 

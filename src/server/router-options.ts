@@ -3,9 +3,11 @@ import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { createCallGate } from "./call-gate.ts";
 import { createErrorsInterceptor } from "./interceptors/errors.ts";
 import { createValidationInterceptor } from "./interceptors/validation.ts";
+import { createLargeAnswersInterceptor } from "./large-answers.ts";
 import { createLargeRequestsInterceptor } from "./large-requests.ts";
 
 export interface RouterOptions {
@@ -15,6 +17,8 @@ export interface RouterOptions {
   readonly shutdownSignal: AbortSignal;
   readonly isDraining: () => boolean;
   readonly log: Logger;
+  /** Writes large answers on another thread; without it they are written here. */
+  readonly large?: LargeBodies | undefined;
 }
 
 /** What monitors ask all the time, and must be able to ask of a server that drains. */
@@ -22,7 +26,7 @@ const alwaysOpen = new Set([Health.typeName, ServerReflection.typeName, ServerRe
 
 /** How every RPC of every protocol is served: gate, limits, and the chain of interceptors, outermost first. */
 export function createRouterOptions(options: RouterOptions): ConnectRouterOptions {
-  const { readMaxBytes, writeMaxBytes, mapError, shutdownSignal, isDraining, log } = options;
+  const { readMaxBytes, writeMaxBytes, mapError, shutdownSignal, isDraining, log, large } = options;
   return {
     readMaxBytes,
     writeMaxBytes,
@@ -30,6 +34,7 @@ export function createRouterOptions(options: RouterOptions): ConnectRouterOption
     requestGate: createCallGate({ log, isDraining, alwaysOpen }),
     interceptors: [
       createErrorsInterceptor({ mapError, shutdownSignal, log }),
+      createLargeAnswersInterceptor({ large, writeMaxBytes }),
       createLargeRequestsInterceptor(),
       createValidationInterceptor(),
     ],

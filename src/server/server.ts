@@ -21,6 +21,7 @@ import { registerReflection } from "./reflection.ts";
 import { guardResets, type ResetLimits } from "./reset-guard.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { closeWhenIdle, defaultPatience, type PatienceOptions } from "./slow-clients.ts";
+import { compileRules } from "./validator.ts";
 
 export interface ServerOptions {
   /** A loopback address or localhost; any other is refused. */
@@ -117,7 +118,14 @@ export function createServer(options: ServerOptions): ReinsServer {
   const health = createHealth(options.services);
   const createHandler = (served: Served | undefined) => {
     const router = createConnectRouter(
-      createRouterOptions({ ...limits, mapError: options.mapError, shutdownSignal: shutdown.signal, isDraining, log }),
+      createRouterOptions({
+        ...limits,
+        mapError: options.mapError,
+        shutdownSignal: shutdown.signal,
+        isDraining,
+        log,
+        large: options.large,
+      }),
     );
     served?.routes(router);
     health.routes(router);
@@ -203,7 +211,12 @@ export function createServer(options: ServerOptions): ReinsServer {
     health,
     shutdownSignal: shutdown.signal,
     close,
-    listen: () => listenOn(onePort.http1, options.host, options.port),
+    async listen() {
+      const address = await listenOn(onePort.http1, options.host, options.port);
+      // While the start waits for others; nobody is served yet.
+      setImmediate(compileRules, options.services);
+      return address;
+    },
     serve(served) {
       handler = createHandler(served);
       health.set(true);

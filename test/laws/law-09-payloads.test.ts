@@ -5,6 +5,7 @@ import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import { RunStatus, StreamMode } from "../../gen/reins/v1/run_pb.ts";
 import {
   createGrpcJsClient,
+  createReinsClient,
   fromPayload,
   PayloadFormat,
   type RunOutputEvent,
@@ -172,6 +173,40 @@ describe("law 9: payloads", () => {
       kit.gates.remove();
     },
   );
+
+  it.each([
+    { protocol: "grpc", useBinaryFormat: true },
+    { protocol: "grpc", useBinaryFormat: false },
+    { protocol: "grpc-web", useBinaryFormat: false },
+    { protocol: "connect", useBinaryFormat: true },
+    { protocol: "connect", useBinaryFormat: false },
+    { protocol: "connect", useBinaryFormat: false, httpVersion: "1.1" },
+  ] as const)("travel alike when they are large (%o)", async (options) => {
+    const { runs, threads } = createReinsClient({ ...options, baseUrl: app.app.url });
+    const large = { ...value, small: "s", items: Array(600).fill(value) };
+    const kit = await createRunKit(app);
+    kit.gates.open();
+    const { runId, threadId } = await kit.start({ manners: large as never });
+    await kit.join(runId);
+    for (const payloadFormat of [PayloadFormat.VALUE, PayloadFormat.JSON]) {
+      const request = { threadId, runId, payloadFormat };
+      const reader = readEvents((signal) => runs.joinRunStream(request, { signal }));
+      expect(await reader.ended).toBeUndefined();
+      const payloads = [
+        (await runs.joinRun(request)).values,
+        (await threads.getThreadState(request)).state!.values,
+        ...(await threads.listThreadHistory({ ...request, limit: 2 })).states.map(({ values }) => values),
+        (await runs.listRuns({ ...request, includeInput: true })).runs[0]!.spec!.input,
+        outputs(reader.events).at(-1)!.data,
+      ];
+      expect(payloads).toHaveLength(6);
+      for (const payload of payloads) {
+        expect(payload!.encoding.case).toBe(payloadFormat === PayloadFormat.JSON ? "json" : "value");
+        expect((fromPayload(payload) as { manners: object }).manners).toEqual(large);
+      }
+    }
+    kit.gates.remove();
+  });
 
   it("values are left out where that is asked for", async () => {
     const kit = await createRunKit(app);

@@ -8,10 +8,46 @@ export class RawJson {
 }
 
 /** As JSON.stringify, for values of plain objects, arrays, texts, numbers, booleans, null and RawJson. */
-export function stringify(value: unknown): string {
-  if (value instanceof RawJson) return value.text;
-  if (Array.isArray(value)) return `[${value.map((item) => stringify(item ?? null)).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${stringify(field)}`).join(",")}}`;
+export const stringify = (value: unknown): string => jsonPieces(value).join("");
+
+/** A piece has some more characters than this, unless it is one payload or the last. */
+const pieceLength = 64 * 1024;
+
+/** The same text in pieces, so that an answer of many megabytes need not be sent at once. */
+export function jsonPieces(value: unknown): string[] {
+  const pieces: string[] = [];
+  let text = "";
+  add(value);
+  return text === "" ? pieces : [...pieces, text];
+
+  function add(one: unknown): void {
+    if (one instanceof RawJson) put(one.text);
+    else if (Array.isArray(one)) addAll("[", one, (item) => add(item ?? null), "]");
+    else if (typeof one !== "object" || one === null) put(JSON.stringify(one));
+    else {
+      const fields = Object.entries(one).filter(([, field]) => field !== undefined);
+      addAll("{", fields, addField, "}");
+    }
+  }
+
+  function addField([name, field]: [string, unknown]): void {
+    put(`${JSON.stringify(name)}:`);
+    add(field);
+  }
+
+  function addAll<T>(open: string, items: readonly T[], addOne: (item: T) => void, close: string): void {
+    put(open);
+    for (const [place, item] of items.entries()) {
+      if (place > 0) put(",");
+      addOne(item);
+    }
+    put(close);
+  }
+
+  function put(part: string): void {
+    text += part;
+    if (text.length <= pieceLength) return;
+    pieces.push(text);
+    text = "";
+  }
 }

@@ -6,13 +6,14 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { createError } from "../error-info.ts";
 import { enumNames } from "../request-errors.ts";
+import { validator } from "../validator.ts";
 
 /**
  * Checks each request against the rules of its proto. A violation is INVALID_ARGUMENT, reason INVALID_FIELD: the message
  * names each field and what is allowed, and the buf.validate.Violations stay beside the ErrorInfo.
  */
 export function createValidationInterceptor(): Interceptor {
-  const validate = createValidateInterceptor();
+  const validate = createValidateInterceptor({ validator });
   return (next) => {
     const validated = validate(next);
     return async (request) => {

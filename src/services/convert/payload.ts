@@ -1,7 +1,7 @@
-import { create, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import { type Payload, PayloadFormat, PayloadSchema } from "../../../gen/reins/v1/payload_pb.ts";
 import { BodyError } from "../../bodies/body-error.ts";
+import { valueLater } from "../../bodies/late-values.ts";
 import { textOf } from "../../bodies/payload-text.ts";
 import { DomainError } from "../../domain/errors.ts";
 import type { Json } from "../../domain/run.ts";
@@ -22,11 +22,11 @@ export type PayloadWriter = (text: Json) => Payload;
 
 export function payloadWriter(format: PayloadFormat): PayloadWriter {
   const encoder = new TextEncoder();
-  return format === PayloadFormat.JSON
-    ? (text) => create(PayloadSchema, { encoding: { case: "json", value: encoder.encode(text) } })
-    : (text) => create(PayloadSchema, { encoding: { case: "value", value: fromJson(ValueSchema, parse(text)) } });
+  const isJson = format === PayloadFormat.JSON;
+  return (text) => {
+    const bytes = encoder.encode(text);
+    return create(PayloadSchema, { encoding: { case: "json", value: isJson ? bytes : valueLater(bytes) } });
+  };
 }
-
-const parse = (text: Json): JsonValue => JSON.parse(text) as JsonValue;
 
 export const structOf = (fields: Readonly<Record<string, unknown>>): JsonObject => fields as JsonObject;
