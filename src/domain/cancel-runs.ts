@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { Run, RunName } from "./run.ts";
@@ -105,7 +106,7 @@ export function createCancelRuns({
     async cancelAll(names, request) {
       const stored: Results = new Map();
       const { live, gone } = await lookUp(runs, names);
-      for (const [name, last] of gone) {
+      for await (const [name, last] of inSlices(gone)) {
         const run = orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request));
         stored.set(name.runId, run instanceof DomainError ? run : { run, ended: false });
       }
@@ -144,6 +145,14 @@ export async function lookUp(
     gone.push(...missing.map((name): [RunName, Run | undefined] => [name, last.get(keyOf(name))]));
   }
   return { live, gone };
+}
+
+/** The items of a list; an error for each, with its stack, would hold up everybody else. */
+export async function* inSlices<T>(items: readonly T[]): AsyncGenerator<T> {
+  for (const some of chunked(items, atOnce)) {
+    yield* some;
+    await setImmediate();
+  }
 }
 
 const keyOf = ({ owner, threadId, runId }: RunName): string => JSON.stringify([owner, threadId, runId]);

@@ -1,4 +1,4 @@
-import { alreadyDecided, lastRecord, lookUp, orError } from "./cancel-runs.ts";
+import { alreadyDecided, inSlices, lastRecord, lookUp, orError } from "./cancel-runs.ts";
 import type { DomainError } from "./errors.ts";
 import type { Run, RunName } from "./run.ts";
 import type { RunStore } from "./stores.ts";
@@ -19,10 +19,19 @@ export type PreviewCancels = (
 export function createPreviewCancels(runs: Pick<RunStore, "findMany" | "tombstones">): PreviewCancels {
   return async (names, action) => {
     const { live, gone } = await lookUp(runs, names);
-    return new Map([
-      ...live.map((run) => [run.runId, orError(() => preview(run, action))] as const),
-      ...gone.map(([name, last]) => [name.runId, orError(() => asItIs(lastRecord(last, name, { action })))] as const),
-    ]);
+    const previews = new Map<string, CancelPreview | DomainError>();
+    for await (const run of inSlices(live))
+      previews.set(
+        run.runId,
+        orError(() => preview(run, action)),
+      );
+    for await (const [name, last] of inSlices(gone)) {
+      previews.set(
+        name.runId,
+        orError(() => asItIs(lastRecord(last, name, { action }))),
+      );
+    }
+    return previews;
   };
 }
 
