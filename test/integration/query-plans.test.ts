@@ -15,14 +15,14 @@ import { type Load, loadCheckpoints, loadRuns } from "../support/synthetic-load.
  * storage-calls.ts with what it is called with; one that is missing there fails the test.
  *
  * Two loads: the engine explains the queries at a small one, since an explanation costs it a reading of the collection; and at
- * a hundred thousand runs each is timed against a reading of all runs, since an explanation is not what the engine does.
+ * forty thousand runs each is timed against a reading of all runs, since an explanation is not what the engine does.
  *
  * On an engine of its own: after any change of collections or indexes, of other databases too, the first query makes SecantusDB's
  * Rust server read a collection that has an index on an array, once for each such index.
  */
 const { engine } = inject("engine");
 const small: Load = { runs: 2_000, threads: 500, liveRuns: 100, journals: 20 };
-const large: Load = { runs: 100_000, threads: 10_000, liveRuns: 400, journals: 5_000 };
+const large: Load = { runs: 40_000, threads: 10_000, liveRuns: 400, journals: 5_000 };
 const checkpointsLimitMs = 20_000;
 /** Documents or keys that a query may look at: a hundred runs are live, and a journal of this load has a hundred slots. */
 const most = 250;
@@ -164,7 +164,7 @@ describe("by the engine's explanation", () => {
 });
 
 // The Python engine would take longer to load so much than the whole test run takes.
-describe.skipIf(engine === "secantusd-py")("at a hundred thousand runs", () => {
+describe.skipIf(engine === "secantusd-py")("at forty thousand runs", () => {
   const database = loadedDatabase("large", large);
   let limitMs: number;
 

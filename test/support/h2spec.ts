@@ -17,8 +17,14 @@ export async function installH2spec(): Promise<void> {
   await run("go", args, { env: { ...process.env, GOBIN: bin } });
 }
 
-/** The names of the cases that a server on this port fails, and how many there are in all. */
-export async function h2spec(port: number): Promise<{ failed: string[]; cases: number }> {
+/** The names of the cases that a server fails, and how many there are in all. */
+export interface H2specReport {
+  readonly failed: readonly string[];
+  readonly cases: number;
+}
+
+/** Tries the server on this port. */
+export async function h2spec(port: number): Promise<H2specReport> {
   const folder = await mkdtemp(join(tmpdir(), "reins-h2spec-"));
   const report = join(folder, "report.xml");
   // It ends with an error when a case fails, which is for its caller to judge. An answer may take long on a busy machine.
