@@ -40,17 +40,17 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
   for (const one of routes) router.on(one.method, one.path, () => {}, one);
   const methods = [...new Set(routes.map((one) => one.method))];
 
-  const paths = new Set(routes.map((one) => one.path));
-
-  /** A path that is a route's to the letter names no thread or run of another, whatever its method. */
-  function match(method: Route["method"], path: string) {
-    const found = router.find(method, path);
-    return found && paths.has(path) && (found.store as Route).path !== path ? null : found;
+  /** Words that one method's route has to the letter are no ids for another's, whose route is then none of this path. */
+  function match(method: string, path: string) {
+    const all = methods.map((one) => router.find(one, path)).filter((one) => one !== null);
+    const fewest = Math.min(...all.map(({ params }) => Object.keys(params).length));
+    const found = router.find(method as Route["method"], path);
+    return found && Object.keys(found.params).length === fewest ? found : null;
   }
 
   /** The route and the parts of its path. Throws 404, or 405 for a path that has other methods. */
   function find(method: string, path: string): { route: Route; params: Record<string, string> } {
-    const found = match(method as Route["method"], path);
+    const found = match(method, path);
     if (found) return { route: found.store as Route, params: found.params as Record<string, string> };
     const allow = methods.filter((one) => match(one, path) !== null).join(", ");
     if (allow === "") throw new RestError(404, "Not Found");

@@ -292,11 +292,13 @@ describe("a path that leads nowhere", () => {
   });
 
   it("has other methods, which it names", async () => {
-    // The last two are no threads, although a thread's path would take them.
+    // All but the first are no threads or runs, although the path of one would take them.
     for (const answer of [
       await rest.put("/threads", {}),
       await rest.patch("/threads/search", {}),
       await rest.get("/threads/count"),
+      await rest.get(`/threads/${randomUUID()}/runs/stream`),
+      await rest.delete(`/threads/${randomUUID()}/runs/wait`),
     ]) {
       expect([answer.status, answer.body]).toEqual([405, { detail: "Method Not Allowed" }]);
       expect(answer.headers.get("allow")).toBe("POST");
