@@ -1,4 +1,16 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** What takes a minute or two; begun last, it would keep the whole run waiting. */
+const long = ["lifecycle", "query-plans", "package", "h2spec", "double-texting", "child-state"];
+
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => long.some((name) => moduleId.includes(name));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -11,5 +23,6 @@ export default defineConfig({
     // Files of one process share its modules and its children; each has a server and a database of its own.
     isolate: false,
     retry: 0,
+    sequence: { sequencer: LongFilesFirst },
   },
 });
