@@ -7,11 +7,10 @@ import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
-import { createJournal, type Journal } from "./checkpoints/journal.ts";
+import { createJournal } from "./checkpoints/journal.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
 import type { Config } from "./config.ts";
-import { type Api, type ApiParts, createApi } from "./create-api.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { newId } from "./domain/ids.ts";
@@ -23,12 +22,16 @@ import { toConnectError } from "./services/connect-errors.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { engineTitles } from "./storage/embedded/engines.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
-import { openStores, type Stores } from "./storage/stores.ts";
+import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
+import { type Api, type ApiParts, createApi } from "./wiring/api.ts";
+import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
 import type { GraphReport } from "./worker/protocol.ts";
+
+export type { AppParts } from "./wiring/parts.ts";
 
 export interface AppOptions {
   readonly log: Logger;
@@ -38,12 +41,6 @@ export interface AppOptions {
   readonly decorate?: (parts: AppParts) => AppParts;
   /** What executes; default: a pool of child processes of this server's own. */
   readonly createHost?: (options: ChildPoolOptions) => AttemptHost;
-}
-
-export interface AppParts {
-  readonly stores: Stores;
-  readonly journal: Journal;
-  readonly host: AttemptHost;
 }
 
 /** A server that serves. */
@@ -84,15 +81,22 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   await ensureSchemaVersion(database.db);
   const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
   const host = (options.createHost ?? createChildPool)({
-    ...{ entry: childEntry, graphs, children: config.children, slotsPerChild: config.slotsPerChild },
+    entry: childEntry,
+    graphs,
+    children: config.children,
+    slotsPerChild: config.slotsPerChild,
     env: {
       ...(!user && childCompileCache(config.cacheDir)),
       ...config.childEnv,
       ...(user && environmentOf(user)),
       ...env,
     },
-    ...{ user, cwd: process.cwd(), log },
-    ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: config.blockedLimitMs },
+    user,
+    cwd: process.cwd(),
+    log,
+    graceMs: config.graceMs,
+    leaseMs: config.leaseMs,
+    blockedLimitMs: config.blockedLimitMs,
   });
   started.defer(() => host.stop());
   const [stores, reports] = await Promise.all([
@@ -109,9 +113,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, server: newId(), isPassing, pause, log });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const { watchers } = serve(server, config, parts, runs, {
-    ...{ about, large, isPassing, pause: () => pause(), log },
-  });
+  const { watchers } = serve(server, config, parts, runs, { about, large, isPassing, pause: () => pause(), log });
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
@@ -191,10 +193,18 @@ function serve(
       router.service(AssistantService, api.assistants);
     },
     fallback: createRestEdge({
-      ...{ services: api, nameError, shutdownSignal, log, maxBodyBytes: config.maxRequestBytes, large },
+      services: api,
+      nameError,
+      shutdownSignal,
+      log,
+      maxBodyBytes: config.maxRequestBytes,
+      large,
       beatMs: config.restBeatMs,
-      ...{ graceMs: config.graceMs, graphs: servedOf(about.graphs), startedAt: new Date() },
-      ...{ about, items: runs.items },
+      graceMs: config.graceMs,
+      graphs: servedOf(about.graphs),
+      startedAt: new Date(),
+      about,
+      items: runs.items,
       load: runs.load,
       checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
     }),

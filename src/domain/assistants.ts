@@ -3,17 +3,6 @@ import { DomainError } from "./errors.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 import type { AssistantOfRun } from "./run.ts";
 
-/** A graph of `langgraph.json` as it was found at the start. */
-export interface KnownGraph {
-  readonly name: string;
-  readonly description?: string;
-  /** What its own assistant puts under the configuration and the context of each run. */
-  readonly config?: Assistant["config"];
-  readonly context?: Assistant["context"];
-  /** Why it cannot be used. */
-  readonly problem?: string;
-}
-
 /** What a run of an assistant executes. */
 export interface ResolvedAssistant {
   readonly graph: string;

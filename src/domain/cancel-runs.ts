@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { cancelChildren } from "./cancel-children.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { Run, RunName } from "./run.ts";
@@ -7,15 +8,15 @@ import type { CancelAction } from "./transitions.ts";
 
 export interface CancelRunsParts {
   readonly runs: RunStore;
-  readonly finish: FinishRun;
+  readonly finish: Pick<FinishRun, "finishRun">;
   /** Where the run's thread stands. */
   readonly newestCheckpoint: (name: ThreadName) => Promise<string | undefined>;
   /** Whether the run executes on this server, as far as this server can tell. */
   readonly executesHere: (runId: string) => boolean;
   /** Tells the worker that executes the run that a cancel is stored. Never fails: workers also look by themselves. */
   readonly signal: (run: Run) => void;
-  /** Cancels the runs that nodes of these have created; see cancel-children.ts. */
-  readonly cancelChildren: (runs: readonly Run[]) => Promise<void>;
+  /** The children of a run could not be cancelled: that is done when the run settles, since its own cancel is stored. */
+  readonly childrenLeft: (error: unknown) => void;
 }
 
 /** A stored request: what the run was like right after it. */
@@ -46,7 +47,7 @@ export function createCancelRuns({
   newestCheckpoint,
   executesHere,
   signal,
-  cancelChildren,
+  childrenLeft,
 }: CancelRunsParts): CancelRuns {
   /** `seen` is the run as it has been read already. */
   async function store(name: RunName, request: CancelRequest, seen?: Run): Promise<StoredCancel> {
@@ -95,36 +96,40 @@ export function createCancelRuns({
     }
   }
 
-  return {
-    async cancel(name, request) {
-      const stored = await store(name, request);
-      const run = await follow(stored);
-      if (isStopping(stored)) await cancelChildren([run]);
-      return run;
-    },
+  async function cancel(name: RunName, request: CancelRequest): Promise<Run> {
+    const stored = await store(name, request);
+    const run = await follow(stored);
+    if (isStopping(stored)) await withChildren([run]);
+    return run;
+  }
 
-    async cancelAll(names, request) {
-      const stored: Results = new Map();
-      const { live, gone } = await lookUp(runs, names);
-      for await (const [name, last] of inSlices(gone)) {
-        const run = orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request));
-        stored.set(name.runId, run instanceof DomainError ? run : { run, ended: false });
-      }
-      const byThread = Map.groupBy(live, (run) => run.threadId);
-      for (const group of chunked([...byThread.values()], 8)) {
-        await Promise.all(group.map((ofThread) => storeInOrder(ofThread, request, stored)));
-      }
-      const results = new Map<string, Run | DomainError>();
-      for (const group of chunked([...stored], 8)) {
-        await Promise.all(
-          group.map(async ([id, one]) => results.set(id, one instanceof DomainError ? one : await follow(one))),
-        );
-      }
-      const stopping = [...stored.values()].filter((one) => !(one instanceof DomainError) && isStopping(one));
-      await cancelChildren(stopping.map((one) => (one as StoredCancel).run));
-      return results;
-    },
-  };
+  async function cancelAll(names: readonly RunName[], request: CancelRequest): Promise<Map<string, Run | DomainError>> {
+    const stored: Results = new Map();
+    const { live, gone } = await lookUp(runs, names);
+    for await (const [name, last] of inSlices(gone)) {
+      const run = orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request));
+      stored.set(name.runId, run instanceof DomainError ? run : { run, ended: false });
+    }
+    const byThread = Map.groupBy(live, (run) => run.threadId);
+    for (const group of chunked([...byThread.values()], 8)) {
+      await Promise.all(group.map((ofThread) => storeInOrder(ofThread, request, stored)));
+    }
+    const results = new Map<string, Run | DomainError>();
+    for (const group of chunked([...stored], 8)) {
+      await Promise.all(
+        group.map(async ([id, one]) => results.set(id, one instanceof DomainError ? one : await follow(one))),
+      );
+    }
+    const stopping = [...stored.values()].filter((one) => !(one instanceof DomainError) && isStopping(one));
+    await withChildren(stopping.map((one) => (one as StoredCancel).run));
+    return results;
+  }
+
+  async function withChildren(stopping: readonly Run[]): Promise<void> {
+    await cancelChildren({ runs, cancelAll }, stopping).catch(childrenLeft);
+  }
+
+  return { cancel, cancelAll };
 }
 
 /** Names of one look-up. */

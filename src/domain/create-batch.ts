@@ -1,8 +1,9 @@
 import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
-import type { CreateRunParts, NewRun, PrepareRun } from "./create-run.ts";
+import type { CreateRunParts, PrepareRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
+import type { NewRun } from "./new-run.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
 import { threadOfStateless } from "./stateless-run.ts";

@@ -1,5 +1,4 @@
 import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
-import type { CancelChildren } from "./cancel-children.ts";
 import { hasAnswer } from "./check-command.ts";
 import { invalid } from "./check-metadata.ts";
 import { checkNodes, type GraphNodes } from "./check-nodes.ts";
@@ -11,37 +10,19 @@ import {
   requireCheckpoint,
   requireGraph,
 } from "./checkpoints.ts";
+import type { ChildRuns } from "./child-runs.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { JoinOrder } from "./join-order.ts";
+import type { NewRun } from "./new-run.ts";
 import { refusalOfAnswer } from "./open-questions.ts";
-import type { RememberedRequest } from "./request-ids.ts";
-import type { Lease, ParentOfRun, Run, RunName, RunSpec, StatelessRun } from "./run.ts";
+import type { Lease, Run, RunName } from "./run.ts";
 import type { RunLimits } from "./run-limits.ts";
-import { checkThreadFields, type GivenFields, threadOfStateless } from "./stateless-run.ts";
+import { checkThreadFields, threadOfStateless } from "./stateless-run.ts";
 import type { Entry, RunStore, ThreadStore } from "./stores.ts";
 import { isSuperseding, type Supersede } from "./supersede.ts";
 import type { Thread } from "./thread.ts";
 import { type CreateThread, threadNotFound } from "./threads.ts";
-
-export interface NewRun {
-  readonly owner: string;
-  readonly threadId: string;
-  readonly runId: string;
-  /** The client chose the id, so that it may be taken. */
-  readonly isChosenId: boolean;
-  readonly spec: RunSpec;
-  readonly createThread: boolean;
-  /** The run whose node asks. */
-  readonly parent?: ParentOfRun;
-  /** The client's id for the request, and what is remembered of it: see request-ids.ts. */
-  readonly requestId?: string;
-  readonly remembered?: RememberedRequest;
-  readonly request?: string;
-  /** Without a thread of the client's: `threadId` names the one that is made for it. */
-  readonly stateless?: StatelessRun;
-  readonly given?: GivenFields;
-}
 
 export interface CreateRunParts {
   readonly runs: RunStore;
@@ -61,7 +42,7 @@ export interface CreateRunParts {
   readonly limits: RunLimits;
   readonly maxMetadataBytes: number;
   readonly delays: Pick<JoinOrder, "delayed">;
-  readonly children: Pick<CancelChildren, "parentOf" | "adopted">;
+  readonly children: ChildRuns;
   /** The time by the database's clock. */
   readonly now: () => Date;
   /** The servers in which somebody waits for the run that is about to be stored on a temporary thread. */

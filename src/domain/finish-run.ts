@@ -1,8 +1,7 @@
-import { isRun } from "./hold-turn.ts";
 import type { Run, RunName } from "./run.ts";
 import { runName } from "./run.ts";
 import type { RestingThread, RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import { type RememberedState, restingStatus, type Thread } from "./thread.ts";
+import { isRun, type RememberedState, restingStatus, type Thread } from "./thread.ts";
 
 /** What is removed when a run is rolled back or deleted. Each step is repeatable. */
 export interface RunData {
@@ -31,8 +30,11 @@ export interface FinishRunParts {
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** A run got its turn: workers should look. */
   readonly turnPassed: () => void;
-  /** The run is over and was cancelled: so are the runs that its nodes have created. Repeatable. */
-  readonly cancelChildren: (run: Run) => Promise<void>;
+  /**
+   * The run is over and was cancelled: so are the runs that its nodes have created. Those that are over at once are finished by
+   * `finish`. Repeatable.
+   */
+  readonly cancelChildren: (run: Run, finish: Pick<FinishRun, "finishRun">) => Promise<void>;
   /** The run is over for everybody. */
   readonly announce: (run: Run) => void;
 }
@@ -74,7 +76,7 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
 
   async function finishRun(run: Run, state?: StateAtEnd, before?: BeforeEnd): Promise<Run> {
     // Before the turn moves on, which one of them may be waiting for.
-    if (run.cancellation) await parts.cancelChildren(run);
+    if (run.cancellation) await parts.cancelChildren(run, { finishRun });
     if (run.phase === "rolling_back") return finishRollback(run);
     const seen = before?.thread;
     if (run.startedAt === undefined) await releaseTurn(run, run.runId);
@@ -200,7 +202,10 @@ export function createFinishRun(parts: FinishRunParts): FinishRun {
   }
 
   return {
-    ...{ finishRun, releaseTurn, promote, confirmTurn },
+    finishRun,
+    releaseTurn,
+    promote,
+    confirmTurn,
     rest: (name) => rest(name),
     stateLeft: (over) => statesLeft.get(over),
   };

@@ -1,7 +1,17 @@
 import type { Assistant } from "./assistant.ts";
-import type { KnownGraph } from "./assistants.ts";
 import { DomainError } from "./errors.ts";
 import { graphAssistantId } from "./ids.ts";
+
+/** A graph of `langgraph.json` as it was found at the start. */
+export interface KnownGraph {
+  readonly name: string;
+  readonly description?: string;
+  /** What its own assistant puts under the configuration and the context of each run. */
+  readonly config?: Assistant["config"];
+  readonly context?: Assistant["context"];
+  /** Why it cannot be used. */
+  readonly problem?: string;
+}
 
 /** The graphs of `langgraph.json` and the assistants that they are by themselves. */
 export interface GraphAssistants {

@@ -34,9 +34,6 @@ export type HoldTurn = <T>(
   work: (turn: HeldTurn) => Promise<T>,
 ) => Promise<T>;
 
-/** Runs are named by UUIDs; what holds a turn without being one has a space in its name. */
-export const isRun = (holder: string): boolean => !holder.includes(" ");
-
 export function createHoldTurn({ runs, threads, finish, leaseMs }: HoldTurnParts): HoldTurn {
   const renewMs = leaseMs / 3;
 

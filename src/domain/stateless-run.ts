@@ -1,15 +1,8 @@
 import { invalid } from "./check-metadata.ts";
-import type { NewRun } from "./create-run.ts";
 import { newId } from "./ids.ts";
+import type { NewRun } from "./new-run.ts";
 import type { Run } from "./run.ts";
 import type { Thread } from "./thread.ts";
-
-/** Which fields of a request were set that make sense with a thread only, or without one only. */
-export interface GivenFields {
-  readonly ifNotExists: boolean;
-  readonly multitaskStrategy: boolean;
-  readonly onCompletion: boolean;
-}
 
 /** Refuses what makes no sense for a run without a thread, or with one. Throws INVALID_FIELD. */
 export function checkThreadFields({ stateless, given, spec }: NewRun): void {

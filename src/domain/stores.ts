@@ -277,3 +277,34 @@ export interface RunPosition {
   readonly createdAt: Date;
   readonly runId: string;
 }
+
+/** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
+export interface RequestName {
+  readonly owner: string;
+  readonly kind: "create" | "cancel";
+  readonly requestId: string;
+}
+
+/** A request that came with an id, and the run that it is about. */
+export interface IdentifiedRequest extends RequestName, RunName {
+  /** Of everything in it but the ids that the server makes. */
+  readonly hash: string;
+}
+
+export interface RememberedRequest extends IdentifiedRequest {
+  /** What it asked for has been done: nothing is made anew, even if the run is gone by now. */
+  readonly created: boolean;
+  /** It was remembered just now; nobody came before. */
+  readonly isMine: boolean;
+}
+
+/** Remembers requests by their ids for a day. */
+export interface RequestStore {
+  /** Answers what is remembered for the id: this request, or the one that came first. */
+  remember(request: IdentifiedRequest): Promise<RememberedRequest>;
+  done(request: IdentifiedRequest): Promise<void>;
+  /** The run id cannot be used; nothing happens when somebody else has replaced it, or it is done. */
+  replaceRunId(request: IdentifiedRequest, runId: string): Promise<void>;
+  /** The request was refused, so that its id is free again. Nothing happens when it was done meanwhile. */
+  forget(request: IdentifiedRequest): Promise<void>;
+}

@@ -87,3 +87,6 @@ export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"
   // A success that asks nothing has come to its end as far as anybody knows; of any other end something may be left to do.
   return unread && facts.lastStarted !== "success" ? "interrupted" : "idle";
 }
+
+/** Whether the holder of a turn is a run: these are named by UUIDs, and what else holds one has a space in its name. */
+export const isRun = (holder: string): boolean => !holder.includes(" ");

@@ -5,8 +5,9 @@ import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } fr
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import { type CancelRuns, runNotFound } from "../domain/cancel-runs.ts";
 import type { BatchItem, CreateBatch, NewBatch } from "../domain/create-batch.ts";
-import type { CreateRun, NewRun } from "../domain/create-run.ts";
+import type { CreateRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
+import type { NewRun } from "../domain/new-run.ts";
 import type { PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { RequestIds } from "../domain/request-ids.ts";

@@ -1,4 +1,4 @@
-import type { RequestName, RequestStore } from "../domain/request-ids.ts";
+import type { RequestName, RequestStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 

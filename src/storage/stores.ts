@@ -1,8 +1,7 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
 import type { ItemStore } from "../domain/item.ts";
-import type { RequestStore } from "../domain/request-ids.ts";
-import type { BatchStore, LeaseStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
+import type { BatchStore, LeaseStore, RequestStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";

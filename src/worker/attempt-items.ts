@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { WriteLimit } from "../domain/item.ts";
 import type { Items } from "../domain/items.ts";
-import type { LeaseKeeper } from "./lease-keeper.ts";
+import type { LeaseClock } from "./lease-clock.ts";
 import type { ItemAnswer, ItemOperation, ItemsPort } from "./protocol.ts";
 import { type ItemRead, type ItemWrite, isWrite, readItems } from "./read-items.ts";
 
@@ -29,11 +29,11 @@ export interface AttemptItems extends ItemsPort {
 const longestWriteMs = 2_000;
 
 export function writeLimits(
-  keeper: Pick<LeaseKeeper, "now" | "heldUntil">,
+  clock: Pick<LeaseClock, "now" | "heldUntil">,
   { leaseMs }: { readonly leaseMs: number },
 ): Pick<AttemptItemsParts, "limitMs" | "writeBy"> {
   const limitMs = Math.min(longestWriteMs, leaseMs / 5);
-  const writeBy = () => new Date(Math.min(keeper.now().getTime() + limitMs, keeper.heldUntil().getTime() - limitMs));
+  const writeBy = () => new Date(Math.min(clock.now().getTime() + limitMs, clock.heldUntil().getTime() - limitMs));
   return { limitMs, writeBy };
 }
 

@@ -20,7 +20,7 @@ export interface AttemptParts {
   readonly openItems: (run: Run) => AttemptItems;
   readonly isDedicated: (graph: string) => boolean;
   /** It was let in although all slots are taken. */
-  readonly isExtra: (runId: string) => boolean;
+  readonly isExtra: boolean;
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
   /** Whether the claim's lease is held for sure, by the clock alone. */
@@ -138,13 +138,14 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
       }
     };
     const hooks = {
-      ...{ journal, items },
+      journal,
+      items,
       output,
       delivered: () => parts.delivered(run, token),
       over: done.resolve,
     };
     const exclusive = run.suspect || parts.isDedicated(run.graph);
-    const options = { exclusive, extra: parts.isExtra(run.runId) };
+    const options = { exclusive, extra: parts.isExtra };
     placed = parts.host.place(attemptSpec(run, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {

@@ -5,13 +5,16 @@ import type { Lease, Run } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { Attempt, AttemptEnded } from "./attempt.ts";
 import type { AttemptHost } from "./attempt-host.ts";
+import type { Executing } from "./executing.ts";
 
 export interface ExecutorParts {
+  readonly executing: Executing;
   readonly host: Pick<AttemptHost, "freeSlots">;
   readonly server: string;
   /** When a lease that begins now ends, by the database's clock. */
   readonly leaseEnd: () => Date;
-  readonly start: (run: Run, thread: Thread) => Attempt;
+  /** `isExtra`: the run has its parent's place beside it. */
+  readonly start: (run: Run, thread: Thread, isExtra: boolean) => Attempt;
   /** Writes the outcome; keeps trying while the database is away. */
   readonly settle: (run: Run, token: string, ended: AttemptEnded, before: BeforeEnd) => Promise<void>;
   readonly failed: (run: Run, error: unknown) => void;
@@ -19,28 +22,21 @@ export interface ExecutorParts {
   readonly placeReturned: () => void;
 }
 
-/** The attempts of this server. */
+/** Begins, stops and follows the attempts of this server. */
 export interface Executor {
   /**
    * Takes a place for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
   reserve(run: Pick<Run, "runId" | "parent">): Reservation | undefined;
-  /** Whether the run has its parent's place beside it. */
-  borrows(runId: string): boolean;
   /** A cancel is stored: stops the run if it executes here, or as soon as it does. */
   cancelStored(run: Run): void;
-  /** Whether the run is claimed, executed or settled here. */
-  knows(runId: string): boolean;
-  readonly attempts: Iterable<Attempt>;
   /** No new attempts; hands those that are under way back at their next step, and kills what is left after the grace. */
   drain(graceMs: number): Promise<void>;
 }
 
 export function createExecutor(parts: ExecutorParts): Executor {
-  const attempts = new Map<string, Attempt>();
-  /** Runs with a place whose claim is under way, with the cancel that came meanwhile. */
-  const expected = new Map<string, Run | undefined>();
+  const { attempts, expected } = parts.executing;
   const settling = new Set<Promise<void>>();
   /** Runs that have their parent's place, by the parent. */
   const borrowers = new Map<string, string>();
@@ -85,7 +81,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
   }
 
   function start(run: Run, thread: Thread, claimed: "beforehand" | "later"): void {
-    const attempt = parts.start(run, thread);
+    const attempt = parts.start(run, thread, borrows(run.runId));
     attempts.set(run.runId, attempt);
     starting += 1;
     void attempt.placed.then(() => {
@@ -102,7 +98,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
 
   return {
     reserve({ runId, parent }) {
-      if (draining || expected.has(runId) || attempts.has(runId)) return undefined;
+      if (draining || parts.executing.knows(runId)) return undefined;
       if (parts.host.freeSlots - expected.size - starting <= 0) {
         if (!canBorrow(parent)) return undefined;
         borrowers.set(parent!.runId, runId);
@@ -119,18 +115,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
       };
     },
 
-    borrows,
-
     cancelStored(run) {
       const attempt = attempts.get(run.runId);
       if (attempt) cancel(attempt, run);
       else if (expected.has(run.runId)) expected.set(run.runId, run);
-    },
-
-    knows: (runId) => attempts.has(runId) || expected.has(runId),
-
-    get attempts() {
-      return attempts.values();
     },
 
     async drain(graceMs) {

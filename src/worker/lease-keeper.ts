@@ -1,27 +1,27 @@
+import type { Run } from "../domain/run.ts";
 import type { LeaseStore } from "../domain/stores.ts";
 import type { AttemptHost } from "./attempt-host.ts";
-import type { Executor } from "./executor.ts";
+import type { Executing } from "./executing.ts";
+import type { LeaseClock } from "./lease-clock.ts";
 
 export interface LeaseKeeperParts {
   readonly leases: Pick<LeaseStore, "renew" | "held">;
-  readonly executor: Pick<Executor, "attempts" | "cancelStored" | "knows">;
+  readonly clock: LeaseClock;
+  readonly executing: Pick<Executing, "attempts" | "knows">;
+  /** A run that executes here has a stored cancel, of which it may not know yet. */
+  readonly cancelStored: (run: Run) => void;
   readonly host: Pick<AttemptHost, "renewed" | "pids">;
   readonly server: string;
   readonly leaseMs: number;
   /** Tells the database that this server lives; answers the database's time. */
   readonly beat: (children: readonly number[]) => Promise<Date>;
   /** A run that this server holds without knowing it: the answer to its claim was lost. */
-  readonly orphaned: (run: Awaited<ReturnType<LeaseStore["held"]>>[number]) => Promise<void>;
+  readonly orphaned: (run: Run) => Promise<void>;
   readonly monotonicMs: () => number;
   readonly onError: (error: unknown) => void;
 }
 
 export interface LeaseKeeper {
-  /** The database's time, by the local monotonic clock and the last heartbeat. */
-  now(): Date;
-  leaseEnd(): Date;
-  /** The end of the leases that are held, as last renewed, by the database's clock. */
-  heldUntil(): Date;
   /** One heartbeat, at once. */
   beat(): Promise<void>;
   stop(): Promise<void>;
@@ -32,12 +32,9 @@ export interface LeaseKeeper {
  * these runs, in case a signal was lost, and ends attempts whose lease went to somebody else.
  */
 export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
-  let offsetMs = Date.now() - parts.monotonicMs();
+  const { clock, executing } = parts;
   let beating: Promise<void> | undefined;
-  const now = () => new Date(parts.monotonicMs() + offsetMs);
-  const leaseEnd = () => new Date(now().getTime() + parts.leaseMs);
   let renewedAt = parts.monotonicMs();
-  let heldUntil = leaseEnd();
   const timers = [setInterval(() => void beat(), parts.leaseMs / 3), setInterval(giveUp, parts.leaseMs / 10)];
 
   function beat(): Promise<void> {
@@ -50,10 +47,10 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   async function beatOnce(): Promise<void> {
     const { sent, databaseTime } = await ask();
     // The database read its clock before the answer came: its time is never taken for later than it is.
-    offsetMs = databaseTime.getTime() - parts.monotonicMs();
-    const until = leaseEnd();
+    clock.set(databaseTime);
+    const until = clock.leaseEnd();
     await parts.leases.renew(parts.server, until);
-    heldUntil = until;
+    clock.renewed(until);
     renewedAt = sent;
     const elapsed = parts.monotonicMs() - sent;
     // The children's watchdogs count from when they hear of it, so they get less than the lease itself.
@@ -73,29 +70,26 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   /** The database has been away for nearly a lease: ends the attempts before their watchdogs do, so that none counts as lost. */
   function giveUp(): void {
     if (parts.monotonicMs() - renewedAt < parts.leaseMs * 0.8) return;
-    for (const attempt of parts.executor.attempts) attempt.kill();
+    for (const attempt of executing.attempts.values()) attempt.kill();
   }
 
   /** What this server executes against what the database says that it holds. */
   async function compare(): Promise<void> {
-    const before = [...parts.executor.attempts];
+    const before = [...executing.attempts.values()];
     const held = new Map((await parts.leases.held(parts.server)).map((run) => [run.runId, run]));
     for (const run of held.values()) {
-      if (run.phase === "stopping") parts.executor.cancelStored(run);
+      if (run.phase === "stopping") parts.cancelStored(run);
       // One that was known until now has come to its end since the database was asked.
       const wasKnown = before.some((attempt) => attempt.run.runId === run.runId);
-      if (!wasKnown && !parts.executor.knows(run.runId)) await parts.orphaned(run);
+      if (!wasKnown && !executing.knows(run.runId)) await parts.orphaned(run);
     }
-    const now = new Set(parts.executor.attempts);
+    const now = new Set(executing.attempts.values());
     for (const attempt of before) {
       if (now.has(attempt) && held.get(attempt.run.runId)?.lease?.token !== attempt.token) attempt.kill();
     }
   }
 
   return {
-    now,
-    leaseEnd,
-    heldUntil: () => heldUntil,
     beat,
     async stop() {
       timers.forEach(clearInterval);

@@ -1,11 +1,13 @@
 import type { Run } from "../domain/run.ts";
 import type { RunStore, ThreadStore } from "../domain/stores.ts";
+import type { Executing } from "./executing.ts";
 import type { Executor } from "./executor.ts";
 
 export interface SchedulerParts {
   readonly runs: Pick<RunStore, "ready" | "readyChildren" | "claim">;
   readonly threads: Pick<ThreadStore, "find">;
-  readonly executor: Pick<Executor, "reserve" | "attempts">;
+  readonly executing: Pick<Executing, "attempts">;
+  readonly executor: Pick<Executor, "reserve">;
   /** How often to look for runs of which no word came, for example from another server. */
   readonly pollMs: number;
   readonly onError: (error: unknown) => void;
@@ -23,7 +25,7 @@ export interface Scheduler {
 /** Candidates of one look. Another server may take some of them first. */
 const candidates = 32;
 
-export function createScheduler({ runs, threads, executor, pollMs, onError }: SchedulerParts): Scheduler {
+export function createScheduler({ runs, threads, executing, executor, pollMs, onError }: SchedulerParts): Scheduler {
   let stopped = false;
   let again = false;
   let looking: Promise<void> | undefined;
@@ -58,7 +60,7 @@ export function createScheduler({ runs, threads, executor, pollMs, onError }: Sc
   async function claimable(): Promise<Run[]> {
     const ready = await runs.ready(candidates);
     if (ready.length < candidates) return ready;
-    const parents = [...executor.attempts].map((attempt) => attempt.run);
+    const parents = [...executing.attempts.values()].map((attempt) => attempt.run);
     return [...ready, ...(await runs.readyChildren(parents, candidates))];
   }
 

@@ -1,15 +1,14 @@
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
-import { isRun } from "../domain/hold-turn.ts";
 import { newId } from "../domain/ids.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
 import type { Supersede } from "../domain/supersede.ts";
-import type { RememberedState, Thread } from "../domain/thread.ts";
+import { isRun, type RememberedState, type Thread } from "../domain/thread.ts";
 import type { ServerDocument, ServerStore } from "../storage/servers.ts";
-import type { Executor } from "./executor.ts";
-import type { LeaseKeeper } from "./lease-keeper.ts";
+import type { Executing } from "./executing.ts";
+import type { LeaseClock } from "./lease-clock.ts";
 import type { Presence } from "./server-presence.ts";
 import type { AttemptResult } from "./settle.ts";
 
@@ -21,8 +20,8 @@ export interface SweepParts {
   readonly finish: FinishRun;
   readonly cancels: CancelRuns;
   readonly supersede: Pick<Supersede, "redo">;
-  readonly executor: Pick<Executor, "knows">;
-  readonly keeper: Pick<LeaseKeeper, "now" | "leaseEnd">;
+  readonly executing: Pick<Executing, "knows">;
+  readonly clock: Pick<LeaseClock, "now" | "leaseEnd">;
   readonly server: string;
   readonly leaseMs: number;
   readonly presenceOf: (server: ServerDocument) => Presence;
@@ -71,7 +70,7 @@ export function createSweep(parts: SweepParts): Sweep {
   let stopped = false;
   const timer = setInterval(() => void sweep(), parts.leaseMs / 3);
 
-  const aLeaseAgo = () => new Date(parts.keeper.now().getTime() - parts.leaseMs);
+  const aLeaseAgo = () => new Date(parts.clock.now().getTime() - parts.leaseMs);
 
   function sweep(): Promise<void> {
     sweeping ??= sweepOnce().finally(() => {
@@ -111,8 +110,8 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   async function takeOverRuns(deadServers: readonly string[]): Promise<void> {
-    for (const run of await parts.leases.expired(parts.keeper.now(), deadServers)) {
-      if (parts.executor.knows(run.runId)) continue;
+    for (const run of await parts.leases.expired(parts.clock.now(), deadServers)) {
+      if (parts.executing.knows(run.runId)) continue;
       await attempt(`take over run ${run.runId}`, () => takeOver(run, deadServers.includes(run.lease!.server)));
     }
   }
@@ -125,7 +124,7 @@ export function createSweep(parts: SweepParts): Sweep {
 
   async function fenceAndSettle(run: Run, reachable: boolean): Promise<void> {
     const unfenced = [...run.lease!.unfenced, run.lease!.token];
-    const lease = { token: newId(), server: parts.server, until: parts.keeper.leaseEnd(), unfenced };
+    const lease = { token: newId(), server: parts.server, until: parts.clock.leaseEnd(), unfenced };
     const taken = await parts.leases.takeOver(run, lease);
     const thread = taken && (await threads.find(run));
     if (!taken || !thread) return;
@@ -160,7 +159,7 @@ export function createSweep(parts: SweepParts): Sweep {
 
   async function finishEndedRuns(): Promise<void> {
     for (const run of await runs.unfinished(1000)) {
-      if (!parts.executor.knows(run.runId)) await parts.finish.finishRun(run);
+      if (!parts.executing.knows(run.runId)) await parts.finish.finishRun(run);
     }
   }
 

@@ -5,6 +5,7 @@ import { newId } from "../../../src/domain/ids.ts";
 import type { Run } from "../../../src/domain/run.ts";
 import type { ThreadName } from "../../../src/domain/stores.ts";
 import { openStores, type Stores } from "../../../src/storage/stores.ts";
+import { createLeaseClock } from "../../../src/worker/lease-clock.ts";
 import { createLeaseKeeper } from "../../../src/worker/lease-keeper.ts";
 import { around, type Barrier, createBarrier } from "../../support/barrier.ts";
 import { anHourLater, hourMs, setWallClockRight, setWallClockWrong, trueNow } from "../../support/clocks.ts";
@@ -244,9 +245,12 @@ describe("a renewal", () => {
     const until = new Date(trueNow());
     const { insertedId } = await documents.insertOne({ lease: { server, token: newId(), until } });
     const databaseTimes = [trueNow(), trueNow() - hourMs];
+    const clock = createLeaseClock(600_000, () => 0);
     const keeper = createLeaseKeeper({
+      clock,
       leases: { renew: stores.leases.renew, held: () => Promise.resolve([]) },
-      executor: { attempts: [], knows: () => false, cancelStored: () => undefined },
+      executing: { attempts: new Map(), knows: () => false },
+      cancelStored: () => undefined,
       host: { renewed: () => undefined, pids: [] },
       ...{ server, leaseMs: 600_000, monotonicMs: () => 0, orphaned: () => Promise.resolve() },
       beat: () => Promise.resolve(new Date(databaseTimes.shift()!)),
@@ -257,7 +261,7 @@ describe("a renewal", () => {
     while (databaseTimes.length > 0) {
       await keeper.beat();
       leases.push((await documents.findOne({ _id: insertedId }))!.lease.until);
-      heldUntil.push(keeper.heldUntil());
+      heldUntil.push(clock.heldUntil());
     }
     await keeper.stop();
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Runs } from "../../../src/create-runs.ts";
-import type { NewRun } from "../../../src/domain/create-run.ts";
 import { DomainError } from "../../../src/domain/errors.ts";
 import { newId } from "../../../src/domain/ids.ts";
+import type { NewRun } from "../../../src/domain/new-run.ts";
 import type { RunName } from "../../../src/domain/run.ts";
 import { anHourLater } from "../../support/clocks.ts";
 import { createGates, type Gates, until } from "../../support/gates.ts";

@@ -1,10 +1,10 @@
-import type { AppParts } from "./app.ts";
-import type { Assistant } from "./domain/assistant.ts";
-import { createResolveAssistant, type ResolveAssistant } from "./domain/assistants.ts";
-import { createEditAssistants, type EditAssistants } from "./domain/edit-assistants.ts";
-import { createGraphAssistants } from "./domain/graph-assistants.ts";
-import { createReadAssistants, type ReadAssistants } from "./domain/read-assistants.ts";
-import type { GraphDrawing, GraphReport, GraphSchemas, GraphSpec } from "./worker/protocol.ts";
+import type { Assistant } from "../domain/assistant.ts";
+import { createResolveAssistant, type ResolveAssistant } from "../domain/assistants.ts";
+import { createEditAssistants, type EditAssistants } from "../domain/edit-assistants.ts";
+import { createGraphAssistants } from "../domain/graph-assistants.ts";
+import { createReadAssistants, type ReadAssistants } from "../domain/read-assistants.ts";
+import type { GraphDrawing, GraphReport, GraphSchemas, GraphSpec } from "../worker/protocol.ts";
+import type { AppParts } from "./parts.ts";
 
 export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
   readonly graphs: readonly GraphSpec[];
@@ -31,7 +31,8 @@ export function createAssistants({ stores, host, graphs, reports }: AssistantsOp
   return {
     edit: createEditAssistants({ own, assistants }),
     read: createReadAssistants({
-      ...{ own, assistants },
+      own,
+      assistants,
       draw: (assistant, subgraphDepth) => host.inspect(undefined, { kind: "graph", ...open(assistant), subgraphDepth }),
       schemas: (assistant) => host.inspect(undefined, { kind: "schemas", ...open(assistant) }),
     }),
@@ -40,5 +41,6 @@ export function createAssistants({ stores, host, graphs, reports }: AssistantsOp
 }
 
 const open = ({ graph, assistantId, config, context }: Assistant) => ({
-  ...{ graph, opened: { assistantId, configurable: config?.configurable, context } },
+  graph,
+  opened: { assistantId, configurable: config?.configurable, context },
 });

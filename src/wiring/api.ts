@@ -1,14 +1,14 @@
 import type { Logger } from "pino";
-import type { Config } from "./config.ts";
-import type { Runs } from "./create-runs.ts";
-import { abortError, onClientGone } from "./server/client-gone.ts";
-import { createAssistantService } from "./services/assistant-service.ts";
-import type { Calls } from "./services/calls.ts";
-import { createRunService } from "./services/run-service.ts";
-import { createThreadService } from "./services/thread-service.ts";
-import { createWatchers } from "./services/watchers.ts";
-import type { Stores } from "./storage/stores.ts";
-import { disconnected } from "./worker/sweep.ts";
+import type { Config } from "../config.ts";
+import type { Runs } from "../create-runs.ts";
+import { abortError, onClientGone } from "../server/client-gone.ts";
+import { createAssistantService } from "../services/assistant-service.ts";
+import type { Calls } from "../services/calls.ts";
+import { createRunService } from "../services/run-service.ts";
+import { createThreadService } from "../services/thread-service.ts";
+import { createWatchers } from "../services/watchers.ts";
+import type { Stores } from "../storage/stores.ts";
+import { disconnected } from "../worker/sweep.ts";
 
 export interface ApiParts {
   readonly config: Config;
@@ -44,7 +44,8 @@ export function createApi(parts: ApiParts) {
     cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
     // What cannot be done before the end is left to the server that comes next: it finds the watch.
     isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
-    ...{ pause, log },
+    pause,
+    log,
   });
   const { cancelLimit } = config;
   return {

@@ -1,0 +1,26 @@
+import type { ParentOfRun, RunName, RunSpec, StatelessRun } from "./run.ts";
+import type { RememberedRequest } from "./stores.ts";
+
+/** A run that a caller asks for. */
+export interface NewRun extends RunName {
+  /** The client chose the id, so that it may be taken. */
+  readonly isChosenId: boolean;
+  readonly spec: RunSpec;
+  readonly createThread: boolean;
+  /** The run whose node asks. */
+  readonly parent?: ParentOfRun;
+  /** The client's id for the request, and what is remembered of it: see request-ids.ts. */
+  readonly requestId?: string;
+  readonly remembered?: RememberedRequest;
+  readonly request?: string;
+  /** Without a thread of the client's: `threadId` names the one that is made for it. */
+  readonly stateless?: StatelessRun;
+  readonly given?: GivenFields;
+}
+
+/** Which fields of a request were set that make sense with a thread only, or without one only. */
+export interface GivenFields {
+  readonly ifNotExists: boolean;
+  readonly multitaskStrategy: boolean;
+  readonly onCompletion: boolean;
+}

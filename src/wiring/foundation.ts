@@ -1,0 +1,68 @@
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { type CanonicalOf, canonicalOf } from "../domain/canonical-json.ts";
+import { createSignals, type Signals } from "../signals.ts";
+import { createExecuting, type Executing } from "../worker/executing.ts";
+import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
+import type { GraphReport, GraphSpec } from "../worker/protocol.ts";
+import type { AppParts } from "./parts.ts";
+
+export interface RunsOptions extends AppParts {
+  readonly config: Config;
+  readonly graphs: readonly GraphSpec[];
+  readonly reports: readonly GraphReport[];
+  /** This server's id, made anew at each start. */
+  readonly server: string;
+  /** Whether an error means that the database is away for the moment. */
+  readonly isPassing: (error: unknown) => boolean;
+  readonly pause: (signal?: AbortSignal) => Promise<void>;
+  /** On this thread, if nothing else is said. */
+  readonly canonicalOf?: CanonicalOf;
+  readonly log: Logger;
+}
+
+/** What every part may use, and what needs none of them. */
+export interface Foundation extends RunsOptions {
+  readonly canonicalOf: CanonicalOf;
+  readonly signals: Signals;
+  readonly clock: LeaseClock;
+  readonly executing: Executing;
+  /** Aborted when the server ends: what still waits for the database gives up. */
+  readonly closing: AbortController;
+  readonly monotonicMs: () => number;
+  /** Logs that something failed which is tried again. */
+  readonly onError: (what: string) => (error: unknown) => void;
+  /** For what must be done, however long the database is away: tried until it is back, the signal aborts or the server ends. */
+  readonly whileAway: <T>(what: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
+}
+
+export function layFoundation(options: RunsOptions): Foundation {
+  const { config, isPassing, pause, log } = options;
+  const closing = new AbortController();
+  const monotonicMs = () => performance.now();
+  const onError = (what: string) => (error: unknown) =>
+    log[isPassing(error) ? "warn" : "error"]({ err: error }, `${what} failed; it is tried again`);
+
+  async function whileAway<T>(what: () => Promise<T>, signal: AbortSignal = closing.signal): Promise<T> {
+    for (;;) {
+      try {
+        return await what();
+      } catch (error) {
+        if (!isPassing(error) || signal.aborted || closing.signal.aborted) throw error;
+        await pause(signal);
+      }
+    }
+  }
+
+  return {
+    ...options,
+    canonicalOf: options.canonicalOf ?? canonicalOf,
+    signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),
+    clock: createLeaseClock(config.leaseMs, monotonicMs),
+    executing: createExecuting(),
+    closing,
+    monotonicMs,
+    onError,
+    whileAway,
+  };
+}

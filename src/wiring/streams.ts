@@ -1,0 +1,58 @@
+import type { Run, RunName } from "../domain/run.ts";
+import type { Thread } from "../domain/thread.ts";
+import { createEventFlusher } from "../stream/event-flusher.ts";
+import { createEventHub } from "../stream/event-hub.ts";
+import { type EventWriter, fenceEvents, openEventWriter } from "../stream/event-writer.ts";
+import { createOutcomes } from "../stream/outcomes.ts";
+import { createSequenceAt } from "../stream/sequence-at.ts";
+import { type TailOptions, type TailSources, tail } from "../stream/tail.ts";
+import type { Foundation } from "./foundation.ts";
+
+export type Streams = ReturnType<typeof createStreams>;
+
+/** What runs put out: writing it, reading it, and waiting for their ends. */
+export function createStreams({ config, stores, journal, signals, isPassing, pause, whileAway, onError }: Foundation) {
+  const { runs, threads, events } = stores;
+  const hub = createEventHub();
+  const flusher = createEventFlusher(events);
+  const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
+  signals.published.on(hub.publish);
+  signals.over.on(outcomes.announce);
+  signals.over.on(hub.end);
+
+  const sources: TailSources = {
+    events,
+    hub,
+    ended: outcomes.ended,
+    isRemoved: async (run) => ((await runs.find(run))?.phase ?? "rolling_back") === "rolling_back",
+    pollMs: config.pollMs,
+    whileAway,
+  };
+
+  return {
+    outcomes,
+    openFeed: (name: RunName) => hub.open(name),
+    tail: (request: TailOptions) => tail(sources, request),
+    sequenceAt: createSequenceAt({
+      events,
+      threads,
+      findCheckpoint: (thread, name) => journal.checkpoint(thread.journal, name),
+    }),
+    openEvents: (run: Run, token: string): Promise<EventWriter> =>
+      openEventWriter({
+        run,
+        token,
+        store: events,
+        flusher,
+        published: (chunk) => signals.published.emit(run, chunk),
+        isPassing,
+        pause,
+        isFirst: run.attempt === 1,
+      }),
+    /** Makes late writes of the token impossible, in the journal and in the event log; answers the run's last sequence number. */
+    async fence(run: Run, thread: Thread, token: string): Promise<number> {
+      await journal.fence(thread.journal, token);
+      return fenceEvents(events, run, token);
+    },
+  };
+}
