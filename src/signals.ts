@@ -1,6 +1,5 @@
 import type { Run, RunName } from "./domain/run.ts";
-import type { Batch } from "./domain/stores.ts";
-import type { EventChunk } from "./storage/run-events.ts";
+import type { Batch, EventChunk } from "./domain/stores.ts";
 
 /** Something that one part tells whoever wants to know. What needs an answer is a call, and no signal. */
 export interface Signal<Facts extends readonly unknown[] = []> {

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { BodyError } from "../bodies/body-error.ts";
 import { parseJson } from "../bodies/fold-json.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
-import type { NodeServerRequest } from "../server/node-handler.ts";
+import type { NodeServerRequest } from "../server/node-messages.ts";
 import { RestError } from "./errors.ts";
 import { RawJson } from "./json/raw-json.ts";
 

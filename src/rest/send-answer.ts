@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { NodeServerResponse } from "../server/node-handler.ts";
+import type { NodeServerResponse } from "../server/node-messages.ts";
 import type { RestError } from "./errors.ts";
 import type { RunKnown } from "./invoke.ts";
 import { jsonPieces, stringify } from "./json/raw-json.ts";

@@ -4,7 +4,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Cors } from "./cors.ts";
 import { createError } from "./error-info.ts";
 import type { HostCheck } from "./host-check.ts";
-import type { NodeServerRequest } from "./node-handler.ts";
+import type { NodeServerRequest } from "./node-messages.ts";
 
 export interface AdmitOptions {
   readonly isAllowedHost: HostCheck;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { universalRequestFromNodeRequest, type universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
@@ -13,14 +13,11 @@ import { dropFarDeadline } from "./far-deadline.ts";
 import type { HostCheck } from "./host-check.ts";
 import { heldKey, putHeldPayloads } from "./large-answers.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
+import type { NodeHandlerFn, NodeServerRequest, NodeServerResponse } from "./node-messages.ts";
 import { refuse, refuseForNow } from "./refuse.ts";
 import { sendRpcAnswer } from "./send-rpc-answer.ts";
 import { limitBody } from "./slow-clients.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
-
-export type NodeServerRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
-export type NodeServerResponse = Parameters<typeof universalResponseToNodeResponse>[1];
-export type NodeHandlerFn = (request: NodeServerRequest, response: NodeServerResponse) => void;
 
 /** What is known of a request that is no RPC. */
 export interface RequestFacts {

@@ -1,7 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type { Socket } from "node:net";
-import type { NodeHandlerFn } from "./node-handler.ts";
+import type { NodeHandlerFn } from "./node-messages.ts";
 import { startInTurn } from "./start-in-turn.ts";
 
 export interface OnePortOptions {

@@ -4,7 +4,7 @@ import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJson } from "@
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { createError } from "./error-info.ts";
 import { plainMessage } from "./grpc-message.ts";
-import type { NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
+import type { NodeServerRequest, NodeServerResponse } from "./node-messages.ts";
 import { sendTrailersOnly } from "./send-rpc-answer.ts";
 
 /**

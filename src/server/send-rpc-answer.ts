@@ -3,7 +3,7 @@ import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { headerGrpcStatus } from "@connectrpc/connect/protocol-grpc";
 import { universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { plainMessage } from "./grpc-message.ts";
-import type { NodeServerResponse } from "./node-handler.ts";
+import type { NodeServerResponse } from "./node-messages.ts";
 
 /** Sends what an RPC has answered. Rejects when the client does not get it. */
 export async function sendRpcAnswer(answer: UniversalServerResponse, response: NodeServerResponse): Promise<void> {

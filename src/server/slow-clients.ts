@@ -1,5 +1,5 @@
 import { constants, type ServerHttp2Session } from "node:http2";
-import type { NodeServerRequest } from "./node-handler.ts";
+import type { NodeServerRequest } from "./node-messages.ts";
 import type { OpenCalls } from "./open-calls.ts";
 
 /** How long a client may take, in ms. */

@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { createError } from "./error-info.ts";
-import type { NodeServerRequest } from "./node-handler.ts";
+import type { NodeServerRequest } from "./node-messages.ts";
 
 const rpcContentTypes = /^application\/(?:grpc|connect\+|proto\b)/;
 const rpcPath = /^\/[a-z_]\w*(?:\.\w+)+\/\w+$/i;

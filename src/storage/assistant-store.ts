@@ -1,24 +1,8 @@
 import type { Filter } from "mongodb";
 import type { AssistantName, AssistantStore, StoredAssistant } from "../domain/assistant.ts";
 import type { Collections } from "./collections.ts";
+import type { AssistantDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";
-
-/** A configured assistant. Graphs' own are not stored. */
-export interface AssistantDocument {
-  _id: string;
-  owner: string;
-  assistant_id: string;
-  graph: string;
-  name: string;
-  description: string;
-  config: StoredAssistant["config"] | null;
-  context: string | null;
-  /** JSON text: as values of the database many small ones would take much more than their text. */
-  metadata: string;
-  version: number;
-  created_at: Date;
-  updated_at: Date;
-}
 
 const assistantKey = (name: AssistantName): string => key(name.owner, name.assistantId);
 

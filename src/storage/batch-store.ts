@@ -2,26 +2,9 @@ import { BSON } from "mongodb";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Batch, BatchName, BatchStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
+import type { BatchDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 import { newRunDocument } from "./run-document.ts";
-
-/** A decided batch, which is also a request that may be repeated, by the id that its client chose. */
-export interface BatchDocument {
-  /** The kind and the id. */
-  _id: string;
-  owner: string;
-  kind: "batch";
-  /** Of the request's body. */
-  hash: string;
-  created: Date;
-  /** Absent as long as the request is not carried out. */
-  expire_at?: Date;
-  /** Of a batch: whether all of its runs are created. */
-  done: boolean;
-  runs: { thread_id: string; run_id: string }[];
-  /** The runs to create, as JSON text: as documents, metadata can be many times as large. Dropped when they are created. */
-  records?: string;
-}
 
 const keptMs = 24 * 60 * 60 * 1000;
 

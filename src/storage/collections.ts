@@ -1,12 +1,15 @@
 import type { Collection, Db } from "mongodb";
-import type { AssistantDocument } from "./assistant-store.ts";
-import type { BatchDocument } from "./batch-store.ts";
-import type { ItemDocument } from "./item-store.ts";
-import type { RequestDocument } from "./request-store.ts";
+import type {
+  AssistantDocument,
+  BatchDocument,
+  ItemDocument,
+  RequestDocument,
+  RunEventsDocument,
+  ServerDocument,
+  ThreadDocument,
+  WatchDocument,
+} from "./documents.ts";
 import type { RunDocument } from "./run-document.ts";
-import type { RunEventsDocument } from "./run-events.ts";
-import type { ServerDocument, WatchDocument } from "./servers.ts";
-import type { ThreadDocument } from "./thread-store.ts";
 
 /** Every collection but the journal's own (see journal.ts), by name. */
 export interface Collections {

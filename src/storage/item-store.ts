@@ -2,27 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { type Document, MongoServerError } from "mongodb";
 import type { Item, ItemName, ItemStore, NewItem, WriteLimit } from "../domain/item.ts";
 import type { Collections } from "./collections.ts";
+import type { ItemDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";
-
-/** What a graph or a client wants to be remembered. Without a value it is the trace of a write that came too late. */
-export interface ItemDocument {
-  _id: string;
-  owner: string;
-  namespace: string[];
-  key: string;
-  /** The namespace as one text, each label with a dot behind it: a range of it is a prefix. */
-  path: string;
-  /** A token for the namespace and each one above it, the empty one included, which an item is searched by. */
-  places: string[];
-  /** JSON text: names may hold anything, and numbers stay what they are. */
-  value: string;
-  ttl_ms: number | null;
-  created_at: Date;
-  updated_at: Date;
-  expire_at: Date | null;
-  /** Made anew by each write, which knows by it that it has landed. */
-  write: string;
-}
 
 /**
  * Items in MongoDB; those by name walk `_id`. A write with a limit is guarded by the database's own clock, in the update itself:

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collection, Filter } from "mongodb";
 import type { ThreadName } from "../domain/stores.ts";
-import type { ThreadDocument } from "./thread-store.ts";
+import type { Milestones, ThreadDocument } from "./documents.ts";
 import { timeKey } from "./timed-tokens.ts";
 
 /**
@@ -13,13 +13,6 @@ const spacing = 16;
 /** How many more threads stand before each next place; there are two of each level. */
 const growth = 4;
 const levels = 5;
-
-/** The level, the owner and the place in an order; each has an index that holds nothing of the other threads. */
-export interface Milestones {
-  milestone_by_id?: string;
-  milestone_by_time?: string;
-  milestone_by_change?: string;
-}
 
 const milestoneFields = {
   _id: "milestone_by_id",

@@ -2,20 +2,6 @@ import type { RequestName, RequestStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 
-/** What is remembered of a request that came with an id, by the id. */
-export interface RequestDocument {
-  /** The owner, the kind of the request and the client's id. */
-  _id: string;
-  owner: string;
-  hash: string;
-  /** The ids that the request was given; kept as they are, since the thread and the run may go before. */
-  thread_id: string;
-  run_id: string;
-  /** What was asked for has been done. */
-  created: boolean;
-  expire_at: Date;
-}
-
 const keptMs = 24 * 60 * 60 * 1000;
 
 const requestKey = ({ owner, kind, requestId }: RequestName): string => key(owner, `${kind}:${requestId}`);

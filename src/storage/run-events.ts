@@ -1,85 +1,10 @@
 import type { Filter } from "mongodb";
 import type { RunName } from "../domain/run.ts";
-import type { ThreadName } from "../domain/stores.ts";
-import type { StreamMode } from "../domain/transitions.ts";
+import type { NewChunk, RunEventStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
+import type { RunEventsDocument } from "./documents.ts";
 import { isDuplicateKey } from "./keys.ts";
 import { runKey, threadKey } from "./run-document.ts";
-
-/** A stored event; its sequence number follows from its chunk's `first` and its place. */
-export type StoredEvent =
-  | { readonly kind: "attempt"; readonly attempt: number; readonly checkpointId?: string }
-  | {
-      readonly kind: "output";
-      readonly mode: StreamMode;
-      readonly name: string;
-      readonly namespace: readonly string[];
-      readonly json: string;
-      /** The checkpoints of the run's own graph that were made since the event before it. */
-      readonly after?: readonly string[];
-    };
-
-/** The events of one flush, or a gate: a chunk number that a fenced writer can no longer take. */
-export interface RunEventsDocument {
-  /** Run key and chunk number: two writers can never both write the next chunk. */
-  _id: string;
-  owner: string;
-  thread_id: string;
-  run_id: string;
-  chunk: number;
-  /** The lease token of the writer; of a gate, the one that it fences. */
-  token: string;
-  gate: boolean;
-  /** Sequence numbers of the first and last event; a gate has none. */
-  first: number | null;
-  last: number | null;
-  events: StoredEvent[];
-  at: Date;
-  /** Set when the thread is deleted. */
-  expire_at?: Date;
-}
-
-export interface EventChunk {
-  readonly first: number;
-  readonly last: number;
-  readonly events: readonly StoredEvent[];
-}
-
-/** Where the next chunk of a run goes. */
-export interface EventHead {
-  readonly chunk: number;
-  /** The last sequence number that is stored; 1 stands for the created event, which is not stored. */
-  readonly last: number;
-}
-
-export interface NewChunk {
-  readonly run: RunName;
-  readonly chunk: number;
-  readonly token: string;
-  readonly gate: boolean;
-  readonly first: number | null;
-  readonly last: number | null;
-  readonly events: readonly StoredEvent[];
-}
-
-export interface RunEventStore {
-  /** Inserts what can be inserted; answers the positions of those whose chunk number was taken. */
-  insert(chunks: readonly NewChunk[]): Promise<Set<number>>;
-  chunk(run: RunName, chunk: number): Promise<{ token: string; gate: boolean; first: number | null } | undefined>;
-  head(run: RunName): Promise<EventHead>;
-  /** Whether there is a gate for the token. */
-  isFenced(run: RunName, token: string): Promise<boolean>;
-  /** The number of the run's first event after a checkpoint; undefined when none is known to be. */
-  firstAfter(run: RunName, checkpointId: string): Promise<number | undefined>;
-  /** Chunks that hold events from this number on, in order, up to about a megabyte. */
-  from(run: RunName, sequence: number): Promise<EventChunk[]>;
-  /** Removes a run's events. What stands before a gate is emptied only, so that a late writer finds no free chunk number. */
-  remove(run: RunName): Promise<void>;
-  /** The same for a run whose record is gone; the database removes what is left of its events after a day. */
-  discard(run: RunName): Promise<void>;
-  /** The same for all runs of a thread that is deleted; the database removes what is left of them after a day. */
-  removeAll(thread: ThreadName): Promise<void>;
-}
 
 /** What a chunk becomes when it is emptied: a gate for its own writer. */
 const blank = { gate: true, first: null, last: null, events: [] };

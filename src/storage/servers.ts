@@ -1,33 +1,7 @@
 import type { RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
+import type { ServerDocument, WatchDocument } from "./documents.ts";
 import { runKey } from "./run-document.ts";
-
-/** A server that uses this database. */
-export interface ServerDocument {
-  /** Made anew at each start. */
-  _id: string;
-  /** Names the operating system's process table that `pid` is in. */
-  machine: string;
-  pid: number;
-  /** When that process started: tells it from a later one with the same id. */
-  started: string;
-  /** Leaders of the process groups of its children. */
-  children: number[];
-  seen_at: Date;
-}
-
-/** A watcher whose leaving cancels, or may cancel: so does the death of the server that holds its connection. */
-export interface WatchDocument {
-  _id: string;
-  owner: string;
-  thread_id: string;
-  run_id: string;
-  server: string;
-  /** The run is cancelled only when nobody else watches it. */
-  if_last: boolean;
-  /** Its caller has left; others were still there. */
-  left: boolean;
-}
 
 /** A watch as those ask for it who look whether a run is still watched. */
 export interface StoredWatch {

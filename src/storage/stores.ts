@@ -1,7 +1,15 @@
 import type { Db } from "mongodb";
 import type { AssistantStore } from "../domain/assistant.ts";
 import type { ItemStore } from "../domain/item.ts";
-import type { BatchStore, LeaseStore, RequestStore, RunStore, ThreadStore, WebhookStore } from "../domain/stores.ts";
+import type {
+  BatchStore,
+  LeaseStore,
+  RequestStore,
+  RunEventStore,
+  RunStore,
+  ThreadStore,
+  WebhookStore,
+} from "../domain/stores.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
@@ -9,7 +17,7 @@ import { createIndexes } from "./indexes.ts";
 import { createItemStore } from "./item-store.ts";
 import { createLeaseStore } from "./lease-store.ts";
 import { createRequestStore } from "./request-store.ts";
-import { createRunEventStore, type RunEventStore } from "./run-events.ts";
+import { createRunEventStore } from "./run-events.ts";
 import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore, type ServerStore } from "./servers.ts";

@@ -4,9 +4,9 @@ import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
 import type { ThreadFilter, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
 import { threadStatuses } from "../domain/transitions.ts";
+import type { ThreadDocument } from "./documents.ts";
 import { key } from "./keys.ts";
 import { placesAlong, type SortField } from "./milestones.ts";
-import type { ThreadDocument } from "./thread-store.ts";
 import { newestInWindows } from "./time-windows.ts";
 import { allTime, hasTokens, type TimeWindow, timeKey } from "./timed-tokens.ts";
 

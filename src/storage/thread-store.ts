@@ -5,42 +5,12 @@ import type { ThreadName, ThreadStore } from "../domain/stores.ts";
 import { graphOfThread, type RememberedState, type Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
+import type { ThreadDocument } from "./documents.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
-import { type Milestones, milestoneOfChange, milestonesOf } from "./milestones.ts";
+import { milestoneOfChange, milestonesOf } from "./milestones.ts";
 import { threadKey } from "./run-document.ts";
 import { createThreadSearch } from "./thread-search.ts";
 import { timedTokens } from "./timed-tokens.ts";
-
-export interface ThreadDocument extends Milestones {
-  /** The thread's key: what the collection is sharded by. */
-  _id: string;
-  owner: string;
-  thread_id: string;
-  journal: string;
-  n: number;
-  /** The lock: the run (or maintenance operation) that may change the thread's state, or null. */
-  turn: string | null;
-  status: ThreadStatus;
-  metadata: Record<string, unknown>;
-  state: RememberedState | null;
-  /** Of copies of threads whose graph a factory makes. */
-  opened?: Thread["opened"];
-  error: { name: string; message: string } | null;
-  created_at: Date;
-  updated_at: Date;
-  ttl_ms: number | null;
-  /** Counts the changes of the metadata. */
-  metadata_revision: number;
-  /** What the thread is found by: see timed-tokens.ts. Two arrays, so that each is written with what it is of. */
-  metadata_tokens: string[];
-  value_tokens: string[];
-  temporary: boolean;
-  /** Of a temporary thread only. */
-  attached?: string[];
-  removing: boolean;
-  /** When it is removed; null while its turn is taken, and without a time to live. */
-  expire_at: Date | null;
-}
 
 /** When a thread goes that is changed now and has no live run. Every update that frees or changes such a thread sets it. */
 export const threadExpiry = (ttlMs: number | null | undefined, now: Date): Date | null =>

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { NewChunk, RunEventStore } from "../storage/run-events.ts";
+import type { NewChunk, RunEventStore } from "../domain/stores.ts";
 
 interface Pending {
   readonly chunk: NewChunk;

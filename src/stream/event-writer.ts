@@ -1,6 +1,6 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { RunName } from "../domain/run.ts";
-import type { EventChunk, EventHead, NewChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
+import type { EventChunk, EventHead, NewChunk, RunEventStore, StoredEvent } from "../domain/stores.ts";
 import { inChunks } from "./event-chunks.ts";
 import type { EventFlusher } from "./event-flusher.ts";
 

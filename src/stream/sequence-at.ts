@@ -1,7 +1,6 @@
 import type { FindCheckpoint } from "../domain/checkpoints.ts";
 import type { Run } from "../domain/run.ts";
-import type { ThreadStore } from "../domain/stores.ts";
-import type { RunEventStore } from "../storage/run-events.ts";
+import type { RunEventStore, ThreadStore } from "../domain/stores.ts";
 
 export interface SequenceAtParts {
   readonly events: Pick<RunEventStore, "firstAfter" | "head">;

@@ -1,7 +1,7 @@
 import { DomainError } from "../domain/errors.ts";
 import type { Run, RunName } from "../domain/run.ts";
+import type { EventChunk, RunEventStore, StoredEvent } from "../domain/stores.ts";
 import type { StreamMode } from "../domain/transitions.ts";
-import type { EventChunk, RunEventStore, StoredEvent } from "../storage/run-events.ts";
 import type { EventHub, Feed } from "./event-hub.ts";
 
 /** An event with its number. The first one and the terminal one are derived from the run and not stored. */

@@ -1,8 +1,8 @@
 import type { Journal } from "../checkpoints/journal.ts";
 import type { JournalCopies } from "../domain/copy-thread.ts";
 import type { RunData } from "../domain/finish-run.ts";
+import type { RunEventStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
-import type { RunEventStore } from "../storage/run-events.ts";
 
 export interface ThreadData extends RunData, JournalCopies {
   /** Removes the thread's checkpoints and its runs' events. */

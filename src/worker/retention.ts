@@ -1,7 +1,6 @@
 import { DomainError } from "../domain/errors.ts";
-import type { RunStore, ThreadStore } from "../domain/stores.ts";
+import type { RunEventStore, RunStore, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
-import type { RunEventStore } from "../storage/run-events.ts";
 
 export interface RetentionParts {
   readonly runs: Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue" | "removeRecord" | "live">;

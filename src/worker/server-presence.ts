@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import type { ServerDocument } from "../storage/servers.ts";
+import type { ServerDocument } from "../storage/documents.ts";
 
 /**
  * Names the process table that this process's id is in: two servers with the same name can look each other's ids up. A

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import type { Item } from "../../src/domain/item.ts";
 import { createItems, type Items } from "../../src/domain/items.ts";
 import { databaseTime } from "../../src/storage/database.ts";
-import type { ItemDocument } from "../../src/storage/item-store.ts";
+import type { ItemDocument } from "../../src/storage/documents.ts";
 import { openStores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 

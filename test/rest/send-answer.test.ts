@@ -4,7 +4,7 @@ import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { afterEach, expect, it, vi } from "vitest";
 import { sendAnswer } from "../../src/rest/send-answer.ts";
-import type { NodeServerResponse } from "../../src/server/node-handler.ts";
+import type { NodeServerResponse } from "../../src/server/node-messages.ts";
 import { until } from "../support/gates.ts";
 
 afterEach(() => {

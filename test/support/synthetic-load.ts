@@ -2,17 +2,20 @@ import type { Collection, Db } from "mongodb";
 import type { Run } from "../../src/domain/run.ts";
 import { metadataTokens, stateTokens, valueTokens } from "../../src/domain/search-tokens.ts";
 import type { RunStatus, ThreadStatus } from "../../src/domain/transitions.ts";
-import type { AssistantDocument } from "../../src/storage/assistant-store.ts";
-import type { BatchDocument } from "../../src/storage/batch-store.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
-import { type ItemDocument, newItemDocument } from "../../src/storage/item-store.ts";
+import type {
+  AssistantDocument,
+  BatchDocument,
+  ItemDocument,
+  RequestDocument,
+  RunEventsDocument,
+  ThreadDocument,
+} from "../../src/storage/documents.ts";
+import { newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
 import { milestonesOf } from "../../src/storage/milestones.ts";
-import type { RequestDocument } from "../../src/storage/request-store.ts";
 import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
-import type { RunEventsDocument } from "../../src/storage/run-events.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
-import type { ThreadDocument } from "../../src/storage/thread-store.ts";
 import { timedTokens } from "../../src/storage/timed-tokens.ts";
 
 /** How a database that has been in use for a month looks: documents in their exact shape, inserted past the stores. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
-import type { NewChunk, RunEventStore, StoredEvent } from "../../../src/storage/run-events.ts";
+import type { NewChunk, RunEventStore, StoredEvent } from "../../../src/domain/stores.ts";
 import { createEventFlusher } from "../../../src/stream/event-flusher.ts";
 import { openEventWriter } from "../../../src/stream/event-writer.ts";
 

@@ -1,0 +1,159 @@
+import type { StoredAssistant } from "../domain/assistant.ts";
+import type { StoredEvent } from "../domain/stores.ts";
+import type { RememberedState, Thread } from "../domain/thread.ts";
+import type { ThreadStatus } from "../domain/transitions.ts";
+
+/** A thread, which is also its own lock. */
+export interface ThreadDocument extends Milestones {
+  /** The thread's key: what the collection is sharded by. */
+  _id: string;
+  owner: string;
+  thread_id: string;
+  journal: string;
+  n: number;
+  /** The lock: the run (or maintenance operation) that may change the thread's state, or null. */
+  turn: string | null;
+  status: ThreadStatus;
+  metadata: Record<string, unknown>;
+  state: RememberedState | null;
+  /** Of copies of threads whose graph a factory makes. */
+  opened?: Thread["opened"];
+  error: { name: string; message: string } | null;
+  created_at: Date;
+  updated_at: Date;
+  ttl_ms: number | null;
+  /** Counts the changes of the metadata. */
+  metadata_revision: number;
+  /** What the thread is found by: see timed-tokens.ts. Two arrays, so that each is written with what it is of. */
+  metadata_tokens: string[];
+  value_tokens: string[];
+  temporary: boolean;
+  /** Of a temporary thread only. */
+  attached?: string[];
+  removing: boolean;
+  /** When it is removed; null while its turn is taken, and without a time to live. */
+  expire_at: Date | null;
+}
+
+/** Of a thread that is a milestone: the level, the owner and the place in an order. Each has an index that holds nothing of the other threads. */
+export interface Milestones {
+  milestone_by_id?: string;
+  milestone_by_time?: string;
+  milestone_by_change?: string;
+}
+
+/** A configured assistant. Graphs' own are not stored. */
+export interface AssistantDocument {
+  _id: string;
+  owner: string;
+  assistant_id: string;
+  graph: string;
+  name: string;
+  description: string;
+  config: StoredAssistant["config"] | null;
+  context: string | null;
+  /** JSON text: as values of the database many small ones would take much more than their text. */
+  metadata: string;
+  version: number;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** What a graph or a client wants to be remembered. Without a value it is the trace of a write that came too late. */
+export interface ItemDocument {
+  _id: string;
+  owner: string;
+  namespace: string[];
+  key: string;
+  /** The namespace as one text, each label with a dot behind it: a range of it is a prefix. */
+  path: string;
+  /** A token for the namespace and each one above it, the empty one included, which an item is searched by. */
+  places: string[];
+  /** JSON text: names may hold anything, and numbers stay what they are. */
+  value: string;
+  ttl_ms: number | null;
+  created_at: Date;
+  updated_at: Date;
+  expire_at: Date | null;
+  /** Made anew by each write, which knows by it that it has landed. */
+  write: string;
+}
+
+/** What is remembered of a request that came with an id, by the id. */
+export interface RequestDocument {
+  /** The owner, the kind of the request and the client's id. */
+  _id: string;
+  owner: string;
+  hash: string;
+  /** The ids that the request was given; kept as they are, since the thread and the run may go before. */
+  thread_id: string;
+  run_id: string;
+  /** What was asked for has been done. */
+  created: boolean;
+  expire_at: Date;
+}
+
+/** A decided batch, which is also a request that may be repeated, by the id that its client chose. */
+export interface BatchDocument {
+  /** The kind and the id. */
+  _id: string;
+  owner: string;
+  kind: "batch";
+  /** Of the request's body. */
+  hash: string;
+  created: Date;
+  /** Absent as long as the request is not carried out. */
+  expire_at?: Date;
+  /** Of a batch: whether all of its runs are created. */
+  done: boolean;
+  runs: { thread_id: string; run_id: string }[];
+  /** The runs to create, as JSON text: as documents, metadata can be many times as large. Dropped when they are created. */
+  records?: string;
+}
+
+/** The events of one flush, or a gate: a chunk number that a fenced writer can no longer take. */
+export interface RunEventsDocument {
+  /** Run key and chunk number: two writers can never both write the next chunk. */
+  _id: string;
+  owner: string;
+  thread_id: string;
+  run_id: string;
+  chunk: number;
+  /** The lease token of the writer; of a gate, the one that it fences. */
+  token: string;
+  gate: boolean;
+  /** Sequence numbers of the first and last event; a gate has none. */
+  first: number | null;
+  last: number | null;
+  events: StoredEvent[];
+  at: Date;
+  /** Set when the thread is deleted. */
+  expire_at?: Date;
+}
+
+/** A server that uses this database. */
+export interface ServerDocument {
+  /** Made anew at each start. */
+  _id: string;
+  /** Names the operating system's process table that `pid` is in. */
+  machine: string;
+  pid: number;
+  /** When that process started: tells it from a later one with the same id. */
+  started: string;
+  /** Leaders of the process groups of its children. */
+  children: number[];
+  seen_at: Date;
+}
+
+/** A watcher whose leaving cancels, or may cancel: so does the death of the server that holds its connection. */
+export interface WatchDocument {
+  _id: string;
+  owner: string;
+  thread_id: string;
+  run_id: string;
+  server: string;
+  /** The run is cancelled only when nobody else watches it. */
+  if_last: boolean;
+  /** Its caller has left; others were still there. */
+  left: boolean;
+}
