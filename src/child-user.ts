@@ -42,7 +42,9 @@ function accounts(): ChildUser[] {
 
 /** What that user's processes know of themselves, in place of what the server's environment says. */
 export const environmentOf = ({ uid, name, home }: ChildUser): Record<string, string> => ({
-  ...{ HOME: home ?? tmpdir(), USER: name ?? String(uid), LOGNAME: name ?? String(uid) },
+  HOME: home ?? tmpdir(),
+  USER: name ?? String(uid),
+  LOGNAME: name ?? String(uid),
 });
 
 /** Throws a ConfigError that names what the user cannot read; else no process of its would come to load a graph. */

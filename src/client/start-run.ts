@@ -50,7 +50,9 @@ export function startRun(
     .createRun({ ...(request as object), threadId, runId } as typeof request, callOptions)
     .then((answer) => answer.run!);
   return {
-    ...{ threadId, runId, created },
+    threadId,
+    runId,
+    created,
     async cancel(options, cancelOptions) {
       const name = { threadId, runId };
       // Nobody but the server can say which thread a stateless run is on.

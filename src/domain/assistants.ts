@@ -34,7 +34,8 @@ export function createResolveAssistant(
 
 /** What a run keeps of its assistant, so that a later change or deletion does not reach it. */
 const ofRun = ({ assistantId, version, config, context }: Assistant): AssistantOfRun => ({
-  ...{ assistantId, version },
+  assistantId,
+  version,
   ...(config && { config }),
   ...(context !== undefined && { context }),
 });

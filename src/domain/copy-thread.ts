@@ -39,12 +39,17 @@ export function createCopyThread({ threads, holdTurn, journals, readState, openi
       const now = new Date();
       const copy: Thread = {
         ...copyName,
-        ...{ journal: newId(), n: 0, metadata: thread.metadata, temporary: false, removing: false },
+        journal: newId(),
+        n: 0,
+        metadata: thread.metadata,
+        temporary: false,
+        removing: false,
         status: restingStatus({ state }),
         // It stands for no run of the copy's.
         state: state && { ...state, n: 0 },
         opened: opened && { ...opened, graph: state.graph },
-        ...{ createdAt: now, updatedAt: now },
+        createdAt: now,
+        updatedAt: now,
       };
       let inserted = false;
       try {

@@ -35,8 +35,16 @@ export function createGraphAssistants(graphs: readonly KnownGraph[]): GraphAssis
   const sorted = graphs.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
   const assistantOf = ({ name, description = "", config, context }: KnownGraph, owner: string): Assistant => ({
-    ...{ owner, assistantId: graphAssistantId(name), graph: name, name, description },
-    ...{ config, context, metadata, version: 1, system: true },
+    owner,
+    assistantId: graphAssistantId(name),
+    graph: name,
+    name,
+    description,
+    config,
+    context,
+    metadata,
+    version: 1,
+    system: true,
   });
 
   const graphNotFound = (field: string, graph: string) =>

@@ -106,11 +106,17 @@ export async function bodyOf(
   const payloadOf = async (text: Json | undefined) =>
     text === undefined ? undefined : [new CanonicalText(await canonicalOf(text))];
   return {
-    ...{ threadId: stateless ? undefined : threadId, runId: isChosenId ? runId : undefined, createThread, parent },
-    ...{ spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined } },
-    ...{ input: await payloadOf(input), context: await payloadOf(context) },
+    threadId: stateless ? undefined : threadId,
+    runId: isChosenId ? runId : undefined,
+    createThread,
+    parent,
+    spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined },
+    input: await payloadOf(input),
+    context: await payloadOf(context),
     command: command && {
-      ...{ ...command, resume: await payloadOf(command.resume), update: await payloadOf(command.update) },
+      ...command,
+      resume: await payloadOf(command.resume),
+      update: await payloadOf(command.update),
     },
     config: config && { ...config, configurable: await payloadOf(config.configurable) },
   };

@@ -73,5 +73,8 @@ function strategyOf(run: Run): Superseding | undefined {
 }
 
 const request = (by: Run, action: Superseding): CancelRequest => ({
-  ...{ action, reason: `superseded by run ${by.runId}`, requestedBy: "multitask", causeRunId: by.runId },
+  action,
+  reason: `superseded by run ${by.runId}`,
+  requestedBy: "multitask",
+  causeRunId: by.runId,
 });

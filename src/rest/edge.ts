@@ -150,7 +150,11 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     return Array.isArray(value) ? value[0] : value;
   };
   const answer = await route.handle({
-    ...{ params, query: readQuery(search), header, body, signal: gone.signal },
+    params,
+    query: readQuery(search),
+    header,
+    body,
+    signal: gone.signal,
     invoke: call.createInvoke(gone.signal),
   });
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);

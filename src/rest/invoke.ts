@@ -57,8 +57,13 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
       const request = create(method.input, init);
       check(method.input, request);
       const context = createHandlerContext({
-        ...{ service: method.parent, method, requestSignal, shutdownSignal },
-        ...{ protocolName: "rest", requestMethod: "POST", url: "http://localhost/" },
+        service: method.parent,
+        method,
+        requestSignal,
+        shutdownSignal,
+        protocolName: "rest",
+        requestMethod: "POST",
+        url: "http://localhost/",
         contextValues: createContextValues().set(runKnownKey, known).set(refuseRepeatKey, true),
       });
       const handler = implementations.get(method.parent.typeName)![method.localName] as Handler;

@@ -16,7 +16,10 @@ export function openApi(routes: readonly Route[], version: string): object {
 function operation(route: Route): object {
   const { path, is, body, query = {} } = route;
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
-    ...{ name, in: "path", required: true, schema: partOfPath(name!) },
+    name,
+    in: "path",
+    required: true,
+    schema: partOfPath(name!),
   }));
   const inQuery = Object.entries(query).map(([name, parameter]) => parameterOf(name, parameter));
   return {

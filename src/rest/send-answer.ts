@@ -104,7 +104,9 @@ async function sendEvents(
   const open = (headers: Readonly<Record<string, string>>) => {
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, {
-      ...{ "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" },
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
       ...headers,
     });
     sendHead(response);

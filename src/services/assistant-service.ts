@@ -22,8 +22,11 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
   return {
     async createAssistant(request) {
       const assistant = await edit.create({
-        ...{ owner, assistantId: request.assistantId.toLowerCase() || newId(), graph: request.graphId },
-        ...{ name: request.name || request.graphId, description: request.description },
+        owner,
+        assistantId: request.assistantId.toLowerCase() || newId(),
+        graph: request.graphId,
+        name: request.name || request.graphId,
+        description: request.description,
         config: fromConfig(request.config, "config"),
         context: payloadText(request.context, "context"),
         metadata: request.metadata ?? {},
@@ -40,11 +43,15 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
 
     async updateAssistant(request) {
       const assistant = await edit.update({
-        ...{ owner, assistantId: request.assistantId.toLowerCase(), graph: request.graphId },
-        ...{ name: request.name, description: request.description },
+        owner,
+        assistantId: request.assistantId.toLowerCase(),
+        graph: request.graphId,
+        name: request.name,
+        description: request.description,
         config: fromConfig(request.config, "config"),
         context: payloadText(request.context, "context"),
-        ...{ metadata: request.metadata, removeMetadata: request.removeMetadata },
+        metadata: request.metadata,
+        removeMetadata: request.removeMetadata,
       });
       return { assistant: toAssistant(assistant, writer(request)) };
     },

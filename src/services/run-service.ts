@@ -290,7 +290,9 @@ function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunNam
 }
 
 const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => ({
-  ...{ threadId: threadId.toLowerCase(), runId: runId.toLowerCase(), independent },
+  threadId: threadId.toLowerCase(),
+  runId: runId.toLowerCase(),
+  independent,
 });
 function newBatch({ runs, requestId }: pb.BatchCreateRunsRequest): NewBatch {
   const items = runs.map((item, place): BatchItem => {

@@ -39,7 +39,8 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
   return {
     async createThread(request) {
       const thread = await parts.createThread({
-        ...{ owner, threadId: request.threadId.toLowerCase() || newId() },
+        owner,
+        threadId: request.threadId.toLowerCase() || newId(),
         metadata: request.metadata ?? {},
         ifExists: request.ifExists === pb.IfExists.DO_NOTHING ? "do_nothing" : "raise",
         ttlMs: msOf(request.ttl),

@@ -13,8 +13,11 @@ export function createAssistantStore({ assistants }: Pick<Collections, "assistan
       const { owner, assistantId, createdAt } = assistant;
       try {
         await assistants.insertOne({
-          ...{ _id: assistantKey(assistant), owner, assistant_id: assistantId },
-          ...{ ...whatChanges(assistant), created_at: createdAt },
+          _id: assistantKey(assistant),
+          owner,
+          assistant_id: assistantId,
+          ...whatChanges(assistant),
+          created_at: createdAt,
         });
         return true;
       } catch (error) {

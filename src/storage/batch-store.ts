@@ -19,7 +19,11 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
       try {
         await batches.insertOne({
           _id: batchKey(batch),
-          ...{ owner: batch.owner, kind: "batch", hash: batch.hash, created: batch.created, done: false },
+          owner: batch.owner,
+          kind: "batch",
+          hash: batch.hash,
+          created: batch.created,
+          done: false,
           runs: batch.runs.map(({ threadId, runId }) => ({ thread_id: threadId, run_id: runId })),
           records: JSON.stringify(batch.records),
         });
@@ -65,7 +69,10 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
 function toBatch(doc: BatchDocument): Batch {
   const { owner } = doc;
   return {
-    ...{ owner, hash: doc.hash, created: doc.created, done: doc.done },
+    owner,
+    hash: doc.hash,
+    created: doc.created,
+    done: doc.done,
     batchId: doc._id.slice(doc._id.indexOf("batch:") + "batch:".length),
     runs: doc.runs.map(({ thread_id, run_id }): RunName => ({ owner, threadId: thread_id, runId: run_id })),
     records: doc.records === undefined ? [] : (JSON.parse(doc.records) as Run[]).map(revived),

@@ -19,7 +19,9 @@ export function createItemStore({ items }: Pick<Collections, "items">, now: () =
       const { _id, expire_at, ...content } = newItemDocument(item, write, now());
       return inTime(async () => {
         const doc = await items.findOneAndUpdate({ _id }, replacement(content, expire_at, limit), {
-          ...{ upsert: true, returnDocument: "after", projection: { write: 1 } },
+          upsert: true,
+          returnDocument: "after",
+          projection: { write: 1 },
           ...(limit && { maxTimeMS: limit.limitMs }),
         });
         return doc?.write === write;
@@ -84,9 +86,16 @@ export function newItemDocument(
 ): Omit<ItemDocument, "created_at" | "updated_at"> {
   const { owner, namespace, key, value, ttlMs } = item;
   return {
-    ...{ _id: itemKey(item), owner, namespace: [...namespace], key },
-    ...{ path: pathOf(namespace), places: placesOf(owner, namespace), value, write },
-    ...{ ttl_ms: ttlMs ?? null, expire_at: ttlMs === undefined ? null : new Date(now.getTime() + ttlMs) },
+    _id: itemKey(item),
+    owner,
+    namespace: [...namespace],
+    key,
+    path: pathOf(namespace),
+    places: placesOf(owner, namespace),
+    value,
+    write,
+    ttl_ms: ttlMs ?? null,
+    expire_at: ttlMs === undefined ? null : new Date(now.getTime() + ttlMs),
   };
 }
 
@@ -147,7 +156,11 @@ async function inTime(write: () => Promise<boolean>): Promise<boolean> {
 const maxTimeExpired = 50;
 
 const toItem = (doc: ItemDocument): Item => ({
-  ...{ owner: doc.owner, namespace: doc.namespace, key: doc.key, value: doc.value },
-  ...{ createdAt: doc.created_at, updatedAt: doc.updated_at },
+  owner: doc.owner,
+  namespace: doc.namespace,
+  key: doc.key,
+  value: doc.value,
+  createdAt: doc.created_at,
+  updatedAt: doc.updated_at,
   ttlMs: doc.ttl_ms ?? undefined,
 });

@@ -10,10 +10,18 @@ export type SlotOutline = Pick<JournalDocument, "_id" | "slot" | "kept"> & {
 };
 
 const outline = {
-  ...{ slot: 1, kept: 1, "segments.id": 1 },
-  ...{ "checkpoints.ns": 1, "checkpoints.id": 1, "checkpoints.parent": 1, "checkpoints.fields": 1 },
-  ...{ "checkpoints.values.channel": 1, "checkpoints.values.parts": 1 },
-  ...{ "writes.ns": 1, "writes.checkpoint": 1, "writes.parts": 1 },
+  slot: 1,
+  kept: 1,
+  "segments.id": 1,
+  "checkpoints.ns": 1,
+  "checkpoints.id": 1,
+  "checkpoints.parent": 1,
+  "checkpoints.fields": 1,
+  "checkpoints.values.channel": 1,
+  "checkpoints.values.parts": 1,
+  "writes.ns": 1,
+  "writes.checkpoint": 1,
+  "writes.parts": 1,
 } as const;
 
 /** In the order of the slots. */

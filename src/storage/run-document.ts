@@ -142,7 +142,9 @@ function toCancellation(cancel: CancelDocument): Cancellation {
 }
 
 const toDelivery = ({ state, tries, due_at, kept }: WebhookDocument): WebhookDelivery => ({
-  ...{ state, tries, kept },
+  state,
+  tries,
+  kept,
   dueAt: due_at ?? undefined,
 });
 

@@ -54,7 +54,10 @@ export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
     /** Guard: it is over, its thread knows, its events are gone, and it is due. */
     async removeRecord(name, before) {
       const removed = await runs.deleteOne({
-        ...{ _id: runKey(name), thread_id: threadKey(name), phase: "over", cleanup: null },
+        _id: runKey(name),
+        thread_id: threadKey(name),
+        phase: "over",
+        cleanup: null,
         ...eventsAreGone,
         expire_at: { $gte: earliest, $lte: before },
       });

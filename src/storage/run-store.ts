@@ -173,5 +173,9 @@ const toldOf = ({ spec }: RunDocument, values?: string) => ({ metadata: { ...spe
 /** What a client gave a run goes with the run. */
 const withoutPayloads = (spec: RunSpec): RunSpec => ({
   ...spec,
-  ...{ input: undefined, command: undefined, config: undefined, context: undefined, metadata: {} },
+  input: undefined,
+  command: undefined,
+  config: undefined,
+  context: undefined,
+  metadata: {},
 });

@@ -87,7 +87,9 @@ export function createRunTransitions(
     finish(name, token, end) {
       return update(guard("finish", name, { token }), {
         $set: {
-          ...{ ...over(end), status: end.status, error: end.error ? boundedError(end.error) : null },
+          ...over(end),
+          status: end.status,
+          error: end.error ? boundedError(end.error) : null,
           ...(end.neverStarted && { started_at: null }),
         },
       });
@@ -97,7 +99,11 @@ export function createRunTransitions(
     handBack(name, token, { lost, suspect, lastSequence }) {
       return update(guard("handBack", name, { token }), {
         $set: {
-          ...{ status: "pending", phase: "waiting", ready: true, lease: null, last_sequence: lastSequence },
+          status: "pending",
+          phase: "waiting",
+          ready: true,
+          lease: null,
+          last_sequence: lastSequence,
           ...(suspect ? { suspect } : {}),
         },
         ...(lost ? { $inc: { lost_attempts: 1 } } : {}),
@@ -153,10 +159,15 @@ export function createRunTransitions(
 const reasonCharacters = 2000;
 
 const newCancel = (request: CancelRequest, outcome: CancelOutcome): CancelDocument => ({
-  ...{ revision: 1, action: request.action, requested_by: request.requestedBy },
+  revision: 1,
+  action: request.action,
+  requested_by: request.requestedBy,
   reason: shortened(request.reason, reasonCharacters),
   cause: request.causeRunId ?? null,
-  ...{ requested_at: new Date(), delivered_at: null, settled_at: null, outcome },
+  requested_at: new Date(),
+  delivered_at: null,
+  settled_at: null,
+  outcome,
 });
 
 /** The stronger request takes the place of the weaker one; when the first one came, and was told, stays. */

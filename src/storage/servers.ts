@@ -41,8 +41,13 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
 
     async watch(id, server, run, ifLast) {
       await watches.insertOne({
-        ...{ _id: id, owner: run.owner, thread_id: run.threadId, run_id: runKey(run), server },
-        ...{ if_last: ifLast, left: false },
+        _id: id,
+        owner: run.owner,
+        thread_id: run.threadId,
+        run_id: runKey(run),
+        server,
+        if_last: ifLast,
+        left: false,
       });
     },
 
@@ -73,5 +78,8 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
 }
 
 const toWatch = (doc: WatchDocument): StoredWatch => ({
-  ...{ id: doc._id, server: doc.server, ifLast: doc.if_last, left: doc.left },
+  id: doc._id,
+  server: doc.server,
+  ifLast: doc.if_last,
+  left: doc.left,
 });

@@ -12,7 +12,9 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
   const graves = tombstones as unknown as Collection<RunDocument>;
   const placesOf = (run: Run) => (run.stateless?.temporary ? [graves] : [runs, graves]);
   const pending = (run: Run): Filter<RunDocument> => ({
-    ...{ thread_id: threadKey(run), _id: runKey(run), phase: "over" },
+    thread_id: threadKey(run),
+    _id: runKey(run),
+    phase: "over",
     "webhook.state": "pending",
   });
 

@@ -22,7 +22,10 @@ export interface EditStateParts {
 export function createEditState({ inspect, journal, threads, renewMs }: EditStateParts) {
   return async (thread: Thread, holder: string, edit: StateEdit): Promise<CheckpointName> => {
     const writer = await journal.writer({
-      ...{ journal: thread.journal, threadId: thread.threadId, owner: thread.owner, token: holder },
+      journal: thread.journal,
+      threadId: thread.threadId,
+      owner: thread.owner,
+      token: holder,
       stillMine: async () => (await threads.find(thread))?.turn === holder,
     });
     let sent: CheckpointRecord | undefined;
@@ -76,7 +79,8 @@ function nameOf({ checkpointId, namespace, metadataFields }: CheckpointRecord): 
   const parents = (metadataFields.parents ?? {}) as Record<string, string>;
   const isInside = namespace !== "" && Object.keys(parents).length > 0;
   return {
-    ...{ checkpointId, checkpointNs: namespace },
+    checkpointId,
+    checkpointNs: namespace,
     ...(isInside && { checkpointMap: { ...parents, [namespace]: checkpointId } }),
   };
 }

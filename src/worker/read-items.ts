@@ -43,5 +43,9 @@ export const isWrite = (operation: ItemOperation): operation is ItemWrite =>
   operation.kind === "put" || operation.kind === "delete";
 
 const toReport = ({ namespace, key, value, createdAt, updatedAt }: Item): ItemReport => ({
-  ...{ namespace, key, value, createdAt, updatedAt },
+  namespace,
+  key,
+  value,
+  createdAt,
+  updatedAt,
 });

@@ -7,8 +7,10 @@ import type { Json, Run } from "../domain/run.ts";
 export function webhookBody(run: Run, values: Json | undefined, sentAt: Date): Json {
   const { cancellation, error } = run;
   const fields = {
-    ...{ run_id: run.runId, thread_id: run.threadId },
-    ...{ assistant_id: run.assistant.assistantId, graph_id: run.graph },
+    run_id: run.runId,
+    thread_id: run.threadId,
+    assistant_id: run.assistant.assistantId,
+    graph_id: run.graph,
     status: isRolledBack(run) ? "rollback" : run.status,
     metadata: run.webhook?.kept?.metadata ?? run.spec.metadata,
     created_at: run.createdAt,
@@ -18,7 +20,9 @@ export function webhookBody(run: Run, values: Json | undefined, sentAt: Date): J
     ...(error && { error: { error: error.name, message: error.message } }),
     ...(cancellation && {
       cancellation: {
-        ...{ action: cancellation.action, reason: cancellation.reason, requested_by: cancellation.requestedBy },
+        action: cancellation.action,
+        reason: cancellation.reason,
+        requested_by: cancellation.requestedBy,
       },
     }),
   };

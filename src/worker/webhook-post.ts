@@ -12,7 +12,8 @@ export async function postWebhook(url: string, body: string, { limitMs, signal }
   const response = await fetch(url, {
     method: "POST",
     headers: { "content-type": "application/json", "user-agent": "reins" },
-    ...{ body, redirect: "manual" },
+    body,
+    redirect: "manual",
     signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
   });
   // Nobody reads what is answered.

@@ -27,7 +27,9 @@ export function assistantJson(assistant: Assistant, since: Date) {
 /** What a node is made of is not told: its name, and what LangGraph says of it. */
 export const graphJson = ({ nodes, edges }: AssistantGraph) => ({
   nodes: nodes.map(({ id, name, metadata }) => ({
-    ...{ id, type: "runnable", data: { name } },
+    id,
+    type: "runnable",
+    data: { name },
     metadata: rawPayload(metadata, undefined),
   })),
   edges: edges.map(({ source, target, label, conditional }) => ({

@@ -52,7 +52,9 @@ const toSettings = (body: z.infer<z.ZodObject<typeof settings>>) => ({
 });
 
 const toFilter = ({ graph_id: graphId, name, metadata }: z.infer<z.ZodObject<typeof filterBody>>) => ({
-  ...{ graphId, name, metadata: metadata as JsonObject | undefined },
+  graphId,
+  name,
+  metadata: metadata as JsonObject | undefined,
 });
 
 const errors: ErrorAnswers = {
@@ -73,7 +75,9 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "POST",
       path: "/assistants",
-      ...{ is: "Configures an assistant on a graph.", body: createBody, errors },
+      is: "Configures an assistant on a graph.",
+      body: createBody,
+      errors,
       async handle({ body, invoke }) {
         const { assistant } = await invoke.call(methods.createAssistant, {
           ...toSettings(body),
@@ -87,7 +91,9 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "POST",
       path: "/assistants/search",
-      ...{ is: "Finds assistants.", body: searchBody, errors },
+      is: "Finds assistants.",
+      body: searchBody,
+      errors,
       async handle({ body, invoke }) {
         const page = { limit: body.limit ?? 10, offset: body.offset ?? 0 };
         const filter = toFilter(body);
@@ -105,7 +111,9 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "POST",
       path: "/assistants/count",
-      ...{ is: "Counts assistants.", body: z.object(filterBody), errors },
+      is: "Counts assistants.",
+      body: z.object(filterBody),
+      errors,
       async handle({ body, invoke }) {
         return json(Number((await invoke.call(methods.countAssistants, { filter: toFilter(body) })).count));
       },
@@ -113,21 +121,23 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "GET",
       path: "/assistants/:assistant_id",
-      ...{ is: "Reads an assistant.", errors },
+      is: "Reads an assistant.",
+      errors,
       handle: async (request) => shown(await get(request)),
     }),
     route({
       method: "PATCH",
       path: "/assistants/:assistant_id",
-      ...{
-        is: "Changes an assistant, for runs that are created from then on.",
-        body: patchBody,
-        payloads: ["context"],
-        errors,
-      },
+      is: "Changes an assistant, for runs that are created from then on.",
+      body: patchBody,
+      payloads: ["context"],
+      errors,
       async handle({ params, body, invoke }) {
         const { assistant } = await invoke.call(methods.updateAssistant, {
-          ...{ ...toSettings(body), assistantId: params.assistant_id!, graphId: body.graph_id, payloadFormat },
+          ...toSettings(body),
+          assistantId: params.assistant_id!,
+          graphId: body.graph_id,
+          payloadFormat,
         });
         return shown(assistant);
       },
@@ -135,7 +145,8 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "DELETE",
       path: "/assistants/:assistant_id",
-      ...{ is: "Removes an assistant. Its runs and threads stay.", errors },
+      is: "Removes an assistant. Its runs and threads stay.",
+      errors,
       query: { delete_threads: oneOfParameter("only false is offered", ["false", "0", "no"]) },
       async handle(request) {
         if (request.query.boolean("delete_threads")) {
@@ -148,11 +159,14 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "GET",
       path: "/assistants/:assistant_id/graph",
-      ...{ is: "Reads the nodes and edges of an assistant's graph.", errors },
+      is: "Reads the nodes and edges of an assistant's graph.",
+      errors,
       query: { xray: "true, or how many levels of subgraphs to draw in place of their nodes" },
       async handle(request) {
         const { graph } = await request.invoke.call(methods.getAssistantGraph, {
-          ...{ assistantId: idOf(request), subgraphDepth: depthOf(request), payloadFormat },
+          assistantId: idOf(request),
+          subgraphDepth: depthOf(request),
+          payloadFormat,
         });
         return json(graphJson(graph!));
       },
@@ -160,7 +174,8 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "GET",
       path: "/assistants/:assistant_id/schemas",
-      ...{ is: "Reads the JSON Schemas of an assistant's graph.", errors },
+      is: "Reads the JSON Schemas of an assistant's graph.",
+      errors,
       async handle(request) {
         const assistant = await get(request);
         const wanted = { assistantId: assistant.assistantId, payloadFormat };
@@ -178,14 +193,16 @@ export function assistantRoutes(since: Date): Route[] {
     route({
       method: "POST",
       path: "/assistants/:assistant_id/versions",
-      ...{ is: "Lists the versions of an assistant that are kept: its newest.", errors },
+      is: "Lists the versions of an assistant that are kept: its newest.",
+      errors,
       body: z.object({ limit: optional(z.int()), offset: optional(z.int()), metadata: optional(jsonObject) }),
       handle: async (request) => json(request.body.offset ? [] : [assistantJson(await get(request), since)]),
     }),
     route({
       method: "POST",
       path: "/assistants/:assistant_id/latest",
-      ...{ is: "Makes a version the one that is used; only the newest is kept.", errors },
+      is: "Makes a version the one that is used; only the newest is kept.",
+      errors,
       body: z.object({ version: z.int() }),
       async handle(request) {
         const assistant = await get(request);

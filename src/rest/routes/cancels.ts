@@ -134,7 +134,9 @@ export const cancelRoutes = (graceMs: number): Route[] => [
     method: "POST",
     path: "/runs/cancel",
     is: "Stops runs of a thread, or all runs in a status.",
-    ...{ query, body: bulkBody, errors },
+    query,
+    body: bulkBody,
+    errors,
     handle: (request) => cancelMany(request, graceMs),
   }),
 ];

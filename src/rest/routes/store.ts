@@ -38,8 +38,11 @@ const namespacesBody = z.object({
 const minuteMs = 60_000;
 
 const itemJson = ({ namespace, key, value, createdAt, updatedAt }: Item) => ({
-  ...{ namespace, key, value: new RawJson(value) },
-  ...{ created_at: dateText(createdAt), updated_at: dateText(updatedAt) },
+  namespace,
+  key,
+  value: new RawJson(value),
+  created_at: dateText(createdAt),
+  updated_at: dateText(updatedAt),
 });
 
 /** Routes of the long-term memory. There is no RPC for it: they call the domain. */
@@ -48,7 +51,8 @@ export function storeRoutes(items: Items): Route[] {
     route({
       method: "PUT",
       path: "/store/items",
-      ...{ is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.", body: putBody },
+      is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.",
+      body: putBody,
       payloads: ["value"],
       async handle({ body: { namespace, key, value, ttl } }) {
         const ttlMs = ttl === undefined ? undefined : ttl * minuteMs;
@@ -80,7 +84,8 @@ export function storeRoutes(items: Items): Route[] {
     route({
       method: "DELETE",
       path: "/store/items",
-      ...{ is: "Removes an item from long-term memory, if it is there.", body: z.object(name) },
+      is: "Removes an item from long-term memory, if it is there.",
+      body: z.object(name),
       async handle({ body }) {
         await items.remove({ owner, ...body });
         return { kind: "empty", status: 204 };
@@ -89,7 +94,8 @@ export function storeRoutes(items: Items): Route[] {
     route({
       method: "POST",
       path: "/store/items/search",
-      ...{ is: "Finds items in a namespace and below it, last changed first.", body: searchBody },
+      is: "Finds items in a namespace and below it, last changed first.",
+      body: searchBody,
       async handle({ body: { namespace_prefix: namespacePrefix = [], refresh_ttl: refreshTtl, query: _, ...search } }) {
         const found = await items.search(owner, { namespacePrefix, refreshTtl, ...search });
         return json({ items: found.map((item) => ({ ...itemJson(item), score: null })) });
@@ -98,7 +104,8 @@ export function storeRoutes(items: Items): Route[] {
     route({
       method: "POST",
       path: "/store/namespaces",
-      ...{ is: "Lists the namespaces that have items.", body: namespacesBody },
+      is: "Lists the namespaces that have items.",
+      body: namespacesBody,
       async handle({ body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
         const match = [
           ...(prefix ? [{ at: "prefix", labels: prefix } as const] : []),

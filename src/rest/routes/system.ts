@@ -47,7 +47,9 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
   const own: Route[] = [
     route({ method: "GET", path: "/ok", ...ok }),
     route({
-      ...{ method: "GET", path: "/", query: ok.query },
+      method: "GET",
+      path: "/",
+      query: ok.query,
       is: "Shows a browser what this server is and where to go on; says to others what /ok says.",
       handle: (request) => (wantsPage(request.header("accept")) ? html(welcomePage(about)) : ok.handle(request)),
     }),

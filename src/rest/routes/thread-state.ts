@@ -148,7 +148,11 @@ export const threadStateRoutes: readonly Route[] = [
       const beforeCheckpointId = query.text("before");
       const selection = selectState(query.list("select"));
       const { states } = await invoke.call(methods.listThreadHistory, {
-        ...{ threadId, limit, beforeCheckpointId, omitValues: selection.omitValues, payloadFormat },
+        threadId,
+        limit,
+        beforeCheckpointId,
+        omitValues: selection.omitValues,
+        payloadFormat,
       });
       return json(statesJson(threadId, states, selection));
     },

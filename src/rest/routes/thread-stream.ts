@@ -73,7 +73,9 @@ function sentEvent(begun: BegunRun, { sequence, event }: RunEvent, withOutput: b
       const told =
         error && withOutput ? frame("error", JSON.stringify(errorJson(error)), placeText(begun, sequence - 1n)) : "";
       const end = {
-        ...{ status: "run_done", run_id: runId, run_status: statusName(status) },
+        status: "run_done",
+        run_id: runId,
+        run_status: statusName(status),
         cancellation: cancellation ? cancellationJson(cancellation) : null,
       };
       return told + frame("metadata", JSON.stringify(end), id);
@@ -106,7 +108,11 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
   const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart, known: RunKnown) => {
     const threadId = params.thread_id!;
     return followThread({
-      ...{ invoke, threadId, start, bell, pollMs },
+      invoke,
+      threadId,
+      start,
+      bell,
+      pollMs,
       signal: AbortSignal.any([signal, shutdownSignal]),
       ready: () => known({ owner: "", threadId, runId: "" }),
     });

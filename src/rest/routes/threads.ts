@@ -126,7 +126,9 @@ export const threadRoutes: readonly Route[] = [
       select(fields, threadFields, []);
       const extract = toExtract(body.extract, [...threadFields, "extracted"]);
       const wanted = {
-        ...{ filter: toFilter(body), sortBy: sortBy(body.sort_by), payloadFormat },
+        filter: toFilter(body),
+        sortBy: sortBy(body.sort_by),
+        payloadFormat,
         sortOrder: body.sort_order === "asc" ? pb.SortOrder.ASCENDING : pb.SortOrder.DESCENDING,
         omitValues: fields.length > 0 && !fields.includes("values") && !fields.includes("interrupts") && !extract,
       };

@@ -88,7 +88,9 @@ const startParams = z.object({
 const answer = z.object({ interrupt_id: z.string(), response: z.unknown().optional() });
 const respondParams = z.object({
   ...common,
-  ...{ interrupt_id: optional(z.string()), response: z.unknown().optional(), responses: optional(z.array(answer)) },
+  interrupt_id: optional(z.string()),
+  response: z.unknown().optional(),
+  responses: optional(z.array(answer)),
   update: optional(jsonObject),
   goto: z.unknown().optional(),
 });
@@ -100,7 +102,9 @@ async function startRun(params: Record<string, unknown>, parts: CommandParts): P
   const { input, assistant_id, multitask_strategy, multitaskStrategy, ...rest } = read(startParams, params);
   const isAnswer = isSet(input) && (await waitingInterrupts(parts)).length > 0;
   return createRun(parts, {
-    ...{ ...rest, assistant_id, multitask_strategy: multitask_strategy ?? multitaskStrategy },
+    ...rest,
+    assistant_id,
+    multitask_strategy: multitask_strategy ?? multitaskStrategy,
     ...(isAnswer ? { command: { resume: input, update: undefined, goto: undefined } } : { input }),
   });
 }

@@ -55,7 +55,8 @@ export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {
       goto: command.goto,
       ...(command.sends.length > 0 && {
         sends: command.sends.map(({ node, input }, place) => ({
-          ...{ node, input: payloadText(input, `${path}.command.sends[${place}].input`) },
+          node,
+          input: payloadText(input, `${path}.command.sends[${place}].input`),
         })),
       }),
     },

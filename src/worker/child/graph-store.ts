@@ -122,5 +122,9 @@ function toResult(operation: Operation, answer: ItemAnswer): unknown {
 }
 
 const toItem = ({ namespace, key, value, createdAt, updatedAt }: ItemReport): Item => ({
-  ...{ namespace: [...namespace], key, value: JSON.parse(value), createdAt, updatedAt },
+  namespace: [...namespace],
+  key,
+  value: JSON.parse(value),
+  createdAt,
+  updatedAt,
 });

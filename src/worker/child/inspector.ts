@@ -48,7 +48,12 @@ async function inspectThread(
   const addressed = await subgraphAt(graph, configurable.checkpoint_ns);
   if (inspection.kind === "update") {
     await updateState(inspection, {
-      ...{ graph, addressed, configurable, journal, items: home.channel.items(scope), checkpoint: instance.checkpoint },
+      graph,
+      addressed,
+      configurable,
+      journal,
+      items: home.channel.items(scope),
+      checkpoint: instance.checkpoint,
     });
     return [];
   }

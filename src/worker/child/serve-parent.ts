@@ -70,7 +70,9 @@ export function serveParent(): void {
           (answer) => channel.send({ type: "inspected", scope: message.scope, ...answer }),
           (error) =>
             channel.send({
-              ...{ type: "inspected", scope: message.scope, error: describeError(error) },
+              type: "inspected",
+              scope: message.scope,
+              error: describeError(error),
               ...(error instanceof EditRefused && { refused: error.part }),
             }),
         );
