@@ -1,5 +1,6 @@
+import type { Batch } from "./domain/batch.ts";
 import type { Run, RunName } from "./domain/run.ts";
-import type { Batch, EventChunk } from "./domain/stores.ts";
+import type { EventChunk } from "./domain/run-events.ts";
 
 /** Something that one part tells whoever wants to know. What needs an answer is a call, and no signal. */
 export interface Signal<Facts extends readonly unknown[] = []> {

@@ -46,16 +46,3 @@ export interface AssistantPosition {
   readonly createdAt: Date;
   readonly assistantId: string;
 }
-
-/** What the domain asks of the storage of configured assistants. */
-export interface AssistantStore {
-  /** False when the id is taken. */
-  insert(assistant: StoredAssistant): Promise<boolean>;
-  find(name: AssistantName): Promise<StoredAssistant | undefined>;
-  /** Writes what a client may change. False, and nothing is changed, when it is not any more as it was `seen`. */
-  replace(seen: StoredAssistant, next: StoredAssistant): Promise<boolean>;
-  /** False when there is none. */
-  remove(name: AssistantName): Promise<boolean>;
-  /** Newest first, from after the position on. */
-  scan(which: Pick<AssistantFilter, "owner" | "graph">, after?: AssistantPosition): AsyncIterable<StoredAssistant>;
-}

@@ -1,6 +1,7 @@
-import type { Assistant, AssistantStore } from "./assistant.ts";
+import type { Assistant } from "./assistant.ts";
 import { DomainError } from "./errors.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
+import type { AssistantStore } from "./ports.ts";
 import type { AssistantOfRun } from "./run.ts";
 
 /** What a run of an assistant executes. */

@@ -1,5 +1,5 @@
+import type { CancelRequest, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { CancelRequest, RunStore } from "./stores.ts";
 import type { CancelAction } from "./transitions.ts";
 
 export interface CancelChildrenParts {

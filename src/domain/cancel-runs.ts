@@ -2,8 +2,9 @@ import { setImmediate } from "node:timers/promises";
 import { cancelChildren } from "./cancel-children.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
+import type { CancelRequest, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { CancelRequest, RunStore, ThreadName } from "./stores.ts";
+import type { ThreadName } from "./thread.ts";
 import type { CancelAction } from "./transitions.ts";
 
 export interface CancelRunsParts {

@@ -1,7 +1,7 @@
 import { invalid } from "./check-metadata.ts";
 import { DomainError } from "./errors.ts";
+import type { RunStore } from "./ports.ts";
 import type { CheckpointName, RunSpec } from "./run.ts";
-import type { RunStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 
 /** A checkpoint as the journal has it. */

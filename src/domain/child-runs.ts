@@ -2,8 +2,8 @@ import { requestOfParent } from "./cancel-children.ts";
 import type { CancelRuns } from "./cancel-runs.ts";
 import { invalid } from "./check-metadata.ts";
 import { DomainError } from "./errors.ts";
+import type { RunStore } from "./ports.ts";
 import type { ParentOfRun, Run } from "./run.ts";
-import type { RunStore } from "./stores.ts";
 
 export interface ChildRunsParts {
   readonly runs: Pick<RunStore, "find" | "tombstone">;

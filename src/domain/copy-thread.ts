@@ -1,7 +1,7 @@
 import type { HoldTurn } from "./hold-turn.ts";
 import { newId } from "./ids.ts";
-import type { ThreadName, ThreadStore } from "./stores.ts";
-import { type GraphOpening, type RememberedState, restingStatus, type Thread } from "./thread.ts";
+import type { ThreadStore } from "./ports.ts";
+import { type GraphOpening, type RememberedState, restingStatus, type Thread, type ThreadName } from "./thread.ts";
 import { threadExists, threadNotFound } from "./threads.ts";
 
 export interface CopyThreadParts {

@@ -1,13 +1,14 @@
+import type { Batch } from "./batch.ts";
 import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import type { CreateRunParts, PrepareRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
+import type { BatchStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
 import { threadOfStateless } from "./stateless-run.ts";
-import type { Batch, BatchStore } from "./stores.ts";
 
 export interface NewBatch {
   readonly owner: string;

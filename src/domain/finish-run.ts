@@ -1,7 +1,7 @@
+import type { RestingThread, RunStore, ThreadStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import { runName } from "./run.ts";
-import type { RestingThread, RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import { isRun, type RememberedState, restingStatus, type Thread } from "./thread.ts";
+import { isRun, type RememberedState, restingStatus, type Thread, type ThreadName } from "./thread.ts";
 
 /** What is removed when a run is rolled back or deleted. Each step is repeatable. */
 export interface RunData {

@@ -1,9 +1,9 @@
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
 import type { Run } from "./run.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import type { Thread } from "./thread.ts";
+import type { Thread, ThreadName } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface HoldTurnParts {

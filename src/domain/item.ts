@@ -28,19 +28,4 @@ export interface WriteLimit {
   readonly limitMs: number;
 }
 
-/** What the domain asks of the storage. Items whose time is over are never answered. */
-export interface ItemStore {
-  /** Makes the item, or puts the value in the place of the former one. False when it came too late: then nothing was changed. */
-  put(item: NewItem, limit?: WriteLimit): Promise<boolean>;
-  /** Repeatable. False when it came too late, and the item is still there. */
-  remove(name: ItemName, limit?: WriteLimit): Promise<boolean>;
-  find(name: ItemName): Promise<Item | undefined>;
-  /** The time of an item with a time to live begins anew. */
-  prolong(item: Item, limit?: WriteLimit): Promise<void>;
-  /** Items in the namespace and those below it, last changed first; `batch` is how many are likely to be wanted. */
-  scan(owner: string, prefix: readonly string[], batch: number): AsyncIterable<Item>;
-  /** Every namespace with the prefix that has items, once, those below it right after it. */
-  namespaces(owner: string, prefix: readonly string[]): AsyncIterable<string[]>;
-}
-
 export type NewItem = Pick<Item, "owner" | "namespace" | "key" | "value" | "ttlMs">;

@@ -1,7 +1,8 @@
 import { checkKey, checkNamespace, checkNewItem, wholeNumber } from "./check-item.ts";
 import { invalid } from "./check-metadata.ts";
-import type { Item, ItemName, ItemStore, NewItem, WriteLimit } from "./item.ts";
+import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
 import { createItemFilter } from "./item-filter.ts";
+import type { ItemStore } from "./ports.ts";
 
 /** One answer is held in memory, and travels as one message. */
 const maxAnswerBytes = 64 * 1024 * 1024;

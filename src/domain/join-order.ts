@@ -1,6 +1,6 @@
 import type { FinishRun } from "./finish-run.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
 import type { Run } from "./run.ts";
-import type { RunStore, ThreadStore } from "./stores.ts";
 
 export interface JoinOrderParts {
   readonly runs: Pick<RunStore, "find" | "joinOrder">;

@@ -1,5 +1,5 @@
+import type { RememberedRequest } from "./request-name.ts";
 import type { ParentOfRun, RunName, RunSpec, StatelessRun } from "./run.ts";
-import type { RememberedRequest } from "./stores.ts";
 
 /** A run that a caller asks for. */
 export interface NewRun extends RunName {

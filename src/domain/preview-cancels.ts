@@ -1,7 +1,7 @@
 import { alreadyDecided, inSlices, lastRecord, lookUp, orError } from "./cancel-runs.ts";
 import type { DomainError } from "./errors.ts";
+import type { RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { RunStore } from "./stores.ts";
 import type { CancelAction, CancelOutcome, RunStatus } from "./transitions.ts";
 
 /** What a cancel would answer, and the run's status as long as nobody cancels it. */

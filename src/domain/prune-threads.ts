@@ -1,7 +1,7 @@
 import { DomainError } from "./errors.ts";
 import type { HoldTurn } from "./hold-turn.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import type { Thread } from "./thread.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
+import type { Thread, ThreadName } from "./thread.ts";
 import type { Removal } from "./threads.ts";
 
 export interface PruneThreadsParts {

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Assistant, AssistantFilter, AssistantName, AssistantStore } from "./assistant.ts";
+import type { Assistant, AssistantFilter, AssistantName } from "./assistant.ts";
 import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } from "./assistant-page-token.ts";
 import { assistantNotFound } from "./assistants.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
+import type { AssistantStore } from "./ports.ts";
 import { answerBytes } from "./read-page.ts";
 
 export interface ReadAssistantsParts<Drawing, Schemas> {

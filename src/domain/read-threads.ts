@@ -9,9 +9,9 @@ import {
 } from "./checkpoints.ts";
 import { cannotBeRead } from "./errors.ts";
 import type { StateAtEnd } from "./finish-run.ts";
+import type { ThreadStore } from "./ports.ts";
 import type { CheckpointName } from "./run.ts";
-import type { ThreadName, ThreadStore } from "./stores.ts";
-import { restingStatus, type Thread } from "./thread.ts";
+import { restingStatus, type Thread, type ThreadName } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface HistoryQuery {

@@ -6,8 +6,8 @@ import type { CreateRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
+import type { CancelRequest, RequestStore, RunStore } from "./ports.ts";
 import type { Json, Run, RunName } from "./run.ts";
-import type { CancelRequest, RequestStore, RunStore } from "./stores.ts";
 
 export interface RequestIdsParts {
   readonly requests: RequestStore;

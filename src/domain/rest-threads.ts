@@ -1,5 +1,6 @@
 import type { FinishRun } from "./finish-run.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
+import type { ThreadName } from "./thread.ts";
 
 /** Threads of one look: those with a delayed run are looked at again and again as long as it is delayed. */
 const chunk = 100;

@@ -1,5 +1,6 @@
 import { DomainError } from "./errors.ts";
-import type { RunStore, ThreadName } from "./stores.ts";
+import type { RunStore } from "./ports.ts";
+import type { ThreadName } from "./thread.ts";
 
 export interface RunLimitsParts {
   readonly runs: Pick<RunStore, "countLive">;

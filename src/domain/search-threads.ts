@@ -1,8 +1,8 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
+import type { ThreadFilter, ThreadOrder, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
 import { checkValueFilter } from "./search-tokens.ts";
-import type { ThreadFilter, ThreadOrder, ThreadStore } from "./stores.ts";
 import type { Thread } from "./thread.ts";
 
 export interface SearchThreads {

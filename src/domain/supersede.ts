@@ -1,8 +1,8 @@
 import type { CancelRuns } from "./cancel-runs.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
+import type { CancelRequest, RunStore } from "./ports.ts";
 import type { Run } from "./run.ts";
-import type { CancelRequest, RunStore } from "./stores.ts";
 import type { MultitaskStrategy } from "./transitions.ts";
 
 export interface SupersedeParts {

@@ -35,9 +35,12 @@ export interface GraphOpening {
   readonly context?: Json;
 }
 
-export interface Thread {
+export interface ThreadName {
   readonly owner: string;
   readonly threadId: string;
+}
+
+export interface Thread extends ThreadName {
   /** Names the journal of this incarnation: a deleted and recreated thread starts afresh. */
   readonly journal: string;
   /** The number of the newest run. */

@@ -4,9 +4,9 @@ import { checkMetadata } from "./check-metadata.ts";
 import { DomainError, type ErrorReason } from "./errors.ts";
 import type { FinishRun, RunData, StateAtEnd } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import type { Thread } from "./thread.ts";
+import type { Thread, ThreadName } from "./thread.ts";
 
 export interface NewThread extends ThreadName {
   readonly metadata: Readonly<Record<string, unknown>>;

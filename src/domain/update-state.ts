@@ -4,9 +4,9 @@ import { type FindCheckpoint, type GraphOf, namedCheckpoint, requireCheckpoint, 
 import { DomainError } from "./errors.ts";
 import type { FinishRun, StateAtEnd } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import type { RunStore, ThreadStore } from "./ports.ts";
 import type { CheckpointName, Json, Run } from "./run.ts";
-import type { RunStore, ThreadName, ThreadStore } from "./stores.ts";
-import { graphOfThread, type RememberedState, type Thread } from "./thread.ts";
+import { graphOfThread, type RememberedState, type Thread, type ThreadName } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface StateUpdate extends ThreadName {

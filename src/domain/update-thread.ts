@@ -1,6 +1,6 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
-import type { ThreadName, ThreadStore } from "./stores.ts";
-import type { Thread } from "./thread.ts";
+import type { ThreadStore } from "./ports.ts";
+import type { Thread, ThreadName } from "./thread.ts";
 import { threadNotFound } from "./threads.ts";
 
 export interface ThreadChange extends ThreadName {

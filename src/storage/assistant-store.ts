@@ -1,5 +1,6 @@
 import type { Filter } from "mongodb";
-import type { AssistantName, AssistantStore, StoredAssistant } from "../domain/assistant.ts";
+import type { AssistantName, StoredAssistant } from "../domain/assistant.ts";
+import type { AssistantStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import type { AssistantDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";

@@ -1,6 +1,7 @@
 import { BSON } from "mongodb";
+import type { Batch, BatchName } from "../domain/batch.ts";
+import type { BatchStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { Batch, BatchName, BatchStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
 import type { BatchDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";

@@ -1,5 +1,5 @@
 import type { StoredAssistant } from "../domain/assistant.ts";
-import type { StoredEvent } from "../domain/stores.ts";
+import type { StoredEvent } from "../domain/run-events.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 

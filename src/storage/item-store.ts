@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type Document, MongoServerError } from "mongodb";
-import type { Item, ItemName, ItemStore, NewItem, WriteLimit } from "../domain/item.ts";
+import type { Item, ItemName, NewItem, WriteLimit } from "../domain/item.ts";
+import type { ItemStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import type { ItemDocument } from "./documents.ts";
 import { isDuplicateKey, key } from "./keys.ts";

@@ -1,5 +1,5 @@
 import type { Filter } from "mongodb";
-import type { LeaseStore } from "../domain/stores.ts";
+import type { LeaseStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toLeaseDocument, toRun } from "./run-document.ts";

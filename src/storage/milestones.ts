@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Collection, Filter } from "mongodb";
-import type { ThreadName } from "../domain/stores.ts";
+import type { ThreadName } from "../domain/thread.ts";
 import type { Milestones, ThreadDocument } from "./documents.ts";
 import { timeKey } from "./timed-tokens.ts";
 

@@ -1,4 +1,5 @@
-import type { RequestName, RequestStore } from "../domain/stores.ts";
+import type { RequestStore } from "../domain/ports.ts";
+import type { RequestName } from "../domain/request-name.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 

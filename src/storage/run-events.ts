@@ -1,6 +1,7 @@
 import type { Filter } from "mongodb";
+import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
-import type { NewChunk, RunEventStore } from "../domain/stores.ts";
+import type { NewChunk } from "../domain/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
 import { isDuplicateKey } from "./keys.ts";

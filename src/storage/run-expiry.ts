@@ -1,5 +1,5 @@
 import type { Collection, Filter } from "mongodb";
-import type { RunStore } from "../domain/stores.ts";
+import type { RunStore } from "../domain/ports.ts";
 import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 

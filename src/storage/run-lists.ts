@@ -1,7 +1,7 @@
 import type { Collection, Filter } from "mongodb";
+import type { RunFilter, RunPosition, RunStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import { filterTokens } from "../domain/search-tokens.ts";
-import type { RunFilter, RunPosition, RunStore } from "../domain/stores.ts";
 import {
   livePhases,
   liveStatuses,

@@ -1,6 +1,7 @@
 import type { Filter } from "mongodb";
+import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { RunStore, ThreadName } from "../domain/stores.ts";
+import type { ThreadName } from "../domain/thread.ts";
 import type { MultitaskStrategy } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { earliest } from "./keys.ts";

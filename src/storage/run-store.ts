@@ -1,6 +1,6 @@
 import type { Filter } from "mongodb";
+import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName, RunSpec } from "../domain/run.ts";
-import type { RunStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey, key } from "./keys.ts";
 import { newRunDocument, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";

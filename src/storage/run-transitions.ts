@@ -1,8 +1,8 @@
 import type { Filter, UpdateFilter } from "mongodb";
 import { boundedError } from "../domain/bounded.ts";
+import type { CancelRequest, RunEnd, RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import { shortened } from "../domain/shortened.ts";
-import type { CancelRequest, RunEnd, RunStore } from "../domain/stores.ts";
 import type { CancelOutcome } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { type CancelDocument, type RunDocument, runKey, threadKey, toLeaseDocument, toRun } from "./run-document.ts";

@@ -1,32 +1,13 @@
-import type { RunName } from "../domain/run.ts";
+import type { ServerStore } from "../domain/ports.ts";
+import type { Server, StoredWatch } from "../domain/server.ts";
 import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
 import { runKey } from "./run-document.ts";
 
-/** A watch as those ask for it who look whether a run is still watched. */
-export interface StoredWatch {
-  readonly id: string;
-  readonly server: string;
-  readonly ifLast: boolean;
-  readonly left: boolean;
-}
-
-export interface ServerStore {
-  /** Says that the server lives; creates its record. Answers the database's time. */
-  beat(server: Omit<ServerDocument, "seen_at">): Promise<Date>;
-  leave(server: string): Promise<void>;
-  others(server: string): Promise<ServerDocument[]>;
-  watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;
-  markLeft(id: string): Promise<void>;
-  unwatch(id: string): Promise<void>;
-  watchesOf(server: string): Promise<(RunName & StoredWatch)[]>;
-  watchesOfRun(run: RunName): Promise<StoredWatch[]>;
-}
-
 export function createServerStore({ servers, watches }: Pick<Collections, "servers" | "watches">): ServerStore {
   return {
-    async beat({ _id, ...rest }) {
-      const doc = await servers.findOneAndUpdate({ _id }, [{ $set: { ...rest, seen_at: "$$NOW" } }], {
+    async beat({ id, ...rest }) {
+      const doc = await servers.findOneAndUpdate({ _id: id }, [{ $set: { ...rest, seen_at: "$$NOW" } }], {
         upsert: true,
         returnDocument: "after",
       });
@@ -37,7 +18,7 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
       await servers.deleteOne({ _id: server });
     },
 
-    others: (server) => servers.find({ _id: { $ne: server } }).toArray(),
+    others: async (server) => (await servers.find({ _id: { $ne: server } }).toArray()).map(toServer),
 
     async watch(id, server, run, ifLast) {
       await watches.insertOne({
@@ -76,6 +57,15 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
     },
   };
 }
+
+const toServer = ({ _id, machine, pid, started, children, seen_at }: ServerDocument): Server => ({
+  id: _id,
+  machine,
+  pid,
+  started,
+  children,
+  seenAt: seen_at,
+});
 
 const toWatch = (doc: WatchDocument): StoredWatch => ({
   id: doc._id,

@@ -1,15 +1,16 @@
 import type { Db } from "mongodb";
-import type { AssistantStore } from "../domain/assistant.ts";
-import type { ItemStore } from "../domain/item.ts";
 import type {
+  AssistantStore,
   BatchStore,
+  ItemStore,
   LeaseStore,
   RequestStore,
   RunEventStore,
   RunStore,
+  ServerStore,
   ThreadStore,
   WebhookStore,
-} from "../domain/stores.ts";
+} from "../domain/ports.ts";
 import { createAssistantStore } from "./assistant-store.ts";
 import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
@@ -20,7 +21,7 @@ import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore } from "./run-events.ts";
 import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
-import { createServerStore, type ServerStore } from "./servers.ts";
+import { createServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
 import { createWebhookStore } from "./webhook-store.ts";
 

@@ -1,7 +1,7 @@
 import type { Collection, Filter } from "mongodb";
 import type { PagePosition } from "../domain/page-token.ts";
+import type { ThreadFilter, ThreadStore } from "../domain/ports.ts";
 import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
-import type { ThreadFilter, ThreadStore } from "../domain/stores.ts";
 import type { Thread } from "../domain/thread.ts";
 import { threadStatuses } from "../domain/transitions.ts";
 import type { ThreadDocument } from "./documents.ts";

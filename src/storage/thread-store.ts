@@ -1,8 +1,8 @@
 import type { Filter, UpdateFilter } from "mongodb";
 import { boundedError, boundedState } from "../domain/bounded.ts";
+import type { ThreadStore } from "../domain/ports.ts";
 import { metadataTokens, stateTokens, valueTokens } from "../domain/search-tokens.ts";
-import type { ThreadName, ThreadStore } from "../domain/stores.ts";
-import { graphOfThread, type RememberedState, type Thread } from "../domain/thread.ts";
+import { graphOfThread, type RememberedState, type Thread, type ThreadName } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import type { ThreadDocument } from "./documents.ts";

@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
+import type { WebhookStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
-import type { WebhookStore } from "../domain/stores.ts";
 import type { Collections } from "./collections.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../domain/stores.ts";
+import type { StoredEvent } from "../domain/run-events.ts";
 
 /** The database's documents end at 16 MB; each chunk is one. */
 export const maxEventBytes = 15 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { NewChunk, RunEventStore } from "../domain/stores.ts";
+import type { RunEventStore } from "../domain/ports.ts";
+import type { NewChunk } from "../domain/run-events.ts";
 
 interface Pending {
   readonly chunk: NewChunk;

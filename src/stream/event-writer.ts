@@ -1,6 +1,7 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
+import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
-import type { EventChunk, EventHead, NewChunk, RunEventStore, StoredEvent } from "../domain/stores.ts";
+import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run-events.ts";
 import { inChunks } from "./event-chunks.ts";
 import type { EventFlusher } from "./event-flusher.ts";
 

@@ -1,6 +1,6 @@
 import { DomainError } from "../domain/errors.ts";
+import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { RunStore } from "../domain/stores.ts";
 
 interface Waiters {
   readonly run: RunName;

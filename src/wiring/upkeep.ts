@@ -82,7 +82,7 @@ export function createUpkeep({ foundation, streams, states, lifecycle, worker, d
     host,
     server,
     leaseMs: config.leaseMs,
-    beat: (children) => servers.beat({ _id: server, machine, ...self, children: [...children] }),
+    beat: (children) => servers.beat({ id: server, machine, ...self, children: [...children] }),
     orphaned,
     monotonicMs: foundation.monotonicMs,
     onError: onError("the heartbeat"),

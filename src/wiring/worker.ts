@@ -73,7 +73,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     runs,
     threads,
     server,
-    servers: async () => (await servers.others(server)).map(({ _id }) => _id),
+    servers: async () => (await servers.others(server)).map(({ id }) => id),
     remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
     isBatchDone: stores.batches.isBatchDone,
     onError: onError("removing a temporary thread"),

@@ -1,5 +1,5 @@
+import type { RunStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
-import type { RunStore } from "../domain/stores.ts";
 
 export interface DueRunsParts {
   readonly runs: Pick<RunStore, "due">;

@@ -1,4 +1,4 @@
-import type { RunStore } from "../domain/stores.ts";
+import type { RunStore } from "../domain/ports.ts";
 import type { Thread } from "../domain/thread.ts";
 import { openedBy } from "./assistant-config.ts";
 import type { GraphReport, OpenedBy } from "./protocol.ts";

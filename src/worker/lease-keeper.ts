@@ -1,5 +1,5 @@
+import type { LeaseStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
-import type { LeaseStore } from "../domain/stores.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import type { Executing } from "./executing.ts";
 import type { LeaseClock } from "./lease-clock.ts";

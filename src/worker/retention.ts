@@ -1,5 +1,5 @@
 import { DomainError } from "../domain/errors.ts";
-import type { RunEventStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { RunEventStore, RunStore, ThreadStore } from "../domain/ports.ts";
 import type { Thread } from "../domain/thread.ts";
 
 export interface RetentionParts {

@@ -1,5 +1,5 @@
+import type { RunStore, ThreadStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
-import type { RunStore, ThreadStore } from "../domain/stores.ts";
 import type { Executing } from "./executing.ts";
 import type { Executor } from "./executor.ts";
 

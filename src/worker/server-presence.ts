@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import type { ServerDocument } from "../storage/documents.ts";
+import type { Server } from "../domain/server.ts";
 
 /**
  * Names the process table that this process's id is in: two servers with the same name can look each other's ids up. A
@@ -29,9 +29,9 @@ export interface PresenceOptions {
 /**
  * Whether another server lives: looked up where that is possible, else by its heartbeats (`silent` when they have stopped).
  */
-export function presenceOf(server: ServerDocument, options: PresenceOptions): Presence {
+export function presenceOf(server: Server, options: PresenceOptions): Presence {
   if (server.machine === options.machine) return options.isAlive(server) ? "alive" : "dead";
-  return options.now.getTime() - server.seen_at.getTime() > options.silentAfterMs ? "silent" : "alive";
+  return options.now.getTime() - server.seenAt.getTime() > options.silentAfterMs ? "silent" : "alive";
 }
 
 /**

@@ -1,7 +1,7 @@
 import { DomainError } from "../domain/errors.ts";
 import type { BeforeEnd, FinishRun, StateAtEnd } from "../domain/finish-run.ts";
+import type { RunEnd, RunStore } from "../domain/ports.ts";
 import type { Run, RunError } from "../domain/run.ts";
-import type { RunEnd, RunStore } from "../domain/stores.ts";
 import { type CancelOutcome, maxLostAttempts } from "../domain/transitions.ts";
 
 /** How an attempt came to its end, as the worker knows it. Nothing of it runs any more, and it can write nothing. */

@@ -2,12 +2,11 @@ import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
 import { newId } from "../domain/ids.ts";
+import type { LeaseStore, RunStore, ServerStore, ThreadStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { LeaseStore, RunStore, ThreadStore } from "../domain/stores.ts";
+import type { Server } from "../domain/server.ts";
 import type { Supersede } from "../domain/supersede.ts";
 import { isRun, type RememberedState, type Thread } from "../domain/thread.ts";
-import type { ServerDocument } from "../storage/documents.ts";
-import type { ServerStore } from "../storage/servers.ts";
 import type { Executing } from "./executing.ts";
 import type { LeaseClock } from "./lease-clock.ts";
 import type { Presence } from "./server-presence.ts";
@@ -25,9 +24,9 @@ export interface SweepParts {
   readonly clock: Pick<LeaseClock, "now" | "leaseEnd">;
   readonly server: string;
   readonly leaseMs: number;
-  readonly presenceOf: (server: ServerDocument) => Presence;
+  readonly presenceOf: (server: Server) => Presence;
   /** Ends what a dead server of this machine has left running. */
-  readonly killChildren: (server: ServerDocument) => Promise<void>;
+  readonly killChildren: (server: Server) => Promise<void>;
   /** Makes late writes of the token impossible; answers the run's last sequence number. */
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   /** The same for the journal alone, for a holder of the turn that is no run. */
@@ -87,17 +86,17 @@ export function createSweep(parts: SweepParts): Sweep {
 
   async function sweepOnce(): Promise<void> {
     await attempt("look after dead servers", async () => {
-      const lost: ServerDocument[] = [];
+      const lost: Server[] = [];
       for (const server of await servers.others(parts.server)) {
         const presence = parts.presenceOf(server);
         if (presence === "dead") await parts.killChildren(server);
         if (presence !== "alive") lost.push(server);
       }
-      const dead = lost.filter((server) => parts.presenceOf(server) === "dead").map((server) => server._id);
+      const dead = lost.filter((server) => parts.presenceOf(server) === "dead").map((server) => server.id);
       // Before the runs are taken over: one that is to be cancelled does not start again.
       for (const server of lost) await cancelWatched(server, lost);
       await takeOverRuns(dead);
-      for (const server of lost) await servers.leave(server._id);
+      for (const server of lost) await servers.leave(server.id);
     });
     await attempt("finish ended runs", finishEndedRuns);
     await attempt("repair lost turns", repairTurns);
@@ -135,8 +134,8 @@ export function createSweep(parts: SweepParts): Sweep {
     await parts.settle(taken, lease.token, { kind: "lost", suspect: false, reachable }, end);
   }
 
-  async function cancelWatched(server: ServerDocument, lost: readonly ServerDocument[]): Promise<void> {
-    for (const watch of await servers.watchesOf(server._id)) {
+  async function cancelWatched(server: Server, lost: readonly Server[]): Promise<void> {
+    for (const watch of await servers.watchesOf(server.id)) {
       if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) {
         // Whoever departs there last does what it wanted.
         await servers.markLeft(watch.id);
@@ -153,8 +152,8 @@ export function createSweep(parts: SweepParts): Sweep {
     }
   }
 
-  async function isWatchedElsewhere(run: RunName, lost: readonly ServerDocument[]): Promise<boolean> {
-    const isLost = (id: string) => lost.some((server) => server._id === id);
+  async function isWatchedElsewhere(run: RunName, lost: readonly Server[]): Promise<boolean> {
+    const isLost = (id: string) => lost.some((server) => server.id === id);
     return (await servers.watchesOfRun(run)).some((watch) => !watch.left && !isLost(watch.server));
   }
 

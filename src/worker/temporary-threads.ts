@@ -1,7 +1,8 @@
+import type { Batch, BatchName } from "../domain/batch.ts";
+import type { RunStore, ThreadStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import { runName } from "../domain/run.ts";
-import type { Batch, BatchName, RunStore, ThreadName, ThreadStore } from "../domain/stores.ts";
-import type { Thread } from "../domain/thread.ts";
+import type { Thread, ThreadName } from "../domain/thread.ts";
 import type { Attachment } from "../stream/attachment.ts";
 
 export interface TemporaryThreadsParts {

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
+import type { WebhookStore } from "../domain/ports.ts";
 import type { Json, Run } from "../domain/run.ts";
-import type { WebhookStore } from "../domain/stores.ts";
 import { webhookBody } from "./webhook-body.ts";
 import type { Posting } from "./webhook-post.ts";
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PagePosition } from "../../src/domain/page-token.ts";
+import type { ThreadFilter, ThreadOrder } from "../../src/domain/ports.ts";
 import { metadataTokens } from "../../src/domain/search-tokens.ts";
-import type { ThreadFilter, ThreadOrder } from "../../src/domain/stores.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
 import type { ThreadDocument } from "../../src/storage/documents.ts";

@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { ServerStore } from "../../src/storage/servers.ts";
+import type { ServerStore } from "../../src/domain/ports.ts";
 
 export const hourMs = 3_600_000;
 

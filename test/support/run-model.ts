@@ -1,5 +1,5 @@
+import type { RunStore } from "../../src/domain/ports.ts";
 import type { Run } from "../../src/domain/run.ts";
-import type { RunStore } from "../../src/domain/stores.ts";
 import {
   type CancelAction,
   type Phase,

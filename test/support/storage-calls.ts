@@ -1,5 +1,5 @@
+import type { Batch } from "../../src/domain/batch.ts";
 import type { Lease, Run } from "../../src/domain/run.ts";
-import type { Batch } from "../../src/domain/stores.ts";
 import { toAssistant } from "../../src/storage/assistant-store.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { toRun } from "../../src/storage/run-document.ts";

@@ -1,6 +1,6 @@
 import type { ThreadStatus } from "../../../gen/reins/v1/thread_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_service_pb.ts";
-import type { ThreadFilter, ThreadOrder } from "../../domain/stores.ts";
+import type { ThreadFilter, ThreadOrder } from "../../domain/ports.ts";
 import { nameOf } from "./spec.ts";
 import { threadStatusNumbers } from "./thread.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Runs } from "../../../src/create-runs.ts";
 import { newId } from "../../../src/domain/ids.ts";
 import type { Run } from "../../../src/domain/run.ts";
-import type { ThreadName } from "../../../src/domain/stores.ts";
+import type { ThreadName } from "../../../src/domain/thread.ts";
 import { openStores, type Stores } from "../../../src/storage/stores.ts";
 import { createLeaseClock } from "../../../src/worker/lease-clock.ts";
 import { createLeaseKeeper } from "../../../src/worker/lease-keeper.ts";

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
-import type { NewChunk, RunEventStore, StoredEvent } from "../../../src/domain/stores.ts";
+import type { RunEventStore } from "../../../src/domain/ports.ts";
+import type { NewChunk, StoredEvent } from "../../../src/domain/run-events.ts";
 import { createEventFlusher } from "../../../src/stream/event-flusher.ts";
 import { openEventWriter } from "../../../src/stream/event-writer.ts";
 

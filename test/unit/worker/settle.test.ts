@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { FinishRun } from "../../../src/domain/finish-run.ts";
+import type { RunStore } from "../../../src/domain/ports.ts";
 import type { Run } from "../../../src/domain/run.ts";
-import type { RunStore } from "../../../src/domain/stores.ts";
 import { createSettle } from "../../../src/worker/settle.ts";
 
 const run = {

@@ -1,12 +1,20 @@
+import type { AssistantFilter, AssistantName, AssistantPosition, StoredAssistant } from "./assistant.ts";
+import type { Batch, BatchName } from "./batch.ts";
+import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
 import type { PagePosition } from "./page-token.ts";
+import type { IdentifiedRequest, RememberedRequest } from "./request-name.ts";
 import type { Json, Lease, Requester, Run, RunError, RunName } from "./run.ts";
-import type { RememberedState, Thread } from "./thread.ts";
-import type { CancelAction, CancelOutcome, RunStatus, StreamMode, ThreadStatus } from "./transitions.ts";
+import type { EventChunk, EventHead, NewChunk } from "./run-events.ts";
+import type { Server, StoredWatch } from "./server.ts";
+import type { RememberedState, Thread, ThreadName } from "./thread.ts";
+import type { CancelAction, CancelOutcome, RunStatus, ThreadStatus } from "./transitions.ts";
 
-/**
- * What the domain asks of the storage. Each change is one guarded update or one insert; it answers what it wrote, or
- * undefined (false) when its guard did not hold, in which case nothing was changed.
+/*
+ * What is asked of the storage. Each change is one guarded update or one insert; it answers what it wrote, or undefined (false)
+ * when its guard did not hold, in which case nothing was changed.
  */
+
+/** Runs, and the last records of those that are gone. */
 export interface RunStore {
   /** False when the id is taken, also by a tombstone of a missing run. */
   insert(run: Run, options: { ready: boolean }): Promise<boolean>;
@@ -94,7 +102,6 @@ export interface RunStore {
   removeAll(thread: Thread): Promise<void>;
 }
 
-/** Requests that may be repeated. */
 /** Batches that are decided, whose runs may not all be created yet. */
 export interface BatchStore {
   /** False when the id is taken. */
@@ -110,21 +117,6 @@ export interface BatchStore {
   unstorable(records: readonly Run[]): number | undefined;
 }
 
-export interface BatchName {
-  readonly owner: string;
-  readonly batchId: string;
-}
-
-/** A decided batch of stateless runs. */
-export interface Batch extends BatchName {
-  readonly hash: string;
-  readonly created: Date;
-  readonly done: boolean;
-  readonly runs: readonly RunName[];
-  /** The runs as they are to be created; empty when they have been. */
-  readonly records: readonly Run[];
-}
-
 /** Deliveries of webhooks. A run's delivery is stored with its record, or with its tombstone when that is gone. */
 export interface WebhookStore {
   /** Takes the next try; `dueAt` is when another may be made by somebody else. Undefined when it is not to be made any more. */
@@ -134,6 +126,7 @@ export interface WebhookStore {
   undelivered(endedBefore: Date, now: Date): Promise<Run[]>;
 }
 
+/** The leases of runs. */
 export interface LeaseStore {
   /** Prolongs the leases of a server's runs. */
   renew(server: string, until: Date): Promise<void>;
@@ -144,6 +137,7 @@ export interface LeaseStore {
   takeOver(run: Run, lease: Lease): Promise<Run | undefined>;
 }
 
+/** Threads, each of which is its own lock. */
 export interface ThreadStore {
   /** False when the id is taken. */
   insert(thread: Thread): Promise<boolean>;
@@ -213,11 +207,6 @@ export interface RestingThread {
   readonly state?: RememberedState | null;
 }
 
-export interface ThreadName {
-  readonly owner: string;
-  readonly threadId: string;
-}
-
 /** A thread as it was read: what its state is found by holds when it was created. */
 export type KnownThread = Pick<Thread, keyof ThreadName | "createdAt" | "metadata">;
 
@@ -278,26 +267,6 @@ export interface RunPosition {
   readonly runId: string;
 }
 
-/** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
-export interface RequestName {
-  readonly owner: string;
-  readonly kind: "create" | "cancel";
-  readonly requestId: string;
-}
-
-/** A request that came with an id, and the run that it is about. */
-export interface IdentifiedRequest extends RequestName, RunName {
-  /** Of everything in it but the ids that the server makes. */
-  readonly hash: string;
-}
-
-export interface RememberedRequest extends IdentifiedRequest {
-  /** What it asked for has been done: nothing is made anew, even if the run is gone by now. */
-  readonly created: boolean;
-  /** It was remembered just now; nobody came before. */
-  readonly isMine: boolean;
-}
-
 /** Remembers requests by their ids for a day. */
 export interface RequestStore {
   /** Answers what is remembered for the id: this request, or the one that came first. */
@@ -309,42 +278,7 @@ export interface RequestStore {
   forget(request: IdentifiedRequest): Promise<void>;
 }
 
-/** A stored event; its sequence number follows from its chunk's `first` and its place. */
-export type StoredEvent =
-  | { readonly kind: "attempt"; readonly attempt: number; readonly checkpointId?: string }
-  | {
-      readonly kind: "output";
-      readonly mode: StreamMode;
-      readonly name: string;
-      readonly namespace: readonly string[];
-      readonly json: string;
-      /** The checkpoints of the run's own graph that were made since the event before it. */
-      readonly after?: readonly string[];
-    };
-
-export interface EventChunk {
-  readonly first: number;
-  readonly last: number;
-  readonly events: readonly StoredEvent[];
-}
-
-/** Where the next chunk of a run goes. */
-export interface EventHead {
-  readonly chunk: number;
-  /** The last sequence number that is stored; 1 stands for the created event, which is not stored. */
-  readonly last: number;
-}
-
-export interface NewChunk {
-  readonly run: RunName;
-  readonly chunk: number;
-  readonly token: string;
-  readonly gate: boolean;
-  readonly first: number | null;
-  readonly last: number | null;
-  readonly events: readonly StoredEvent[];
-}
-
+/** The events of runs. */
 export interface RunEventStore {
   /** Inserts what can be inserted; answers the positions of those whose chunk number was taken. */
   insert(chunks: readonly NewChunk[]): Promise<Set<number>>;
@@ -362,4 +296,45 @@ export interface RunEventStore {
   discard(run: RunName): Promise<void>;
   /** The same for all runs of a thread that is deleted; the database removes what is left of them after a day. */
   removeAll(thread: ThreadName): Promise<void>;
+}
+
+/** The servers that use the database, and the watchers whose leaving cancels. */
+export interface ServerStore {
+  /** Says that the server lives; creates its record. Answers the database's time. */
+  beat(server: Omit<Server, "seenAt">): Promise<Date>;
+  leave(server: string): Promise<void>;
+  others(server: string): Promise<Server[]>;
+  watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;
+  markLeft(id: string): Promise<void>;
+  unwatch(id: string): Promise<void>;
+  watchesOf(server: string): Promise<(RunName & StoredWatch)[]>;
+  watchesOfRun(run: RunName): Promise<StoredWatch[]>;
+}
+
+/** Configured assistants. */
+export interface AssistantStore {
+  /** False when the id is taken. */
+  insert(assistant: StoredAssistant): Promise<boolean>;
+  find(name: AssistantName): Promise<StoredAssistant | undefined>;
+  /** Writes what a client may change. False, and nothing is changed, when it is not any more as it was `seen`. */
+  replace(seen: StoredAssistant, next: StoredAssistant): Promise<boolean>;
+  /** False when there is none. */
+  remove(name: AssistantName): Promise<boolean>;
+  /** Newest first, from after the position on. */
+  scan(which: Pick<AssistantFilter, "owner" | "graph">, after?: AssistantPosition): AsyncIterable<StoredAssistant>;
+}
+
+/** Long-term memory. Items whose time is over are never answered. */
+export interface ItemStore {
+  /** Makes the item, or puts the value in the place of the former one. False when it came too late: then nothing was changed. */
+  put(item: NewItem, limit?: WriteLimit): Promise<boolean>;
+  /** Repeatable. False when it came too late, and the item is still there. */
+  remove(name: ItemName, limit?: WriteLimit): Promise<boolean>;
+  find(name: ItemName): Promise<Item | undefined>;
+  /** The time of an item with a time to live begins anew. */
+  prolong(item: Item, limit?: WriteLimit): Promise<void>;
+  /** Items in the namespace and those below it, last changed first; `batch` is how many are likely to be wanted. */
+  scan(owner: string, prefix: readonly string[], batch: number): AsyncIterable<Item>;
+  /** Every namespace with the prefix that has items, once, those below it right after it. */
+  namespaces(owner: string, prefix: readonly string[]): AsyncIterable<string[]>;
 }

@@ -1,0 +1,16 @@
+import type { Run, RunName } from "./run.ts";
+
+export interface BatchName {
+  readonly owner: string;
+  readonly batchId: string;
+}
+
+/** A decided batch of stateless runs. */
+export interface Batch extends BatchName {
+  readonly hash: string;
+  readonly created: Date;
+  readonly done: boolean;
+  readonly runs: readonly RunName[];
+  /** The runs as they are to be created; empty when they have been. */
+  readonly records: readonly Run[];
+}

@@ -1,0 +1,22 @@
+/** A server that uses this database. */
+export interface Server {
+  /** Made anew at each start. */
+  readonly id: string;
+  /** Names the operating system's process table that `pid` is in. */
+  readonly machine: string;
+  readonly pid: number;
+  /** When that process started: tells it from a later one with the same id. */
+  readonly started: string;
+  /** Leaders of the process groups of its children. */
+  readonly children: readonly number[];
+  /** When it last said that it lives, by the database's clock. */
+  readonly seenAt: Date;
+}
+
+/** A watch as those ask for it who look whether a run is still watched. */
+export interface StoredWatch {
+  readonly id: string;
+  readonly server: string;
+  readonly ifLast: boolean;
+  readonly left: boolean;
+}
