@@ -185,8 +185,8 @@ export const breaks: readonly Break[] = [
     file: "src/stream/event-writer.ts",
     lines: [
       [
-        "        const landed = await flusher.insert(next);\n",
-        "        options.published({ first: next.first!, last: next.last!, events });\n        const landed = await flusher.insert(next);\n",
+        "          const landed = await flusher.insert(next);\n",
+        "          options.published({ first: next.first!, last: next.last!, events });\n          const landed = await flusher.insert(next);\n",
       ],
     ],
     means: "Events are delivered before they are stored.",

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
 import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
+import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunName } from "../domain/run.ts";
 import { type AttachedTo, createAttached } from "./attached.ts";
 import type { Calls } from "./calls.ts";
@@ -56,21 +57,10 @@ export function createWatchers(parts: WatcherParts): Watchers {
     void work.finally(() => pending.delete(work));
   }
 
-  async function keepTrying<T>(what: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await what();
-      } catch (error) {
-        if (!parts.isPassing(error)) throw error;
-        await parts.pause();
-      }
-    }
-  }
-
   /** Cancels the run for the sake of these watches, which are then of no more use. */
   async function leave(ids: readonly string[], run: RunName): Promise<void> {
     try {
-      await keepTrying(() => parts.cancel(run));
+      await keepTrying(() => parts.cancel(run), parts);
     } catch (error) {
       // Over or gone already: there is nothing left to cancel.
       if (!(error instanceof DomainError)) {
@@ -83,7 +73,9 @@ export function createWatchers(parts: WatcherParts): Watchers {
 
   async function forget(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      await keepTrying(() => parts.forget(id)).catch((err) => parts.log.error({ err }, "a watch is not removed"));
+      await keepTrying(() => parts.forget(id), parts).catch((err) =>
+        parts.log.error({ err }, "a watch is not removed"),
+      );
     }
   }
 
@@ -93,7 +85,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
    */
   async function lastDeparted(run: RunName, leftHere: readonly string[]): Promise<void> {
     try {
-      const stored = await keepTrying(() => parts.stored(run));
+      const stored = await keepTrying(() => parts.stored(run), parts);
       const left = [...new Set([...leftHere, ...stored.left])];
       if (left.length === 0 || stored.elsewhere) return;
       // Somebody has come meanwhile.
@@ -110,7 +102,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     const last = to.depart(isLeftBehind ? id : undefined);
     if (how === OnDisconnect.CANCEL) return leave([id, ...(last?.left ?? [])], run);
     if (isLeftBehind) {
-      const marked = keepTrying(() => parts.markLeft(id));
+      const marked = keepTrying(() => parts.markLeft(id), parts);
       await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
     } else if (to.isStored) {
       await forget([id]);

@@ -1,4 +1,5 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
+import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
 import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run-events.ts";
@@ -36,7 +37,7 @@ export interface EventWriterOptions {
   readonly published: (chunk: EventChunk) => void;
   /** Whether the database is away for the moment: the write is tried again. */
   readonly isPassing: (error: unknown) => boolean;
-  readonly pause: (signal: AbortSignal) => Promise<void>;
+  readonly pause: (signal?: AbortSignal) => Promise<unknown>;
   /** Nobody has written events of the run before: it begins at the beginning, where a gate for it would meet it. */
   readonly isFirst: boolean;
 }
@@ -53,24 +54,37 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
   const closing = new AbortController();
 
   async function write(events: readonly StoredEvent[]): Promise<void> {
-    for (let doubtful = false; ; ) {
-      const next: NewChunk = { run, chunk, token, gate: false, first: last + 1, last: last + events.length, events };
-      try {
-        const landed = await flusher.insert(next);
-        if (!landed && !(await isMine(next, doubtful))) continue;
-        clean = true;
-        last = next.last!;
-        chunk += 1;
-        options.published({ first: next.first!, last, events });
-        return;
-      } catch (error) {
-        if (error instanceof FencedError || !options.isPassing(error)) throw error;
-        clean = false;
-        if (closing.signal.aborted) throw error;
-        doubtful = true;
-        await options.pause(closing.signal);
-      }
+    /** An earlier try may have landed all the same. */
+    let doubtful = false;
+    function isPassing(error: unknown): boolean {
+      if (error instanceof FencedError || !options.isPassing(error)) return false;
+      doubtful = true;
+      clean = false;
+      return true;
     }
+    await keepTrying(
+      async () => {
+        for (;;) {
+          const next: NewChunk = {
+            run,
+            chunk,
+            token,
+            gate: false,
+            first: last + 1,
+            last: last + events.length,
+            events,
+          };
+          const landed = await flusher.insert(next);
+          if (!landed && !(await isMine(next, doubtful))) continue;
+          clean = true;
+          last = next.last!;
+          chunk += 1;
+          options.published({ first: next.first!, last, events });
+          return;
+        }
+      },
+      { isPassing, pause: options.pause, signal: closing.signal },
+    );
   }
 
   /** The number was taken: by this very chunk in an earlier try, by a gate to step over, or by one that stops us. */

@@ -1,5 +1,6 @@
 import { DomainError } from "../domain/errors.ts";
 import type { RunStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
 
 interface Waiters {
@@ -49,7 +50,7 @@ export function createOutcomes(
   const waiting = new Map<string, Waiters>();
   const id = (run: RunName) => `${run.owner}/${run.runId}`;
   let timer: NodeJS.Timeout | undefined;
-  let polling = false;
+  const rounds = createRounds(poll, { onError: options.onPollError });
 
   const isOver = (run: Run) => run.phase === "over" && !run.cleanupPending;
 
@@ -71,30 +72,23 @@ export function createOutcomes(
 
   async function poll(): Promise<void> {
     const names = [...waiting.values()].filter(({ exists }) => exists).map((waiters) => waiters.run);
-    if (polling || names.length === 0) return;
-    polling = true;
-    try {
-      const found = await runs.findMany(names);
-      const alive = new Set(found.filter((run) => !isOver(run)).map(id));
-      for (const name of names.filter((one) => !alive.has(id(one)) && waiting.has(id(one)))) {
-        await ended(name).then(
-          (run) => run && announce(run),
-          (error) => {
-            if (!(error instanceof DomainError)) throw error;
-            settle(name, (one) => one.reject(error));
-          },
-        );
-      }
-    } catch (error) {
-      options.onPollError(error);
-    } finally {
-      polling = false;
+    if (names.length === 0) return;
+    const found = await runs.findMany(names);
+    const alive = new Set(found.filter((run) => !isOver(run)).map(id));
+    for (const name of names.filter((one) => !alive.has(id(one)) && waiting.has(id(one)))) {
+      await ended(name).then(
+        (run) => run && announce(run),
+        (error) => {
+          if (!(error instanceof DomainError)) throw error;
+          settle(name, (one) => one.reject(error));
+        },
+      );
     }
   }
 
   /** Registers somebody who waits. */
   function listen(name: RunName) {
-    timer ??= setInterval(() => void poll(), options.pollMs).unref();
+    timer ??= setInterval(() => void rounds.join(), options.pollMs).unref();
     const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set(), exists: false };
     waiting.set(id(name), waiters);
     const mine = Promise.withResolvers<Run | undefined>();

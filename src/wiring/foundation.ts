@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { type CanonicalOf, canonicalOf } from "../domain/canonical-json.ts";
+import { keepTrying } from "../domain/keep-trying.ts";
 import { createSignals, type Signals } from "../signals.ts";
 import { createExecuting, type Executing } from "../worker/executing.ts";
 import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
@@ -43,17 +44,6 @@ export function layFoundation(options: RunsOptions): Foundation {
   const onError = (what: string) => (error: unknown) =>
     log[isPassing(error) ? "warn" : "error"]({ err: error }, `${what} failed; it is tried again`);
 
-  async function whileAway<T>(what: () => Promise<T>, signal: AbortSignal = closing.signal): Promise<T> {
-    for (;;) {
-      try {
-        return await what();
-      } catch (error) {
-        if (!isPassing(error) || signal.aborted || closing.signal.aborted) throw error;
-        await pause(signal);
-      }
-    }
-  }
-
   return {
     ...options,
     canonicalOf: options.canonicalOf ?? canonicalOf,
@@ -63,6 +53,7 @@ export function layFoundation(options: RunsOptions): Foundation {
     closing,
     monotonicMs,
     onError,
-    whileAway,
+    whileAway: (what, signal = closing.signal) =>
+      keepTrying(what, { isPassing: (error) => isPassing(error) && !closing.signal.aborted, pause, signal }),
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { WriteLimit } from "../domain/item.ts";
 import type { Items } from "../domain/items.ts";
+import { keepTrying } from "../domain/keep-trying.ts";
 import type { LeaseClock } from "./lease-clock.ts";
 import type { ItemAnswer, ItemOperation, ItemsPort } from "./protocol.ts";
 import { type ItemRead, type ItemWrite, isWrite, readItems } from "./read-items.ts";
@@ -59,24 +60,27 @@ export function openAttemptItems(parts: AttemptItemsParts): AttemptItems {
   let closed: Promise<void> | undefined;
 
   /** Does it, again and again, until the database has done it. */
-  async function insist<T>(what: (limit: WriteLimit) => Promise<{ done: T } | undefined>): Promise<T> {
-    for (;;) {
+  function insist<T>(what: (limit: WriteLimit) => Promise<{ done: T } | undefined>): Promise<T> {
+    const tooLate = new Error("The database was asked too late, or the lease is all but over");
+    const tryOnce = async (): Promise<T> => {
       if (signal.aborted) throw fenced();
       const limit = { by: parts.writeBy(), limitMs };
-      // Else the lease is all but over.
-      if (limit.by > parts.now()) {
-        const until = limit.by.getTime() + limitMs;
-        sentUntil = Math.max(sentUntil, until);
-        try {
-          const result = await what(limit);
-          if (result) return result.done;
-        } catch (error) {
-          if (!parts.isPassing(error)) throw error;
-          unknownUntil = Math.max(unknownUntil, until);
-        }
+      if (limit.by <= parts.now()) throw tooLate;
+      const until = limit.by.getTime() + limitMs;
+      sentUntil = Math.max(sentUntil, until);
+      try {
+        const result = await what(limit);
+        if (result) return result.done;
+      } catch (error) {
+        if (parts.isPassing(error)) unknownUntil = Math.max(unknownUntil, until);
+        throw error;
       }
-      await parts.pause(signal);
-    }
+      throw tooLate;
+    };
+    return keepTrying(tryOnce, {
+      isPassing: (error) => error === tooLate || parts.isPassing(error),
+      pause: () => parts.pause(signal),
+    });
   }
 
   const read = (operation: ItemRead): Promise<ItemAnswer> =>

@@ -1,4 +1,5 @@
 import type { RunStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
 
 export interface DueRunsParts {
@@ -30,29 +31,15 @@ export function createDueRuns({ runs, join, now, pollMs, onError }: DueRunsParts
   /** When delays end that this server knows of, the earliest first. */
   let times: number[] = [];
   let timer: NodeJS.Timeout | undefined;
-  let again = false;
-  let looking: Promise<void> | undefined;
   let stopped = false;
-  const poll = setInterval(wake, pollMs);
-
-  function wake(): void {
-    again = true;
-    if (!stopped) looking ??= look().finally(() => (looking = undefined));
-  }
+  const rounds = createRounds(look, { everyMs: pollMs, onError });
 
   async function look(): Promise<void> {
-    while (again && !stopped) {
-      again = false;
-      try {
-        const due = await runs.due(now(), chunk);
-        const byThread = Map.groupBy(due, (run) => `${run.owner}/${run.threadId}`);
-        const joined = await Promise.all([...byThread.values()].map(joinInOrder));
-        // There may be more than one look shows.
-        if (due.length === chunk && joined.includes(true)) again = true;
-      } catch (error) {
-        onError(error);
-      }
-    }
+    const due = await runs.due(now(), chunk);
+    const byThread = Map.groupBy(due, (run) => `${run.owner}/${run.threadId}`);
+    const joined = await Promise.all([...byThread.values()].map(joinInOrder));
+    // There may be more than one look shows.
+    if (due.length === chunk && joined.includes(true)) rounds.wake();
   }
 
   /** Runs of one thread, in the order in which their delays end. What fails is found again by the next look. */
@@ -78,7 +65,7 @@ export function createDueRuns({ runs, join, now, pollMs, onError }: DueRunsParts
   function ring(): void {
     const time = now().getTime();
     times = times.filter((one) => one > time);
-    wake();
+    rounds.wake();
     setTimer();
   }
 
@@ -90,9 +77,8 @@ export function createDueRuns({ runs, join, now, pollMs, onError }: DueRunsParts
     },
     async stop() {
       stopped = true;
-      clearInterval(poll);
       clearTimeout(timer);
-      await looking;
+      await rounds.stop();
     },
   };
 }

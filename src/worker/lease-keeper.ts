@@ -1,4 +1,5 @@
 import type { LeaseStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import type { Executing } from "./executing.ts";
@@ -33,18 +34,11 @@ export interface LeaseKeeper {
  */
 export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   const { clock, executing } = parts;
-  let beating: Promise<void> | undefined;
   let renewedAt = parts.monotonicMs();
-  const timers = [setInterval(() => void beat(), parts.leaseMs / 3), setInterval(giveUp, parts.leaseMs / 10)];
+  const rounds = createRounds(beat, { everyMs: parts.leaseMs / 3, onError: parts.onError });
+  const timer = setInterval(giveUp, parts.leaseMs / 10);
 
-  function beat(): Promise<void> {
-    beating ??= beatOnce()
-      .catch(parts.onError)
-      .finally(() => (beating = undefined));
-    return beating;
-  }
-
-  async function beatOnce(): Promise<void> {
+  async function beat(): Promise<void> {
     const { sent, databaseTime } = await ask();
     // The database read its clock before the answer came: its time is never taken for later than it is.
     clock.set(databaseTime);
@@ -90,10 +84,10 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   }
 
   return {
-    beat,
+    beat: rounds.join,
     async stop() {
-      timers.forEach(clearInterval);
-      await beating;
+      clearInterval(timer);
+      await rounds.stop();
     },
   };
 }

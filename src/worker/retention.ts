@@ -1,5 +1,6 @@
 import { DomainError } from "../domain/errors.ts";
 import type { RunEventStore, RunStore, ThreadStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Thread } from "../domain/thread.ts";
 
 export interface RetentionParts {
@@ -31,18 +32,13 @@ const atATime = 4;
  */
 export function createRetention(parts: RetentionParts): Retention {
   const { runs, threads, events, now } = parts;
-  let running: Promise<void> | undefined;
   let stopped = false;
-  const timer = setInterval(() => void round(), parts.everyMs);
+  const rounds = createRounds(round, {
+    everyMs: parts.everyMs,
+    onError: (error) => parts.onError(error, "a round"),
+  });
 
-  function round(): Promise<void> {
-    running ??= roundOnce().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
-  async function roundOnce(): Promise<void> {
+  async function round(): Promise<void> {
     // Records before events: what a record stands for has been gone for a round, so that no reader is half-way through it.
     await each("finished runs", runs.recordsDue, async (run) => {
       await events.discard(run);
@@ -86,11 +82,10 @@ export function createRetention(parts: RetentionParts): Retention {
   }
 
   return {
-    round,
+    round: rounds.join,
     async stop() {
       stopped = true;
-      clearInterval(timer);
-      await running;
+      await rounds.stop();
     },
   };
 }

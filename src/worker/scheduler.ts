@@ -1,4 +1,5 @@
 import type { RunStore, ThreadStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
 import type { Executing } from "./executing.ts";
 import type { Executor } from "./executor.ts";
@@ -26,33 +27,18 @@ export interface Scheduler {
 const candidates = 32;
 
 export function createScheduler({ runs, threads, executing, executor, pollMs, onError }: SchedulerParts): Scheduler {
-  let stopped = false;
-  let again = false;
-  let looking: Promise<void> | undefined;
+  const rounds = createRounds(look, { everyMs: pollMs, onError });
   /** Claims under way. One that hangs holds up no other. */
   const claims = new Set<Promise<void>>();
-  const timer = setInterval(wake, pollMs);
   /** The last look has found more than there were slots for; a free slot changes nothing otherwise. */
   let crowded = true;
 
-  function wake(): void {
-    again = true;
-    if (!stopped) looking ??= look().finally(() => (looking = undefined));
-  }
-
   async function look(): Promise<void> {
-    while (again && !stopped) {
-      again = false;
-      try {
-        crowded = false;
-        for (const run of await claimable()) {
-          const claimed = claim(run).catch(onError);
-          claims.add(claimed);
-          void claimed.then(() => claims.delete(claimed));
-        }
-      } catch (error) {
-        onError(error);
-      }
+    crowded = false;
+    for (const run of await claimable()) {
+      const claimed = claim(run).catch(onError);
+      claims.add(claimed);
+      void claimed.then(() => claims.delete(claimed));
     }
   }
 
@@ -77,7 +63,7 @@ export function createScheduler({ runs, threads, executing, executor, pollMs, on
       if (!claimed) return place.release();
       place.start(claimed, thread, "later");
       // There may be more than one look shows.
-      wake();
+      rounds.wake();
     } catch (error) {
       place.release();
       throw error;
@@ -85,14 +71,12 @@ export function createScheduler({ runs, threads, executing, executor, pollMs, on
   }
 
   return {
-    wake,
+    wake: rounds.wake,
     slotFree() {
-      if (crowded || looking) wake();
+      if (crowded || rounds.isUnderWay) rounds.wake();
     },
     async stop() {
-      stopped = true;
-      clearInterval(timer);
-      await looking;
+      await rounds.stop();
       await Promise.all(claims);
     },
   };

@@ -3,6 +3,7 @@ import { DomainError } from "../domain/errors.ts";
 import type { FinishRun } from "../domain/finish-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { LeaseStore, RunStore, ServerStore, ThreadStore } from "../domain/ports.ts";
+import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Server } from "../domain/server.ts";
 import type { Supersede } from "../domain/supersede.ts";
@@ -64,27 +65,22 @@ export interface Sweep {
  */
 export function createSweep(parts: SweepParts): Sweep {
   const { runs, threads, servers } = parts;
-  let sweeping: Promise<void> | undefined;
   /** Runs that are being taken over right now. */
   const taking = new Set<string>();
   let stopped = false;
-  const timer = setInterval(() => void sweep(), parts.leaseMs / 3);
+  const rounds = createRounds(sweep, {
+    everyMs: parts.leaseMs / 3,
+    onError: (error) => parts.onError(error, "a round"),
+  });
 
   const aLeaseAgo = () => new Date(parts.clock.now().getTime() - parts.leaseMs);
-
-  function sweep(): Promise<void> {
-    sweeping ??= sweepOnce().finally(() => {
-      sweeping = undefined;
-    });
-    return sweeping;
-  }
 
   async function attempt(what: string, step: () => Promise<void>): Promise<void> {
     if (stopped) return;
     await step().catch((error) => parts.onError(error, what));
   }
 
-  async function sweepOnce(): Promise<void> {
+  async function sweep(): Promise<void> {
     await attempt("look after dead servers", async () => {
       const lost: Server[] = [];
       for (const server of await servers.others(parts.server)) {
@@ -191,12 +187,11 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   return {
-    sweep,
+    sweep: rounds.join,
     takeOver,
     async stop() {
       stopped = true;
-      clearInterval(timer);
-      await sweeping;
+      await rounds.stop();
     },
   };
 }
