@@ -1,6 +1,6 @@
 import type { Assistant } from "./assistant.ts";
-import { DomainError } from "./errors.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
+import { assistantNotFound } from "./not-found.ts";
 import type { AssistantStore } from "./ports.ts";
 import type { AssistantOfRun } from "./run.ts";
 
@@ -40,9 +40,3 @@ const ofRun = ({ assistantId, version, config, context }: Assistant): AssistantO
   ...(config && { config }),
   ...(context !== undefined && { context }),
 });
-
-export function assistantNotFound(assistantId: string): DomainError {
-  return new DomainError("ASSISTANT_NOT_FOUND", `assistant_id: there is no assistant ${assistantId}`, {
-    metadata: { assistant_id: assistantId },
-  });
-}

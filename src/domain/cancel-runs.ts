@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { cancelChildren } from "./cancel-children.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
+import { runNotFound } from "./not-found.ts";
 import type { CancelRequest, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { ThreadName } from "./thread.ts";
@@ -203,12 +204,6 @@ type Results = Map<string, StoredCancel | DomainError>;
 
 function chunked<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-export function runNotFound(name: RunName): DomainError {
-  return new DomainError("RUN_NOT_FOUND", `run_id: thread ${name.threadId} has no run ${name.runId}`, {
-    metadata: { run_id: name.runId, thread_id: name.threadId },
-  });
 }
 
 function notCancellable(run: Run): DomainError {

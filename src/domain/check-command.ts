@@ -1,5 +1,6 @@
 import { isObjectText } from "./check-config.ts";
 import { invalid } from "./check-metadata.ts";
+import { isObject } from "./is-object.ts";
 import { outlineJson } from "./outline-json.ts";
 import type { Json, RunSpec } from "./run.ts";
 
@@ -29,7 +30,7 @@ export const hasAnswer = (resume: Json | undefined): resume is Json => resume !=
 function updatedChannels(update: Json | undefined): string[] {
   const value: unknown = update === undefined ? {} : JSON.parse(isObjectText(update) ? namesOf(update) : update);
   if (Array.isArray(value) && value.every(isPair)) return value.map(([channel]) => channel);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return Object.keys(value);
+  if (isObject(value)) return Object.keys(value);
   throw invalid("spec.command.update", "must be a JSON object, or a list of pairs of a channel and its update");
 }
 

@@ -1,4 +1,5 @@
 import { invalid, tooLarge } from "./check-metadata.ts";
+import { isObject } from "./is-object.ts";
 import type { NewItem } from "./item.ts";
 
 const maxDepth = 32;
@@ -51,6 +52,3 @@ export function wholeNumber(value: number | undefined, field: string, least: num
   if (Number.isSafeInteger(number) && number >= least) return number;
   throw invalid(field, `must be a whole number from ${least} on`);
 }
-
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,5 +1,5 @@
 import { invalid } from "./check-metadata.ts";
-import { DomainError } from "./errors.ts";
+import { checkpointNotFound } from "./not-found.ts";
 import type { RunStore } from "./ports.ts";
 import type { CheckpointName, RunSpec } from "./run.ts";
 import type { Thread } from "./thread.ts";
@@ -79,18 +79,6 @@ export function requireGraph(found: FoundCheckpoint, graph: string, field: strin
   throw invalid(
     field,
     `checkpoint ${found.checkpointId} was made by the graph "${maker}" and cannot be used with "${graph}"`,
-  );
-}
-
-export function checkpointNotFound(threadId: string, name: CheckpointName, field: string): DomainError {
-  const { checkpointId, checkpointNs } = name;
-  const where = checkpointNs === "" ? "" : ` of its subgraph "${checkpointNs}"`;
-  return new DomainError(
-    "CHECKPOINT_NOT_FOUND",
-    checkpointId === undefined
-      ? `${field}: thread ${threadId} has no checkpoint${where}`
-      : `${field}: thread ${threadId} has no checkpoint ${checkpointId}${where}`,
-    { metadata: { checkpoint_id: checkpointId ?? "", checkpoint_ns: checkpointNs } },
   );
 }
 

@@ -2,6 +2,7 @@ import { requestOfParent } from "./cancel-children.ts";
 import type { CancelRuns } from "./cancel-runs.ts";
 import { invalid } from "./check-metadata.ts";
 import { DomainError } from "./errors.ts";
+import { parentNotFound } from "./not-found.ts";
 import type { RunStore } from "./ports.ts";
 import type { ParentOfRun, Run } from "./run.ts";
 
@@ -27,9 +28,7 @@ export function createChildRuns({ runs, cancels }: ChildRunsParts): ChildRuns {
       const name = { owner, threadId, runId };
       const run = (await runs.find(name)) ?? (await runs.tombstone(name));
       if (!run) {
-        throw new DomainError("RUN_NOT_FOUND", `parent: thread ${threadId} has no run ${runId}`, {
-          metadata: { field: "parent", run_id: runId, thread_id: threadId },
-        });
+        throw parentNotFound(name);
       }
       if (run.phase !== "over" && run.phase !== "rolling_back") return run;
       throw invalid("parent", `run ${runId} is over; only a run that is live creates runs`);

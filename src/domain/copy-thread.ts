@@ -1,8 +1,9 @@
 import type { HoldTurn } from "./hold-turn.ts";
 import { newId } from "./ids.ts";
+import { threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
 import { type GraphOpening, type RememberedState, restingStatus, type Thread, type ThreadName } from "./thread.ts";
-import { threadExists, threadNotFound } from "./threads.ts";
+import { threadExists } from "./threads.ts";
 
 export interface CopyThreadParts {
   readonly threads: Pick<ThreadStore, "find" | "insert">;

@@ -5,6 +5,7 @@ import type { CreateRunParts, PrepareRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
+import { runOfRequestGone } from "./not-found.ts";
 import type { BatchStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
@@ -190,9 +191,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     return inGroups(batch.runs, async (name) => {
       const run = found.get(name.runId) ?? (await runs.tombstone(name));
       if (run) return run;
-      throw new DomainError("RUN_NOT_FOUND", `request_id: run ${name.runId} of this request is over and gone`, {
-        metadata: { run_id: name.runId, thread_id: name.threadId },
-      });
+      throw runOfRequestGone(name);
     });
   }
 

@@ -3,18 +3,13 @@ import { hasAnswer } from "./check-command.ts";
 import { invalid } from "./check-metadata.ts";
 import { checkNodes, type GraphNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
-import {
-  checkpointNotFound,
-  type FindCheckpoint,
-  namedCheckpoint,
-  requireCheckpoint,
-  requireGraph,
-} from "./checkpoints.ts";
+import { type FindCheckpoint, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
 import type { ChildRuns } from "./child-runs.ts";
 import { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import type { JoinOrder } from "./join-order.ts";
 import type { NewRun } from "./new-run.ts";
+import { checkpointNotFound, threadNotFound } from "./not-found.ts";
 import { refusalOfAnswer } from "./open-questions.ts";
 import type { Entry, RunStore, ThreadStore } from "./ports.ts";
 import type { Lease, Run, RunName } from "./run.ts";
@@ -22,7 +17,8 @@ import type { RunLimits } from "./run-limits.ts";
 import { checkThreadFields, threadOfStateless } from "./stateless-run.ts";
 import { isSuperseding, type Supersede } from "./supersede.ts";
 import type { Thread } from "./thread.ts";
-import { type CreateThread, threadNotFound } from "./threads.ts";
+import { threadBusy } from "./thread-busy.ts";
+import type { CreateThread } from "./threads.ts";
 
 export interface CreateRunParts {
   readonly runs: RunStore;
@@ -186,14 +182,12 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     }
     const [live] = await runs.live({ owner: run.owner, threadId: run.threadId, status: "all" }, 1);
     const runId = thread.turn ?? live?.runId ?? "";
-    return new DomainError(
-      "THREAD_BUSY",
-      `thread ${run.threadId} is busy with run ${runId}; wait for it or use ENQUEUE`,
-      {
-        metadata: { thread_id: run.threadId, run_id: runId },
-        run: { runId, threadId: run.threadId, status: live?.status ?? "running" },
-      },
-    );
+    return threadBusy({
+      threadId: run.threadId,
+      run: { runId, status: live?.status ?? "running" },
+      advice: "wait for it or use ENQUEUE",
+      metadata: { run_id: runId },
+    });
   }
 
   const isReject = (run: Run) => run.spec.multitaskStrategy === "reject";

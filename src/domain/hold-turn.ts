@@ -1,10 +1,11 @@
-import { DomainError } from "./errors.ts";
+import type { DomainError } from "./errors.ts";
 import type { FinishRun } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import { threadNotFound } from "./not-found.ts";
 import type { RunStore, ThreadStore } from "./ports.ts";
 import type { Run } from "./run.ts";
 import type { Thread, ThreadName } from "./thread.ts";
-import { threadNotFound } from "./threads.ts";
+import { threadBusy } from "./thread-busy.ts";
 
 export interface HoldTurnParts {
   readonly runs: Pick<RunStore, "find" | "live">;
@@ -46,11 +47,11 @@ export function createHoldTurn({ runs, threads, finish, leaseMs }: HoldTurnParts
       if (thread.removing) throw threadNotFound(name.threadId);
       // One that is delayed, or has not got its turn yet.
       const [live] = await runs.live({ ...name, status: "all" }, 1);
-      if (live) throw threadBusy(name, live);
+      if (live) throw busyWith(name, live);
       let keptAt = performance.now();
       const confirm = async () => {
         const since = performance.now();
-        if (!(await threads.keepTurn(name, holder))) throw threadBusy(name);
+        if (!(await threads.keepTurn(name, holder))) throw busyWith(name);
         keptAt = since;
       };
       // A failure shows at the next check.
@@ -72,18 +73,16 @@ export function createHoldTurn({ runs, threads, finish, leaseMs }: HoldTurnParts
     const thread = await threads.find(name);
     if (!thread || thread.removing) return threadNotFound(name.threadId);
     const run = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
-    return threadBusy(name, run);
+    return busyWith(name, run);
   }
 }
 
-function threadBusy({ threadId }: ThreadName, run?: Run): DomainError {
-  const what = run ? `run ${run.runId}` : "the removal or copying of what it holds";
-  return new DomainError(
-    "THREAD_BUSY",
-    `thread_id: thread ${threadId} is busy with ${what}; try again when that is over`,
-    {
-      metadata: { thread_id: threadId },
-      run: run && { runId: run.runId, threadId, status: run.status },
-    },
-  );
+function busyWith({ threadId }: ThreadName, run?: Run): DomainError {
+  return threadBusy({
+    field: "thread_id",
+    threadId,
+    run,
+    otherwise: "the removal or copying of what it holds",
+    advice: "try again when that is over",
+  });
 }

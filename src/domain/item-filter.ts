@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { isObject } from "./check-item.ts";
 import { invalid } from "./check-metadata.ts";
+import { isObject } from "./is-object.ts";
 
 /** Whether a value is what a filter asks for. */
 export type ItemFilter = (value: Readonly<Record<string, unknown>>) => boolean;

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Assistant, AssistantFilter, AssistantName } from "./assistant.ts";
 import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } from "./assistant-page-token.ts";
-import { assistantNotFound } from "./assistants.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
+import { isObject } from "./is-object.ts";
+import { assistantNotFound } from "./not-found.ts";
 import type { AssistantStore } from "./ports.ts";
 import { answerBytes } from "./read-page.ts";
 
@@ -111,6 +112,3 @@ function holds(value: unknown, wanted: unknown): boolean {
   if (!isObject(value)) return false;
   return Object.entries(wanted).every(([field, inner]) => Object.hasOwn(value, field) && holds(value[field], inner));
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

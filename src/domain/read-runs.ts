@@ -1,12 +1,11 @@
-import { runNotFound } from "./cancel-runs.ts";
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import type { StateAtEnd } from "./finish-run.ts";
+import { runNotFound, threadNotFound } from "./not-found.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import type { LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
 import type { Json, Run, RunName } from "./run.ts";
 import type { Thread, ThreadInterrupt } from "./thread.ts";
-import { threadNotFound } from "./threads.ts";
 
 export interface ReadRunsParts {
   readonly runs: RunStore;

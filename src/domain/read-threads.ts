@@ -1,6 +1,5 @@
 import { checkMetadata } from "./check-metadata.ts";
 import {
-  checkpointNotFound,
   type FindCheckpoint,
   type GraphOf,
   graphOfCheckpoint,
@@ -9,10 +8,10 @@ import {
 } from "./checkpoints.ts";
 import { cannotBeRead } from "./errors.ts";
 import type { StateAtEnd } from "./finish-run.ts";
+import { checkpointNotFound, threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
 import type { CheckpointName } from "./run.ts";
 import { restingStatus, type Thread, type ThreadName } from "./thread.ts";
-import { threadNotFound } from "./threads.ts";
 
 export interface HistoryQuery {
   readonly limit: number;

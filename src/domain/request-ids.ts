@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { CancelRuns } from "./cancel-runs.ts";
-import { runNotFound } from "./cancel-runs.ts";
 import { type CanonicalOf, CanonicalText, canonical } from "./canonical-json.ts";
 import type { CreateRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
+import { runNotFound } from "./not-found.ts";
 import type { CancelRequest, RequestStore, RunStore } from "./ports.ts";
 import type { Json, Run, RunName } from "./run.ts";
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { checkMetadata, invalid } from "./check-metadata.ts";
+import { isObject } from "./is-object.ts";
 import { outlineJson } from "./outline-json.ts";
 import type { Json } from "./run.ts";
 
@@ -108,6 +109,3 @@ function canonical(value: unknown): unknown {
 
 const isSearchable = (value: unknown): boolean =>
   typeof value === "string" ? value.length <= maxValueLength : !Array.isArray(value);
-
-const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

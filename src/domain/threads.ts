@@ -1,12 +1,13 @@
 import type { CancelRuns } from "./cancel-runs.ts";
-import { runNotFound } from "./cancel-runs.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import { DomainError, type ErrorReason } from "./errors.ts";
 import type { FinishRun, RunData, StateAtEnd } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import { runNotFound, threadNotFound } from "./not-found.ts";
 import type { RunStore, ThreadStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { Thread, ThreadName } from "./thread.ts";
+import { threadBusy } from "./thread-busy.ts";
 
 export interface NewThread extends ThreadName {
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -132,12 +133,12 @@ export function createRemoval(parts: RemovalParts): Removal {
     if (!thread) return threadNotFound(name.threadId);
     const { threadId } = name;
     const live = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
-    const what = live ? `run ${live.runId}` : "the deletion of a run";
-    return new DomainError(
-      "THREAD_BUSY",
-      `thread ${threadId} is busy with ${what}; its other runs can be deleted when that is over`,
-      { metadata: { thread_id: threadId }, run: live && { runId: live.runId, threadId, status: live.status } },
-    );
+    return threadBusy({
+      threadId,
+      run: live,
+      otherwise: "the deletion of a run",
+      advice: "its other runs can be deleted when that is over",
+    });
   }
 
   return { deleteThread, deleteRun };
@@ -152,12 +153,6 @@ export const ifMerely =
 
 export function threadExists(field: string, threadId: string): DomainError {
   return new DomainError("THREAD_EXISTS", `${field}: there is already a thread ${threadId}`, {
-    metadata: { thread_id: threadId },
-  });
-}
-
-export function threadNotFound(threadId: string): DomainError {
-  return new DomainError("THREAD_NOT_FOUND", `thread_id: there is no thread ${threadId}`, {
     metadata: { thread_id: threadId },
   });
 }

@@ -18,17 +18,20 @@ export type CancelAction = "interrupt" | "rollback";
 export type CancelOutcome = "requested" | "never_started" | "stopped" | "killed" | "fenced";
 export type Durability = "sync" | "async" | "exit";
 export type MultitaskStrategy = "enqueue" | "reject" | "interrupt" | "rollback";
-export type StreamMode =
-  | "values"
-  | "updates"
-  | "messages"
-  | "messages-tuple"
-  | "custom"
-  | "tasks"
-  | "checkpoints"
-  | "debug"
-  | "events"
-  | "tools";
+
+export const streamModes = [
+  "values",
+  "updates",
+  "messages",
+  "messages-tuple",
+  "custom",
+  "tasks",
+  "checkpoints",
+  "debug",
+  "events",
+  "tools",
+] as const;
+export type StreamMode = (typeof streamModes)[number];
 
 export interface Transition {
   readonly from: readonly Phase[];

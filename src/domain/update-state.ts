@@ -1,13 +1,14 @@
 import type { ResolveAssistant } from "./assistants.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { type FindCheckpoint, type GraphOf, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
-import { DomainError } from "./errors.ts";
+import type { DomainError } from "./errors.ts";
 import type { FinishRun, StateAtEnd } from "./finish-run.ts";
 import { newId } from "./ids.ts";
+import { threadNotFound } from "./not-found.ts";
 import type { RunStore, ThreadStore } from "./ports.ts";
 import type { CheckpointName, Json, Run } from "./run.ts";
 import { graphOfThread, type RememberedState, type Thread, type ThreadName } from "./thread.ts";
-import { threadNotFound } from "./threads.ts";
+import { threadBusy } from "./thread-busy.ts";
 
 export interface StateUpdate extends ThreadName {
   /** What the node would have returned. */
@@ -127,18 +128,19 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     if (!thread) return threadNotFound(name.threadId);
     const run = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
     if (run) return busyWith(run);
-    return new DomainError(
-      "THREAD_BUSY",
-      `thread ${name.threadId} is busy with another change of its state; its state can be edited when that is over`,
-      { metadata: { thread_id: name.threadId } },
-    );
+    return threadBusy({
+      threadId: name.threadId,
+      otherwise: "another change of its state",
+      advice: "its state can be edited when that is over",
+    });
   }
 }
 
-function busyWith({ runId, threadId, status }: Run): DomainError {
-  return new DomainError(
-    "THREAD_BUSY",
-    `thread ${threadId} is busy with run ${runId}; its state can be edited when no run of it is PENDING or RUNNING`,
-    { metadata: { thread_id: threadId, run_id: runId }, run: { runId, threadId, status } },
-  );
+function busyWith(run: Run): DomainError {
+  return threadBusy({
+    threadId: run.threadId,
+    run,
+    advice: "its state can be edited when no run of it is PENDING or RUNNING",
+    metadata: { run_id: run.runId },
+  });
 }

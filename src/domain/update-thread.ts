@@ -1,7 +1,7 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
+import { threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
 import type { Thread, ThreadName } from "./thread.ts";
-import { threadNotFound } from "./threads.ts";
 
 export interface ThreadChange extends ThreadName {
   /** Put over the metadata, field by field at the top. */

@@ -1,6 +1,6 @@
 import * as pb from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
-import { streamModeNames } from "./run-body.ts";
+import { streamModes } from "../domain/transitions.ts";
 
 /** JSON Schemas of what the routes answer, by the names that OpenAPI has them under. Fields that are not named may be there as well. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -58,7 +58,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
       command: any,
       config: free,
       context: any,
-      stream_mode: listOf({ enum: streamModeNames }),
+      stream_mode: listOf({ enum: streamModes }),
     }),
     multitask_strategy: namesOf(pb.MultitaskStrategy),
     attempt: whole,

@@ -3,33 +3,20 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
 import * as pb from "../../gen/reins/v1/run_pb.ts";
 import { type CreateRunRequestSchema, IfNotExists } from "../../gen/reins/v1/run_service_pb.ts";
+import { streamModes } from "../domain/transitions.ts";
+import { fromStreamMode, toStreamMode } from "../services/convert/spec.ts";
 import { RestError } from "./errors.ts";
 import { enumNamed, jsonObject, lowerNames, optional } from "./json/body-shapes.ts";
 import { checkpointBody, toCheckpoint } from "./json/checkpoint.ts";
 import { configBody, ownSettings, placeIn, toConfig } from "./json/config.ts";
 import { toPayload } from "./json/payload.ts";
 
-const streamModes = {
-  values: pb.StreamMode.VALUES,
-  updates: pb.StreamMode.UPDATES,
-  messages: pb.StreamMode.MESSAGES,
-  "messages-tuple": pb.StreamMode.MESSAGES_TUPLE,
-  custom: pb.StreamMode.CUSTOM,
-  tasks: pb.StreamMode.TASKS,
-  checkpoints: pb.StreamMode.CHECKPOINTS,
-  debug: pb.StreamMode.DEBUG,
-  events: pb.StreamMode.EVENTS,
-  tools: pb.StreamMode.TOOLS,
-} as const;
-export type StreamModeName = keyof typeof streamModes;
-export const streamModeNames = Object.keys(streamModes) as [StreamModeName, ...StreamModeName[]];
-
 /** Throws 422 for a name that is no mode. */
 export function toStreamModes(names: readonly string[]): pb.StreamMode[] {
   return [...new Set(names)].map((name) => {
-    const mode = streamModes[name as StreamModeName];
-    if (mode !== undefined) return mode;
-    throw new RestError(422, `stream_mode ${JSON.stringify(name)} is unknown; there are ${streamModeNames.join(", ")}`);
+    const mode = streamModes.find((one) => one === name);
+    if (mode !== undefined) return toStreamMode(mode);
+    throw new RestError(422, `stream_mode ${JSON.stringify(name)} is unknown; there are ${streamModes.join(", ")}`);
   });
 }
 
@@ -57,7 +44,7 @@ const common = {
   webhook: optional(z.string()),
   interrupt_before: nodes,
   interrupt_after: nodes,
-  stream_mode: optional(oneOrMany(z.enum(streamModeNames))),
+  stream_mode: optional(oneOrMany(z.enum(streamModes))),
   stream_subgraphs: optional(z.boolean()),
   stream_resumable: optional(z.boolean()),
   after_seconds: optional(z.number().min(0, delayRange).max(longestDelayS, delayRange)),
@@ -159,5 +146,4 @@ export function toOnDisconnect(names: readonly (string | undefined)[]): pb.OnDis
 
 export const durabilityName = lowerNames(pb.Durability);
 export const strategyName = lowerNames(pb.MultitaskStrategy);
-export const streamModeName = (mode: pb.StreamMode): string =>
-  streamModeNames.find((name) => streamModes[name] === mode)!;
+export const streamModeName = (mode: pb.StreamMode): string => fromStreamMode(mode)!;

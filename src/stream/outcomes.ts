@@ -1,4 +1,6 @@
 import { DomainError } from "../domain/errors.ts";
+import { longestTimerMs } from "../domain/longest-timer.ts";
+import { runDeleted } from "../domain/not-found.ts";
 import type { RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
@@ -16,9 +18,6 @@ export interface Expected {
   end(created: Run, signal: AbortSignal): Promise<Run>;
   close(): void;
 }
-
-/** A longer time would make Node's timers fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 export interface Outcomes {
   /**
@@ -59,7 +58,7 @@ export function createOutcomes(
     if (run) return isOver(run) ? run : undefined;
     const last = await runs.tombstone(name);
     if (last) return last;
-    throw new DomainError("RUN_NOT_FOUND", `run ${name.runId} was deleted`, { metadata: { run_id: name.runId } });
+    throw runDeleted(name);
   }
 
   function settle(name: RunName, how: (one: PromiseWithResolvers<Run | undefined>) => void): void {

@@ -2,6 +2,7 @@ import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import { type RunStart, startOf } from "../domain/checkpoints.ts";
 import type { StateAtEnd } from "../domain/finish-run.ts";
+import { longestTimerMs } from "../domain/longest-timer.ts";
 import type { Run, RunError } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { CancelAction } from "../domain/transitions.ts";
@@ -175,7 +176,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
     const left = run.startedAt!.getTime() + run.spec.timeoutMs - Date.now();
     timeout = setTimeout(
       () => request({ by: "timeout", action: "interrupt", reason: "the run's time was over" }),
-      Math.max(0, Math.min(left, 2 ** 31 - 1)),
+      Math.max(0, Math.min(left, longestTimerMs)),
     );
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isObjectText } from "../domain/check-config.ts";
-import type { StreamMode } from "../domain/transitions.ts";
+import { type StreamMode, streamModes } from "../domain/transitions.ts";
 import { journalRequests, type Shape } from "./child-journal-shapes.ts";
 import type {
   AttemptEnd,
@@ -34,21 +34,7 @@ function parses(text: string): boolean {
   }
 }
 
-const streamModes: Readonly<Record<StreamMode, true>> = {
-  values: true,
-  updates: true,
-  messages: true,
-  "messages-tuple": true,
-  custom: true,
-  tasks: true,
-  checkpoints: true,
-  debug: true,
-  events: true,
-  tools: true,
-};
-
-export const isStreamMode = (value: unknown): value is StreamMode =>
-  typeof value === "string" && Object.hasOwn(streamModes, value);
+export const isStreamMode = (value: unknown): value is StreamMode => streamModes.some((mode) => mode === value);
 
 const json = z.custom<string>(isJsonText, "must be JSON text");
 const jsonObject = z.custom<string>((text) => isJsonText(text) && isObjectText(text), "must be JSON text of an object");

@@ -1,3 +1,4 @@
+import { isObject } from "../domain/is-object.ts";
 import { isJsonText, isStreamMode, messageShapes } from "./child-message-shapes.ts";
 import type { ChildMessage, OutputTuple } from "./protocol.ts";
 
@@ -71,6 +72,3 @@ function wrong({ type, attemptId, scope }: Readonly<Record<string, unknown>>, wh
     problem: `a message "${String(type)}" is malformed (${what})`,
   };
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null;

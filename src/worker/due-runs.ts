@@ -1,3 +1,4 @@
+import { longestTimerMs } from "../domain/longest-timer.ts";
 import type { RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
@@ -24,8 +25,6 @@ export interface DueRuns {
 const chunk = 100;
 /** Times that are kept in mind; the poll finds what lies behind them. */
 const keptTimes = 1000;
-/** A longer time would make Node's timers fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 export function createDueRuns({ runs, join, now, pollMs, onError }: DueRunsParts): DueRuns {
   /** When delays end that this server knows of, the earliest first. */

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { didYouMean } from "../domain/closest-word.ts";
 import { DomainError } from "../domain/errors.ts";
+import { isObject } from "../domain/is-object.ts";
 import { withLanggraphConfig } from "./langgraph-config.ts";
 import type { GraphSpec } from "./protocol.ts";
 
@@ -150,8 +151,4 @@ function parse(file: string, text: string): unknown {
 function invalid(file: string, key: string, what: string): DomainError {
   const where = key === "" ? file : `${file}: "${key}"`;
   return new DomainError("INVALID_FIELD", `${where} ${what}.`, { metadata: { file, ...(key !== "" && { key }) } });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

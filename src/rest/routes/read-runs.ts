@@ -2,6 +2,7 @@ import * as pb from "../../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { DomainError } from "../../domain/errors.ts";
+import { streamModes } from "../../domain/transitions.ts";
 import { RestError } from "../errors.ts";
 import { enumNamed } from "../json/body-shapes.ts";
 import { payloadFormat } from "../json/payload.ts";
@@ -19,7 +20,7 @@ import {
   wholeParameter,
 } from "../route.ts";
 import { joinedAt, sentEvents, streamedAt, streamQuery, waited, wishOf } from "../run-answers.ts";
-import { streamModeNames, toOnDisconnect, toStreamModes } from "../run-body.ts";
+import { toOnDisconnect, toStreamModes } from "../run-body.ts";
 import { disconnectQuery, flagged } from "./create-runs.ts";
 
 const methods = RunService.method;
@@ -185,7 +186,7 @@ export const readRunRoutes: readonly Route[] = [
     query: {
       ...disconnectQuery,
       ...streamQuery,
-      stream_mode: namesParameter("only output of these modes", streamModeNames),
+      stream_mode: namesParameter("only output of these modes", streamModes),
       checkpoint_id: "only what comes after this checkpoint, whose state is known, unless Last-Event-ID names an event",
     },
     errors: { SEQUENCE_OUT_OF_RANGE: [422, ({ message }) => message.replaceAll("after_sequence", "Last-Event-ID")] },

@@ -1,3 +1,4 @@
+import { isObject } from "../../domain/is-object.ts";
 /** One message of a model while it comes, as the events of LangChain's streaming protocol: blocks, one after the other. */
 export interface StreamedMessage {
   readonly id: string;
@@ -127,7 +128,7 @@ function finished(content: Record<string, unknown>): object {
   const { id, name, args } = content as { id: string | null; name: string | null; args: string };
   try {
     const read: unknown = JSON.parse(args || "{}");
-    if (typeof read === "object" && read !== null && !Array.isArray(read) && name !== null) {
+    if (isObject(read) && name !== null) {
       return { type: "tool_call", id, name, args: read };
     }
   } catch {

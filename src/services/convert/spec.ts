@@ -6,7 +6,7 @@ import type { CheckpointName, RunSpec } from "../../domain/run.ts";
 import type { Durability, MultitaskStrategy, StreamMode } from "../../domain/transitions.ts";
 import { type PayloadWriter, payloadText, structOf } from "./payload.ts";
 
-const modes: Record<StreamMode, pb.StreamMode> = {
+const protoModes: Record<StreamMode, pb.StreamMode> = {
   values: pb.StreamMode.VALUES,
   updates: pb.StreamMode.UPDATES,
   messages: pb.StreamMode.MESSAGES,
@@ -38,10 +38,12 @@ const completions: Record<RunSpec["onCompletion"], pb.OnCompletion> = {
 export const nameOf = <Name extends string>(table: Record<Name, number>, value: number): Name | undefined =>
   (Object.keys(table) as Name[]).find((name) => table[name] === value);
 
-export const toStreamMode = (mode: StreamMode): pb.StreamMode => modes[mode];
+export const toStreamMode = (mode: StreamMode): pb.StreamMode => protoModes[mode];
+
+export const fromStreamMode = (value: pb.StreamMode): StreamMode | undefined => nameOf(protoModes, value);
 
 export const fromStreamModes = (values: readonly pb.StreamMode[]): StreamMode[] =>
-  values.map((value) => nameOf(modes, value)).filter((mode) => mode !== undefined);
+  values.map(fromStreamMode).filter((mode) => mode !== undefined);
 
 /** `path` is where the spec stands in the request. */
 export function fromSpec(spec: pb.RunSpec, path: string): RunSpec {

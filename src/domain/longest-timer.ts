@@ -1,0 +1,2 @@
+/** A longer time would make Node's timers fire at once. */
+export const longestTimerMs = 2 ** 31 - 1;
