@@ -20,10 +20,10 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
   const { newestCheckpoint } = states;
   const data = createThreadData(journal, events);
 
-  const cancelsWith = (finish: Pick<FinishRun, "finishRun">) =>
+  const cancelsWith = ({ finishRun }: Pick<FinishRun, "finishRun">) =>
     createCancelRuns({
       runs,
-      finish,
+      finish: { finishRun },
       async newestCheckpoint(name) {
         const thread = await threads.find(name);
         return thread && newestCheckpoint(thread);
@@ -40,7 +40,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     newestCheckpoint,
     turnPassed: signals.turnPassed.emit,
     // Each needs the other: a child that is cancelled may be over at once.
-    cancelChildren: (run, finish) => cancelChildren({ runs, cancelAll: cancelsWith(finish).cancelAll }, [run]),
+    cancelChildren: (run, self) => cancelChildren({ runs, cancelAll: cancelsWith(self).cancelAll }, [run]),
     announce: signals.over.emit,
   });
   const cancels = cancelsWith(finish);

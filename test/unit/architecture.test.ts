@@ -89,6 +89,26 @@ describe("who may know of whom", () => {
     expect([...new Set(users.map(({ from }) => from))].toSorted()).toEqual(["src/app.ts", "src/create-runs.ts"]);
   });
 
+  /** Names that a closure of the first function uses above the line that declares them. */
+  function usedBeforeTheyExist(file: string): string[] {
+    const lines = textOf(file).split("\n");
+    const begin = lines.findIndex((line) => /^export (async )?function /.test(line));
+    return lines.flatMap((line, place) => {
+      const [, one, many = ""] = /^ {2}(?:const|let) (?:(\w+)|\{(.*)\})(?:: .*)? =/.exec(line) ?? [];
+      const names = [one ?? "", ...many.split(",").map((part) => part.split(/[:=]/).at(-1)!.trim())];
+      const above = lines.slice(begin + 1, place).join("\n");
+      const code = above.replaceAll(/\/\/.*|\/\*[\s\S]*?\*\/|"[^"]*"|`[^`]*`/g, "");
+      return names.filter((name) => name !== "" && new RegExp(`(?<![.\\w])${name}\\b(?!\\s*\\??:)`).test(code));
+    });
+  }
+
+  it("in the wiring nothing is used before it exists", () => {
+    const wiring = source.filter((file) => file.startsWith("src/wiring/") || file === "src/create-runs.ts");
+    expect(wiring.length).toBeGreaterThan(5);
+    const early = wiring.map((file) => [file, usedBeforeTheyExist(file)] as const);
+    expect(early.filter(([, names]) => names.length > 0)).toEqual([]);
+  });
+
   it("the domain uses no package", () => {
     const domain = imports.filter((one) => one.from.startsWith("src/domain/") && !isOwn(one));
     expect(domain.filter(({ to }) => !to.startsWith("node:")).map(show)).toEqual([]);
