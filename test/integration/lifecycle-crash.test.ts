@@ -78,7 +78,7 @@ describe("a server that dies at any write", () => {
         scene.got(name);
         return run;
       },
-      join: async (name) => (await server.runs.outcomes.wait(runName(name), AbortSignal.timeout(60_000)))!,
+      join: async (name) => (await server.runs.outcomes.wait(runName(name), AbortSignal.timeout(600_000)))!,
     };
     scenes.push(scene);
     return scene;
@@ -173,7 +173,7 @@ describe("a server that dies at any write", () => {
 
   /** Waiters and readers learn the stored outcome, and of every event once. */
   async function expectTold(runs: Runs, name: { owner: string; threadId: string; runId: string }, status: string) {
-    const signal = AbortSignal.timeout(30_000);
+    const signal = AbortSignal.timeout(300_000);
     expect((await runs.outcomes.wait(name, signal))!.status).toBe(status);
     const run = await runs.readRuns.get(name);
     const events = [];
@@ -202,7 +202,7 @@ describe("a server that dies at any write", () => {
       const ends = new Map<Scene, Record<string, string>>();
 
       async function checkAll(when: string): Promise<void> {
-        await until(isQuiet, 120_000).catch((error) => wrong.push(`${when}: ${error}`));
+        await until(isQuiet, 600_000).catch((error) => wrong.push(`${when}: ${error}`));
         await inGroups(played, async ({ scene, name, scenario }) => {
           const { writes } = scene.server;
           const place = `${name}, ${when}, before write ${writes.length} (${writes.slice(-3).join(", ")})`;
