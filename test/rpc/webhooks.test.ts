@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { graphAssistantId } from "../../src/domain/ids.ts";
 import { until } from "../support/gates.ts";
@@ -154,14 +154,16 @@ describe("a webhook", () => {
 });
 
 describe("a webhook that fails", () => {
-  /** It gives a call up sooner than one that is answered could take on a busy machine. */
   let impatient: TestApp;
-  beforeAll(async () => {
-    impatient = await startTestApp({ config: { ...quick, webhookLimitMs: 500 } });
-  });
-  afterAll(() => impatient.close());
+  afterEach(() => impatient.close());
+
+  /** It gives a call up sooner than one that is answered could take on a busy machine. */
+  const startImpatient = async (webhookPauseMs: number) => {
+    impatient = await startTestApp({ config: { ...quick, webhookLimitMs: 500, webhookPauseMs } });
+  };
 
   it("is called again when it fails, with growing pauses, and given up after five tries", async () => {
+    await startImpatient(20);
     const kit = await createRunKit(impatient);
     kit.gates.open();
     const [bad, better] = [newPath(), newPath()];
@@ -185,6 +187,8 @@ describe("a webhook that fails", () => {
   });
 
   it("that does not answer holds up neither the ends of runs nor other webhooks", async () => {
+    // Half a minute until the fifth try, so that none of them is given up before the others have come and gone.
+    await startImpatient(200);
     const kit = createStatelessKit(impatient);
     kit.gates.open();
     const [dead, alive] = [newPath(), newPath()];
