@@ -59,6 +59,8 @@ export const transitions = {
   /** Nothing of the cancelled run runs any more. */
   settleInterrupt: { from: ["stopping"], to: "over", status: ["interrupted"], cancel: "present", lease: "held" },
   settleRollback: { from: ["stopping"], to: "rolling_back", status: [], cancel: "present", lease: "held" },
+  /** Nothing is left of what the run stored. */
+  finishRollback: { from: ["rolling_back"], to: "over", status: ["interrupted"], cancel: "present", lease: "none" },
 } as const satisfies Record<string, Transition>;
 
 export type TransitionName = keyof typeof transitions;

@@ -7,7 +7,7 @@ describe("the transition table", () => {
   it("has no way out of the end, and none but forwards out of a rollback", () => {
     for (const [name, { from }] of all) {
       expect(from, name).not.toContain("over");
-      expect(from, name).not.toContain("rolling_back");
+      if (name !== "finishRollback") expect(from, name).not.toContain("rolling_back");
     }
   });
 

@@ -1,0 +1,26 @@
+import { withStateOf } from "./attempts.ts";
+import type { FinishRollback, Handled, Projected } from "./commands.ts";
+import { entryOf, isEnded, lean, type ThreadControl, type Time, withEntry, withoutEntry } from "./entry.ts";
+import { mayMove, moved } from "./move.ts";
+
+export function finishRollback(control: ThreadControl, { run, checkpoint }: FinishRollback, now: Time): Handled {
+  const entry = entryOf(control, run);
+  if (!entry || !mayMove(entry, "finishRollback")) {
+    const isRolledBack = entry?.phase === "over" && entry.cancel?.action === "rollback";
+    return { control, answer: { did: isRolledBack ? "again" : "missed", entry } };
+  }
+  const end = lean({ ...entry.end!, at: now, checkpoint });
+  const ended = moved(entry, "finishRollback", { end });
+  return { control: withEntry(control, ended), answer: { did: "done", entry: ended } };
+}
+
+export function projected(control: ThreadControl, { run, changes, state }: Projected): Handled {
+  const entry = entryOf(control, run);
+  if (!entry) return { control, answer: { did: "again" } };
+  if (!isEnded(entry) || entry.changes !== changes) return { control, answer: { did: "missed", entry } };
+  // What it left is owed as well, as long as the thread would return to it.
+  const owesState = control.last?.unread === true && control.last.n === entry.n;
+  if (owesState && !state) return { control, answer: { did: "missed", entry } };
+  const told = owesState ? withStateOf(control, entry, state) : control;
+  return { control: withoutEntry(told, run), answer: { did: "done" } };
+}
