@@ -27,7 +27,10 @@ export function startInTurn(server: Http2Server): void {
     }
     waiting.push(() => {
       if (stream.destroyed || stream.aborted) return false;
+      const hasEnded = stream.readableEnded;
       begin!.call(server, stream, ...rest);
+      // The request that is made of it would wait for an end that has been told already, as of one without a body.
+      if (hasEnded) stream.emit("end");
       return true;
     });
   });

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { toPayload } from "../../src/client/index.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { startTestApp, type TestApp } from "../support/test-app.ts";
+import { assistantGraphs, startTestApp, type TestApp } from "../support/test-app.ts";
 
 describe("an agent made by LangChain's createAgent", () => {
   let app: TestApp;
   beforeAll(async () => {
-    app = await startTestApp();
+    app = await startTestApp({ config: { configFile: assistantGraphs } });
   });
   afterAll(() => app.close());
 

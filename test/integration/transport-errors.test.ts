@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import http2 from "node:http2";
 import { createRegistry, type JsonValue } from "@bufbuild/protobuf";
 import { ViolationsSchema } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -260,6 +262,22 @@ describe("a request that suits no RPC", () => {
       /^reins\.v1\.ThreadService\/CreateThread does not take the content type "text\/plain"/,
     );
     expect(theInfo(error).reason).toBe("WRONG_CONTENT_TYPE");
+  });
+
+  test.each([
+    ["application/json", 400],
+    ["application/grpc", 200],
+    ["application/grpc-web", 200],
+  ])("no body at all, over HTTP/2: %s", async (contentType, status) => {
+    const session = http2.connect(server.url);
+    const headers = { ":method": "POST", ":path": createThread, "content-type": contentType };
+    // Its end is a frame of its own, which is read together with the headers.
+    const call = session.request(headers, { endStream: false }).end();
+    const [answer] = await once(call, "response");
+    expect(answer[":status"]).toBe(status);
+    call.resume();
+    await once(call, "close");
+    session.close();
   });
 
   test("another HTTP method", async () => {
