@@ -21,6 +21,7 @@ const spec = ["test/laws/", "test/rpc/", "test/rest/", "test/unit/"];
 const engineTests = [
   "engine-facts",
   "test/integration/database",
+  "test/integration/lanes",
   "checkpoint",
   "law-01",
   "law-05",

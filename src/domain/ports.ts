@@ -6,6 +6,7 @@ import type { IdentifiedRequest, RememberedRequest } from "./request-name.ts";
 import type { Json, Lease, Requester, Run, RunError, RunName } from "./run.ts";
 import type { EventChunk, EventHead, NewChunk } from "./run-events.ts";
 import type { Server, StoredWatch } from "./server.ts";
+import type { ThreadControl, Time } from "./thread/entry.ts";
 import type { RememberedState, Thread, ThreadName } from "./thread.ts";
 import type { CancelAction, CancelOutcome, RunStatus, ThreadStatus } from "./transitions.ts";
 
@@ -191,6 +192,47 @@ export interface ThreadStore {
   abandon(name: ThreadName): Promise<Thread | undefined>;
   /** Temporary threads whose turn is free and which have not changed since the time. */
   idleTemporary(unchangedSince: Date): Promise<Thread[]>;
+}
+
+/** Threads as their lanes decide about them. Only thread/decide.ts writes here. */
+export interface Lanes {
+  read(name: ThreadName): Promise<StoredThread | undefined>;
+  /** False when the id is taken. */
+  insert(thread: StoredThread): Promise<boolean>;
+  /** Puts the control in the place of the one with the revision `from`. False when that is not the stored one any more. */
+  write(name: ThreadName, from: string, control: ThreadControl): Promise<boolean>;
+
+  /** Threads whose first run may be claimed, which has been first for longest first. */
+  ready(page: ThreadPage): Promise<FoundThread[]>;
+  /** Threads whose first run the server executes, or which it holds; those first that it has had for longest. */
+  headedBy(server: string, page: ThreadPage): Promise<FoundThread[]>;
+  /** Threads that owe something since the time or longer, the oldest debt first. */
+  owing(since: Time, page: ThreadPage): Promise<FoundThread[]>;
+  /** Threads whose oldest debt is the server's, the oldest first. */
+  owingBy(server: string, page: ThreadPage): Promise<FoundThread[]>;
+  /** Threads with a delay that ends by the time, the earliest first. */
+  due(by: Time, page: ThreadPage): Promise<FoundThread[]>;
+}
+
+export interface StoredThread {
+  readonly origin: ThreadOrigin;
+  readonly control: ThreadControl;
+}
+
+/** What a thread is born with, and keeps. */
+export interface ThreadOrigin extends Pick<Thread, "owner" | "threadId" | "journal" | "opened"> {
+  readonly createdAt: Time;
+}
+
+/** Found threads are ordered by their time, equal ones by their ids; a page begins after the last one of the page before. */
+export interface ThreadPage {
+  readonly limit: number;
+  readonly after?: FoundThread;
+}
+
+export interface FoundThread extends ThreadName {
+  /** Of what was asked for: since when a run is first, since when something is owed, when a delay ends. */
+  readonly at: Time;
 }
 
 export interface Entry {

@@ -9,6 +9,7 @@ import type {
   ThreadDocument,
   WatchDocument,
 } from "./documents.ts";
+import type { LaneDocument } from "./lane-document.ts";
 import type { RunDocument } from "./run-document.ts";
 
 /** Every collection but the journal's own (see journal.ts), by name. */
@@ -16,6 +17,8 @@ export interface Collections {
   readonly runs: Collection<RunDocument>;
   readonly tombstones: Collection<TombstoneDocument>;
   readonly threads: Collection<ThreadDocument>;
+  /** Threads as their lanes decide about them; nothing in production does yet. */
+  readonly lanes: Collection<LaneDocument>;
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
   readonly requests: Collection<RequestDocument>;
@@ -36,6 +39,7 @@ export function collections(db: Db): Collections {
     runs: db.collection("runs", options),
     tombstones: db.collection("tombstones", options),
     threads: db.collection("threads", options),
+    lanes: db.collection("lanes", options),
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
     requests: db.collection("requests", options),

@@ -1,0 +1,136 @@
+import { keepTrying } from "../keep-trying.ts";
+import { createOneByOne } from "../one-by-one.ts";
+import type { Lanes, StoredThread, ThreadOrigin } from "../ports.ts";
+import type { ThreadName } from "../thread.ts";
+import type { Command, Decided, Refusal } from "./commands.ts";
+import { newControl, type ThreadControl, type Time } from "./entry.ts";
+import { reduce } from "./lane.ts";
+import { fateOf, isContended, marked } from "./marks.ts";
+
+/**
+ * Decides about a thread, exactly once however often a write must be sent: the only writer of a thread's control. Undefined
+ * when there is no such thread and none was `born`.
+ *
+ * It outlives a database that is away until the signal aborts; then it rejects with the last error, and the decision may land
+ * yet. It rejects as well with an error of the database that does not pass, unless the decision has landed all the same.
+ */
+export type Decide = (name: ThreadName, command: Command, given?: Given) => Promise<Decision | undefined>;
+
+export interface Given {
+  /**
+   * A thread that does not exist is created by this decision, in the same write. Whether it was this one that has created it
+   * is known by the journal of the answered origin.
+   */
+  readonly born?: NewThread;
+  readonly signal?: AbortSignal;
+}
+
+export interface NewThread {
+  readonly origin: ThreadOrigin;
+  readonly kept: Pick<ThreadControl, "metadata" | "ttlMs" | "watchedBy">;
+}
+
+export type Decision = (Decided | { readonly refusal: Refusal }) & { readonly origin: ThreadOrigin };
+
+export interface DecideOptions {
+  readonly lanes: Pick<Lanes, "read" | "insert" | "write">;
+  /** Names this start of the server. Its mark tells which of its writes have landed, so that no other may use the name. */
+  readonly server: string;
+  /** The database's time. */
+  readonly now: () => Time;
+  /** Makes a name that was never there before. */
+  readonly newRev: () => string;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+  /** Whether an error means that the database is away, so that nobody knows what became of the write. */
+  readonly isPassing: (error: unknown) => boolean;
+  /** Before a look at a database that was away, or at a write that may land yet. */
+  readonly pause: (signal?: AbortSignal) => Promise<unknown>;
+}
+
+/** A decision that is to be written on the condition that nobody has decided since `from`; on none, the thread is created. */
+interface Attempt {
+  readonly from: string | undefined;
+  readonly next: StoredThread;
+}
+
+export function createDecide(options: DecideOptions): Decide {
+  const { lanes, server, now, newRev, random, sleep, isPassing, pause } = options;
+  // A server's mark is that of its last decision on the thread: the next one waits until the fate of this one is known.
+  const oneByOne = createOneByOne();
+
+  return (name, command, given = {}) => {
+    if (command.server !== server) throw new Error(`a command of ${command.server} is not to be decided by ${server}`);
+    return oneByOne(JSON.stringify([name.owner, name.threadId]), () => decide(name, command, given), given.signal);
+  };
+
+  async function decide(name: ThreadName, command: Command, { born, signal }: Given): Promise<Decision | undefined> {
+    const read = () => keepTrying(() => lanes.read(name), { isPassing, pause, signal });
+    let stored = await read();
+    if (stored && !isUrgent(command) && isContended(stored.control, server, now())) {
+      await sleep(1 + Math.floor(random() * 30), signal);
+      stored = await read();
+    }
+    for (;;) {
+      const from = stored ?? (born && unborn(born));
+      if (!from) return undefined;
+      const at = now();
+      const reduction = reduce(from.control, command, at);
+      const { origin } = from;
+      if ("refusal" in reduction || (stored && reduction.control === stored.control)) return { ...reduction, origin };
+      const control = marked(reduction.control, { server, rev: newRev(), at });
+      const decided: Decided = { ...reduction, control };
+      const outcome = await write({ from: stored?.control.rev, next: { origin, control } }, read, signal);
+      if (outcome.hasLanded) return { ...decided, origin };
+      stored = outcome.stored;
+    }
+  }
+
+  /** What the first decision is made on; it is never stored like that. */
+  function unborn({ origin, kept }: NewThread): StoredThread {
+    return { origin, control: newControl({ threadId: origin.threadId, rev: "", ...kept }, origin.createdAt) };
+  }
+
+  /**
+   * Until it has landed, or never can. What may land yet is sent once more as it is: whichever copy comes first makes the
+   * others miss, so that the answer is the same. What is stored after a miss is answered, to decide anew on.
+   */
+  async function write(
+    { from, next }: Attempt,
+    read: () => Promise<StoredThread | undefined>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly hasLanded: true } | { readonly hasLanded: false; readonly stored?: StoredThread }> {
+    for (;;) {
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        if (await send(from, next)) return { hasLanded: true };
+      } catch (error) {
+        failure = { error };
+      }
+      const stored = await read();
+      const fate = fateAmong(stored, from, next.control.rev);
+      if (fate === "landed") return { hasLanded: true };
+      if (fate === "missed") return { hasLanded: false, stored };
+      if (failure && !isPassing(failure.error)) throw failure.error;
+      if (signal?.aborted) throw failure ? failure.error : signal.reason;
+      await pause(signal);
+    }
+  }
+
+  function send(from: string | undefined, next: StoredThread): Promise<boolean> {
+    return from === undefined ? lanes.insert(next) : lanes.write(next.origin, from, next.control);
+  }
+
+  function fateAmong(stored: StoredThread | undefined, from: string | undefined, tried: string) {
+    // A thread that is gone takes no write any more; one that is not there yet may.
+    if (!stored) return from === undefined ? "open" : "missed";
+    return fateOf(stored.control, server, from ?? "", [tried]);
+  }
+}
+
+/** A cancel does not wait for others to be done with the thread. */
+function isUrgent(command: Command): boolean {
+  if (command.kind === "enter") return command.strategy === "interrupt" || command.strategy === "rollback";
+  return command.kind === "requestCancel";
+}

@@ -1,0 +1,256 @@
+import { describe, expect, it, vi } from "vitest";
+import type { Lanes } from "../../../src/domain/ports.ts";
+import type { Command } from "../../../src/domain/thread/commands.ts";
+import { createDecide, type DecideOptions, type Decision } from "../../../src/domain/thread/decide.ts";
+import { createMemoryLanes } from "../../support/memory-lanes.ts";
+import { interrupt } from "./lane-situations.ts";
+
+const name = { owner: "", threadId: "thread" };
+const born = {
+  origin: { ...name, journal: "journal", createdAt: 1 },
+  kept: { metadata: { a: 1 } },
+};
+const enter = (run: string, server = "s0"): Command => ({ kind: "enter", server, run, strategy: "enqueue" });
+const away = new Error("away");
+
+/** A store whose calls can be made to go wrong, with servers that decide in it. */
+function setup() {
+  const memory = createMemoryLanes();
+  const lanes = { read: vi.fn(memory.read), insert: vi.fn(memory.insert), write: vi.fn(memory.write) };
+  let time = 100;
+  let revs = 0;
+  const sleep = vi.fn<DecideOptions["sleep"]>(async () => undefined);
+  const pause = vi.fn<DecideOptions["pause"]>(async () => undefined);
+  const server = (id: string) =>
+    createDecide({
+      lanes,
+      server: id,
+      now: () => time,
+      newRev: () => `rev-${revs++}`,
+      random: () => 0.5,
+      sleep,
+      isPassing: (error) => error === away,
+      pause,
+    });
+  return {
+    memory,
+    lanes,
+    sleep,
+    pause,
+    server,
+    runs: async () => (await memory.read(name))?.control.lane.entries.map(({ run }) => run),
+    pass: (ms: number) => {
+      time += ms;
+    },
+  };
+}
+
+const did = (decision: Decision | undefined) =>
+  decision && ("refusal" in decision ? decision.refusal.reason : decision.answer.did);
+
+/** Not aborted when a decision begins, and aborted when its first write has failed. */
+function abortedSoon(): AbortSignal {
+  const ending = new AbortController();
+  queueMicrotask(() => ending.abort());
+  return ending.signal;
+}
+
+/** What goes wrong with the next write. */
+const mishaps: Record<string, (memory: Lanes) => Lanes["write"]> = {
+  "its answer is lost":
+    (memory) =>
+    async (...given) => {
+      await memory.write(...given);
+      throw away;
+    },
+  "it never arrives": () => async () => {
+    throw away;
+  },
+  "it misses although it has landed":
+    (memory) =>
+    async (...given) => {
+      await memory.write(...given);
+      return false;
+    },
+  "it fails for good, and has landed":
+    (memory) =>
+    async (...given) => {
+      await memory.write(...given);
+      throw new Error("for good");
+    },
+  "another server decides first": (memory) => async (_, from, control) => {
+    await memory.write(name, from, { ...control, rev: "other", marks: [], head: null, lane: { n: 1, entries: [] } });
+    return false;
+  },
+  "its answer is lost, and another server has decided since": (memory) => async (_, from, control) => {
+    await memory.write(name, from, control);
+    await memory.write(name, control.rev, { ...control, rev: "other" });
+    throw away;
+  },
+};
+
+describe("a decision", () => {
+  it("is one write, which the next one builds on", async () => {
+    const { lanes, server, runs, sleep } = setup();
+    const decide = server("s0");
+    const first = await decide(name, enter("a"), { born });
+    expect(first).toMatchObject({ answer: { did: "done" }, origin: born.origin, control: { metadata: { a: 1 } } });
+    expect(await decide(name, enter("b"))).toMatchObject({ answer: { did: "done" }, origin: born.origin });
+    expect(await runs()).toEqual(["a", "b"]);
+    expect([lanes.insert, lanes.write, lanes.read].map(({ mock }) => mock.calls.length)).toEqual([1, 1, 2]);
+    // Its own mark is no reason to wait.
+    expect(sleep).not.toHaveBeenCalled();
+  });
+
+  it("about a thread that is not there answers so, unless one is to be born", async () => {
+    const { lanes, server } = setup();
+    expect(await server("s0")(name, enter("a"))).toBeUndefined();
+    const refused = await server("s0")(name, { kind: "claim", server: "s0", run: "a", token: "t" }, { born });
+    expect(did(refused)).toBe("missed");
+    expect(lanes.write).not.toHaveBeenCalled();
+  });
+
+  it("writes nothing when it is refused or changes nothing", async () => {
+    const { lanes, server } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    expect(did(await decide(name, { ...enter("b"), strategy: "reject" } as Command))).toBe("THREAD_BUSY");
+    expect(did(await decide(name, enter("a")))).toBe("again");
+    expect(lanes.write).not.toHaveBeenCalled();
+    expect(lanes.insert).toHaveBeenCalledTimes(1);
+  });
+
+  it.each(Object.entries(mishaps))("is carried out once when %s", async (_, mishap) => {
+    const { memory, lanes, server, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    lanes.write.mockImplementationOnce(mishap(memory));
+    expect(did(await decide(name, enter("b")))).toBe("done");
+    expect((await runs())!.filter((run) => run === "b")).toEqual(["b"]);
+  });
+
+  it("is the same when a copy of its write comes late", async () => {
+    const { memory, lanes, server, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    let late: Parameters<Lanes["write"]> | undefined;
+    lanes.write.mockImplementationOnce(async (...given) => {
+      late = given;
+      throw away;
+    });
+    const entered = await decide(name, enter("b"));
+    expect(await memory.write(...late!)).toBe(false);
+    expect(await memory.read(name)).toMatchObject({
+      control: { rev: (entered as { control: { rev: string } }).control.rev },
+    });
+    expect(await runs()).toEqual(["a", "b"]);
+  });
+
+  it("of a thread that is born waits until the birth is sure, and knows a twin's", async () => {
+    const { memory, lanes, server, runs } = setup();
+    lanes.insert.mockImplementationOnce(async (thread) => {
+      await memory.insert(thread);
+      throw away;
+    });
+    expect(did(await server("s0")(name, enter("a"), { born }))).toBe("done");
+    const twin = { ...born, origin: { ...born.origin, journal: "twin" } };
+    lanes.read.mockImplementationOnce(async () => undefined);
+    const second = await server("s1")(name, enter("b", "s1"), { born: twin });
+    expect(second).toMatchObject({ answer: { did: "done" }, origin: { journal: "journal" } });
+    expect(lanes.insert).toHaveBeenCalledTimes(2);
+    expect(await runs()).toEqual(["a", "b"]);
+  });
+
+  it("outlives a database that is away until the signal aborts", async () => {
+    const { lanes, server, pause, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    lanes.read.mockRejectedValueOnce(away).mockRejectedValueOnce(away);
+    lanes.write.mockRejectedValueOnce(away);
+    expect(did(await decide(name, enter("b")))).toBe("done");
+    expect(pause).toHaveBeenCalledTimes(3);
+    const ending = new AbortController();
+    pause.mockImplementation(async () => ending.abort());
+    lanes.write.mockRejectedValue(away);
+    await expect(decide(name, enter("c"), { signal: ending.signal })).rejects.toBe(away);
+    expect(await runs()).toEqual(["a", "b"]);
+  });
+
+  it("that was given up may land yet, once, also amid the next one of the same server", async () => {
+    const { memory, lanes, server, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    let late: Parameters<Lanes["write"]> | undefined;
+    lanes.write.mockImplementationOnce(async (...given) => {
+      late = given;
+      throw away;
+    });
+    await expect(decide(name, enter("b"), { signal: abortedSoon() })).rejects.toBe(away);
+    expect(await runs()).toEqual(["a"]);
+    lanes.write.mockImplementationOnce(async (...given) => {
+      await memory.write(...late!);
+      return memory.write(...given);
+    });
+    expect(did(await decide(name, enter("c")))).toBe("done");
+    expect(await runs()).toEqual(["a", "b", "c"]);
+  });
+
+  it("rejects with what does not pass", async () => {
+    const { lanes, server, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    const tooLarge = new Error("too large");
+    lanes.write.mockRejectedValueOnce(tooLarge);
+    await expect(decide(name, enter("b"))).rejects.toBe(tooLarge);
+    lanes.read.mockRejectedValueOnce(tooLarge);
+    await expect(decide(name, enter("b"))).rejects.toBe(tooLarge);
+    expect(await runs()).toEqual(["a"]);
+    expect(did(await decide(name, enter("b")))).toBe("done");
+  });
+
+  it("waits a moment and reads afresh where another server has just decided, unless it is urgent or has missed", async () => {
+    const { memory, lanes, server, sleep, pass } = setup();
+    await server("s0")(name, enter("a"), { born });
+    lanes.read.mockClear();
+    await server("s1")(name, enter("b", "s1"));
+    expect(sleep.mock.calls.map(([ms]) => ms)).toEqual([16]);
+    expect(lanes.read).toHaveBeenCalledTimes(2);
+    await server("s0")(name, { kind: "requestCancel", server: "s0", runs: ["a"], wish: interrupt });
+    await server("s1")(name, { ...enter("c", "s1"), strategy: "interrupt" } as Command);
+    expect(sleep).toHaveBeenCalledTimes(1);
+    pass(1000);
+    lanes.write.mockImplementationOnce(async (_, from, control) => {
+      await memory.write(name, from, { ...control, rev: "other", marks: [{ server: "s0", rev: "other", at: 1100 }] });
+      return false;
+    });
+    await server("s1")(name, enter("d", "s1"));
+    expect(sleep).toHaveBeenCalledTimes(1);
+  });
+
+  it("waits for the one before it on the same thread, not for others, and not when it has given up", async () => {
+    const { lanes, memory, server, runs } = setup();
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    const gate = Promise.withResolvers<void>();
+    lanes.write.mockImplementationOnce(async (...given) => {
+      await gate.promise;
+      return memory.write(...given);
+    });
+    const first = decide(name, enter("b"));
+    const leaver = new AbortController();
+    const second = decide(name, enter("c"), { signal: leaver.signal });
+    const third = decide(name, enter("d"));
+    const other = { owner: "", threadId: "other" };
+    await decide(other, enter("e"), { born: { ...born, origin: { ...born.origin, ...other } } });
+    leaver.abort(new Error("gone"));
+    await expect(second).rejects.toThrow("gone");
+    expect(lanes.write).toHaveBeenCalledTimes(1);
+    gate.resolve();
+    expect([did(await first), did(await third)]).toEqual(["done", "done"]);
+    expect(await runs()).toEqual(["a", "b", "d"]);
+  });
+
+  it("is refused of a command of another server", () => {
+    expect(() => setup().server("s0")(name, enter("a", "s1"))).toThrow("is not to be decided by s0");
+  });
+});
