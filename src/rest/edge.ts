@@ -41,21 +41,27 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
   for (const one of routes) router.on(one.method, one.path, () => {}, one);
   const methods = [...new Set(routes.map((one) => one.method))];
 
-  /** Words that one method's route has to the letter are no ids for another's, whose route is then none of this path. */
-  function match(method: string, path: string) {
-    const all = methods.map((one) => router.find(one, path)).filter((one) => one !== null);
-    const fewest = Math.min(...all.map(({ params }) => Object.keys(params).length));
-    const found = router.find(method as Route["method"], path);
-    return found && Object.keys(found.params).length === fewest ? found : null;
+  /**
+   * The routes of a path, at most one a method. Words that one method's route has to the letter are no ids for another's, whose
+   * route is then none of this path.
+   */
+  function routesOf(path: string): { route: Route; params: Record<string, string> }[] {
+    const found = methods.flatMap((method) => {
+      const one = router.find(method, path);
+      return one ? [{ route: one.store as Route, params: one.params as Record<string, string> }] : [];
+    });
+    const ids = ({ params }: (typeof found)[number]) => Object.keys(params).length;
+    const fewest = Math.min(...found.map(ids));
+    return found.filter((one) => ids(one) === fewest);
   }
 
   /** The route and the parts of its path. Throws 404, or 405 for a path that has other methods. */
   function find(method: string, path: string): { route: Route; params: Record<string, string> } {
-    const found = match(method, path);
-    if (found) return { route: found.store as Route, params: found.params as Record<string, string> };
-    const allow = methods.filter((one) => match(one, path) !== null).join(", ");
-    if (allow === "") throw new RestError(404, "Not Found");
-    throw new RestError(405, "Method Not Allowed", { allow });
+    const all = routesOf(path);
+    const found = all.find(({ route }) => route.method === method);
+    if (found) return found;
+    if (all.length === 0) throw new RestError(404, "Not Found");
+    throw new RestError(405, "Method Not Allowed", { allow: all.map(({ route }) => route.method).join(", ") });
   }
 
   async function answer(request: NodeServerRequest, response: NodeServerResponse, facts: RequestFacts): Promise<void> {

@@ -4,20 +4,12 @@ import { createReinsClient } from "../../src/client/index.ts";
 import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
-import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import type { RunKit } from "../support/run-kit.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
-import { gatedGraph, type TestApp } from "../support/test-app.ts";
+import { gatedGraph } from "../support/test-app.ts";
+import { cancelledByLeaving, running } from "../support/watched-runs.ts";
 
 const { CANCEL, CANCEL_IF_LAST } = OnDisconnect;
-const left = { requestedBy: "disconnect", reason: "client disconnected" };
-
-/** A run at its first gate. */
-async function running(app: Pick<TestApp, "client">) {
-  const kit = await createRunKit(app);
-  const { runId } = await kit.start();
-  await kit.gates.started("a");
-  return { kit, runId, name: { threadId: kit.threadId, runId } };
-}
 
 describe("law 11: CANCEL_IF_LAST with several servers", { timeout: 120_000 }, () => {
   let database: TestDatabase;
@@ -48,7 +40,7 @@ describe("law 11: CANCEL_IF_LAST with several servers", { timeout: 120_000 }, ()
   /** Looked at, not waited for: a wait would be one more watcher. */
   async function expectCancelled(kit: RunKit, runId: string) {
     await until(async () => (await kit.get(runId)).status === RunStatus.INTERRUPTED);
-    expect((await kit.get(runId)).cancellation).toMatchObject(left);
+    expect((await kit.get(runId)).cancellation).toMatchObject(cancelledByLeaving);
   }
 
   it("a stored watch on another server counts, and its departure is the last", async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { around } from "../support/barrier.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -13,16 +14,7 @@ describe("request ids of CreateRun", () => {
       config: { leaseMs: 3_000 },
       decorate: ({ stores, ...parts }) => ({
         ...parts,
-        stores: {
-          ...stores,
-          runs: {
-            ...stores.runs,
-            async insert(run, options) {
-              await beforeInsert?.();
-              return stores.runs.insert(run, options);
-            },
-          },
-        },
+        stores: { ...stores, runs: around(stores.runs, "insert", { before: () => beforeInsert?.() }) },
       }),
     });
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
-import { type Barrier, createBarrier } from "../support/barrier.ts";
+import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -16,16 +16,7 @@ describe("deletion", () => {
     app = await startTestApp({
       decorate: ({ stores, ...parts }) => ({
         ...parts,
-        stores: {
-          ...stores,
-          runs: {
-            ...stores.runs,
-            async insert(run, options) {
-              await atInsert?.pass();
-              return stores.runs.insert(run, options);
-            },
-          },
-        },
+        stores: { ...stores, runs: around(stores.runs, "insert", { before: () => atInsert?.pass() }) },
       }),
     });
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, CancelOutcome, MultitaskStrategy, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo } from "../../src/client/index.ts";
-import { type Barrier, createBarrier } from "../support/barrier.ts";
+import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump } from "../support/dump.ts";
 import { isAlive } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -28,14 +28,7 @@ describe("law 7: one run at a time a thread", () => {
         ...parts,
         stores: {
           ...stores,
-          runs: {
-            ...stores.runs,
-            async firstWaiting(thread) {
-              const next = await stores.runs.firstWaiting(thread);
-              await atNextWaiting?.pass();
-              return next;
-            },
-          },
+          runs: around(stores.runs, "firstWaiting", { after: () => atNextWaiting?.pass() }),
         },
       }),
     });

@@ -9,17 +9,9 @@ import { until } from "../support/gates.ts";
 import { leavers, watchingCalls } from "../support/leavers.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
+import { cancelledByLeaving, running } from "../support/watched-runs.ts";
 
 const { CANCEL, CANCEL_IF_LAST, CONTINUE } = OnDisconnect;
-const left = { requestedBy: "disconnect", reason: "client disconnected" };
-
-/** A run at its first gate. */
-async function running(app: Pick<TestApp, "client">) {
-  const kit = await createRunKit(app);
-  const { runId } = await kit.start();
-  await kit.gates.started("a");
-  return { kit, runId, name: { threadId: kit.threadId, runId } };
-}
 
 describe("law 11: CANCEL_IF_LAST cancels when no watcher is left", () => {
   let app: TestApp;
@@ -41,7 +33,7 @@ describe("law 11: CANCEL_IF_LAST cancels when no watcher is left", () => {
   }
   async function expectCancelled(kit: RunKit, runId: string) {
     await until(async () => (await kit.get(runId)).status === RunStatus.INTERRUPTED);
-    expect((await kit.get(runId)).cancellation).toMatchObject(left);
+    expect((await kit.get(runId)).cancellation).toMatchObject(cancelledByLeaving);
     await until(async () => (await watches(runId)) === 0);
     kit.gates.remove();
   }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, CancelOutcome, MultitaskStrategy, OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { type CreateRunRequestSchema, IfNotExists } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo, errorReason, runEvents, toPayload } from "../../src/client/index.ts";
-import { createBarrier } from "../support/barrier.ts";
+import { around, createBarrier } from "../support/barrier.ts";
 import { dump } from "../support/dump.ts";
 import { createRunKit, type RunKit, type SpecInit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -30,16 +30,7 @@ describe("request ids", () => {
     app = await startTestApp({
       decorate: ({ stores, ...parts }) => ({
         ...parts,
-        stores: {
-          ...stores,
-          runs: {
-            ...stores.runs,
-            async insert(run, options) {
-              await beforeInsert?.();
-              return stores.runs.insert(run, options);
-            },
-          },
-        },
+        stores: { ...stores, runs: around(stores.runs, "insert", { before: () => beforeInsert?.() }) },
       }),
     });
   });

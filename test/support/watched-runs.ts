@@ -7,6 +7,17 @@ import { type Arrive, type WatchingCall, watchingCalls } from "./leavers.ts";
 import { createRunKit, type RunKit } from "./run-kit.ts";
 import type { TestApp } from "./test-app.ts";
 
+/** What is stored of a cancel that a caller's departure has asked for. */
+export const cancelledByLeaving = { requestedBy: "disconnect", reason: "client disconnected" };
+
+/** A run at its first gate. */
+export async function running(app: Pick<TestApp, "client">) {
+  const kit = await createRunKit(app);
+  const { runId } = await kit.start();
+  await kit.gates.started("a");
+  return { kit, runId, name: { threadId: kit.threadId, runId } };
+}
+
 export const watches = (app: TestApp, runId?: string) =>
   app.db.collection("watches").countDocuments(runId === undefined ? {} : { run_id: runId });
 
@@ -63,8 +74,7 @@ export async function expectLeaverIsNoticed(app: TestApp, arrive: Arrive): Promi
       ...[call, state, RunStatus.INTERRUPTED],
       {
         action: CancelAction.INTERRUPT,
-        requestedBy: "disconnect",
-        reason: "client disconnected",
+        ...cancelledByLeaving,
         outcome: state === "pending" ? CancelOutcome.NEVER_STARTED : CancelOutcome.STOPPED,
       },
     ]);

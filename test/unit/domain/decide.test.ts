@@ -89,6 +89,16 @@ const mishaps: Record<string, (memory: Lanes) => Lanes["write"]> = {
   },
 };
 
+/** Resolves with the next write, whose sender does not learn whether it arrives. */
+function nextWriteIsLate(lanes: ReturnType<typeof setup>["lanes"]): Promise<Parameters<Lanes["write"]>> {
+  const { promise, resolve } = Promise.withResolvers<Parameters<Lanes["write"]>>();
+  lanes.write.mockImplementationOnce(async (...given) => {
+    resolve(given);
+    throw away;
+  });
+  return promise;
+}
+
 describe("a decision", () => {
   it("is one write, which the next one builds on", async () => {
     const { lanes, server, runs, sleep } = setup();
@@ -133,13 +143,9 @@ describe("a decision", () => {
     const { memory, lanes, server, runs } = setup();
     const decide = server("s0");
     await decide(name, enter("a"), { born });
-    let late: Parameters<Lanes["write"]> | undefined;
-    lanes.write.mockImplementationOnce(async (...given) => {
-      late = given;
-      throw away;
-    });
+    const late = nextWriteIsLate(lanes);
     const entered = await decide(name, enter("b"));
-    expect(await memory.write(...late!)).toBe(false);
+    expect(await memory.write(...(await late))).toBe(false);
     expect(await memory.read(name)).toMatchObject({
       control: { rev: (entered as { control: { rev: string } }).control.rev },
     });
@@ -180,15 +186,11 @@ describe("a decision", () => {
     const { memory, lanes, server, runs } = setup();
     const decide = server("s0");
     await decide(name, enter("a"), { born });
-    let late: Parameters<Lanes["write"]> | undefined;
-    lanes.write.mockImplementationOnce(async (...given) => {
-      late = given;
-      throw away;
-    });
+    const late = nextWriteIsLate(lanes);
     await expect(decide(name, enter("b"), { signal: abortedSoon() })).rejects.toBe(away);
     expect(await runs()).toEqual(["a"]);
     lanes.write.mockImplementationOnce(async (...given) => {
-      await memory.write(...late!);
+      await memory.write(...(await late));
       return memory.write(...given);
     });
     expect(did(await decide(name, enter("c")))).toBe("done");

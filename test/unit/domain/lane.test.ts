@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
-
 import { entryOf, type ThreadControl } from "../../../src/domain/thread/entry.ts";
 import { reduce } from "../../../src/domain/thread/lane.ts";
-
 import {
   commandOf,
   commands,
