@@ -4,7 +4,7 @@ import type { RememberedState, Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 
 /** A thread, which is also its own lock. */
-export interface ThreadDocument extends Milestones {
+export interface ThreadDocument {
   /** The thread's key: what the collection is sharded by. */
   _id: string;
   owner: string;
@@ -24,7 +24,7 @@ export interface ThreadDocument extends Milestones {
   ttl_ms: number | null;
   /** Counts the changes of the metadata. */
   metadata_revision: number;
-  /** What the thread is found by: see timed-tokens.ts. Two arrays, so that each is written with what it is of. */
+  /** What the thread is found by: see domain/search-tokens.ts. Two arrays, so that each is written with what it is of. */
   metadata_tokens: string[];
   value_tokens: string[];
   temporary: boolean;
@@ -33,13 +33,6 @@ export interface ThreadDocument extends Milestones {
   removing: boolean;
   /** When it is removed; null while its turn is taken, and without a time to live. */
   expire_at: Date | null;
-}
-
-/** Of a thread that is a milestone: the level, the owner and the place in an order. Each has an index that holds nothing of the other threads. */
-export interface Milestones {
-  milestone_by_id?: string;
-  milestone_by_time?: string;
-  milestone_by_change?: string;
 }
 
 /** A configured assistant. Graphs' own are not stored. */

@@ -7,7 +7,7 @@ interface Index {
   readonly key: Record<string, 1 | -1>;
   /** The query that it is there for. */
   readonly serves: string;
-  readonly options?: Pick<IndexDescription, "expireAfterSeconds" | "partialFilterExpression" | "sparse">;
+  readonly options?: Pick<IndexDescription, "expireAfterSeconds" | "partialFilterExpression">;
 }
 
 const tombstoneSeconds = 60 * 60;
@@ -21,19 +21,19 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_time",
-    key: { position: 1 },
+    key: { owner: 1, created_at: 1, _id: 1 },
     serves: "list over all threads",
   },
   {
     collection: "runs",
     name: "thread_runs_by_time",
-    key: { thread_id: 1, position: 1 },
+    key: { thread_id: 1, created_at: 1, _id: 1 },
     serves: "list of a thread",
   },
   {
     collection: "runs",
     name: "runs_by_metadata",
-    key: { tokens: 1 },
+    key: { tokens: 1, created_at: 1, _id: 1 },
     serves: "list by metadata",
   },
   {
@@ -59,7 +59,7 @@ export const indexes: readonly Index[] = [
   {
     collection: "runs",
     name: "runs_by_status",
-    key: { owner: 1, status: 1, position: 1 },
+    key: { owner: 1, status: 1, created_at: 1, _id: 1 },
     serves: "list by status, and live runs, over all threads",
   },
   {
@@ -101,13 +101,13 @@ export const indexes: readonly Index[] = [
   {
     collection: "threads",
     name: "threads_by_metadata",
-    key: { metadata_tokens: 1 },
+    key: { metadata_tokens: 1, created_at: 1, _id: 1 },
     serves: "search by metadata",
   },
   {
     collection: "threads",
     name: "threads_by_values",
-    key: { value_tokens: 1 },
+    key: { value_tokens: 1, created_at: 1, _id: 1 },
     serves: "search by values",
   },
   {
@@ -145,28 +145,6 @@ export const indexes: readonly Index[] = [
     name: "threads_by_status_and_id",
     key: { owner: 1, removing: 1, status: 1, _id: 1 },
     serves: "search in order of status, search by status in order of ids",
-  },
-  // Sparse, of one field: the Python engine goes by no partial index.
-  {
-    collection: "threads",
-    name: "milestones_by_id",
-    key: { milestone_by_id: 1 },
-    serves: "where in the order of ids the next threads end",
-    options: { sparse: true },
-  },
-  {
-    collection: "threads",
-    name: "milestones_by_time",
-    key: { milestone_by_time: 1 },
-    serves: "where in the order of creation the next threads end",
-    options: { sparse: true },
-  },
-  {
-    collection: "threads",
-    name: "milestones_by_change",
-    key: { milestone_by_change: 1 },
-    serves: "where in the order of change the next threads end",
-    options: { sparse: true },
   },
   { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
   {

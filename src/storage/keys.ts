@@ -10,6 +10,13 @@ export const key = (owner: string, id: string): string => (owner === "" ? id : `
  */
 export const earliest: Date = new Date(0);
 
+/** The condition that an array holds all of these tokens (see domain/search-tokens.ts); none when there are none. */
+export const hasTokens = <F extends string>(
+  field: F,
+  tokens: readonly string[],
+): { [K in F]?: { $all: string[] } } | undefined =>
+  tokens.length === 0 ? undefined : ({ [field]: { $all: [...tokens] } } as { [K in F]?: { $all: string[] } });
+
 /** An insert of an `_id` that is taken. */
 export const isDuplicateKey = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === 11000;

@@ -2,7 +2,6 @@ import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../doma
 import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
-import { timedTokens, timeKey } from "./timed-tokens.ts";
 
 /** A run as it lies in `runs`, and for an hour after a rollback or a deletion in `tombstones`. */
 export interface RunDocument {
@@ -24,8 +23,6 @@ export interface RunDocument {
   lease: { token: string; server: string; until: Date; unfenced: string[] } | null;
   cancel: CancelDocument | null;
   created_at: Date;
-  /** See {@link positionOf}. */
-  position: string;
   started_at: Date | null;
   ended_at: Date | null;
   error: { name: string; message: string } | null;
@@ -38,7 +35,7 @@ export interface RunDocument {
   /** Set until the live runs before it are cancelled. */
   clearing: boolean;
   cleanup: "pending" | null;
-  /** What the run is found by: see timed-tokens.ts. */
+  /** What the run is found by: see domain/search-tokens.ts. */
   tokens: string[];
   /** Of a run that is over: when its events are removed, until they are; and when its record is. */
   events_expire_at?: Date;
@@ -75,25 +72,9 @@ export const threadKey = (name: { owner: string; threadId: string }): string => 
 /** The part after the owner. */
 const idOf = (documentKey: string): string => documentKey.slice(documentKey.lastIndexOf("/") + 1);
 
-/**
- * Sorts like the lists of runs: by owner, then by time of creation, then by id. One field, since a range of one field is what
- * every engine finds by an index, whatever else a query asks for.
- */
-export const positionOf = (owner: string, createdAt: Date, runId: string): string =>
-  `${timePosition(owner, createdAt.getTime())}/${runId}`;
-
 /** Runs that are not over, by what the world is told and by what is being done with them. */
 export const liveStatuses: readonly RunStatus[] = ["pending", "running"];
 export const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
-
-/** Sorts before all runs of that time, and after all of earlier ones. */
-export const timePosition = (owner: string, ms: number): string => `${owner}/${timeKey(ms)}`;
-
-/** Between these two lie the positions of all runs of an owner. */
-export const positionsOf = (owner: string): { readonly first: string; readonly last: string } => ({
-  first: `${owner}/`,
-  last: `${owner}/:`,
-});
 
 export function toRun(doc: RunDocument): Run {
   return {
@@ -172,7 +153,6 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     lease: run.lease ? toLeaseDocument(run.lease) : null,
     cancel: null,
     created_at: run.createdAt,
-    position: positionOf(run.owner, run.createdAt, run.runId),
     started_at: run.startedAt ?? null,
     ended_at: null,
     error: null,
@@ -183,7 +163,7 @@ export function newRunDocument(run: Run, ready: boolean): RunDocument {
     request: run.request ?? null,
     clearing: run.clearing ?? false,
     cleanup: null,
-    tokens: timedTokens(metadataTokens(run.owner, run.spec.metadata), run.createdAt),
+    tokens: metadataTokens(run.owner, run.spec.metadata),
     stateless: run.stateless,
     webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },
   };

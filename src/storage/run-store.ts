@@ -30,7 +30,7 @@ export function createRunStore(
 
   return {
     ...createRunTransitions({ runs }, options),
-    ...createRunLists(runs, options.now),
+    ...createRunLists(runs),
     ...createRunExpiry(runs),
     ...createRunLookups({ runs }),
 

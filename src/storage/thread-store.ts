@@ -7,10 +7,8 @@ import type { ThreadStatus } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import type { ThreadDocument } from "./documents.ts";
 import { earliest, isDuplicateKey } from "./keys.ts";
-import { milestoneOfChange, milestonesOf } from "./milestones.ts";
 import { threadKey } from "./run-document.ts";
 import { createThreadSearch } from "./thread-search.ts";
-import { timedTokens } from "./timed-tokens.ts";
 
 /** When a thread goes that is changed now and has no live run. Every update that frees or changes such a thread sets it. */
 export const threadExpiry = (ttlMs: number | null | undefined, now: Date): Date | null =>
@@ -43,14 +41,12 @@ const openTo = (plain = false): Filter<ThreadDocument> => ({
   ...(plain ? { temporary: { $ne: true } } : {}),
 });
 
-/** Of whom tokens are. */
-type Created = Pick<Thread, "owner" | "createdAt">;
-type Described = Created & Pick<Thread, "metadata">;
+type Described = Pick<Thread, "owner" | "metadata">;
 
 /** The metadata with what it is found by. */
-const ofMetadata = ({ owner, createdAt }: Created, metadata: Thread["metadata"]) => ({
+const ofMetadata = (owner: string, metadata: Thread["metadata"]) => ({
   metadata: { ...metadata },
-  metadata_tokens: timedTokens(metadataTokens(owner, metadata), createdAt),
+  metadata_tokens: metadataTokens(owner, metadata),
 });
 
 /** The state with what it and its values are found by; nothing of both when it has not changed. */
@@ -59,12 +55,11 @@ function ofState(
   thread: Described,
   state: RememberedState | null | undefined,
 ): Partial<Pick<ThreadDocument, "state" | "value_tokens">>;
-function ofState({ owner, createdAt, metadata }: Described, whole: RememberedState | null | undefined) {
+function ofState({ owner, metadata }: Described, whole: RememberedState | null | undefined) {
   if (whole === undefined) return {};
   const state = whole && boundedState(whole);
   const graph = graphOfThread({ state: state ?? undefined, metadata });
-  const tokens = [...stateTokens(owner, { ...state, graph }), ...valueTokens(owner, state?.values)];
-  return { state, value_tokens: timedTokens(tokens, createdAt) };
+  return { state, value_tokens: [...stateTokens(owner, { ...state, graph }), ...valueTokens(owner, state?.values)] };
 }
 
 /** Threads in MongoDB: the thread document is the lock. Each change is one guarded update by `_id`. */
@@ -75,10 +70,10 @@ export function createThreadStore(
   const byName = (name: ThreadName, guard: Filter<ThreadDocument>) => ({ _id: threadKey(name), ...guard });
 
   /** The change with what every change sets. */
-  function stamped(name: ThreadName, change: UpdateFilter<ThreadDocument>): UpdateFilter<ThreadDocument> {
-    const updated_at = now();
-    return { ...change, $set: { ...change.$set, updated_at, ...milestoneOfChange(name, updated_at) } };
-  }
+  const stamped = (change: UpdateFilter<ThreadDocument>): UpdateFilter<ThreadDocument> => ({
+    ...change,
+    $set: { ...change.$set, updated_at: now() },
+  });
 
   async function update(
     name: ThreadName,
@@ -86,7 +81,7 @@ export function createThreadStore(
     change: UpdateFilter<ThreadDocument>,
   ): Promise<Thread | undefined> {
     const returnDocument = "after";
-    const doc = await threads.findOneAndUpdate(byName(name, guard), stamped(name, change), { returnDocument });
+    const doc = await threads.findOneAndUpdate(byName(name, guard), stamped(change), { returnDocument });
     return doc ? toThread(doc) : undefined;
   }
 
@@ -96,7 +91,7 @@ export function createThreadStore(
     guard: Filter<ThreadDocument>,
     change: UpdateFilter<ThreadDocument>,
   ): Promise<boolean> {
-    return (await threads.updateOne(byName(name, guard), stamped(name, change))).matchedCount === 1;
+    return (await threads.updateOne(byName(name, guard), stamped(change))).matchedCount === 1;
   }
 
   /** A thread with a delayed run is busy without a turn, and does not expire. */
@@ -120,13 +115,12 @@ export function createThreadStore(
           n: thread.n,
           turn: thread.turn ?? null,
           status: thread.status,
-          ...ofMetadata(thread, thread.metadata),
+          ...ofMetadata(thread.owner, thread.metadata),
           ...ofState(thread, thread.state ?? null),
           ...(thread.opened && { opened: thread.opened }),
           error: null,
           created_at: thread.createdAt,
           updated_at: thread.updatedAt,
-          ...milestonesOf(thread),
           ttl_ms: thread.ttlMs ?? null,
           metadata_revision: 0,
           temporary: thread.temporary,
@@ -177,7 +171,7 @@ export function createThreadStore(
       }
     },
 
-    ...createThreadSearch(threads, toThread, now),
+    ...createThreadSearch(threads, toThread),
 
     /** Guard: metadata, turn, status and the lack of a state as they were read, and not being removed. */
     async change(name, change, ttlMs) {
@@ -193,7 +187,7 @@ export function createThreadStore(
         const changed = await update(
           name,
           { ...unchanged, turn: there.turn, status: there.status, ...(!thread.state && { state: null }) },
-          { $set: { metadata_revision, ...ofMetadata(thread, metadata), ...withoutState, ...ofTtl(there, ttlMs) } },
+          { $set: { metadata_revision, ...ofMetadata(name.owner, metadata), ...withoutState, ...ofTtl(there, ttlMs) } },
         );
         if (changed) return changed;
       }

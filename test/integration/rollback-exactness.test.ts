@@ -95,7 +95,7 @@ for (const where of ["here", "checkpoint"] as const) {
  * from which follows when it expires. Beside that the places that the run's documents had in the journal stay taken, by
  * documents that hold nothing (see support/dump.ts), and a tombstone stays for an hour.
  */
-const mayDiffer = { threads: ["n", "updated_at", "expire_at", "milestone_by_change"] };
+const mayDiffer = { threads: ["n", "updated_at", "expire_at"] };
 
 describe("a rollback restores exactly what was there", () => {
   let app: TestApp;

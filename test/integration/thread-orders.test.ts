@@ -7,9 +7,7 @@ import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
 import type { ThreadDocument } from "../../src/storage/documents.ts";
 import { key } from "../../src/storage/keys.ts";
-import { milestonesOf } from "../../src/storage/milestones.ts";
 import { openStores, type Stores } from "../../src/storage/stores.ts";
-import { timedTokens, timeKey } from "../../src/storage/timed-tokens.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { syntheticThread } from "../support/synthetic-load.ts";
 
@@ -36,23 +34,15 @@ interface Made {
   readonly status: Thread["status"];
   readonly app: "chat" | "batch";
   readonly removing: boolean;
-  /** Some lie where nothing is: what a page answers must not depend on them. */
-  readonly milestone?: { readonly level: number; readonly id: string; readonly at: number };
 }
 
 async function insert(owner: string, made: readonly Made[]): Promise<void> {
-  const documents = made.map(({ id, created, changed, status, app, removing, milestone }): ThreadDocument => {
+  const documents = made.map(({ id, created, changed, status, app, removing }): ThreadDocument => {
     const [metadata, created_at, updated_at] = [{ app }, new Date(created), new Date(changed)];
     return {
       ...syntheticThread(0, load, base),
       ...{ _id: key(owner, id), owner, thread_id: id, status, metadata, created_at, updated_at, removing },
-      metadata_tokens: timedTokens(metadataTokens(owner, metadata), created_at),
-      ...milestonesOf({ owner, threadId: id, createdAt: created_at, updatedAt: updated_at }),
-      ...(milestone && {
-        milestone_by_id: `${milestone.level}/${owner}/${milestone.id}`,
-        milestone_by_time: `${milestone.level}/${owner}/${timeKey(milestone.at)}`,
-        milestone_by_change: `${milestone.level}/${owner}/${timeKey(milestone.at)}`,
-      }),
+      metadata_tokens: metadataTokens(owner, metadata),
     };
   });
   if (documents.length > 0) await database.db.collection<ThreadDocument>("threads").insertMany(documents);
@@ -102,18 +92,14 @@ const time = fc
     fc.integer({ min: -40_000, max: 1_000 }).map((n) => n * hour),
   )
   .map((ms) => base + ms);
-const made: fc.Arbitrary<Made> = fc.record(
-  {
-    id: fc.uuid(),
-    created: time,
-    changed: time,
-    status: fc.constantFrom(...threadStatuses),
-    app: fc.constantFrom("chat", "chat", "batch"),
-    removing: fc.nat(9).map((n) => n === 0),
-    milestone: fc.record({ level: fc.integer({ min: 1, max: 5 }), id: fc.uuid(), at: time }),
-  },
-  { requiredKeys: ["id", "created", "changed", "status", "app", "removing"] },
-);
+const made: fc.Arbitrary<Made> = fc.record({
+  id: fc.uuid(),
+  created: time,
+  changed: time,
+  status: fc.constantFrom(...threadStatuses),
+  app: fc.constantFrom("chat", "chat", "batch"),
+  removing: fc.nat(9).map((n) => n === 0),
+});
 const order: fc.Arbitrary<ThreadOrder> = fc.record({
   by: fc.constantFrom("created_at", "updated_at", "thread_id", "status"),
   descending: fc.boolean(),
@@ -122,7 +108,7 @@ const statuses = fc.subarray([...threadStatuses], { minLength: 1 });
 const metadata = fc.constantFrom({ app: "chat" }, { app: "batch" }, { app: "none" });
 
 describe("thread search: order and pages", () => {
-  it("are those of a sort in memory, whatever the threads and wherever milestones lie", async () => {
+  it("are those of a sort in memory, whatever the threads", async () => {
     const filter = fc.record({ statuses, metadata, threadIds: fc.constant([]) }, { requiredKeys: [] });
     const all = fc.uniqueArray(made, { selector: ({ id }) => id, maxLength: 40, size: "max" });
     const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
@@ -143,9 +129,9 @@ describe("thread search: order and pages", () => {
     );
   }, 300_000);
 
-  it("are so of more than a thousand threads, too, with the milestones that they have", async () => {
+  it("are so of more than a thousand threads, too", async () => {
     const owner = `owner-${owners++}`;
-    const some = fc.sample(made, 1_500).map((one): Made => ({ ...one, milestone: undefined }));
+    const some = fc.sample(made, 1_500);
     const all = [...new Map(some.map((one) => [one.id, one])).values()];
     await insert(owner, all);
     for (const by of ["created_at", "updated_at", "thread_id", "status"] as const) {

@@ -1,10 +1,13 @@
-import type { CommandStartedEvent, Db, Document, MongoClient } from "mongodb";
+import type { CommandStartedEvent, Db, Document, FindCursor, MongoClient, Sort } from "mongodb";
 
 /** What a command looks for. */
 export interface CapturedQuery {
   readonly command: string;
   readonly collection: string;
   readonly filter: Document;
+  /** Of a find. */
+  readonly sort?: Document;
+  readonly limit?: number;
 }
 
 /** What the engine says of a filter: how it would find the documents, and how many it has to look at. */
@@ -18,8 +21,9 @@ export interface Plan {
 export async function capture(client: MongoClient, what: () => Promise<unknown>): Promise<CapturedQuery[]> {
   const captured: CapturedQuery[] = [];
   const listen = ({ commandName: command, command: sent }: CommandStartedEvent) => {
-    const add = (filter: Document) => captured.push({ command, collection: sent[command], filter });
-    if (command === "find") add(sent.filter ?? {});
+    const add = (filter: Document, order?: Pick<CapturedQuery, "sort" | "limit">) =>
+      captured.push({ command, collection: sent[command], filter, ...order });
+    if (command === "find") add(sent.filter ?? {}, { sort: sent.sort, limit: sent.limit });
     else if (command === "findAndModify" || command === "count") add(sent.query ?? {});
     else if (command === "update") for (const { q } of sent.updates) add(q);
     else if (command === "delete") for (const { q } of sent.deletes) add(q);
@@ -42,8 +46,15 @@ const harmless: ReadonlySet<string> = new Set(["insert", "getMore", "killCursors
  * Explains the filter by itself, without order and limit: the embedded engines collect all that it names before they sort and
  * take the first, although their explanation of the whole command is that of MongoDB, which stops early.
  */
-export async function explain(db: Db, { collection, filter }: CapturedQuery): Promise<Plan> {
-  const explained = await db.collection(collection).find(filter).explain("executionStats");
+export const explain = (db: Db, { collection, filter }: CapturedQuery): Promise<Plan> =>
+  planOf(db.collection(collection).find(filter));
+
+/** Explains it with its order and limit, as MongoDB answers it: a walk of an index, or a sort. */
+export const explainWhole = (db: Db, { collection, filter, sort, limit }: CapturedQuery): Promise<Plan> =>
+  planOf(db.collection(collection).find(filter, { sort: sort as Sort | undefined, limit }));
+
+async function planOf(cursor: FindCursor): Promise<Plan> {
+  const explained = await cursor.explain("executionStats");
   const { nReturned, totalDocsExamined, totalKeysExamined } = explained.executionStats;
   return {
     stages: stagesOf(explained.queryPlanner.winningPlan),

@@ -6,7 +6,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
 /**
  * What may differ between two dumps although nothing has happened, or although a run has come and gone without a trace:
  * - `servers`: heartbeats;
- * - a thread's `updated_at`, the `expire_at` and the milestone that follow from it, and `n`, which counts its runs, also those that are gone;
+ * - a thread's `updated_at`, the `expire_at` that follows from it, and `n`, which counts its runs, also those that are gone;
  * - a lease's `until`: heartbeats prolong it;
  * - slots of a journal and chunks of an event log that are gates or blanks: they stay occupied for good, so that no late
  *   writer finds a free one, and hold nothing; so does the id of a run that was never stored;
@@ -14,9 +14,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
  */
 export const ignored = {
   collections: ["servers", "tombstones"],
-  fields: { threads: ["n", "updated_at", "expire_at", "milestone_by_change"] } as Readonly<
-    Record<string, readonly string[]>
-  >,
+  fields: { threads: ["n", "updated_at", "expire_at"] } as Readonly<Record<string, readonly string[]>>,
   isOccupiedOnly: {
     checkpoints: (slot: Document) =>
       holdsOnly(slot, ["_id", "journal", "slot", "owner", "thread_id", "fences", "expire_at"]),

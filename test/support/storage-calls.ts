@@ -23,8 +23,11 @@ export type Row = readonly [
   method: string,
   args: () => unknown[] | Promise<unknown[]>,
   which?: string,
-  /** It reads all that matches, and says so where it is offered: by an index, but not in a time of its own. */
-  cost?: "linear",
+  /**
+   * "walk": a page of a list, for which MongoDB walks an index in its order, and the embedded engines read all that its filter names.
+   * "linear": it reads all that matches, by an index.
+   */
+  cost?: "walk" | "linear",
 ];
 
 /** Every method of every store, called in all the ways that make it ask differently, on a database with this load. */
@@ -73,6 +76,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     const n = Math.floor(load.threads / 2);
     return { limit: 21, after: [syntheticThread(n, load, now)[field].getTime(), threadId(n)] };
   };
+  const deepStatus = () => ({ limit: 21, after: ["idle", threadId(Math.floor(load.threads / 2))] });
   const deepId = () => ({ limit: 21, after: Array(2).fill(threadId(Math.floor(load.threads / 2))) });
   const request = (id: string) => ({ ...{ owner, kind: "create", requestId: id, hash: "h" }, ...over(1) });
   const batch = (batchId: string): Batch => ({
@@ -90,17 +94,17 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["withdraw", () => [{ ...over(1), runId: crypto.randomUUID() }]],
       ["find", () => [over(2)]],
       ["findMany", () => [[2, 3, 4, 5].map(over)]],
-      ["list", () => [{ owner }, page], "first page"],
-      ["list", () => [{ owner }, after()], "deep page"],
+      ["list", () => [{ owner }, page], "first page", "walk"],
+      ["list", () => [{ owner }, after()], "deep page", "walk"],
       ["list", () => [{ ...threadOf(5) }, page], "thread"],
       ["list", () => [{ ...threadOf(5), statuses: ["success"] }, after()], "thread, deep, by status"],
-      ["list", () => [{ owner, statuses: ["success"] }, after()], "deep page by status"],
-      ["list", () => [{ owner, statuses: ["timeout", "error"] }, page], "rare statuses"],
+      ["list", () => [{ owner, statuses: ["success"] }, after()], "deep page by status", "walk"],
+      ["list", () => [{ owner, statuses: ["timeout", "error"] }, page], "rare statuses", "walk"],
       ["list", () => [{ owner, statuses: ["pending", "running"] }, page], "live statuses"],
-      ["list", () => [{ owner, metadata: { app: "chat" } }, page], "metadata"],
-      ["list", () => [{ owner, metadata: { user: "user-8", app: "chat" } }, page], "metadata, two fields"],
+      ["list", () => [{ owner, metadata: { app: "chat" } }, page], "metadata", "walk"],
+      ["list", () => [{ owner, metadata: { user: "user-8", app: "chat" } }, page], "metadata, two fields", "walk"],
       ["list", () => [{ owner, metadata: { user: "nobody" } }, page], "metadata of none"],
-      ["list", () => [{ owner, statuses: ["success"], metadata: { app: "chat" } }, after()], "deep, metadata"],
+      ["list", () => [{ owner, statuses: ["success"], metadata: { app: "chat" } }, after()], "deep, metadata", "walk"],
       ["live", () => [{ owner, status: "all" }, 1000], "all"],
       ["live", () => [{ owner, status: "pending" }, 1000], "pending"],
       ["live", () => [{ ...threadOf(5), status: "all" }, 1000], "thread"],
@@ -159,12 +163,17 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["enter", () => [threadOf(1), runId(20_000_001), { onlyFree: false }], "taken"],
       ["enter", () => [threadOf(load.threads + 9), runId(1), { onlyFree: false }], "missing"],
       ["enterDelayed", () => [threadOf(1), { onlyFree: false }]],
-      ["search", () => [{ owner }, newestFirst, page], "first page"],
-      ["search", () => [{ owner }, newestFirst, deep("created_at")], "deep page"],
-      ["search", () => [{ owner, statuses: ["idle"] }, newestFirst, deep("created_at")], "deep page by status"],
-      ["search", () => [{ owner, statuses: ["error", "interrupted"] }, newestFirst, page], "rare statuses"],
-      ["search", () => [{ owner, metadata: { app: "chat" } }, newestFirst, page], "metadata"],
-      ["search", () => [{ owner, metadata: { app: "chat" } }, newestFirst, deep("created_at")], "deep, metadata"],
+      ["search", () => [{ owner }, newestFirst, page], "first page", "walk"],
+      ["search", () => [{ owner }, newestFirst, deep("created_at")], "deep page", "walk"],
+      ["search", () => [{ owner, statuses: ["idle"] }, newestFirst, deep("created_at")], "deep page by status", "walk"],
+      ["search", () => [{ owner, statuses: ["error", "interrupted"] }, newestFirst, page], "rare statuses", "walk"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, newestFirst, page], "metadata", "walk"],
+      [
+        "search",
+        () => [{ owner, metadata: { app: "chat" } }, newestFirst, deep("created_at")],
+        "deep, metadata",
+        "walk",
+      ],
       [
         "search",
         () => [
@@ -173,26 +182,44 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
           page,
         ],
         "metadata, values, status",
+        "walk",
       ],
-      ["search", () => [{ owner, values: { answer: "nothing" } }, newestFirst, page], "values"],
-      ["search", () => [{ owner, graph: "agent" }, newestFirst, page], "graph"],
+      ["search", () => [{ owner, values: { answer: "nothing" } }, newestFirst, page], "values", "walk"],
+      ["search", () => [{ owner, graph: "agent" }, newestFirst, page], "graph", "walk"],
+      [
+        "search",
+        () => [{ owner, exclude: [{ metadata: { app: "chat" } }] }, newestFirst, page],
+        "all but some",
+        "walk",
+      ],
       ["search", () => [{ owner, threadIds: [3, 4, 5].map(threadId) }, newestFirst, page], "ids"],
-      ["search", () => [{ owner }, lastChanged, page], "by change"],
-      ["search", () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")], "by change, deep, by status"],
+      ["search", () => [{ owner }, lastChanged, page], "by change", "walk"],
+      [
+        "search",
+        () => [{ owner, statuses: ["idle"] }, lastChanged, deep("updated_at")],
+        "by change, deep, by status",
+        "walk",
+      ],
       ["search", () => [{ owner, metadata: { user: "user-7" } }, lastChanged, page], "by change, metadata", "linear"],
-      ["search", () => [{ owner, metadata: { app: "chat" } }, lastChanged, page], "by change, metadata of many"],
-      ["search", () => [{ owner }, oldestFirst, page], "oldest first"],
+      ["search", () => [{ owner }, oldestFirst, page], "oldest first", "walk"],
       [
         "search",
         () => [{ owner, statuses: ["idle"] }, oldestFirst, deep("created_at")],
         "oldest first, deep, by status",
+        "walk",
       ],
-      ["search", () => [{ owner, metadata: { app: "chat" } }, oldestFirst, page], "oldest first, metadata"],
-      ["search", () => [{ owner }, { by: "updated_at", descending: false }, page], "first changed"],
-      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id"],
-      ["search", () => [{ owner, statuses: ["idle"] }, lastIds, deepId()], "by id, deep, by status"],
-      ["search", () => [{ owner }, { by: "status", descending: false }, page], "in order of status"],
-      ["search", () => [{ owner, statuses: ["error"] }, { by: "status", descending: true }, page], "by status"],
+      ["search", () => [{ owner, metadata: { app: "chat" } }, oldestFirst, page], "oldest first, metadata", "walk"],
+      ["search", () => [{ owner }, { by: "updated_at", descending: false }, page], "first changed", "walk"],
+      ["search", () => [{ owner }, { by: "thread_id", descending: false }, page], "by id", "walk"],
+      ["search", () => [{ owner, statuses: ["idle"] }, lastIds, deepId()], "by id, deep, by status", "walk"],
+      ["search", () => [{ owner }, { by: "status", descending: false }, page], "in order of status", "walk"],
+      [
+        "search",
+        () => [{ owner }, { by: "status", descending: true }, deepStatus()],
+        "in order of status, deep",
+        "walk",
+      ],
+      ["search", () => [{ owner, statuses: ["error"] }, { by: "status", descending: true }, page], "by status", "walk"],
       ["count", () => [{ owner }], "all", "linear"],
       ["count", () => [{ owner, statuses: ["error", "interrupted"] }], "rare statuses"],
       ["count", () => [{ owner, metadata: { user: "user-7" } }], "metadata", "linear"],

@@ -13,10 +13,8 @@ import type {
 } from "../../src/storage/documents.ts";
 import { newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
-import { milestonesOf } from "../../src/storage/milestones.ts";
 import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
-import { timedTokens } from "../../src/storage/timed-tokens.ts";
 
 /** How a database that has been in use for a month looks: documents in their exact shape, inserted past the stores. */
 export interface Load {
@@ -90,16 +88,15 @@ export function syntheticThread(n: number, { runs, threads, liveRuns }: Load, no
       turn: isBusy ? runId(newest) : null,
       status: isBusy ? "busy" : restingStatusOf(n),
     },
-    ...{ metadata, metadata_revision: 0, metadata_tokens: timedTokens(metadataTokens("", metadata), at) },
+    ...{ metadata, metadata_revision: 0, metadata_tokens: metadataTokens("", metadata) },
     ...{
-      value_tokens: timedTokens([...stateTokens("", { graph: "agent" }), ...valueTokens("", values)], at),
+      value_tokens: [...stateTokens("", { graph: "agent" }), ...valueTokens("", values)],
       error: null,
       created_at: at,
       updated_at: at,
       ttl_ms: null,
     },
     state: { n: 1, graph: "agent", checkpointId: "c", values, next: [], interrupts: [] },
-    ...milestonesOf({ owner: "", threadId: threadId(n), createdAt: at, updatedAt: at }),
     ...{ temporary: false, removing: false, expire_at: null },
   };
 }
