@@ -9,11 +9,12 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { identifyProcess } from "../../src/storage/embedded/process-identity.ts";
 import { type EmbeddedDatabase, startEmbeddedDatabase } from "../../src/storage/embedded/start-embedded-database.ts";
 import { embeddedOptions } from "../support/embedded-options.ts";
+import { descendantsOf, parentOf } from "../support/processes.ts";
 
 /** The life of the embedded database: exclusive use, crashes of every process that takes part, and the data after it. */
 
 const processPath = join(import.meta.dirname, "../support/embedded-process.ts");
-/** Where the guardian can be found by way of the engine. */
+/** Where processes tell their relatives. */
 const onLinux = test.runIf(process.platform === "linux");
 const patience = { timeout: 30_000, interval: 20 };
 
@@ -58,11 +59,17 @@ function enginePid(): number {
   return JSON.parse(readFileSync(join(dataDir, "holder.json"), "utf8")).engine.pid;
 }
 
-/** From proc(5): the process's parent and its process group. */
-function relatives(pid: number): { parent: number; group: number } {
+/** From proc(5): the process group. */
+function groupOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const [, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { parent: Number(parent), group: Number(group) };
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2]);
+}
+
+/** The shell that ends the engine when its server is gone. */
+function watcherOf(engine: number): number {
+  const [watcher, ...others] = descendantsOf(engine);
+  expect(others).toEqual([]);
+  return watcher!;
 }
 
 async function withItems<T>(
@@ -167,14 +174,21 @@ test("Reins is killed: its engine ends, and a start at once succeeds with every 
   expect(await names(next.uri)).toEqual(Array.from({ length: 20 }, (_, n) => `n${String(n).padStart(2, "0")}`));
 });
 
-onLinux("Reins is killed and not started again: the engine and its guardian end by themselves", async () => {
+onLinux("Reins is killed and not started again: the engine and its watcher end by themselves", async () => {
   const { child } = await startProcess();
   const engine = enginePid();
-  const guardian = relatives(engine).parent;
+  expect(parentOf(engine)).toBe(child.pid);
+  const watcher = watcherOf(engine);
   await kill(child);
-  await vi.waitFor(() => expect([identifyProcess(engine), identifyProcess(guardian)]).toEqual([undefined, undefined]), {
-    ...patience,
-  });
+  await vi.waitFor(() => expect([engine, watcher].map(identifyProcess)).toEqual([undefined, undefined]), patience);
+});
+
+onLinux("Reins is killed while its engine does not react: the engine is killed too", async () => {
+  const { child } = await startProcess();
+  const engine = enginePid();
+  process.kill(engine, "SIGSTOP");
+  await kill(child);
+  await vi.waitFor(() => expect(identifyProcess(engine)).toBeUndefined(), patience);
 });
 
 test("the engine is killed: it comes back at the same address with every acknowledged write", async () => {
@@ -192,14 +206,15 @@ test("the engine is killed: it comes back at the same address with every acknowl
   expect(exited).toBeUndefined();
 });
 
-onLinux("the guardian is killed: a new one and its engine serve at the same address", async () => {
+onLinux("the watcher is killed: an engine with a new one serves at the same address", async () => {
   const database = await start();
   await insert(database.uri, "before");
   const pid = enginePid();
-  process.kill(relatives(pid).parent, "SIGKILL");
+  process.kill(watcherOf(pid), "SIGKILL");
   await vi.waitFor(() => expect(enginePid()).not.toBe(pid), patience);
   expect(identifyProcess(pid)).toBeUndefined();
   expect(await names(database.uri)).toEqual(["before"]);
+  expect(identifyProcess(watcherOf(enginePid()))).toBeDefined();
   await database.stop();
   await start();
 });
@@ -226,8 +241,8 @@ onLinux("Ctrl-C reaches Reins, not its database", async () => {
   const { child, message } = await startProcess();
   const pid = enginePid();
   // A terminal signals the whole group of the process in front, which is the child's own here.
-  expect(relatives(child.pid!).group).toBe(child.pid);
-  expect(relatives(pid).group).not.toBe(child.pid);
+  expect(groupOf(child.pid!)).toBe(child.pid);
+  expect(groupOf(pid)).not.toBe(child.pid);
   const interrupted = once(child, "message");
   process.kill(-child.pid!, "SIGINT");
   expect((await interrupted)[0]).toEqual({ interrupted: true });

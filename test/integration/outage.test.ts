@@ -1,3 +1,5 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,10 +13,8 @@ import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { type App, startApp } from "../../src/app.ts";
 import { createReinsClient, errorReason, type ReinsClient } from "../../src/client/index.ts";
 import { connectDatabase } from "../../src/storage/database.ts";
-import { type EmbeddedDatabase, startEmbeddedDatabase } from "../../src/storage/embedded/start-embedded-database.ts";
-import { embeddedOptions, silentLog } from "../support/embedded-options.ts";
+import { silentLog } from "../support/embedded-options.ts";
 import { isAlive, until } from "../support/gates.ts";
-import { parentOf } from "../support/processes.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { gatedGraph, testConfig } from "../support/test-app.ts";
 
@@ -22,21 +22,22 @@ import { gatedGraph, testConfig } from "../support/test-app.ts";
 describe("while the database is away", () => {
   const leaseMs = 4_000;
   let dataDir: string;
-  let database: EmbeddedDatabase;
+  /** Has the database, so that it can be kept from starting it again. */
+  let owner: ChildProcess;
+  let uri: string;
   let app: App;
   let client: ReinsClient;
   let health: () => Promise<Serving>;
-  let guardian = 0;
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "reins-outage-"));
-    database = await startEmbeddedDatabase(embeddedOptions(dataDir));
-    guardian = parentOf(enginePid())!;
+    owner = fork(join(import.meta.dirname, "../support/embedded-process.ts"), [dataDir], { execArgv: [] });
+    [{ uri }] = (await once(owner, "message")) as [{ uri: string }];
     await start();
   });
 
   async function start(): Promise<void> {
-    const config = testConfig({ uri: database.uri, name: "outage" }, { leaseMs, configFile: gatedGraph });
+    const config = testConfig({ uri, name: "outage" }, { leaseMs, configFile: gatedGraph });
     app = await startApp(config, { log: silentLog, progress: () => {} });
     client = createReinsClient({ baseUrl: app.url });
     const { check } = createClient(Health, createGrpcTransport({ baseUrl: app.url }));
@@ -45,18 +46,20 @@ describe("while the database is away", () => {
   afterEach(() => bringBack());
   afterAll(async () => {
     await app.stop();
-    await database.stop();
+    const ended = once(owner, "exit");
+    owner.send("stop");
+    await ended;
     await rm(dataDir, { recursive: true, force: true });
   });
 
   const enginePid = (): number => JSON.parse(readFileSync(join(dataDir, "holder.json"), "utf8")).engine.pid;
 
-  /** Kills the engine and keeps its guardian from starting it again. */
+  /** Kills the engine and keeps its owner from starting it again. */
   function takeAway(): void {
-    process.kill(guardian, "SIGSTOP");
+    owner.kill("SIGSTOP");
     process.kill(enginePid(), "SIGKILL");
   }
-  const bringBack = () => process.kill(guardian, "SIGCONT");
+  const bringBack = () => owner.kill("SIGCONT");
 
   /** Reads a run's whole stream; the caller waits for `done`. */
   function follow(kit: RunKit, runId: string) {
@@ -71,7 +74,7 @@ describe("while the database is away", () => {
 
   /** Executions and lost ones, as they are stored. */
   async function attempts(runId: string) {
-    const mongo = await connectDatabase({ uri: database.uri, maxPoolSize: 1, databaseName: "outage", log: silentLog });
+    const mongo = await connectDatabase({ uri, maxPoolSize: 1, databaseName: "outage", log: silentLog });
     try {
       const run = await mongo.db.collection<{ _id: string }>("runs").findOne({ _id: runId });
       const { attempt, lost_attempts: lost } = run as unknown as { attempt: number; lost_attempts: number };

@@ -1,5 +1,3 @@
-import type { PortPlaceholder } from "./guardian-protocol.ts";
-
 /** The embedded engines, best first. */
 export const engineNames = ["mongod", "secantusd-rs", "secantusd-py"] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -23,7 +21,8 @@ export const maxPoolSizes: Readonly<Record<EngineName, number>> = {
 
 export const replicaSetName = "reins";
 const host = "127.0.0.1";
-const port: PortPlaceholder = "{port}";
+/** Stands in an engine's arguments for the port. */
+export const portPlaceholder = "{port}";
 
 /** How an engine is started on its data. */
 export interface EngineLaunch {
@@ -55,7 +54,7 @@ export function engineLaunch(
     const replication = ["--replSet", replicaSetName, "--oplogSize", "256"];
     const storage = ["--dbpath", files.dataPath, "--wiredTigerCacheSizeGB", "0.25"];
     return {
-      args: ["--bind_ip", host, "--port", port, ...replication, ...storage, "--nounixsocket", "--quiet"],
+      args: ["--bind_ip", host, "--port", portPlaceholder, ...replication, ...storage, "--nounixsocket", "--quiet"],
       readyPattern: "[Ww]aiting for connections",
       choosesPort: false,
     };
@@ -65,7 +64,7 @@ export function engineLaunch(
   const auth = access === "with key" ? ["--auth"] : [];
   const logSize = engine === "secantusd-rs" ? ["--log-file-max", "16MB"] : [];
   return {
-    args: ["--config", files.configFile, "--host", host, "--port", port, ...storage, ...logSize, ...auth],
+    args: ["--config", files.configFile, "--host", host, "--port", portPlaceholder, ...storage, ...logSize, ...auth],
     readyPattern: "listening on [^\\s:]+:(\\d+)",
     choosesPort: true,
   };

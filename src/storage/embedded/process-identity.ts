@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A process that stays told apart from a later one with the same pid. */
 export interface ProcessIdentity {
@@ -16,6 +17,21 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
 
 export function isAlive(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.started === identity.started;
+}
+
+/** Waits until the process is gone; kills it when it is still there after the patience. */
+export async function endProcess(identity: ProcessIdentity, patienceMs: number): Promise<void> {
+  const end = performance.now() + patienceMs;
+  while (isAlive(identity)) {
+    if (performance.now() >= end) {
+      try {
+        process.kill(identity.pid, "SIGKILL");
+      } catch {
+        return; // gone in between, or not ours: then the engine's file lock decides
+      }
+    }
+    await sleep(25);
+  }
 }
 
 /** proc(5): after the name in parentheses come the state and, 19 fields on, the start in ticks since boot. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +6,8 @@ import { DomainError } from "../../domain/errors.ts";
 import { chooseEngine } from "./choose-engine.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DirectoryHold, holdDirectory, inUse } from "./directory-hold.ts";
+import { logEnd, readLogFrom } from "./engine-log.ts";
+import { EngineFailure } from "./engine-process.ts";
 import { ensureUser } from "./engine-user.ts";
 import {
   dataLockedPattern,
@@ -18,8 +19,9 @@ import {
   takesKey,
 } from "./engines.ts";
 import { lastLines } from "./executables.ts";
-import { EngineFailure, endProcess, type GuardedEngine, startGuardedEngine } from "./guarded-engine.ts";
+import { endProcess } from "./process-identity.ts";
 import { ensureReplicaSet } from "./replica-set.ts";
+import { type SupervisedEngine, superviseEngine } from "./supervised-engine.ts";
 
 export interface EmbeddedDatabaseOptions {
   /** Holds the data, the log and the marks of the engine; created when missing. One Reins at a time. */
@@ -60,7 +62,7 @@ const leftoverPatienceMs = 10_000;
 export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
   const directory = openDataDirectory(options.dataDir);
   const hold = holdDirectory(directory.path);
-  let guarded: GuardedEngine | undefined;
+  let supervised: SupervisedEngine | undefined;
   try {
     const base = baseEnvironment(options.pathVariable);
     const chosen = await chooseEngine({
@@ -78,7 +80,7 @@ export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): P
       const port = launch.choosesPort ? 0 : await freePort(directory.lastPort);
       directory.mark(engine, port);
       const started = await startWhenUnlocked(directory, hold, () =>
-        startGuardedEngine({
+        superviseEngine({
           command: chosen.command,
           args: [...chosen.leadingArgs, ...launch.args],
           environment: base,
@@ -94,17 +96,17 @@ export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): P
     };
     if (takesKey(engine) && !directory.hasUser) {
       // Once for a data directory, before any graph is loaded.
-      guarded = await startEngine("open");
-      await ensureUser(engineUri(engine, guarded.port), directory.key);
-      await guarded.stop();
+      supervised = await startEngine("open");
+      await ensureUser(engineUri(engine, supervised.port), directory.key);
+      await supervised.stop();
       directory.markUser();
     }
-    guarded = await startEngine("with key");
-    const uri = engineUri(engine, guarded.port, takesKey(engine) ? directory.key : undefined);
-    if (engine === "mongod") await ensureReplicaSet(uri, guarded.port);
-    return embeddedDatabase(engine, uri, guarded, hold);
+    supervised = await startEngine("with key");
+    const uri = engineUri(engine, supervised.port, takesKey(engine) ? directory.key : undefined);
+    if (engine === "mongod") await ensureReplicaSet(uri, supervised.port);
+    return embeddedDatabase(engine, uri, supervised, hold);
   } catch (error) {
-    await guarded?.stop();
+    await supervised?.stop();
     hold.release();
     throw error instanceof EngineFailure ? startFailure(error, directory) : error;
   }
@@ -113,34 +115,34 @@ export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): P
 function embeddedDatabase(
   engine: EngineName,
   uri: string,
-  guarded: GuardedEngine,
+  supervised: SupervisedEngine,
   hold: DirectoryHold,
 ): EmbeddedDatabase {
   return {
     uri,
     engine,
     maxPoolSize: maxPoolSizes[engine],
-    onExit: (listener) => guarded.onExit((error) => listener(new Error(`${engineTitles[engine]} ${error.message}`))),
+    onExit: (listener) => supervised.onExit((error) => listener(new Error(`${engineTitles[engine]} ${error.message}`))),
     async stop() {
-      await guarded.stop();
+      await supervised.stop();
       hold.release();
     },
   };
 }
 
-/** A killed Reins leaves an engine that its guardian is just ending: the start is repeated until the data is free. */
+/** A killed Reins leaves an engine that its watcher is just ending: the start is repeated until the data is free. */
 async function startWhenUnlocked(
   directory: DataDirectory,
   hold: DirectoryHold,
-  start: () => Promise<GuardedEngine>,
-): Promise<GuardedEngine> {
+  start: () => Promise<SupervisedEngine>,
+): Promise<SupervisedEngine> {
   const end = performance.now() + (hold.takenOver ? leftoverPatienceMs : 0);
   for (;;) {
-    const logStart = readLog(directory).length;
+    const logStart = logEnd(directory.logFile);
     try {
       return await start();
     } catch (error) {
-      if (!dataLockedPattern.test(readLog(directory).slice(logStart))) throw error;
+      if (!dataLockedPattern.test(readLogFrom(directory.logFile, logStart))) throw error;
       if (performance.now() >= end) throw inUse(directory.path, undefined);
     }
     await sleep(100);
@@ -148,20 +150,12 @@ async function startWhenUnlocked(
 }
 
 function startFailure(failure: EngineFailure, directory: DataDirectory): DomainError {
-  const tail = lastLines(readLog(directory), 10).map((line) => `  ${line}`);
+  const tail = lastLines(readLogFrom(directory.logFile, 0), 10).map((line) => `  ${line}`);
   return new DomainError(
     "DATABASE_UNAVAILABLE",
     [`The embedded database ${failure.message}. Its log ${directory.logFile} ends with:`, ...tail].join("\n"),
     { cause: failure },
   );
-}
-
-function readLog(directory: DataDirectory): string {
-  try {
-    return readFileSync(directory.logFile, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** Engines see nothing of Reins' own environment: settings of theirs in it could make them less durable. */
