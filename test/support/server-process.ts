@@ -10,6 +10,8 @@ export interface ServerProcess {
   readonly client: ReinsClient;
   /** All that it has logged, as text. */
   log(): string;
+  /** Resolves to the exit code (null for a signal) when the process is gone. */
+  readonly ended: Promise<number | null>;
   /** Sends the signal and resolves to the exit code (null for a signal) when the process is gone. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -29,21 +31,22 @@ export async function startServerProcess(
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];
-  const ended = once(child, "exit") as Promise<[number | null]>;
+  const ended = once(child, "exit").then(([code]) => code as number | null);
   const url = await serving(child, output, ended);
   return {
     url,
     pid: child.pid!,
     client: createReinsClient({ baseUrl: url }),
     log: () => output.join(""),
-    async end(signal) {
+    ended,
+    end(signal) {
       child.kill(signal);
-      return (await ended)[0];
+      return ended;
     },
   };
 }
 
-function serving(child: ChildProcess, output: string[], ended: Promise<[number | null]>): Promise<string> {
+function serving(child: ChildProcess, output: string[], ended: Promise<number | null>): Promise<string> {
   return new Promise((resolve, reject) => {
     const read = (data: Buffer) => {
       output.push(data.toString("utf8"));
@@ -52,6 +55,6 @@ function serving(child: ChildProcess, output: string[], ended: Promise<[number |
     };
     child.stdout!.on("data", read);
     child.stderr!.on("data", read);
-    void ended.then(([code]) => reject(new Error(`the server ended with ${code}: ${output.join("")}`)));
+    void ended.then((code) => reject(new Error(`the server ended with ${code}: ${output.join("")}`)));
   });
 }
