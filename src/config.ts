@@ -108,7 +108,7 @@ export const options = [
   { variable: "REINS_SECANTUSD", is: "path of a secantusd-rs for the embedded database" },
   { variable: "REINS_DATABASE", is: "name of the database (reins)" },
   { variable: "REINS_DATABASE_POOL", is: "connections to the database that MONGODB_URI names (50)" },
-  { variable: "REINS_CHILDREN", is: "processes that execute runs (one a core)" },
+  { variable: "REINS_CHILDREN", is: "processes that execute runs, at most (one a core)" },
   { variable: "REINS_SLOTS", is: "runs in each of these processes at a time (16)" },
   {
     variable: "REINS_CHILD_USER",

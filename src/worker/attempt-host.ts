@@ -23,7 +23,7 @@ export type Inspect = <I extends Inspection>(
 
 /** What executes attempts in child processes and really stops them. Implemented by the child pool. */
 export interface AttemptHost {
-  /** Starts the inspector, which loads every graph and reports the broken ones, and the first children. */
+  /** Starts the first child, which loads every graph, and reports the broken ones. */
   start(): Promise<readonly GraphReport[]>;
   /** Attempts that could be placed in shared processes right now. */
   readonly freeSlots: number;
@@ -34,14 +34,19 @@ export interface AttemptHost {
    * `extra` places it although all slots are taken. Cancelling never needs a slot.
    */
   place(spec: AttemptSpec, hooks: AttemptHooks, options: PlaceOptions): PlacedAttempt | undefined;
-  /** Reads states or the graph itself with the graph's own code, in the inspector process, never in one that executes runs. */
+  /**
+   * Reads or edits states, or reads the graph itself, with the graph's own code, in a child that executes no run meanwhile. Rejects with a
+   * DomainError: GRAPH_UNAVAILABLE when the graph cannot answer, GRAPH_TIMEOUT when it does not in time, whose process is then replaced. While
+   * one keeps its process from turning, the others go on elsewhere. An edit writes through the journal's port, once at most, and is refused by
+   * the graph with INVALID_FIELD.
+   */
   readonly inspect: Inspect;
   /**
    * Relays a lease renewal to the watchdogs of the children that execute attempts: each kills its process when nothing comes
    * for this long. Idle ones live on.
    */
   renewed(leaseMs: number): void;
-  /** Process ids (group leaders) of all children, the inspector included. */
+  /** Process ids (group leaders) of all children. */
   readonly pids: readonly number[];
   /** Kills every child that is left, with its group. The attempts in them report `displaced`. */
   stop(): Promise<void>;

@@ -3,14 +3,15 @@ import type { AttemptHost } from "./attempt-host.ts";
 import { createStartBackoff } from "./child-backoff.ts";
 import type { ChildExit } from "./child-process.ts";
 import { ChildWorker, type ChildWorkerSettings } from "./child-worker.ts";
-import { createInspector } from "./inspector.ts";
-import type { GraphSpec } from "./protocol.ts";
+import { createInspectGraphs } from "./inspect-graphs.ts";
+import { loadGraphs } from "./load-graphs.ts";
+import type { GraphReport, GraphSpec } from "./protocol.ts";
 
 export interface ChildPoolOptions {
   /** The children's main module. */
   readonly entry: URL | string;
   readonly graphs: readonly GraphSpec[];
-  /** Shared processes. */
+  /** Shared processes, at most. */
   readonly children: number;
   /** Attempts in each shared process at a time. */
   readonly slotsPerChild: number;
@@ -42,13 +43,28 @@ export interface ChildPoolOptions {
   readonly leaseMs?: number;
   /** A shared process is replaced after so many attempts. Default 0: never. */
   readonly recycleAfter?: number;
+  /**
+   * How long without a run until only one process is left. Before the first run there is one as well. "never": all shared processes and
+   * the spare are there from the start. Default 5 min.
+   */
+  readonly shrinkAfterMs?: number | "never";
   /** Keeps a process warm that takes the place of a lost one, or the next exclusive attempt. Default true. */
   readonly spare?: boolean;
 }
 
-type Role = "shared" | "exclusive" | "spare";
+/** `apart`: for the inspections of one graph; `trial`: it shows whether a graph can be loaded. */
+type Role = "shared" | "exclusive" | "spare" | "apart" | "trial";
 
-/** The pool of child processes: a number of shared ones, exclusive ones on demand, a warm spare and the inspector. */
+/** Processes beside the shared and exclusive ones, at most. */
+const maxReaders = 10;
+/** How long a process for the inspections of one graph is kept without any. */
+const apartKeptMs = 15_000;
+
+/**
+ * The pool of child processes. While nothing executes there is one, which answers what is asked of graphs. With the first run come a warm
+ * spare and, whenever all are busy, one more shared process; exclusive ones are started on demand. When nothing has executed for a
+ * while, one is left again. Inspections go where no run executes, first to the spare.
+ */
 export function createChildPool(options: ChildPoolOptions): AttemptHost {
   const { log, children, slotsPerChild, exclusiveChildren = children * slotsPerChild, recycleAfter = 0 } = options;
   const keepsSpare = options.spare ?? true;
@@ -65,17 +81,28 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     blockedLimitMs: options.blockedLimitMs ?? 60_000,
     neighbourDrainMs: options.neighbourDrainMs ?? 500,
     loadTimeoutMs: options.loadTimeoutMs ?? 60_000,
+    inspectTimeoutMs: options.inspectTimeoutMs ?? 10_000,
     leaseMs: options.leaseMs ?? 10_000,
   };
-  const inspector = createInspector({ ...settings, inspectTimeoutMs: options.inspectTimeoutMs ?? 10_000 });
   const workers = new Map<ChildWorker, Role>();
   const listeners = new Set<() => void>();
   const backoff = createStartBackoff({ log, leaseMs: settings.leaseMs, retry: () => maintain() });
-  /** Absent until the inspector knows which graphs can be loaded. */
+  let reports: readonly GraphReport[] = [];
+  /** Absent until it is known which graphs can be loaded. */
   let usableGraphs: readonly GraphSpec[] | undefined;
   let pulse: NodeJS.Timeout | undefined;
   let firstStarted = false;
   let stopped = false;
+  const { shrinkAfterMs = 300_000 } = options;
+  /** Until then there are more processes than one. */
+  let grownUntil = shrinkAfterMs === "never" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  let wasGrown = false;
+  const inspect = createInspectGraphs({
+    idleChild,
+    startApart,
+    problemOf: (graph) => reports.find(({ name }) => name === graph)?.problem,
+    isStopped: () => stopped,
+  });
 
   /** Live processes of a role, without those that are to be replaced. */
   function staff(role: Role): ChildWorker[] {
@@ -89,6 +116,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   }
 
   function spawn(role: Role): ChildWorker | undefined {
+    if (stopped) return undefined;
     const worker = ChildWorker.start(settings, {
       ready: () => {
         log.debug({ childPid: worker?.pid }, `The child process ${worker?.pid} is ready`);
@@ -108,45 +136,66 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       return undefined;
     }
     workers.set(worker, role);
-    if (usableGraphs !== undefined) worker.loadGraphs(usableGraphs);
+    if (usableGraphs !== undefined && (role === "shared" || role === "spare" || role === "exclusive")) {
+      worker.loadGraphs(usableGraphs);
+    }
     return worker;
   }
 
   function left(worker: ChildWorker, exit: ChildExit): void {
     const { pid, killCause } = worker;
     if (killCause === undefined) log.warn({ childPid: pid, ...exit }, `The child process ${pid} has ended by itself`);
-    const wasOfUse = worker.wasReady && worker.placed > 0;
     if (killCause === "lease" || exit.leaseOver) backoff.lapsed();
-    else if (!stopped && !wasOfUse && killCause !== "retired") backoff.failed(exit);
+    // Until the graphs have been tried, one of them may be the reason.
+    else if (!stopped && usableGraphs !== undefined && !worker.wasUsed && killCause !== "retired") backoff.failed(exit);
     void worker.closed.then(() => workers.delete(worker));
     maintain();
   }
 
+  function grow(): void {
+    if (shrinkAfterMs !== "never") grownUntil = performance.now() + shrinkAfterMs;
+  }
+
+  function isGrown(): boolean {
+    return performance.now() < grownUntil;
+  }
+
+  /** How many shared processes there should be, given those that are of use. */
+  function wanted(useful: readonly ChildWorker[]): number {
+    if (shrinkAfterMs === "never") return children;
+    if (!isGrown()) return 1;
+    const busy = useful.filter(({ load, inspecting }) => load > 0 || inspecting).length;
+    return Math.min(children, freeSlots() > 0 ? Math.max(useful.length, busy + 1) : children);
+  }
+
   /**
    * Keeps the pool at its size: a lost process is replaced by the spare, and the spare by a new one. So is one that a run
-   * blocks, as long as it does, up to twice the size: a run that computes must not keep others from starting.
+   * blocks or that is inspected for long, as long as that lasts, up to twice the size: a run that computes must not keep others from starting.
    */
   function maintain(): void {
     if (stopped || pulse === undefined) return;
-    for (const [worker] of workers) if (worn(worker) && worker.load === 0) worker.retire();
+    for (const [worker] of workers) if (worn(worker) && worker.isIdle) worker.retire();
     const shared = staff("shared");
-    const useful = shared.filter((worker) => !worker.blocked);
-    for (const idle of useful.slice(children).filter((worker) => worker.load === 0)) idle.retire();
+    const useful = shared.filter(({ occupied }) => !occupied);
+    const size = wanted(useful);
+    for (const worker of useful.slice(size)) if (worker.isIdle) worker.retire();
     const room = 2 * children - shared.length;
-    for (let missing = Math.min(children - useful.length, room); missing > 0; missing -= 1) {
-      const spare = staff("spare").at(0);
+    for (let missing = Math.min(size - useful.length, room); missing > 0; missing -= 1) {
+      const spare = staff("spare").find(({ occupied }) => !occupied);
       if (spare !== undefined) workers.set(spare, "shared");
       else if (!mayStart() || spawn("shared") === undefined) return;
     }
+    const spares = staff("spare").filter(({ blocked }) => !blocked);
+    for (const worker of spares.slice(isGrown() ? 1 : 0)) if (worker.isIdle) worker.retire();
     // The spare waits until those that are needed first have started.
-    if (keepsSpare && firstStarted && staff("spare").length === 0 && mayStart()) spawn("spare");
+    if (keepsSpare && isGrown() && firstStarted && spares.length === 0 && mayStart()) spawn("spare");
   }
 
   /** Few start at a time: whatever ended many processes at once, their starts must not keep the others from working. */
   function mayStart(): boolean {
     if (!backoff.mayStart) return false;
     if (!firstStarted) return true;
-    const starting = [...workers].filter(([{ alive, wasReady }, role]) => alive && !wasReady && role !== "exclusive");
+    const starting = [...staff("shared"), ...staff("spare")].filter(({ wasReady }) => !wasReady);
     return starting.length < Math.max(1, Math.floor(children / 4));
   }
 
@@ -161,12 +210,17 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   function leastLoaded(hasRoom: (worker: ChildWorker) => boolean): ChildWorker | undefined {
     return staff("shared")
       .filter(hasRoom)
-      .sort((a, b) => a.load - b.load)
+      .sort((a, b) => Number(a.inspecting) - Number(b.inspecting) || a.load - b.load)
       .at(0);
   }
 
   function exclusivesInUse(): number {
     return [...workers].filter(([worker, role]) => role === "exclusive" && !worker.gone).length;
+  }
+
+  function freeSlots(): number {
+    const free = staff("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
+    return Math.max(0, free - exclusivesInUse());
   }
 
   function shared(extra: boolean): ChildWorker | undefined {
@@ -176,35 +230,61 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
   function exclusive(extra: boolean): ChildWorker | undefined {
     if (exclusivesInUse() >= exclusiveChildren && !extra) return undefined;
-    const worker = staff("spare").at(0) ?? spawn("exclusive");
+    const worker = staff("spare").find(({ isIdle, blocked }) => isIdle && !blocked) ?? spawn("exclusive");
     if (worker === undefined) return undefined;
     workers.set(worker, "exclusive");
     worker.exclusive = true;
     return worker;
   }
 
+  /** For inspections: the spare, or a shared process that executes nothing; one is started if there is none. */
+  function idleChild(): ChildWorker | undefined {
+    const idle = [...staff("spare"), ...staff("shared")].filter(({ load, blocked }) => load === 0 && !blocked);
+    const ready = idle.filter(({ isReady }) => isReady);
+    const spare = ready.find((worker) => workers.get(worker) === "spare");
+    return spare ?? ready.find(({ inspecting }) => inspecting) ?? ready.at(0) ?? idle.at(0) ?? startReader("spare");
+  }
+
+  function startApart(graph: string): ChildWorker | undefined {
+    const worker = startReader("apart");
+    worker?.loadGraphs((usableGraphs ?? []).filter(({ name }) => name === graph));
+    return worker;
+  }
+
+  function startReader(role: "spare" | "apart"): ChildWorker | undefined {
+    return staff("spare").length + staff("apart").length < maxReaders ? spawn(role) : undefined;
+  }
+
+  function beat(): void {
+    for (const [worker, role] of workers) {
+      worker.tick();
+      if (role === "apart" && worker.unusedMs >= apartKeptMs) worker.retire();
+    }
+    if ([...workers.keys()].some(({ alive, load, occupied }) => alive && (load > 0 || occupied))) grow();
+    const changes = wasGrown !== isGrown();
+    wasGrown = isGrown();
+    if (changes || staff("shared").some(({ occupied }) => occupied)) maintain();
+  }
+
   return {
     async start() {
-      pulse = setInterval(() => {
-        for (const worker of workers.keys()) worker.tick();
-        if (staff("shared").some(({ blocked }) => blocked)) maintain();
-      }, settings.pingIntervalMs);
-      // They start up while the inspector loads, and load what it has found to be in order.
+      pulse = setInterval(beat, settings.pingIntervalMs);
+      // Others start up while the first one loads, and load what it has found to be in order.
       maintain();
-      const reports = await inspector.load(options.graphs);
+      const first = staff("shared").at(0);
+      const startTrial = () => spawn("trial");
+      reports = await loadGraphs({ graphs: options.graphs, first, startTrial, isStopped: () => stopped, log });
       const broken = new Set(reports.filter(({ problem }) => problem !== undefined).map(({ name }) => name));
       usableGraphs = options.graphs.filter(({ name }) => !broken.has(name));
       for (const worker of workers.keys()) worker.loadGraphs(usableGraphs);
-      await Promise.all([...workers.keys()].map(({ started }) => started));
+      await Promise.allSettled([...workers.keys()].map(({ loaded }) => loaded));
       firstStarted = true;
       maintain();
       return reports;
     },
 
     get freeSlots() {
-      if (stopped) return 0;
-      const free = staff("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
-      return Math.max(0, free - exclusivesInUse());
+      return stopped ? 0 : freeSlots();
     },
 
     onFree(listener) {
@@ -213,19 +293,20 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
     place(spec, hooks, { exclusive: own, extra = false }) {
       if (stopped || usableGraphs === undefined) return undefined;
+      grow();
       const placed = (own ? exclusive(extra) : shared(extra))?.place(spec, hooks);
       maintain();
       return placed;
     },
 
-    inspect: (storage, inspection) => inspector.inspect(storage, inspection),
+    inspect,
 
     renewed(ms) {
       for (const worker of workers.keys()) worker.renew(ms);
     },
 
     get pids() {
-      return [...[...workers.keys()].filter(({ gone }) => !gone).map(({ pid }) => pid), ...inspector.pids];
+      return [...workers.keys()].filter(({ gone }) => !gone).map(({ pid }) => pid);
     },
 
     async stop() {
@@ -233,7 +314,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       clearInterval(pulse);
       backoff.stop();
       for (const worker of workers.keys()) worker.retire();
-      await Promise.all([inspector.stop(), ...[...workers.keys()].map(({ closed }) => closed)]);
+      await Promise.all([...workers.keys()].map(({ closed }) => closed));
     },
   };
 }

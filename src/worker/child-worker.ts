@@ -1,58 +1,58 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
-import type { AttemptHooks, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
-import { ChildAttempt } from "./child-attempt.ts";
-import { crashOutcome, type Fault } from "./child-crash.ts";
+import type { AttemptHooks, PlacedAttempt, StoragePort } from "./attempt-host.ts";
+import { ChildAttempts } from "./child-attempts.ts";
 import { errorReport } from "./child-error-report.ts";
+import { type AskedInspection, ChildInspections } from "./child-inspections.ts";
 import type { WrongMessage } from "./child-message.ts";
 import { type ChildExit, type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import { ChildPulse } from "./child-pulse.ts";
-import { ChildStops, type StopTimes } from "./child-stops.ts";
-import type { AttemptEnd, AttemptSpec, ChildMessage, ChildRequest, GraphSpec } from "./protocol.ts";
+import type { StopTimes } from "./child-stops.ts";
+import { type KillCause, killReasons } from "./kill-cause.ts";
+import { ProcessLostError } from "./process-lost-error.ts";
+import type { AttemptSpec, ChildMessage, ChildRequest, GraphReport, GraphSpec, Inspection } from "./protocol.ts";
 
 export interface ChildWorkerSettings extends ChildProcessSettings, StopTimes {
   /** 0: no limit. */
   readonly blockedLimitMs: number;
   readonly loadTimeoutMs: number;
+  readonly inspectTimeoutMs: number;
   readonly leaseMs: number;
 }
 
 export interface ChildWorkerListener {
   /** The graphs are loaded. */
   readonly ready: () => void;
-  /** It takes no further attempt, or again does; or an attempt is over. */
+  /** It takes no further attempt, or again does; or an attempt or the last inspection is over. */
   readonly changed: () => void;
   /** The process and its group are gone; the outcomes of its attempts are on their way. */
   readonly gone: (exit: ChildExit) => void;
 }
 
-/** Why the server has killed the process. */
-export type KillCause =
-  | "stop" // for an attempt's sake
-  | "lease" // an attempt in it has lost its lease
-  | "blocked" // its event loop did not turn for too long
-  | "load" // its graphs took too long to load
-  | "retired"; // nobody needs it any more, or the pool ends
+/** A process in which inspections have gone on for so long is of no use for runs. */
+const longInspectionMs = 250;
 
-/** One child process that executes attempts, and the rules by which they are stopped. */
+/**
+ * One child process. It executes attempts, or serves inspections while it has none: a graph that hangs in an inspection takes nobody's run
+ * with it. An attempt that is placed during an inspection begins after it, or elsewhere if that takes long.
+ */
 export class ChildWorker {
   readonly #settings: ChildWorkerSettings;
   readonly #listener: ChildWorkerListener;
   readonly #child: RunningChild;
-  readonly #attempts = new Map<string, ChildAttempt>();
   readonly #pulse = new ChildPulse();
-  readonly #stops: ChildStops;
-  #running: Readonly<Record<string, number>> = {};
+  readonly #attempts: ChildAttempts;
+  readonly #inspections: ChildInspections;
   #state: "starting" | "ready" | "killed" | "gone" = "starting";
   #killCause: KillCause | undefined;
   #loadTimer: NodeJS.Timeout | undefined;
-  #lastFault: Fault | undefined;
-  #placed = 0;
   #wasReady = false;
-  /** It serves one attempt and ends with it. */
-  exclusive = false;
-  /** Resolves when it is ready, or gone without ever having been. */
-  readonly started: Promise<void>;
-  readonly #started = Promise.withResolvers<void>();
+  #asked = 0;
+  /** Inspections that wait until its graphs are loaded. */
+  #awaiting = 0;
+  #usedAt = performance.now();
+  /** What it told of its graphs; rejects with a {@link ProcessLostError} when it never was ready. */
+  readonly loaded: Promise<readonly GraphReport[]>;
+  readonly #loaded = Promise.withResolvers<readonly GraphReport[]>();
   /** Resolves when the process is gone and every outcome is reported. */
   readonly closed: Promise<void>;
 
@@ -77,16 +77,23 @@ export class ChildWorker {
     this.#settings = settings;
     this.#listener = listener;
     this.#child = child;
-    this.#stops = new ChildStops(settings, {
+    this.#attempts = new ChildAttempts({
+      child,
+      settings,
       pulse: this.#pulse,
-      live: () => this.#live(),
-      functionsOf: ({ spec }) => this.#running[spec.attemptId] ?? 0,
-      send: (message, sent) => child.send(message, sent),
-      endedUnstarted: (attempt, kind) => this.#ended(attempt, { kind }),
-      kill: () => this.#kill("stop"),
+      mayBegin: () => this.isReady && !this.inspecting,
+      kill: (cause) => this.#kill(cause),
       changed: () => listener.changed(),
     });
-    this.started = this.#started.promise;
+    this.#inspections = new ChildInspections({
+      timeoutMs: settings.inspectTimeoutMs,
+      send: (message) => child.send(message),
+      overdue: () => this.#kill("inspection"),
+      over: () => this.#inspected(),
+    });
+    this.loaded = this.#loaded.promise;
+    // Who waits for it handles the failure; nobody has to.
+    this.loaded.catch(() => {});
     this.closed = child.gone.then((exit) => this.#close(exit));
   }
 
@@ -103,9 +110,14 @@ export class ChildWorker {
     return this.#state === "starting" || this.#state === "ready";
   }
 
-  /** Its graphs are loaded, it answers its pings and it is not being cleared for a kill. */
+  /** Its graphs are loaded. */
+  get isReady(): boolean {
+    return this.#state === "ready";
+  }
+
+  /** Attempts may be placed in it: it answers its pings, is not being cleared for a kill and not inspected for long. */
   get accepting(): boolean {
-    return this.#state === "ready" && !this.#stops.clearing && this.#blockedMs < this.#settings.unresponsiveMs;
+    return this.isReady && !this.#attempts.clearing && !this.occupied;
   }
 
   /** Why the server has killed it, if it has. */
@@ -115,7 +127,21 @@ export class ChildWorker {
 
   /** Attempts in it, to the end of each. */
   get load(): number {
-    return this.#attempts.size;
+    return this.#attempts.count;
+  }
+
+  get inspecting(): boolean {
+    return this.#inspections.underWay;
+  }
+
+  /** It has neither attempts nor inspections, and no inspection waits for it. */
+  get isIdle(): boolean {
+    return this.load === 0 && !this.inspecting && this.#awaiting === 0;
+  }
+
+  /** For how long it has been idle since its last inspection. */
+  get unusedMs(): number {
+    return this.isIdle ? performance.now() - this.#usedAt : 0;
   }
 
   /** Its graphs were loaded once. */
@@ -125,48 +151,69 @@ export class ChildWorker {
 
   /** Attempts it was ever given. */
   get placed(): number {
-    return this.#placed;
+    return this.#attempts.placed;
+  }
+
+  /** It has served an attempt or an inspection, or was to. */
+  get wasUsed(): boolean {
+    return this.#wasReady && this.placed + this.#asked > 0;
   }
 
   get runIds(): string[] {
-    return [...this.#attempts.values()].map((attempt) => attempt.spec.runId);
+    return this.#attempts.runIds;
+  }
+
+  /** It serves one attempt and ends with it. */
+  set exclusive(exclusive: boolean) {
+    this.#attempts.exclusive = exclusive;
+  }
+
+  /** Its event loop does not turn: it is of no use for the moment, however many slots it has. */
+  get blocked(): boolean {
+    return this.isReady && this.#blockedMs >= this.#settings.unresponsiveMs;
+  }
+
+  /** Blocked, or inspected for so long that runs should begin elsewhere. */
+  get occupied(): boolean {
+    return this.blocked || this.#inspections.lastedMs >= longInspectionMs;
   }
 
   /** Loads the graphs; attempts that were placed before start then. */
   loadGraphs(graphs: readonly GraphSpec[]): void {
-    if (this.#state !== "starting") return;
+    if (this.#state !== "starting" || this.#loadTimer !== undefined) return;
     this.#child.send({ type: "load", graphs });
-    this.#loadTimer = setTimeout(() => this.#kill("load"), this.#settings.loadTimeoutMs);
+    const { loadTimeoutMs } = this.#settings;
+    const tooLate = `it was not loaded within ${loadTimeoutMs / 1000} s`;
+    this.#loadTimer = setTimeout(() => this.#failLoading(tooLate), loadTimeoutMs);
+  }
+
+  /** Like {@link loaded}; meanwhile the process is not taken for idle. */
+  async awaitLoaded(): Promise<void> {
+    this.#awaiting += 1;
+    try {
+      await this.loaded;
+    } finally {
+      this.#awaiting -= 1;
+      this.#usedAt = performance.now();
+    }
   }
 
   place(spec: AttemptSpec, hooks: AttemptHooks): PlacedAttempt {
-    const attempt: ChildAttempt = new ChildAttempt({
-      spec,
-      hooks,
-      log: this.#settings.log,
-      stored: (count) => this.#child.send({ type: "stored", attemptId: spec.attemptId, count }),
-      failed: () => this.#stops.stop(attempt, "interrupt", "its output could not be stored"),
-    });
-    // Claimed just now, so that its lease is a fresh one.
-    if (this.#live().length === 0) this.#child.renew(this.#settings.leaseMs);
-    this.#attempts.set(spec.attemptId, attempt);
-    this.#placed += 1;
-    if (this.#state === "ready") this.#start(attempt);
-    return {
-      pid: this.pid,
-      stop: (action, reason) => this.#stops.stop(attempt, action, reason),
-      drain: () => this.#stops.drain(attempt),
-      kill: () => {
-        if (attempt.done) return;
-        attempt.stopping ??= "interrupt";
-        this.#kill("lease");
-      },
-    };
+    return this.#attempts.place(spec, hooks);
   }
 
-  /** An idle process has no lease that could end: it lives on when renewals fail. */
+  /** Asks a graph in it. Only for a process without attempts. */
+  inspect<I extends Inspection>(storage: StoragePort | undefined, inspection: I): AskedInspection<I> {
+    if (!this.isReady) {
+      const answer = Promise.reject(new ProcessLostError("the process has ended"));
+      return { answer, stalled: new Promise(() => {}) };
+    }
+    this.#asked += 1;
+    return this.#inspections.ask(storage, inspection);
+  }
+
   renew(leaseMs: number): void {
-    if (this.#live().length > 0) this.#child.renew(leaseMs);
+    this.#attempts.renew(leaseMs);
   }
 
   /** Kills the process; what is still in it is displaced. */
@@ -176,46 +223,42 @@ export class ChildWorker {
 
   /** To be called every `pingIntervalMs`. */
   tick(): void {
-    if (this.#state !== "ready") return;
+    if (!this.isReady) return;
     const sequence = this.#pulse.tick();
     if (sequence !== undefined) this.#child.send({ type: "ping", sequence });
-    this.#stops.tick();
+    this.#attempts.tick();
+    if (this.blocked) this.#inspections.stall();
+    if (this.occupied && this.inspecting) this.#attempts.drainWaiting();
     const { unresponsiveMs, blockedLimitMs } = this.#settings;
     // In an idle process nobody's work is at stake: something that an earlier attempt left behind blocks it.
-    const limitMs = this.load === 0 ? unresponsiveMs : blockedLimitMs || Number.POSITIVE_INFINITY;
+    const nothingAtStake = this.load === 0 && !this.inspecting;
+    const limitMs = nothingAtStake ? unresponsiveMs : blockedLimitMs || Number.POSITIVE_INFINITY;
     if (this.#blockedMs >= limitMs) this.#kill("blocked");
-  }
-
-  /** Its event loop does not turn: it is of no use for the moment, however many slots it has. */
-  get blocked(): boolean {
-    return this.#state === "ready" && this.#blockedMs >= this.#settings.unresponsiveMs;
   }
 
   get #blockedMs(): number {
     return this.#pulse.missedTicks * this.#settings.pingIntervalMs;
   }
 
-  #start(attempt: ChildAttempt): void {
-    attempt.started = true;
-    this.#child.send({ type: "start", attempt: attempt.spec });
-  }
-
   #receive(message: ChildMessage): void {
     switch (message.type) {
       case "loaded":
-        this.#loaded();
+        this.#graphsLoaded(message.graphs);
         break;
       case "output":
-        for (const { attemptId, events } of message.of) this.#attempts.get(attemptId)?.output(events);
+        this.#attempts.output(message.of);
         break;
       case "request":
         void this.#answer(message);
         break;
       case "end":
-        this.#ended(this.#attempts.get(message.attemptId), message.end);
+        this.#attempts.end(message.attemptId, message.end);
+        break;
+      case "inspected":
+        this.#inspections.inspected(message);
         break;
       case "fault":
-        this.#faulted(message);
+        this.#attempts.faulted(message);
         break;
       case "pong":
         this.#ponged(message);
@@ -223,69 +266,52 @@ export class ChildWorker {
     }
   }
 
-  #loaded(): void {
+  #graphsLoaded(reports: readonly GraphReport[]): void {
     if (this.#state !== "starting") return;
     clearTimeout(this.#loadTimer);
     this.#state = "ready";
     this.#wasReady = true;
-    for (const attempt of this.#attempts.values()) if (!attempt.done) this.#start(attempt);
-    this.#started.resolve();
+    this.#attempts.startWaiting();
+    this.#loaded.resolve(reports);
     this.#listener.ready();
   }
 
-  /** Answers a call of the storage of an attempt that is in this process; no other scope is served. */
+  #failLoading(why: string): void {
+    this.#loaded.reject(new ProcessLostError(why, true));
+    this.#kill("load");
+  }
+
+  /** The last inspection is over. */
+  #inspected(): void {
+    this.#usedAt = performance.now();
+    if (this.isReady) this.#attempts.startWaiting();
+    this.#listener.changed();
+  }
+
+  /** Answers a call of the storage of an attempt or an inspection that is in this process; no other scope is served. */
   async #answer(request: ChildRequest): Promise<void> {
     const { requestId, scope } = request;
     try {
-      const attempt = this.#attempts.get(scope);
-      if (attempt === undefined) throw new FencedError(`No attempt ${scope} is under way in this process`);
-      this.#child.send({ type: "reply", requestId, result: await attempt.request(request) });
+      const asking = this.#inspections.has(scope) ? this.#inspections : this.#attempts.get(scope);
+      if (asking === undefined) throw new FencedError(`Nothing named ${scope} is under way in this process`);
+      this.#child.send({ type: "reply", requestId, result: await asking.request(request) });
     } catch (error) {
       this.#child.send({ type: "reply", requestId, error: errorReport(error) });
     }
   }
 
-  #ponged({ sequence, running }: Extract<ChildMessage, { type: "pong" }>): void {
+  #ponged(message: Extract<ChildMessage, { type: "pong" }>): void {
     const wasAccepting = this.accepting;
-    this.#pulse.pong(sequence);
-    this.#running = running ?? {};
+    this.#pulse.pong(message.sequence);
+    this.#attempts.ponged(message);
     if (!wasAccepting && this.accepting) this.#listener.changed();
   }
 
-  #faulted({ attemptId, error }: Extract<ChildMessage, { type: "fault" }>): void {
-    const runId = attemptId === undefined ? undefined : this.#attempts.get(attemptId)?.spec.runId;
-    const whose = runId === undefined ? { runIds: this.runIds } : { runId };
-    this.#settings.log.error({ ...whose, childPid: this.pid, stack: error.stack }, `${error.name}: ${error.message}`);
-    this.#lastFault = { attemptId, error: { name: error.name, message: error.message } };
-  }
-
-  /** What was to be told is unknown, so that the attempt cannot be gone on with; its neighbours go on elsewhere. */
-  #malformed({ scope, problem }: WrongMessage): void {
-    const attempt = scope === undefined ? undefined : this.#attempts.get(scope);
-    const whose = attempt === undefined ? { runIds: this.runIds } : { runId: attempt.spec.runId };
-    this.#settings.log.warn({ ...whose, childPid: this.pid }, `From the child process ${this.pid}: ${problem}`);
-    if (attempt === undefined || attempt.done || attempt.malformed !== undefined) return;
-    attempt.malformed = { name: "MalformedMessage", message: `The process that executed the run sent ${problem}` };
-    this.#stops.evict(attempt);
-  }
-
-  /** The child has said its last word on the attempt. */
-  #ended(attempt: ChildAttempt | undefined, end: AttemptEnd): void {
-    if (attempt === undefined || attempt.done || attempt.malformed !== undefined) return;
-    attempt.end = end;
-    if (this.exclusive) {
-      // What the attempt left behind ends with its process; it is over only then.
-      this.#kill("retired");
-      return;
-    }
-    if (this.#live().length === 0) this.#child.release();
-    void this.#report(attempt, { how: "ended", end });
-    this.#stops.ended(attempt);
-  }
-
-  async #report(attempt: ChildAttempt, outcome: AttemptOver): Promise<void> {
-    await attempt.finish(outcome);
-    if (this.#attempts.delete(attempt.spec.attemptId)) this.#listener.changed();
+  #malformed(message: WrongMessage): void {
+    const { scope, problem } = message;
+    this.#attempts.malformed(message);
+    if (scope !== undefined) this.#inspections.malformed(scope, problem);
+    if (this.#state === "starting") this.#failLoading(`it sent ${problem}`);
   }
 
   #kill(cause: KillCause): void {
@@ -293,12 +319,12 @@ export class ChildWorker {
     this.#state = "killed";
     this.#killCause = cause;
     clearTimeout(this.#loadTimer);
-    this.#stops.clear();
+    this.#attempts.killed();
     if (cause !== "retired") {
       const { log } = this.#settings;
       log.warn(
         { childPid: this.pid, runIds: this.runIds, cause },
-        `The child process ${this.pid} is killed: ${killReason[cause]}`,
+        `The child process ${this.pid} is killed: ${killReasons[cause]}`,
       );
     }
     this.#child.kill();
@@ -307,36 +333,13 @@ export class ChildWorker {
 
   async #close(exit: ChildExit): Promise<void> {
     clearTimeout(this.#loadTimer);
-    this.#stops.clear();
     this.#state = "gone";
-    this.#started.resolve();
-    const live = this.#live();
-    const attempts = [...this.#attempts.values()];
-    const reports = attempts.map((attempt) => this.#report(attempt, this.#outcome(attempt, exit, live)));
+    const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
+    const lost = new ProcessLostError(`the process ended (${how})`, this.#killCause === "inspection");
+    this.#loaded.reject(lost);
+    const reported = this.#attempts.lost(exit, this.#killCause, this.#wasReady);
+    this.#inspections.lost(lost);
     this.#listener.gone(exit);
-    await Promise.all(reports);
-  }
-
-  #outcome(attempt: ChildAttempt, exit: ChildExit, live: readonly ChildAttempt[]): AttemptOver {
-    if (attempt.end !== undefined) return { how: "ended", end: attempt.end };
-    const { malformed } = attempt;
-    if (malformed !== undefined && attempt.stopping === undefined) {
-      return { how: "crashed", blamed: true, error: malformed };
-    }
-    const byServer = ["stop", "lease", "retired"].includes(this.#killCause ?? "");
-    if (byServer || exit.leaseOver) return { how: attempt.stopping === undefined ? "displaced" : "killed" };
-    return crashOutcome(attempt, live, exit, this.#killCause, this.#lastFault);
-  }
-
-  /** Attempts that have not ended. */
-  #live(): ChildAttempt[] {
-    return [...this.#attempts.values()].filter((attempt) => !attempt.done);
+    await reported;
   }
 }
-
-const killReason: Record<Exclude<KillCause, "retired">, string> = {
-  stop: "a run in it was to be stopped and did not stop by itself",
-  lease: "a run in it has lost its lease",
-  blocked: "its event loop has been blocked for too long",
-  load: "its graphs took too long to load",
-};

@@ -16,7 +16,7 @@ export interface EditStateParts {
 }
 
 /**
- * Has the inspector make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
+ * Has a child make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
  * journal has: an edit that has landed is done, even if its process ended before it could say so.
  */
 export function createEditState({ inspect, journal, threads, renewMs }: EditStateParts) {

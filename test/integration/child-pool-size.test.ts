@@ -1,8 +1,15 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { DomainError } from "../../src/domain/errors.ts";
 import type { AttemptHost } from "../../src/worker/attempt-host.ts";
-import type { Inspection } from "../../src/worker/protocol.ts";
-import { emptyJournal, fakePool, gone, graph, isAlive, patience, run } from "../support/fake-child-pool.ts";
+import {
+  emptyJournal,
+  fakePool,
+  gone,
+  graph,
+  isAlive,
+  type LogLine,
+  patience,
+  run,
+} from "../support/fake-child-pool.ts";
 
 let pool: AttemptHost;
 
@@ -144,71 +151,59 @@ describe("loading graphs", { timeout: 30_000 }, () => {
   });
 });
 
-describe("inspecting", { timeout: 30_000 }, () => {
-  const state = (name: string): Inspection => ({ kind: "state", graph: name, omitValues: false });
-  const answers = (text: string) => ({ ...emptyJournal, read: async () => text as never });
-  const report = (text: string) => [{ checkpointNs: text, next: [], tasks: [], interrupts: [] }];
+describe("growing and shrinking", { timeout: 30_000 }, () => {
+  const shrinks = { children: 2, slotsPerChild: 2, shrinkAfterMs: 600_000 };
+  const count = (wanted: number) => vi.waitUntil(() => pool.pids.length === wanted, patience);
+  const ready = (lines: readonly LogLine[]) => lines.filter(({ msg }) => msg.endsWith("is ready")).length;
 
-  it("binds each of many questions at once to its own journal, and writes nothing", async () => {
-    await start();
-    const texts = Array.from({ length: 20 }, (_, index) => `thread ${index}`);
-    const found = await Promise.all(texts.map((text) => pool.inspect(answers(text), state("agent"))));
-    expect(found).toEqual(texts.map(report));
-  });
-
-  it("fails with the journal's own error", async () => {
-    await start();
-    const failure = new DomainError("DATABASE_UNAVAILABLE", "The database does not answer");
-    const read = () => Promise.reject(failure);
-    await expect(pool.inspect({ ...emptyJournal, read }, state("agent"))).rejects.toBe(failure);
-  });
-
-  it("kills and replaces an inspector that does not answer, and asks innocent questions again", async () => {
-    await start({ inspectTimeoutMs: 400 });
-    const before = new Set(pool.pids);
-    const gate = Promise.withResolvers<void>();
-    let reads = 0;
-    const slow = {
-      ...emptyJournal,
-      read: async () => {
-        reads += 1;
-        if (reads === 1) await gate.promise;
-        return "asked again" as never;
-      },
-    };
-    const overdue = pool.inspect(emptyJournal, state("never-answers"));
+  it("has one process after the start, and a spare from the first run until some time has passed without any", async () => {
+    await start({ ...shrinks, children: 1, shrinkAfterMs: 1_000 });
+    const [only, ...others] = pool.pids;
+    expect(others).toEqual([]);
+    const attempt = await run(pool, { act: "polite" });
+    expect(attempt.placed.pid).toBe(only);
+    await count(2);
+    // It is the last run's end that counts.
     const since = performance.now();
-    await vi.waitUntil(() => performance.now() - since > 200, patience);
-    const innocent = pool.inspect(slow, state("agent"));
-    await expect(overdue).rejects.toMatchObject({ name: "DomainError", reason: "GRAPH_TIMEOUT" });
-    expect(await innocent).toEqual(report("asked again"));
-    expect(reads).toBe(2);
-    gate.resolve();
-    expect(pool.pids.filter((pid) => !before.has(pid)).length).toBeGreaterThan(0);
+    await vi.waitUntil(() => performance.now() - since > 1_500, patience);
+    expect(pool.pids).toHaveLength(2);
+    attempt.placed.stop("interrupt", "enough");
+    await attempt.over;
+    expect(pool.pids).toHaveLength(2);
+    await count(1);
+    const again = await run(pool, { act: "finish" });
+    expect(await again.over).toMatchObject({ how: "ended" });
+    await count(2);
   });
 
-  it("gives up a question whose process ends twice", async () => {
-    await start();
-    await expect(pool.inspect(emptyJournal, state("crashes"))).rejects.toMatchObject({
-      reason: "GRAPH_UNAVAILABLE",
-      message: 'The state cannot be read with the graph "crashes": the process ended (exit code 8)',
-    });
-    expect(await pool.inspect(answers("fine"), state("agent"))).toEqual(report("fine"));
+  it("starts a second process when the first is busy, and no more than it may", async () => {
+    const { lines } = await start(shrinks);
+    expect(pool.freeSlots).toBe(2);
+    const first = await run(pool, { act: "polite" });
+    // With the spare.
+    await vi.waitUntil(() => ready(lines) === 3, patience);
+    const second = await run(pool, { act: "polite" });
+    expect(second.placed.pid).not.toBe(first.placed.pid);
+    for (let index = 0; index < 2; index += 1) await run(pool, { act: "polite" });
+    expect(pool.freeSlots).toBe(0);
+    expect(pool.pids).toHaveLength(3);
   });
 
-  it("answers with a broken graph's problem", async () => {
-    await start({ graphs: [graph("broken")] });
-    await expect(pool.inspect(emptyJournal, state("broken"))).rejects.toMatchObject({
-      reason: "GRAPH_UNAVAILABLE",
-      message: 'The state cannot be read with the graph "broken": It is broken',
-    });
+  it("starts all that it may when every slot is taken", async () => {
+    const { lines } = await start({ ...shrinks, children: 4, spare: false });
+    for (let index = 0; index < 2; index += 1) await run(pool, { act: "polite" });
+    await vi.waitUntil(() => ready(lines) === 2, patience);
+    for (let index = 0; index < 2; index += 1) await run(pool, { act: "polite" });
+    await vi.waitUntil(() => ready(lines) === 3, patience);
+    expect(pool.freeSlots).toBeGreaterThan(0);
   });
 
-  it("ends with the pool", async () => {
-    await start();
-    const pending = pool.inspect(emptyJournal, state("never-answers"));
-    const failed = expect(pending).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
-    await pool.stop();
-    await failed;
+  it("has one process for what is asked of graphs", async () => {
+    await start(shrinks);
+    const { pids } = pool;
+    const inspection = { kind: "state", graph: "agent", omitValues: false } as const;
+    const many = Array.from({ length: 20 }, () => pool.inspect(emptyJournal, inspection));
+    await Promise.all(many);
+    expect(pool.pids).toEqual(pids);
   });
 });

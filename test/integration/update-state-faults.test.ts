@@ -29,7 +29,7 @@ describe("an edit whose process is lost", () => {
     const barrier = own.hold(point, "undefined");
     const edit = kit.update({ log: ["edited"] }, { asNode: "step" });
     await barrier.reached;
-    // No run is live: one of these is the inspector.
+    // No run is live: the edit is made in one of these.
     for (const pid of pids()) process.kill(pid, "SIGKILL");
     expect(
       (

@@ -17,6 +17,7 @@ const pool = createChildPool({
   cwd: import.meta.dirname,
   log: pino({ level: "silent" }),
   leaseMs,
+  shrinkAfterMs: "never",
 });
 await pool.start();
 pool.renewed(leaseMs);

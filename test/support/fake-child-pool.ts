@@ -46,6 +46,8 @@ export function fakePool(options: Partial<ChildPoolOptions> = {}): { pool: Attem
     graceMs: 400,
     pingIntervalMs: 50,
     unresponsiveMs: 300,
+    // What a test is about has not to start first.
+    shrinkAfterMs: "never",
     // No test leans on a lease that nobody renews.
     leaseMs: 600_000,
     ...options,

@@ -175,6 +175,7 @@ async function abort(attemptId: string): Promise<void> {
 async function inspect({ scope, inspection }: Extract<ParentMessage, { type: "inspect" }>): Promise<void> {
   if (inspection.graph === "crashes") process.exit(8);
   if (inspection.graph === "never-answers") return;
+  if (inspection.graph === "blocks") block();
   const { result, error } = await request(scope, "read", { namespace: inspection.kind });
   if (error === undefined) {
     send({ type: "inspected", scope, states: [{ checkpointNs: String(result), next: [], tasks: [], interrupts: [] }] });

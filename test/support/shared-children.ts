@@ -21,10 +21,12 @@ const idle: SharedPool[] = [];
 /** Their servers are in this very process, and end what executes when a lease of theirs lapses; so one length serves all. */
 const sharedLeaseMs = 600_000;
 
-/** What {@link createChildPool} makes, from children that are there already if possible. None of them is a spare. */
+const kept = { spare: false, shrinkAfterMs: "never" } as const;
+
+/** What {@link createChildPool} makes, from children that are there already if possible. None is kept as a spare, and none ends for want of runs. */
 export function borrowChildren(options: ChildPoolOptions): AttemptHost {
   // What a test wants to read in a log of its own is told by processes of its own.
-  if (options.log !== silentLog) return createChildPool({ ...options, spare: false });
+  if (options.log !== silentLog) return createChildPool({ ...options, ...kept });
   const listeners = new Set<() => void>();
   let pool: SharedPool | undefined;
 
@@ -75,7 +77,7 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
 }
 
 async function take(options: ChildPoolOptions): Promise<SharedPool> {
-  const settings = { ...options, leaseMs: sharedLeaseMs, spare: false };
+  const settings = { ...options, leaseMs: sharedLeaseMs, ...kept };
   const kind = JSON.stringify({ ...settings, log: undefined });
   const found = idle.findIndex((pool) => pool.kind === kind);
   if (found >= 0) return idle.splice(found, 1)[0]!;

@@ -5,7 +5,7 @@ import { Attempt, type AttemptHome } from "./attempt.ts";
 import { attemptContext } from "./attempt-context.ts";
 import { describeError } from "./error-report.ts";
 import { GraphRegistry } from "./graph-registry.ts";
-import { inspect } from "./inspector.ts";
+import { inspect } from "./inspect.ts";
 import { ParentChannel } from "./parent-channel.ts";
 import { RunConsole } from "./run-console.ts";
 import { provideSdkLogger } from "./sdk-logger.ts";

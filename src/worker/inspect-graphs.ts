@@ -1,0 +1,97 @@
+import type { Inspect, StoragePort } from "./attempt-host.ts";
+import { unreadable } from "./child-inspections.ts";
+import type { ChildWorker } from "./child-worker.ts";
+import { ProcessLostError } from "./process-lost-error.ts";
+import type { Inspection, InspectionAnswer } from "./protocol.ts";
+import { shuttingDown } from "./shutting-down.ts";
+
+export interface InspectGraphsParts {
+  /** A process that executes nothing, the best there is; it may still have to load. Undefined when there is none to have. */
+  readonly idleChild: () => ChildWorker | undefined;
+  /** Starts a process for the inspections of one graph alone. Undefined when there is none to have. */
+  readonly startApart: (graph: string) => ChildWorker | undefined;
+  /** Why a graph cannot be used, if it cannot. */
+  readonly problemOf: (graph: string) => string | undefined;
+  readonly isStopped: () => boolean;
+}
+
+/** Processes for one graph alone. */
+const maxApart = 4;
+
+/**
+ * Asks graphs in processes that execute no run meanwhile, so that a graph that hangs or ends its process hurts no run. While a question
+ * keeps its process from turning, the others go on in processes of their graphs' own.
+ */
+export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
+  /** Of graphs that had a question in a process that stood still: each has one where it can only keep itself. */
+  const apart = new Map<string, ChildWorker>();
+
+  async function ask(storage: StoragePort | undefined, inspection: Inspection): Promise<InspectionAnswer> {
+    const own = apart.get(inspection.graph);
+    if (own?.alive) return askApart(own, storage, inspection);
+    const { answer, stalled } = await askIdle(storage, inspection);
+    // An edit is asked for once.
+    if (inspection.kind === "update") return answer;
+    const answered = answer.then(
+      () => true,
+      () => true,
+    );
+    if (await Promise.race([answered, stalled.then(() => false)])) return answer;
+    const other = apartOf(inspection.graph);
+    if (other !== undefined) return askApart(other, storage, inspection);
+    return parts.idleChild() === undefined ? answer : (await askIdle(storage, inspection)).answer;
+  }
+
+  /** Asks as soon as there is a process for it; between the choice and the question no run can come. */
+  async function askIdle(storage: StoragePort | undefined, inspection: Inspection) {
+    for (;;) {
+      const child = parts.idleChild();
+      if (child === undefined) throw new ProcessLostError("the system has no process to give");
+      if (child.isReady) return child.inspect(storage, inspection);
+      await child.awaitLoaded();
+    }
+  }
+
+  async function askApart(
+    child: ChildWorker,
+    storage: StoragePort | undefined,
+    inspection: Inspection,
+  ): Promise<InspectionAnswer> {
+    await child.awaitLoaded();
+    return child.inspect(storage, inspection).answer;
+  }
+
+  function apartOf(graph: string): ChildWorker | undefined {
+    const there = apart.get(graph);
+    if (there?.alive) return there;
+    if (apart.size >= maxApart) {
+      const [unused, other] = [...apart].find(([, { isIdle }]) => isIdle) ?? [];
+      if (unused === undefined) return undefined;
+      other?.retire();
+      apart.delete(unused);
+    }
+    const child = parts.startApart(graph);
+    if (child === undefined) return undefined;
+    apart.set(graph, child);
+    void child.closed.then(() => {
+      if (apart.get(graph) === child) apart.delete(graph);
+    });
+    return child;
+  }
+
+  return async (storage, inspection) => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        if (parts.isStopped()) throw shuttingDown();
+        const problem = parts.problemOf(inspection.graph);
+        if (problem !== undefined) throw unreadable(inspection, problem);
+        return (await ask(storage, inspection)) as never;
+      } catch (error) {
+        if (!(error instanceof ProcessLostError)) throw error;
+        if (parts.isStopped()) throw shuttingDown();
+        if (attempt < 2) continue;
+        throw unreadable(inspection, error.message, error.wasSlow ? "GRAPH_TIMEOUT" : "GRAPH_UNAVAILABLE");
+      }
+    }
+  };
+}
