@@ -10,7 +10,7 @@ import { connectDatabase } from "../../src/storage/database.ts";
 import { type EngineName, engineUri } from "../../src/storage/embedded/engines.ts";
 import { silentLog, wantedTestEngine } from "../support/embedded-options.ts";
 import { isAlive, until } from "../support/gates.ts";
-import { descendantsOf } from "../support/processes.ts";
+import { descendantsOf, parentOf } from "../support/processes.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { gatedGraph } from "../support/test-app.ts";
@@ -72,6 +72,18 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
       await database.close();
     }
   }
+
+  it("has one process for graphs beside the engine, and a spare one from the first run on", async () => {
+    server = await start();
+    const processes = () => descendantsOf(server.pid).filter((pid) => parentOf(pid) === server.pid);
+    const engine = JSON.parse(readFileSync(join(dataDir, "holder.json"), "utf8")).engine.pid;
+    expect(processes()).toHaveLength(2);
+    expect(processes()).toContain(engine);
+    const first = await kit();
+    first.gates.open();
+    await first.join((await first.start()).runId);
+    await until(() => processes().length === 3);
+  });
 
   it("in order: what runs is handed back without a loss, what waits keeps waiting, and all of it comes to its end", async () => {
     server = await start();
