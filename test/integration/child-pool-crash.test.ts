@@ -131,7 +131,7 @@ describe("processes that die while they start", { timeout: 30_000 }, () => {
     expect(await served.over).toMatchObject({ how: "ended" });
 
     await rm(folder, { recursive: true });
-    await vi.waitUntil(() => pool.pids.length === 3, patience);
+    await vi.waitUntil(() => pool.pids.length === 2, patience);
     await gone([attempt.placed.pid]);
   });
 
@@ -161,9 +161,9 @@ describe("a process that is blocked although nothing executes in it", { timeout:
 
 describe("leases that lapse", { timeout: 30_000 }, () => {
   it("end what executes an attempt alone, and the starts that follow are spaced", async () => {
-    const { lines } = await start({ slotsPerChild: 1, children: 2 });
+    const { lines } = await start({ slotsPerChild: 1, children: 3 });
     const ready = () => lines.filter(({ msg }) => msg.endsWith("is ready")).length;
-    await vi.waitUntil(() => ready() === 3, patience);
+    await vi.waitUntil(() => ready() === 4, patience);
     const before = pool.pids;
     const sentence = /^Leases could not be renewed in time.*; the next process starts in ([\d.]+) s\.$/;
     const pauses = () => lines.flatMap(({ msg }) => sentence.exec(msg)?.slice(1) ?? []);
@@ -177,7 +177,7 @@ describe("leases that lapse", { timeout: 30_000 }, () => {
       killed.push(attempt.placed.pid);
       wanted.push(pause);
       // Those that end during a pause count once.
-      await vi.waitUntil(() => ready() === 3 + wanted.length, patience);
+      await vi.waitUntil(() => ready() === 4 + wanted.length, patience);
     }
     expect(pauses()).toEqual(wanted);
     for (const pid of before.filter((one) => !killed.includes(one))) expect(await isAlive(pid)).toBe(true);
