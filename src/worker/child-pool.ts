@@ -39,6 +39,8 @@ export interface ChildPoolOptions {
   readonly loadTimeoutMs?: number;
   /** Default 10 s. */
   readonly inspectTimeoutMs?: number;
+  /** How long inspections may keep runs from beginning in their process, before these begin elsewhere. Default 250 ms. */
+  readonly longInspectionMs?: number;
   /** The lease of an attempt that is placed in an idle process. Default 10 s. */
   readonly leaseMs?: number;
   /** A shared process is replaced after so many attempts. Default 0: never. */
@@ -82,6 +84,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     neighbourDrainMs: options.neighbourDrainMs ?? 500,
     loadTimeoutMs: options.loadTimeoutMs ?? 60_000,
     inspectTimeoutMs: options.inspectTimeoutMs ?? 10_000,
+    longInspectionMs: options.longInspectionMs ?? 250,
     leaseMs: options.leaseMs ?? 10_000,
   };
   const workers = new Map<ChildWorker, Role>();

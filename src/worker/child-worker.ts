@@ -16,6 +16,8 @@ export interface ChildWorkerSettings extends ChildProcessSettings, StopTimes {
   readonly blockedLimitMs: number;
   readonly loadTimeoutMs: number;
   readonly inspectTimeoutMs: number;
+  /** A process in which inspections have gone on for so long is of no use for runs. */
+  readonly longInspectionMs: number;
   readonly leaseMs: number;
 }
 
@@ -27,9 +29,6 @@ export interface ChildWorkerListener {
   /** The process and its group are gone; the outcomes of its attempts are on their way. */
   readonly gone: (exit: ChildExit) => void;
 }
-
-/** A process in which inspections have gone on for so long is of no use for runs. */
-const longInspectionMs = 250;
 
 /**
  * One child process. It executes attempts, or serves inspections while it has none: a graph that hangs in an inspection takes nobody's run
@@ -175,7 +174,7 @@ export class ChildWorker {
 
   /** Blocked, or inspected for so long that runs should begin elsewhere. */
   get occupied(): boolean {
-    return this.blocked || this.#inspections.lastedMs >= longInspectionMs;
+    return this.blocked || this.#inspections.lastedMs >= this.#settings.longInspectionMs;
   }
 
   /** Loads the graphs; attempts that were placed before start then. */

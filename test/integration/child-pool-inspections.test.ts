@@ -113,11 +113,14 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
   });
 
   it("keep a run waiting for a moment", async () => {
-    await start({ spare: false });
+    await start({ ...timeless, longInspectionMs: 600_000, spare: false });
     const slow = slowThread();
     const reading = pool.inspect(slow.journal, state("agent"));
     await slow.asked;
     const attempt = await run(pool, { act: "finish" });
+    const since = performance.now();
+    await vi.waitUntil(() => performance.now() - since > 300, patience);
+    expect(attempt.calls).toEqual([]);
     slow.answer();
     expect(await reading).toEqual(report("slow"));
     expect(await attempt.over).toMatchObject({ how: "ended", end: { kind: "success" } });
@@ -125,17 +128,32 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
   });
 
   it("that take long have runs begin elsewhere", async () => {
-    await start({ ...timeless, spare: false });
+    await start({ ...timeless, longInspectionMs: 600_000, spare: false });
     const slow = slowThread();
     const reading = pool.inspect(slow.journal, state("agent"));
     await slow.asked;
     const [readBy] = pool.pids;
-    const early = await run(pool, { act: "finish" });
-    expect(early.placed.pid).toBe(readBy);
-    expect(await early.over).toEqual({ how: "ended", end: { kind: "drained" } });
+    const attempt = await run(pool, { act: "finish" });
+    expect(attempt.placed.pid).toBe(readBy);
+    process.kill(readBy!, "SIGSTOP");
+    // It waits no longer, and the next one has another process.
+    expect(await attempt.over).toEqual({ how: "ended", end: { kind: "drained" } });
     const later = await run(pool, { act: "finish" });
     expect(later.placed.pid).not.toBe(readBy);
     expect(await later.over).toMatchObject({ how: "ended", end: { kind: "success" } });
+    slow.answer();
+    process.kill(readBy!, "SIGCONT");
+    expect(await reading).toEqual(report("slow"));
+  });
+
+  it("are asked again when their process dies, and a run that waited for them is not to blame", async () => {
+    await start({ ...timeless, longInspectionMs: 600_000, spare: false });
+    const slow = slowThread();
+    const reading = pool.inspect(slow.journal, state("agent"));
+    await slow.asked;
+    const attempt = await run(pool, { act: "finish" });
+    process.kill(attempt.placed.pid, "SIGKILL");
+    expect(await attempt.over).toEqual({ how: "displaced" });
     slow.answer();
     expect(await reading).toEqual(report("slow"));
   });
@@ -148,11 +166,13 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
     expect(await beside).toEqual(report("beside"));
     const attempt = await run(pool, { act: "finish" });
     expect(await attempt.over).toMatchObject({ how: "ended", end: { kind: "success" } });
-    // The graph has a process of its own by now, where its questions keep each other only.
+    // The graph has a process of its own by now, where its questions keep each other only: nobody has to go elsewhere.
+    const { pids } = pool;
     const again = expect(pool.inspect(emptyJournal, state("blocks"))).rejects.toMatchObject({
       reason: "SHUTTING_DOWN",
     });
     expect(await pool.inspect(answers("after"), state("agent"))).toEqual(report("after"));
+    expect(pool.pids).toEqual(pids);
     await pool.stop();
     await Promise.all([failed, again]);
   });
