@@ -168,7 +168,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     if (shrinkAfterMs === "never") return children;
     if (!isGrown()) return 1;
     const busy = useful.filter(({ load, inspecting }) => load > 0 || inspecting).length;
-    return Math.min(children, freeSlots() > 0 ? Math.max(useful.length, busy + 1) : children);
+    return Math.min(children, Math.max(useful.length, busy + 1));
   }
 
   /**
@@ -221,11 +221,6 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return [...workers].filter(([worker, role]) => role === "exclusive" && !worker.gone).length;
   }
 
-  function freeSlots(): number {
-    const free = staff("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
-    return Math.max(0, free - exclusivesInUse());
-  }
-
   function shared(extra: boolean): ChildWorker | undefined {
     const free = leastLoaded((worker) => freeIn(worker) > 0);
     return free ?? (extra ? leastLoaded((worker) => worker.accepting) : undefined);
@@ -263,7 +258,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       worker.tick();
       if (role === "apart" && worker.unusedMs >= apartKeptMs) worker.retire();
     }
-    if ([...workers.keys()].some(({ alive, load, occupied }) => alive && (load > 0 || occupied))) grow();
+    const busy = [...workers.keys()].some(({ alive, load, occupied }) => alive && (load > 0 || occupied));
+    if (busy) grow();
     const changes = wasGrown !== isGrown();
     wasGrown = isGrown();
     if (changes || staff("shared").some(({ occupied }) => occupied)) maintain();
@@ -287,7 +283,9 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     },
 
     get freeSlots() {
-      return stopped ? 0 : freeSlots();
+      if (stopped) return 0;
+      const free = staff("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
+      return Math.max(0, free - exclusivesInUse());
     },
 
     onFree(listener) {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { DomainError } from "../../src/domain/errors.ts";
 import type { AttemptHost } from "../../src/worker/attempt-host.ts";
 import type { Inspection } from "../../src/worker/protocol.ts";
-import { emptyJournal, fakePool, gone, graph, isAlive, patience, run } from "../support/fake-child-pool.ts";
+import { emptyJournal, fakePool, gone, graph, patience, run } from "../support/fake-child-pool.ts";
 
 let pool: AttemptHost;
 
@@ -105,11 +105,11 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
 
   it("take place where no run executes, in a process that is started for them if need be", async () => {
     await start({ spare: false, shrinkAfterMs: 600_000 });
-    const attempt = await run(pool, { act: "busy" });
+    const attempt = await run(pool, { act: "deaf" });
     await attempt.started();
     expect(await pool.inspect(answers("beside"), state("agent"))).toEqual(report("beside"));
+    expect(pool.pids).toHaveLength(2);
     expect(attempt.overs).toEqual([]);
-    expect(await isAlive(attempt.placed.pid)).toBe(true);
   });
 
   it("keep a run waiting for a moment", async () => {
@@ -128,6 +128,23 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
   });
 
   it("that take long have runs begin elsewhere", async () => {
+    await start({ ...timeless, longInspectionMs: 100, spare: false });
+    const [readBy] = pool.pids;
+    const slow = slowThread();
+    const reading = pool.inspect(slow.journal, state("agent"));
+    await vi.waitUntil(async () => {
+      const attempt = await run(pool, { act: "finish" });
+      const end = await attempt.over;
+      // One that was waiting for the answer is handed back.
+      if (attempt.placed.pid === readBy) expect(end).toEqual({ how: "ended", end: { kind: "drained" } });
+      else expect(end).toMatchObject({ how: "ended", end: { kind: "success" } });
+      return attempt.placed.pid !== readBy;
+    }, patience);
+    slow.answer();
+    expect(await reading).toEqual(report("slow"));
+  });
+
+  it("that hold up their process have a run that waits begin elsewhere", async () => {
     await start({ ...timeless, longInspectionMs: 600_000, spare: false });
     const slow = slowThread();
     const reading = pool.inspect(slow.journal, state("agent"));
@@ -166,6 +183,7 @@ describe("inspections beside runs", { timeout: 30_000 }, () => {
     expect(await beside).toEqual(report("beside"));
     const attempt = await run(pool, { act: "finish" });
     expect(await attempt.over).toMatchObject({ how: "ended", end: { kind: "success" } });
+    await vi.waitUntil(() => pool.freeSlots === 4, patience);
     // The graph has a process of its own by now, where its questions keep each other only: nobody has to go elsewhere.
     const { pids } = pool;
     const again = expect(pool.inspect(emptyJournal, state("blocks"))).rejects.toMatchObject({
