@@ -9,7 +9,7 @@ import { type Caller, createAndWait, createBatch, createRun, join, repeat } from
 import { isOver } from "./evidence.ts";
 import { machineMs } from "./ledger.ts";
 import type { Member } from "./member.ts";
-import { readAndLeave, readToTheEnd } from "./readers.ts";
+import { createAndRead, readAndLeave, readToTheEnd } from "./readers.ts";
 import { isGone, type Witness } from "./witness.ts";
 import { drawGraph, drawOrder, type Graph, pick } from "./works.ts";
 
@@ -63,6 +63,14 @@ export function startClients({ members, witness, seed, clients, paceMs }: Client
     const deeds: readonly (readonly [number, () => Promise<unknown> | undefined])[] = [
       [7, async () => keep(await createRun(caller, drawOrder(random, thread, graph)))],
       [3, () => meanwhile("WaitRun", createAndWait(caller, drawOrder(random, thread, graph)).then(keep)) as undefined],
+      [
+        2,
+        () =>
+          meanwhile(
+            "StreamRun",
+            createAndRead(caller, drawOrder(random, thread, graph), { pick: anyServer, leavesAfter }).then(keep),
+          ) as undefined,
+      ],
       [1, () => createSome()],
       [
         4,
@@ -103,7 +111,7 @@ export function startClients({ members, witness, seed, clients, paceMs }: Client
 
     while (!isResting) {
       await sleep(2 * paceMs * random());
-      const creates = runs.filter(isLive).length < mostLive ? deeds : deeds.slice(2);
+      const creates = runs.filter(isLive).length < mostLive ? deeds : deeds.slice(3);
       await pick(random(), creates)();
     }
   }

@@ -28,18 +28,22 @@ export interface ClusterOptions {
   readonly servers: number;
   readonly leaseMs: number;
   readonly graceMs: number;
-  /** Decides about the pieces on the lines. */
+  /** How far wall clocks are wrong, at most. */
+  readonly clockSpreadMs: number;
+  /** Decides about the clocks, and about the pieces on the lines. */
   readonly random: () => number;
 }
 
 const graphs = fileURLToPath(new URL("./agents/langgraph.json", import.meta.url));
 
-export async function startCluster({ servers, leaseMs, graceMs, random }: ClusterOptions): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { servers, leaseMs, graceMs, random } = options;
   const dir = await mkdtemp(join(tmpdir(), "reins-faults-"));
   const ledger = join(dir, "ledger");
   const complaints: string[] = [];
   const database = await startFaultyDatabase(dir);
   const start = async (index: number): Promise<Member> => {
+    const clockMs = Math.round((2 * random() - 1) * options.clockSpreadMs);
     const line = await startFaultyProxy(database.port, random);
     const env = {
       MONGODB_URI: database.uri.replace(`:${database.port}/`, `:${line.port}/`),
@@ -53,7 +57,7 @@ export async function startCluster({ servers, leaseMs, graceMs, random }: Cluste
       REINS_DRAIN_MS: "1000",
     };
     const onOwnEnd = (says: string) => void complaints.push(says);
-    return startMember({ index, port: await freePort(), line, dir, ledger, env, onOwnEnd });
+    return startMember({ index, port: await freePort(), line, dir, ledger, env, clockMs, onOwnEnd });
   };
   const members = await Promise.all(Array.from({ length: servers }, (_, index) => start(index)));
   return {

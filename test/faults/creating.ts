@@ -93,7 +93,13 @@ async function untilAnswered(
   return undefined;
 }
 
-function known(witness: Witness, { work, request }: Order, { at }: { at: number }, { runId, threadId }: Run): void {
+/** The run is created: somebody was told so. */
+export function known(
+  witness: Witness,
+  { work, request }: Order,
+  { at }: { at: number },
+  { runId, threadId }: Pick<Run, "runId" | "threadId">,
+): void {
   if (request.runId !== "" && request.runId !== undefined && work.threadId !== "" && runId !== request.runId)
     witness.complaints.push(`run ${request.runId} was created as ${runId}`);
   work.answers.push(runId);

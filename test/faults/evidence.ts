@@ -64,7 +64,7 @@ export interface Connection {
   readonly after: number;
   readonly got: readonly StreamedEvent[];
   /** How it ended: with the terminal event, or closed without it, or by an error. */
-  readonly end: "ended" | "closed" | "gone" | "out of range" | "cut";
+  readonly end: "ended" | "closed" | "gone" | "out of range" | "refused" | "cut";
 }
 
 export interface StreamedEvent {

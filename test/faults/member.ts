@@ -31,6 +31,8 @@ export interface MemberOptions {
   /** Where it keeps its clock, and where its runs write what they do. */
   readonly dir: string;
   readonly ledger: string;
+  /** How wrong its wall clock is at first. */
+  readonly clockMs: number;
   readonly env: Readonly<Record<string, string>>;
   /** It has ended though nobody has ended it, or it does not end. */
   readonly onOwnEnd: (says: string) => void;
@@ -45,7 +47,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { index, port, line, dir, ledger } = options;
   const clock = join(dir, `clock-${index}`);
   const setClock = (byMs: number) => writeFileSync(clock, String(byMs));
-  setClock(0);
+  setClock(options.clockMs);
   const env = { NODE_OPTIONS: `--import=${clockFile}`, FAULTS_CLOCK: clock, FAULTS_LEDGER: ledger, ...options.env };
   const logs: string[] = [];
   let server: ServerProcess | undefined;

@@ -45,7 +45,7 @@ export async function play(schedule: Schedule): Promise<Played> {
   const { seed, servers, leaseMs, clockSpreadMs, clients } = schedule;
   const faults = drawFaults(seededRandom(seed), schedule);
   const witness = createWitness();
-  const cluster = await startCluster({ servers, leaseMs, graceMs, random: seededRandom(seed + 1) });
+  const cluster = await startCluster({ servers, leaseMs, graceMs, clockSpreadMs, random: seededRandom(seed + 1) });
   let threads: Evidence["threads"] = [];
   try {
     const working = startClients({ members: cluster.members, witness, seed, clients, paceMs: 120 });

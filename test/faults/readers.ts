@@ -1,13 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
-import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
-import { errorReason, fromPayload, PayloadFormat, runEvents } from "../../src/client/index.ts";
+import { OnDisconnect, type Run } from "../../gen/reins/v1/run_pb.ts";
+import { fromPayload, PayloadFormat, runEvents } from "../../src/client/index.ts";
+import { type Caller, createRun, known } from "./creating.ts";
 import type { Connection, StreamedEvent } from "./evidence.ts";
 import { machineMs } from "./ledger.ts";
 import type { Member } from "./member.ts";
 import { actionOf, statusName, type Witness } from "./witness.ts";
-
-type Stream = (signal: AbortSignal) => AsyncIterable<{ readonly events: RunEvent[] }>;
+import type { Order } from "./works.ts";
 
 /** What a reader is to read, and how restless it is. */
 export interface Reading {
@@ -20,36 +21,56 @@ export interface Reading {
   readonly isFinal?: boolean;
 }
 
-/** Reads a run's events to their end, over as many connections as it takes. */
-export async function readToTheEnd(witness: Witness, reading: Reading, signal: AbortSignal): Promise<void> {
-  const connections: Connection[] = [];
+/** Reads a run's events to their end, over as many connections as it takes, of which the first may have been made already. */
+export async function readToTheEnd(
+  witness: Witness,
+  reading: Reading,
+  signal: AbortSignal,
+  first?: Connection,
+): Promise<void> {
+  const connections: Connection[] = first ? [first] : [];
   witness.readers.push({ run: reading.run, connections });
-  for (let after = 0; !signal.aborted; ) {
-    const connection = await connect(witness, reading, after, signal);
-    connections.push(connection);
-    if (connection.end !== "cut") return;
-    after = connection.got.at(-1)?.sequence ?? after;
-    await sleep(50);
+  for (let last = first; !signal.aborted && (last === undefined || last.end === "cut"); ) {
+    const after = last?.got.at(-1)?.sequence ?? last?.after ?? 0;
+    last = await joinStream(witness, reading, after, signal);
+    connections.push(last);
+    if (last.end === "cut") await sleep(50);
   }
 }
 
-async function connect(witness: Witness, reading: Reading, after: number, signal: AbortSignal): Promise<Connection> {
-  const { thread, run, pick, leavesAfter } = reading;
-  const { client, index: server } = pick();
-  const sentAt = machineMs();
+function joinStream(witness: Witness, reading: Reading, after: number, signal: AbortSignal): Promise<Connection> {
+  const { thread, run } = reading;
   const request = { threadId: thread, runId: run, afterSequence: BigInt(after), payloadFormat: PayloadFormat.JSON };
-  const stream: Stream = (leave) => client.runs.joinRunStream(request, { signal: leave });
+  return connect(witness, reading, after, signal, ({ client }, leave) =>
+    client.runs.joinRunStream(request, { signal: leave }),
+  );
+}
+
+type Stream = (member: Member, signal: AbortSignal) => AsyncIterable<{ readonly events: RunEvent[] }>;
+
+/** Reads from a stream until it ends, is cut or is left, and writes down what it said of the run's end. */
+async function connect(
+  witness: Witness,
+  { run, pick, leavesAfter, isFinal }: Reading,
+  after: number,
+  signal: AbortSignal,
+  start: Stream,
+): Promise<Connection> {
+  const member = pick();
+  const server = member.index;
+  const sentAt = machineMs();
   const got: StreamedEvent[] = [];
-  const end = await follow(stream, got, leavesAfter?.(), signal);
-  const at = machineMs();
+  const end = await follow(witness, (leave) => start(member, leave), got, leavesAfter?.(), signal);
+  const answer = { server, sentAt, at: machineMs() };
   const last = end === "ended" ? got.at(-1)?.end : undefined;
-  if (last) witness.told.push({ server, sentAt, at, by: "stream", run, ...last, isFinal: reading.isFinal });
-  if (end === "gone") witness.tellGone({ server, sentAt, at }, "stream", run, reading.isFinal);
+  if (last) witness.told.push({ ...answer, by: "stream", run, ...last, isFinal });
+  if (end === "gone") witness.tellGone(answer, "stream", run, isFinal);
   return { server, after, got, end };
 }
 
 async function follow(
-  stream: Stream,
+  witness: Witness,
+  stream: (signal: AbortSignal) => AsyncIterable<{ readonly events: RunEvent[] }>,
   got: StreamedEvent[],
   leavesAfter: number | undefined,
   signal: AbortSignal,
@@ -61,9 +82,39 @@ async function follow(
     }
     return got.at(-1)?.kind === "ended" ? "ended" : "closed";
   } catch (error) {
-    const reason = errorReason(error);
-    return reason === "RUN_NOT_FOUND" ? "gone" : reason === "SEQUENCE_OUT_OF_RANGE" ? "out of range" : "cut";
+    const refusal = witness.refusalIn(error, "a stream");
+    if (refusal === "SEQUENCE_OUT_OF_RANGE") return "out of range";
+    return refusal === "THREAD_BUSY" ? "refused" : refusal === undefined ? "cut" : "gone";
   }
+}
+
+/** Creates a run and reads its events in one call, and goes on wherever that is cut. */
+export async function createAndRead(
+  caller: Caller,
+  order: Order,
+  reading: Omit<Reading, "thread" | "run">,
+): Promise<Run | undefined> {
+  const { witness, giveUp } = caller;
+  const run = randomUUID();
+  const { work } = order;
+  const name = { thread: work.threadId, run, ...reading };
+  const create = { ...order.request, runId: run };
+  witness.works.push(work);
+  const first = await connect(witness, name, 0, giveUp, ({ client }, leave) =>
+    client.runs.streamRun({ create, payloadFormat: PayloadFormat.JSON }, { signal: leave }),
+  );
+  if (first.got.length === 0 && first.end === "refused") {
+    work.outcome = "refused";
+    return undefined;
+  }
+  if (first.got.length === 0) {
+    const created = await createRun(caller, { work, request: create }, true);
+    if (created) await readToTheEnd(witness, name, giveUp);
+    return created;
+  }
+  known(witness, { work, request: create }, { at: machineMs() }, { runId: run, threadId: work.threadId });
+  await readToTheEnd(witness, name, giveUp, first);
+  return undefined;
 }
 
 function streamed({ sequence, event }: RunEvent): StreamedEvent {
@@ -100,5 +151,6 @@ export async function readAndLeave(witness: Witness, reading: Reading, signal: A
     onDisconnect: OnDisconnect.CANCEL,
     payloadFormat: PayloadFormat.JSON,
   };
-  await follow((leave) => pick().client.runs.joinRunStream(request, { signal: leave }), [], leavesAfter?.(), signal);
+  const stream = (leave: AbortSignal) => pick().client.runs.joinRunStream(request, { signal: leave });
+  await follow(witness, stream, [], leavesAfter?.(), signal);
 }

@@ -20,13 +20,15 @@ export interface Witness {
   readonly edits: Edit[];
   readonly readers: Reader[];
   readonly complaints: string[];
-  /** Makes a call. An error that leaves open whether it has done anything is unsure; one that should never come is a complaint. */
+  /** Makes a call. */
   ask<T>(
     member: Member,
     name: string,
     call: (client: ReinsClient, options: { timeoutMs: number }) => Promise<T>,
     limitMs?: number,
   ): Promise<Answer<T>>;
+  /** What an error refuses; undefined when the call may have done something or nothing. What should never come is a complaint. */
+  refusalIn(error: unknown, name: string): string | undefined;
   /** An answer that has said something of a run. */
   tell(answer: Pick<Answer<unknown>, "server" | "sentAt" | "at">, by: Told["by"], run: Run, isFinal?: boolean): void;
   /** An answer that there is no such run, which there was before the call. */
@@ -69,7 +71,6 @@ export function createWitness(): Witness {
   const told: Told[] = [];
   const complaints: string[] = [];
 
-  /** The refusal; undefined when the call may have done something or nothing. */
   function refusalIn(error: unknown, name: string): string | undefined {
     const reason = errorReason(error);
     const { code, message } = ConnectError.from(error);
@@ -87,6 +88,7 @@ export function createWitness(): Witness {
     edits: [],
     readers: [],
     complaints,
+    refusalIn,
     async ask(member, name, call, limitMs = 10_000) {
       const sentAt = machineMs();
       const server = member.index;
