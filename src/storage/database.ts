@@ -36,6 +36,11 @@ export interface Database {
   readonly changeStreamDb: Db;
   /** The same database over one connection of its own, for events: they do not stand in line behind what else is asked. */
   readonly eventWritesDb: Db;
+  /**
+   * The same database over a few connections of its own, for lists: where one takes long, others wait for it, and neither a lease nor a
+   * cancel does.
+   */
+  readonly listsDb: Db;
   readonly health: DatabaseHealth;
   /** Calls the listener at each change from now on; returns what ends that. */
   watchHealth(listener: (health: DatabaseHealth) => void): () => void;
@@ -47,6 +52,9 @@ const serverSelectionLimitMs = 2_000;
 /** The driver asks the database how it is so often, over a connection of its own, and waits at most so long. */
 const healthIntervalMs = 1_000;
 const healthLimitMs = 2_000;
+
+/** One connection for lists to so many others. An embedded engine gets one: it keeps in memory all that a list reads. */
+const listsShare = 8;
 
 /** Connects, or throws a DomainError with one sentence that names the address, never the credentials. */
 export async function connectDatabase(options: DatabaseOptions): Promise<Database> {
@@ -61,6 +69,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
   }
   let changeStreamClient: MongoClient | undefined;
   let eventClient: MongoClient | undefined;
+  let listClient: MongoClient | undefined;
   return {
     db: client.db(databaseName),
     get changeStreamDb() {
@@ -73,13 +82,17 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
       eventClient ??= createClient(uri, 1);
       return eventClient.db(databaseName);
     },
+    get listsDb() {
+      listClient ??= createClient(uri, Math.ceil(maxPoolSize / listsShare));
+      return listClient.db(databaseName);
+    },
     get health() {
       return health.current();
     },
     watchHealth: health.watch,
     async close() {
       health.end();
-      await Promise.all([client.close(), changeStreamClient?.close(), eventClient?.close()]);
+      await Promise.all([client.close(), changeStreamClient?.close(), eventClient?.close(), listClient?.close()]);
     },
   };
 }

@@ -10,12 +10,16 @@ export const key = (owner: string, id: string): string => (owner === "" ? id : `
  */
 export const earliest: Date = new Date(0);
 
-/** The condition that an array holds all of these tokens (see domain/search-tokens.ts); none when there are none. */
-export const hasTokens = <F extends string>(
-  field: F,
-  tokens: readonly string[],
-): { [K in F]?: { $all: string[] } } | undefined =>
-  tokens.length === 0 ? undefined : ({ [field]: { $all: [...tokens] } } as { [K in F]?: { $all: string[] } });
+type TokenCondition<F extends string> = { [K in F]?: string | { $all: string[] } };
+
+/**
+ * The condition that an array holds all of these tokens (see domain/search-tokens.ts); none when there are none. One alone is an equality,
+ * which every engine finds by an index.
+ */
+export function hasTokens<F extends string>(field: F, tokens: readonly string[]): TokenCondition<F> {
+  if (tokens.length === 0) return {};
+  return { [field]: tokens.length === 1 ? tokens[0] : { $all: [...tokens] } } as TokenCondition<F>;
+}
 
 /** An insert of an `_id` that is taken. */
 export const isDuplicateKey = (error: unknown): boolean =>

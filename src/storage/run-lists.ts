@@ -7,8 +7,11 @@ import { type Place, walkIndex } from "./walk-index.ts";
 
 const newestFirst = { field: "created_at", descending: true } as const;
 
-/** Runs by the page, newest first. */
-export function createRunLists(runs: Collection<RunDocument>): Pick<RunStore, "list" | "live"> {
+/** Runs by the page, newest first. `listed`: the same ones over the connections that are for lists. */
+export function createRunLists(
+  runs: Collection<RunDocument>,
+  listed: Collection<RunDocument>,
+): Pick<RunStore, "list" | "live"> {
   return {
     /** Index: thread_runs_by_time, runs_by_metadata, runs_by_status or runs_by_time. */
     async list({ owner, threadId, statuses = [], metadata }, { limit, after }) {
@@ -19,7 +22,9 @@ export function createRunLists(runs: Collection<RunDocument>): Pick<RunStore, "l
         // A forbidden id has neither. A run that is being rolled back stays visible until it is gone.
         ...(statuses.length > 0 ? { status: { $in: [...statuses] } } : { created_at: { $gte: earliest } }),
       };
-      return (await walkIndex(runs, filter, newestFirst, limit, placeOf(owner, after))).map(toRun);
+      // Those of one thread are few.
+      const from = threadId === undefined ? listed : runs;
+      return (await walkIndex(from, filter, newestFirst, limit, placeOf(owner, after))).map(toRun);
     },
 
     /** Index: waiting_of_thread, or runs_by_status; with metadata all live runs are looked at. */

@@ -19,6 +19,7 @@ const runsBackGrowth = 8;
 export function createRunStore(
   { runs, tombstones, threads }: Collections,
   options: RetentionOptions = keepForEver,
+  listed: Pick<Collections, "runs"> = { runs },
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
@@ -30,7 +31,7 @@ export function createRunStore(
 
   return {
     ...createRunTransitions({ runs }, options),
-    ...createRunLists(runs),
+    ...createRunLists(runs, listed.runs),
     ...createRunExpiry(runs),
     ...createRunLookups({ runs }),
 

@@ -43,15 +43,16 @@ export interface Stores {
 export async function openStores(
   db: Db,
   retention: Partial<RetentionOptions> = {},
-  { eventWritesDb = db }: { readonly eventWritesDb?: Db } = {},
+  { eventWritesDb = db, listsDb = db }: { readonly eventWritesDb?: Db; readonly listsDb?: Db } = {},
 ): Promise<Stores> {
   await createIndexes(db);
   const all = collections(db);
+  const listed = collections(listsDb);
   const options = { ...keepForEver, ...retention };
   return {
-    runs: createRunStore(all, options),
+    runs: createRunStore(all, options, listed),
     leases: createLeaseStore(all),
-    threads: createThreadStore(all, options.now),
+    threads: createThreadStore(all, options.now, listed),
     events: createRunEventStore(all, collections(eventWritesDb).runEvents),
     requests: createRequestStore(all),
     servers: createServerStore(all),

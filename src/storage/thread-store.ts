@@ -66,6 +66,7 @@ function ofState({ owner, metadata }: Described, whole: RememberedState | null |
 export function createThreadStore(
   { threads }: Pick<Collections, "threads">,
   now: () => Date = () => new Date(),
+  listed: Pick<Collections, "threads"> = { threads },
 ): ThreadStore {
   const byName = (name: ThreadName, guard: Filter<ThreadDocument>) => ({ _id: threadKey(name), ...guard });
 
@@ -171,7 +172,7 @@ export function createThreadStore(
       }
     },
 
-    ...createThreadSearch(threads, toThread),
+    ...createThreadSearch(listed.threads, toThread),
 
     /** Guard: metadata, turn, status and the lack of a state as they were read, and not being removed. */
     async change(name, change, ttlMs) {

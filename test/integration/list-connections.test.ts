@@ -1,0 +1,53 @@
+import { randomUUID } from "node:crypto";
+import { MongoClient } from "mongodb";
+import { afterAll, beforeAll, expect, inject, it } from "vitest";
+import { connectDatabase } from "../../src/storage/database.ts";
+import { openStores, type Stores } from "../../src/storage/stores.ts";
+import { capture } from "../support/captured-queries.ts";
+import { silentLog } from "../support/engine.ts";
+
+/** A list may read very much, so that it stands in line behind other lists only, and nothing behind it. */
+
+const { uri, maxPoolSize, engine } = inject("engine");
+const name = `test_${randomUUID().replaceAll("-", "")}`;
+const others = new MongoClient(uri, { maxPoolSize, monitorCommands: true });
+const lists = new MongoClient(uri, { maxPoolSize: 1, monitorCommands: true });
+const owner = "";
+const [threadId, page] = [randomUUID(), { limit: 21 }];
+
+let stores: Stores;
+beforeAll(async () => {
+  stores = await openStores(others.db(name), {}, { listsDb: lists.db(name) });
+});
+afterAll(async () => {
+  // See engine.ts.
+  if (engine !== "secantusd-py") await others.db(name).dropDatabase();
+  await Promise.all([others.close(), lists.close()]);
+});
+
+const ofAll: [string, () => Promise<unknown>][] = [
+  ["ListRuns", () => stores.runs.list({ owner }, page)],
+  ["SearchThreads", () => stores.threads.search({ owner }, { by: "updated_at", descending: true }, page)],
+  ["CountThreads", () => stores.threads.count({ owner })],
+];
+it.each(ofAll)("%s goes over the connections for lists", async (_, list) => {
+  expect(await capture(others, list)).toEqual([]);
+  expect(await capture(lists, list)).toHaveLength(1);
+});
+
+const ofFew: [string, () => Promise<unknown>][] = [
+  ["a thread's runs", () => stores.runs.list({ owner, threadId }, page)],
+  ["live runs, which are to be cancelled", () => stores.runs.live({ owner, status: "pending" }, 1)],
+];
+it.each(ofFew)("%s do not wait for lists", async (_, list) => {
+  expect(await capture(lists, list)).toEqual([]);
+  expect(await capture(others, list)).toHaveLength(1);
+});
+
+it("a server has fewer connections for lists than for everything else, and none in common", async () => {
+  const database = await connectDatabase({ uri, maxPoolSize: 8, databaseName: name, log: silentLog });
+  const [list, other] = [database.listsDb.client, database.db.client];
+  expect(list).not.toBe(other);
+  expect([list.options.maxPoolSize, other.options.maxPoolSize]).toEqual([1, 8]);
+  await database.close();
+});
