@@ -34,7 +34,8 @@ describe.runIf(process.platform === "linux")("npm start", { timeout: 120_000 }, 
   const allGone = () => until(() => !started.some(isAlive));
 
   it.each(["SIGTERM", "SIGINT"] as const)("ends with everything that it has started on %s", async (signal) => {
-    expect(started.length).toBeGreaterThan(2);
+    // The server and its child.
+    expect(started.length).toBeGreaterThan(1);
     expect(await server.end(signal)).toBe(0);
     await allGone();
     expect(server.log()).toContain("draining");
