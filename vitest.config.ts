@@ -2,7 +2,16 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** What takes a minute or two; begun last, it would keep the whole run waiting. */
-const long = ["test/faults/faults", "lifecycle", "query-plans", "package", "h2spec", "double-texting", "child-state"];
+const long = [
+  "test/faults/faults",
+  "model/lane",
+  "lifecycle",
+  "query-plans",
+  "package",
+  "h2spec",
+  "double-texting",
+  "child-state",
+];
 
 class LongFilesFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

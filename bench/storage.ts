@@ -2,9 +2,12 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MongoClient } from "mongodb";
-import type { ThreadFilter, ThreadOrder } from "../src/domain/ports.ts";
+import type { Lanes, ThreadFilter, ThreadOrder } from "../src/domain/ports.ts";
 import type { Run } from "../src/domain/run.ts";
+import type { Command } from "../src/domain/thread/commands.ts";
+import { createDecide } from "../src/domain/thread/decide.ts";
 import type { ThreadName } from "../src/domain/thread.ts";
 import { startEmbeddedDatabase } from "../src/storage/embedded/start-embedded-database.ts";
 import { JournalCollection } from "../src/storage/journal.ts";
@@ -20,6 +23,7 @@ import {
   loadRuns,
   runId,
   servers,
+  syntheticRecord,
   syntheticRun,
   syntheticThread,
   threadId,
@@ -73,11 +77,11 @@ async function take(count: number, from: AsyncIterable<unknown>): Promise<void> 
 
 const operations: readonly Operation[] = [
   [
-    "CreateRun: enter a thread, insert a run",
+    "CreateRun: insert a run, decide about its thread",
     async ({ stores, aThread }) => {
       const name = { ...aThread(), runId: randomUUID() };
-      const { thread } = (await stores.threads.enter(name, name.runId, { onlyFree: false }))!;
-      await stores.runs.insert({ ...template, ...name, n: thread.n, createdAt: new Date() }, { ready: false });
+      await stores.runs.insert(syntheticRecord(0, name));
+      await decide(stores.lanes, name, { kind: "enter", server: me, run: name.runId, strategy: "enqueue" });
     },
   ],
   ["GetRun", ({ stores, anOld }) => stores.runs.find(anOld())],
@@ -143,17 +147,15 @@ const operations: readonly Operation[] = [
   ],
   ["live runs", ({ stores }) => stores.runs.live({ owner, status: "all" }, 1_000)],
   ["live runs of a thread", ({ stores, aThread }) => stores.runs.live({ ...aThread(), status: "all" }, 1_000)],
-  ["the scheduler's look: ready", ({ stores }) => stores.runs.ready(32)],
-  ["next waiting run of a thread", ({ stores, aThread }) => stores.runs.firstWaiting(aThread())],
   ["last started run of a thread", ({ stores, aThread }) => stores.runs.lastStarted(aThread())],
-  ["heartbeat: renew 50 leases", ({ stores }) => stores.leases.renew(servers[0], new Date(Date.now() + 86_400_000))],
-  ["heartbeat: held leases", ({ stores }) => stores.leases.held(servers[0])],
+  ["the scheduler's look: ready", ({ stores }) => stores.lanes.ready({ limit: 32 })],
+  ["heartbeat: what is executed or held here", ({ stores }) => stores.lanes.headedBy(servers[0], { limit: 200 })],
+  ["delays that have ended", ({ stores, now }) => stores.lanes.due(now, { limit: 100 })],
   ["poll: 32 waited for", ({ stores, load }) => stores.runs.findMany(newest(load, 32))],
-  ["sweep: expired leases", ({ stores }) => stores.leases.expired(new Date(), [])],
-  ["sweep: unfinished ends", ({ stores }) => stores.runs.unfinished(1_000)],
-  ["sweep: waiting runs", ({ stores }) => stores.runs.waiting(1_000)],
-  ["sweep: held turns", ({ stores }) => stores.threads.heldTurns(new Date())],
-  ["sweep: deletions", ({ stores }) => stores.threads.removing()],
+  ["take-over: what a server owes", ({ stores }) => stores.lanes.owingBy(servers[0], { limit: 100 })],
+  ["sweep: what is owed", ({ stores, now }) => stores.lanes.owing(now, { limit: 100 })],
+  ["sweep: deletions", ({ stores, now }) => stores.lanes.removing(now, { limit: 100 })],
+  ["sweep: records without an entry", ({ stores, now }) => stores.runs.unentered(new Date(now), 100)],
   ["retention: events, records, threads", ({ stores, now }) => retention(stores, new Date(now))],
 ];
 
@@ -164,15 +166,25 @@ const newest = ({ runs, threads }: Load, count: number) =>
     runId: runId(runs - 1 - i),
   }));
 
-const retention = ({ runs, threads }: Stores, now: Date) =>
-  Promise.all([runs.eventsDue(now, 100), runs.recordsDue(now, 100), threads.expired(now, 100)]);
+const retention = ({ runs, lanes }: Stores, now: Date) =>
+  Promise.all([runs.eventsDue(now, 100), runs.recordsDue(now, 100), lanes.expired(now.getTime(), { limit: 100 })]);
 
-/** What a new run has besides its names. */
-const {
-  runId: _,
-  threadId: __,
-  ...template
-} = toRun(syntheticRun(98, { runs: 100, threads: 10, liveRuns: 2, journals: 0 }, 0));
+const me = "bench";
+
+/** One decision, by the lanes that it is given. */
+function decide(lanes: Lanes, name: ThreadName, command: Command) {
+  const incarnation = { id: me, ended: new AbortController().signal };
+  return createDecide({
+    lanes,
+    self: () => incarnation,
+    now: Date.now,
+    newRev: randomUUID,
+    random: Math.random,
+    sleep: (ms) => sleep(ms),
+    isPassing: () => false,
+    pause: () => sleep(1),
+  })(name, command);
+}
 
 interface Measured {
   readonly p50: number;

@@ -22,6 +22,8 @@ const engineTests = [
   "engine-facts",
   "test/integration/database",
   "test/integration/lanes",
+  "test/integration/run-records",
+  "test/integration/nudges",
   "checkpoint",
   "law-01",
   "law-05",

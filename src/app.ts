@@ -13,7 +13,7 @@ import { childCompileCache } from "./compile-cache.ts";
 import type { Config } from "./config.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
-import { newId } from "./domain/ids.ts";
+import { LifeIsOver } from "./domain/thread/decide.ts";
 import { createRestEdge } from "./rest/edge.ts";
 import type { About } from "./rest/welcome-page.ts";
 import { requireLoopback } from "./server/listen-on.ts";
@@ -107,11 +107,11 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 
   const own: AppParts = { stores, journal: createJournal(database.db), host };
   const parts = options.decorate?.(own) ?? own;
-  const isPassing = isDatabaseUnavailable;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
-  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, server: newId(), isPassing, pause, log });
+  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, isPassing, pause, log });
   started.defer(() => runs.close());
+  await runs.begun;
   const about: About = { version, graphs: reports, data, pid: process.pid };
   const { watchers } = serve(server, config, parts, runs, { about, large, isPassing, pause: () => pause(), log });
   started.defer(() => watchers.settled());
@@ -206,7 +206,7 @@ function serve(
       about,
       items: runs.items,
       load: runs.load,
-      checkDatabase: async () => void (await stores.runs.countLive(undefined, 1)),
+      checkDatabase: async () => void (await stores.runs.countLive(1)),
     }),
   });
   return api;
@@ -216,7 +216,9 @@ function serve(
 const servedOf = (graphs: About["graphs"]): string[] =>
   graphs.filter(({ problem }) => problem === undefined).map(({ name }) => name);
 
-const nameError = (error: unknown): unknown => (isDatabaseUnavailable(error) ? databaseAway(error) : error);
+/** Worth another try: the database is away, or has been so for so long that others took this server for dead. */
+const isPassing = (error: unknown): boolean => isDatabaseUnavailable(error) || error instanceof LifeIsOver;
+const nameError = (error: unknown): unknown => (isPassing(error) ? databaseAway(error) : error);
 
 const databaseAway = (cause: unknown): DomainError =>
   new DomainError("DATABASE_UNAVAILABLE", "the database cannot be reached at the moment; try again", { cause });

@@ -1,4 +1,5 @@
 import { createAttempts } from "./wiring/attempts.ts";
+import { createBetweenServers } from "./wiring/between-servers.ts";
 import { createDomain, type Domain } from "./wiring/domain.ts";
 import { layFoundation, type RunsOptions } from "./wiring/foundation.ts";
 import { createLifecycle } from "./wiring/lifecycle.ts";
@@ -9,7 +10,10 @@ import { createWorker, type Worker } from "./wiring/worker.ts";
 
 /** The runs of this server: what the services call, and the worker that executes. */
 export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "tail" | "sequenceAt"> {
-  readonly server: string;
+  /** Nothing may be asked of it earlier. */
+  readonly begun: Promise<void>;
+  /** The name of its present life. */
+  readonly server: () => string;
   /** With its request id, if it has one. */
   readonly createRun: Domain["requestIds"]["createRun"];
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
@@ -27,20 +31,23 @@ const settleLimitMs = 3_000;
 /** Makes the parts of a server one after the other, each from those before it. Claims runs from the first heartbeat on. */
 export function createRuns(options: RunsOptions): Runs {
   const foundation = layFoundation(options);
-  const streams = createStreams(foundation);
+  const betweenServers = createBetweenServers(foundation);
+  const streams = createStreams(foundation, betweenServers);
   const states = createStates(foundation);
   const lifecycle = createLifecycle(foundation, streams, states);
-  const start = createAttempts(foundation, streams, states);
+  const start = createAttempts(foundation, streams, states, lifecycle);
   const worker = createWorker(foundation, states, lifecycle, start);
   const domain = createDomain(foundation, states, lifecycle, worker);
-  const upkeep = createUpkeep({ foundation, streams, states, lifecycle, worker, domain });
-  upkeep.begin();
+  const upkeep = createUpkeep({ foundation, streams, states, lifecycle, worker, domain, betweenServers });
+  const begun = upkeep.begin();
+  begun.catch(foundation.onError("joining the servers"));
 
-  const { config, stores, server, executing, closing, onError } = foundation;
+  const { config, stores, self, executing, closing, onError } = foundation;
   const { executor, scheduler, dueRuns, temporaryThreads, webhooks } = worker;
   return {
     ...domain,
-    server,
+    begun,
+    server: () => self().id,
     outcomes: streams.outcomes,
     openFeed: streams.openFeed,
     tail: streams.tail,
@@ -50,7 +57,7 @@ export function createRuns(options: RunsOptions): Runs {
 
     async load() {
       const slots = config.children * config.slotsPerChild;
-      const live = await stores.runs.countLive(undefined, config.maxLiveRuns);
+      const live = await stores.runs.countLive(config.maxLiveRuns);
       return { live, executing: executing.attempts.size, slots };
     },
     async drain(graceMs) {
@@ -68,8 +75,8 @@ export function createRuns(options: RunsOptions): Runs {
       await Promise.all([temporaryThreads.stop(), webhooks.stop(0)]);
       closing.abort();
       await upkeep.stop();
-      streams.outcomes.stop();
-      await stores.servers.leave(server).catch(onError("leaving"));
+      await betweenServers.stop();
+      await stores.servers.leave(self().id).catch(onError("leaving"));
     },
   };
 }

@@ -1,6 +1,7 @@
-import type { Batch } from "./domain/batch.ts";
 import type { Run, RunName } from "./domain/run.ts";
 import type { EventChunk } from "./domain/run-events.ts";
+import type { Server } from "./domain/server.ts";
+import type { StopWish } from "./domain/thread/act.ts";
 
 /** Something that one part tells whoever wants to know. What needs an answer is a call, and no signal. */
 export interface Signal<Facts extends readonly unknown[] = []> {
@@ -12,20 +13,30 @@ export interface Signal<Facts extends readonly unknown[] = []> {
 
 /** What the parts of one server tell each other. Made before them, so that none of them must know another that comes later. */
 export interface Signals {
-  /** A run has its thread's turn and waits for a worker. */
+  /** A run is first in its lane and waits for a worker. */
   readonly turnPassed: Signal;
-  /** A run has given back the place that it had borrowed from its parent. */
+  /** A run has given back the place that it had borrowed from its parent, or a reserved place was not needed. */
   readonly placeReturned: Signal;
-  /** The cancel of a run that executes somewhere is stored. */
-  readonly cancelStored: Signal<[run: Run]>;
+  /** The cancel of a run that executes on a server, this one or another, is stored. */
+  readonly cancelStored: Signal<[wish: StopWish]>;
   /** Events of a run are stored. */
   readonly published: Signal<[run: RunName, chunk: EventChunk]>;
-  /** A run is over for everybody: its thread knows of its end. */
+  /** A run is over for everybody: its record says so. */
   readonly over: Signal<[run: Run]>;
+  /** A run that could be claimed finds no place here. */
+  readonly placeMissing: Signal;
+  /** The other servers that live, as far as this one can tell. */
+  readonly othersSeen: Signal<[others: readonly Server[]]>;
+  /** Another server says that a run waits for a free slot. */
+  readonly readyElsewhere: Signal;
+  /** There may be new events of a run that executes in another server. */
+  readonly publishedElsewhere: Signal<[run: RunName]>;
+  /** A run may be over, or gone, that executes in another server. */
+  readonly endedElsewhere: Signal<[run: RunName]>;
   /** A delayed run is stored; its delay ends at the time. */
   readonly due: Signal<[time: Date]>;
-  /** All runs of the batch are created: none of them will be created again. */
-  readonly batchDone: Signal<[batch: Batch]>;
+  /** This server was declared dead, and has begun anew under another name. */
+  readonly newLife: Signal;
 }
 
 /** `onError` gets what a listener fails with. */
@@ -36,8 +47,13 @@ export function createSignals(onError: (error: unknown) => void): Signals {
     cancelStored: createSignal(onError),
     published: createSignal(onError),
     over: createSignal(onError),
+    placeMissing: createSignal(onError),
+    othersSeen: createSignal(onError),
+    readyElsewhere: createSignal(onError),
+    publishedElsewhere: createSignal(onError),
+    endedElsewhere: createSignal(onError),
     due: createSignal(onError),
-    batchDone: createSignal(onError),
+    newLife: createSignal(onError),
   };
 }
 

@@ -38,11 +38,11 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 2,
-    file: "src/domain/cancel-runs.ts",
+    file: "src/domain/thread/decide.ts",
     lines: [
       [
-        "          : await runs.requestCancel(name, run.cancellation?.revision ?? 0, request);\n",
-        '          : ({ ...run, phase: "stopping", cancellation: { ...request, revision: 1, requestedAt: new Date(), outcome: "requested" } } as Run);\n',
+        "        if (await send(from, next, before)) return { hasLanded: true };\n",
+        "        if (next.control.lane.entries.some(({ cancel }) => cancel) || (await send(from, next, before))) return { hasLanded: true };\n",
       ],
     ],
     means: "A cancel of a running run is signalled and answered, but not stored.",
@@ -51,11 +51,11 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 2,
-    file: "src/domain/transitions.ts",
+    file: "src/domain/thread/attempts.ts",
     lines: [
       [
-        '  finish: { from: ["running"], to: "over", status: ["success", "error", "timeout"], cancel: "absent", lease: "held" },\n',
-        '  finish: { from: ["running", "stopping"], to: "over", status: ["success", "error", "timeout"], cancel: "any", lease: "held" },\n',
+        "  if (entry.cancel) return endAsCancelled(control, entry, command, now);\n  return result === ",
+        '  if (entry.cancel && result === "stopped") return endAsCancelled(control, entry, command, now);\n  return result === ',
       ],
     ],
     means: "A run that comes to its end while a cancel is stored settles as a success.",
@@ -64,42 +64,35 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 3,
-    file: "src/storage/run-guard.ts",
-    lines: [["    phase: { $in: [...transition.from] },\n", ""]],
+    file: "src/domain/thread/move.ts",
+    lines: [["  if (!(from as readonly string[]).includes(entry.phase)) return false;\n", "  void from;\n"]],
     means: "No transition asks for the phase that the run is in.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
     name: "SUCCESS is terminal for workers that come late",
   },
   {
     law: 3,
-    file: "src/domain/transitions.ts",
-    lines: [
-      ['  cancelWaiting: { from: ["waiting"], to: "over"', '  cancelWaiting: { from: ["waiting", "over"], to: "over"'],
-    ],
+    file: "src/domain/thread/cancel.ts",
+    lines: [["  if (isEnded(entry)) {\n", "  if (isEnded(entry) && entry.cancel) {\n"]],
     means: "A cancel that comes late makes an ended run an interrupted one.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
     name: "ERROR is terminal for workers that come late",
   },
   {
     law: 4,
-    file: "src/storage/run-store.ts",
-    lines: [
-      [
-        "        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, tokens: [], buried_at: now });\n",
-        "",
-      ],
-    ],
+    file: "src/domain/thread/pay-debts.ts",
+    lines: [["      await runs.entomb({ ...asInLane(run, entry), journal });\n", ""]],
     means: "Nothing is kept of a rolled back run, so that who asks again learns something else.",
     test: "test/laws/law-04-repeats.test.ts",
     name: "ROLLBACK answers the same while the run stops and afterwards",
   },
   {
     law: 4,
-    file: "src/domain/cancel-runs.ts",
+    file: "src/domain/thread/cancel.ts",
     lines: [
       [
-        "  return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;\n",
-        "  return stored !== undefined && stored === action ? run : undefined;\n",
+        '  return stored !== undefined && strength[stored] >= strength[action] ? "already" : undefined;\n',
+        '  return stored !== undefined && stored === action ? "already" : undefined;\n',
       ],
     ],
     means: "The last cancel wins: an interrupt after a rollback makes it an interrupt.",
@@ -137,7 +130,7 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 6,
-    file: "src/domain/finish-run.ts",
+    file: "src/domain/thread/pay-debts.ts",
     lines: [["    await parts.data.removeEvents(run);\n", ""]],
     means: "A rollback leaves the run's events.",
     test: "test/laws/law-06-rollback-leaves-nothing.test.ts",
@@ -145,21 +138,26 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 7,
-    file: "src/storage/thread-store.ts",
+    file: "src/domain/thread/attempts.ts",
     lines: [
       [
-        "    takeTurn: (name, holder) =>\n      update(name, { turn: null }, {",
-        "    takeTurn: (name, holder) =>\n      update(name, {}, {",
+        "  const first = firstInTurn(lane);\n",
+        '  const first = lane.entries.find(({ phase, due }) => phase === "waiting" && due === undefined) ?? firstInTurn(lane);\n',
       ],
     ],
-    means: "The next run is promoted while the former still executes.",
+    means: "The next run is claimed while the former still executes.",
     test: "test/laws/law-07-one-run-at-a-time.test.ts",
     name: "in the order in which they were created one after the other",
   },
   {
     law: 7,
-    file: "src/storage/run-store.ts",
-    lines: [["{ due_at: 1, n: 1 }, 1))[0];", "{ due_at: 1, n: -1 }, 1))[0];"]],
+    file: "src/domain/thread/entry.ts",
+    lines: [
+      [
+        "  entries.find((entry) => !isEnded(entry) && !isDelayed(entry));\n",
+        "  entries.findLast((entry) => !isEnded(entry) && !isDelayed(entry));\n",
+      ],
+    ],
     means: "The run that came last is the next.",
     test: "test/laws/law-07-one-run-at-a-time.test.ts",
     name: "in the order in which they were created one after the other",
@@ -208,24 +206,29 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 10,
-    file: "src/worker/sweep.ts",
-    lines: [["    for (const token of unfenced) lastSequence = await parts.fence(taken, thread, token);\n", ""]],
+    file: "src/worker/take-over.ts",
+    lines: [["    for (const one of tokensToFence) lastSequence = await parts.fence(run, thread, one);\n", ""]],
     means: "A run is taken over without fencing the worker that had it.",
     test: "test/laws/law-10-take-over-fences.test.ts",
     name: "stores no checkpoint that was under way",
   },
   {
     law: 10,
-    file: "src/storage/run-transitions.ts",
-    lines: [["        ...(lost ? { $inc: { lost_attempts: 1 } } : {}),\n", ""]],
+    file: "src/domain/thread/attempts.ts",
+    lines: [["  const lost = (entry.lost ?? 0) + 1;\n", "  const lost = entry.lost ?? 0;\n"]],
     means: "Lost attempts are not counted.",
     test: "test/crashes/law-10-child-crash.test.ts",
     name: "costs each of its runs an attempt",
   },
   {
     law: 10,
-    file: "src/storage/run-guard.ts",
-    lines: [['    ...(transition.lease === "held" ? { "lease.token": held.token } : {}),\n', ""]],
+    file: "src/domain/thread/attempts.ts",
+    lines: [
+      [
+        "  const { run, token, result, error } = command;\n  const entry = entryOf(control, run);\n",
+        "  const { run, result, error } = command;\n  const entry = entryOf(control, run);\n  const token = entry?.lease?.token;\n  command = { ...command, token: token! };\n",
+      ],
+    ],
     means: "A worker writes an outcome without holding the lease.",
     test: "test/laws/law-10-late-outcome.test.ts",
     name: "is dropped: the run is another worker's",
@@ -248,8 +251,8 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 11,
-    file: "src/worker/sweep.ts",
-    lines: [["      for (const server of lost) await cancelWatched(server, lost);\n", ""]],
+    file: "src/worker/take-over.ts",
+    lines: [["    await cancelWatched(server, lost);\n", ""]],
     means: "Callers of a server that died do not count as left.",
     test: "test/crashes/law-11-server-death.test.ts",
     name: "runs with a CANCEL watcher are cancelled by the next server",

@@ -1,4 +1,4 @@
-import type { StateAtEnd } from "../domain/finish-run.ts";
+import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import type { ThreadInterrupt } from "../domain/thread.ts";
 import type { JournalPort, PendingWriteRecord, StoredCheckpoint } from "./journal-port.ts";
 import { loadValue } from "./segment-list.ts";

@@ -1,31 +1,18 @@
 import { setImmediate } from "node:timers/promises";
-import { cancelChildren } from "./cancel-children.ts";
 import { DomainError } from "./errors.ts";
-import type { FinishRun } from "./finish-run.ts";
 import { runNotFound } from "./not-found.ts";
-import type { CancelRequest, RunStore } from "./ports.ts";
+import type { CancelRequest, Lanes, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
+import type { Act, Acted } from "./thread/act.ts";
+import type { CancelAnswer, CancelWish } from "./thread/commands.ts";
+import { entryOf } from "./thread/entry.ts";
+import { asInLane } from "./thread/project.ts";
+import { runIsOver, errorOf as toError } from "./thread/refusals.ts";
 import type { ThreadName } from "./thread.ts";
-import type { CancelAction } from "./transitions.ts";
 
 export interface CancelRunsParts {
-  readonly runs: RunStore;
-  readonly finish: Pick<FinishRun, "finishRun">;
-  /** Where the run's thread stands. */
-  readonly newestCheckpoint: (name: ThreadName) => Promise<string | undefined>;
-  /** Whether the run executes on this server, as far as this server can tell. */
-  readonly executesHere: (runId: string) => boolean;
-  /** Tells the worker that executes the run that a cancel is stored. Never fails: workers also look by themselves. */
-  readonly signal: (run: Run) => void;
-  /** The children of a run could not be cancelled: that is done when the run settles, since its own cancel is stored. */
-  readonly childrenLeft: (error: unknown) => void;
-}
-
-/** A stored request: what the run was like right after it. */
-export interface StoredCancel {
-  readonly run: Run;
-  /** The run did not execute: this request was its end. */
-  readonly ended: boolean;
+  readonly runs: Pick<RunStore, "find" | "findMany" | "tombstone" | "tombstones">;
+  readonly act: Act;
 }
 
 export interface CancelRuns {
@@ -35,103 +22,103 @@ export interface CancelRuns {
    */
   cancel(name: RunName, request: CancelRequest): Promise<Run>;
   /**
-   * The same for many runs of one call: all requests are stored, newest first, before the first run is signalled or its
-   * thread's turn moves, so that stopping one never starts the next.
+   * The same for many runs of one call: those of a thread in one decision, and all of them before the first run is signalled,
+   * so that stopping one never starts the next.
    */
   cancelAll(names: readonly RunName[], request: CancelRequest): Promise<Map<string, Run | DomainError>>;
 }
 
-const strength: Record<CancelAction, number> = { interrupt: 1, rollback: 2 };
+/** Decisions at a time. */
+const sideBySide = 8;
 
-export function createCancelRuns({
-  runs,
-  finish,
-  newestCheckpoint,
-  executesHere,
-  signal,
-  childrenLeft,
-}: CancelRunsParts): CancelRuns {
-  /** `seen` is the run as it has been read already. */
-  async function store(name: RunName, request: CancelRequest, seen?: Run): Promise<StoredCancel> {
-    if (!seen && executesHere(name.runId)) {
-      // Most likely nobody has asked for it yet, so that it need not be looked at first: the node stops that much sooner.
-      const stored = await runs.requestCancel(name, 0, request);
-      if (stored) return { run: stored, ended: false };
-    }
-    for (let read = seen; ; read = undefined) {
-      const run = read ?? (await runs.find(name));
-      if (!run) return { run: await buried(name, request), ended: false };
-      const decided = alreadyDecided(run, request);
-      if (decided) return { run: decided, ended: false };
-      const stored =
-        run.phase === "waiting"
-          ? await runs.cancelWaiting(run, request, await checkpointOf(run))
-          : await runs.requestCancel(name, run.cancellation?.revision ?? 0, request);
-      if (stored) return { run: stored, ended: run.phase === "waiting" };
-      // The run changed in between: look again.
-    }
+export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
+  /** Of a run that its lane does not know any more: it is over, or gone. */
+  async function asItWas(name: RunName, request: CancelRequest): Promise<Run> {
+    const run = await runs.find(name);
+    if (!run) return lastRecord(request.refuseRepeat ? undefined : await runs.tombstone(name), name, request);
+    const decided = run.phase === "over" ? alreadyDecided(run, request) : undefined;
+    if (decided) return decided;
+    // Its record waits for an entry that may never come, or says less than its end.
+    throw runNotFound(name);
   }
 
-  /** A run that waits for another attempt has the turn, so nobody moves its thread. */
-  const checkpointOf = async (run: Run) => (run.startedAt === undefined ? undefined : newestCheckpoint(run));
-
-  /** A run that is gone: repeating the cancel that ended it answers its last record for as long as that is kept. */
-  async function buried(name: RunName, request: CancelRequest): Promise<Run> {
-    const last = request.refuseRepeat ? undefined : await runs.tombstone(name);
-    return lastRecord(last, name, request);
-  }
-
-  async function follow({ run, ended }: StoredCancel): Promise<Run> {
-    if (ended) return finish.finishRun(run);
-    if (run.phase === "stopping") signal(run);
-    return run;
-  }
-
-  /** The requests of one thread, newest run first. */
-  async function storeInOrder(found: readonly Run[], request: CancelRequest, results: Results): Promise<void> {
-    for (const run of [...found].sort((a, b) => b.n - a.n)) {
-      const outcome = await store(run, request, run).catch((error: unknown) => {
-        if (error instanceof DomainError) return error;
-        throw error;
-      });
-      results.set(run.runId, outcome);
+  async function answerOf(name: RunName, cancel: CancelAnswer, request: CancelRequest, known?: Run): Promise<Run> {
+    const { result, entry } = cancel;
+    if (result === "unknown" || !entry) return asItWas(name, request);
+    if (result === "refused" || (entry.phase === "over" && result === "already" && request.refuseRepeat)) {
+      throw toError(runIsOver(name, entry));
     }
+    const run = known ?? (await runs.find(name)) ?? (await runs.tombstone(name));
+    if (!run) throw runNotFound(name);
+    return asInLane(run, entry);
   }
 
   async function cancel(name: RunName, request: CancelRequest): Promise<Run> {
-    const stored = await store(name, request);
-    const run = await follow(stored);
-    if (isStopping(stored)) await withChildren([run]);
-    return run;
+    const wish = wishOf(request);
+    const acted = await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
+    if (!acted) return asItWas(name, request);
+    return answerOf(name, acted.answer.cancels![0]!, request);
   }
 
   async function cancelAll(names: readonly RunName[], request: CancelRequest): Promise<Map<string, Run | DomainError>> {
-    const stored: Results = new Map();
+    const results = new Map<string, Run | DomainError>();
     const { live, gone } = await lookUp(runs, names);
     for await (const [name, last] of inSlices(gone)) {
-      const run = orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request));
-      stored.set(name.runId, run instanceof DomainError ? run : { run, ended: false });
-    }
-    const byThread = Map.groupBy(live, (run) => run.threadId);
-    for (const group of chunked([...byThread.values()], 8)) {
-      await Promise.all(group.map((ofThread) => storeInOrder(ofThread, request, stored)));
-    }
-    const results = new Map<string, Run | DomainError>();
-    for (const group of chunked([...stored], 8)) {
-      await Promise.all(
-        group.map(async ([id, one]) => results.set(id, one instanceof DomainError ? one : await follow(one))),
+      results.set(
+        name.runId,
+        orError(() => lastRecord(request.refuseRepeat ? undefined : last, name, request)),
       );
     }
-    const stopping = [...stored.values()].filter((one) => !(one instanceof DomainError) && isStopping(one));
-    await withChildren(stopping.map((one) => (one as StoredCancel).run));
+    const decided: [Acted | undefined, readonly Run[]][] = [];
+    const wish = wishOf(request);
+    const byThread = [...Map.groupBy(live, threadKey).values()];
+    for (const group of chunked(byThread, sideBySide)) {
+      decided.push(...(await Promise.all(group.map((ofThread) => decideOn(ofThread, wish)))));
+    }
+    for (const group of chunked(decided, sideBySide)) {
+      await Promise.all(group.map(([acted]) => acted && act.follow(acted)));
+      await Promise.all(group.map((one) => answerAll(one, request, results)));
+    }
     return results;
   }
 
-  async function withChildren(stopping: readonly Run[]): Promise<void> {
-    await cancelChildren({ runs, cancelAll }, stopping).catch(childrenLeft);
+  async function decideOn(ofThread: readonly Run[], wish: CancelWish): Promise<[Acted | undefined, readonly Run[]]> {
+    const named = ofThread.filter(({ phase }) => phase !== "over").map(({ runId }) => runId);
+    if (named.length === 0) return [undefined, ofThread];
+    return [await act.decide(ofThread[0]!, { kind: "requestCancel", runs: named, wish }), ofThread];
+  }
+
+  async function answerAll(
+    [acted, ofThread]: [Acted | undefined, readonly Run[]],
+    request: CancelRequest,
+    results: Map<string, Run | DomainError>,
+  ): Promise<void> {
+    const cancels = new Map(acted?.answer.cancels?.map((cancel) => [cancel.run, cancel]));
+    for (const run of ofThread) {
+      const answer = cancels.get(run.runId);
+      results.set(
+        run.runId,
+        await (answer ? answerOf(run, answer, request, run) : asItWas(run, request)).catch(ifDomainError),
+      );
+    }
   }
 
   return { cancel, cancelAll };
+}
+
+const wishOf = ({ action, reason, requestedBy, actor, causeRunId }: CancelRequest): CancelWish => ({
+  action,
+  reason,
+  by: requestedBy,
+  actor,
+  cause: causeRunId,
+});
+
+const threadKey = ({ owner, threadId }: ThreadName): string => JSON.stringify([owner, threadId]);
+
+function ifDomainError(error: unknown): DomainError {
+  if (error instanceof DomainError) return error;
+  throw error;
 }
 
 /** Names of one look-up. */
@@ -152,6 +139,24 @@ export async function lookUp(
     gone.push(...missing.map((name): [RunName, Run | undefined] => [name, last.get(keyOf(name))]));
   }
   return { live, gone };
+}
+
+/** The runs as their lanes have them; those that are over are so in their records as well. */
+export async function asTheyAre(lanes: Pick<Lanes, "readMany">, runs: readonly Run[]): Promise<Run[]> {
+  const threads = new Map(
+    runs
+      .filter(({ phase }) => phase !== "over")
+      .map((run) => [threadKey(run), { owner: run.owner, threadId: run.threadId }]),
+  );
+  const stored = new Map<string, Awaited<ReturnType<Lanes["readMany"]>>[number]>();
+  for (const some of chunked([...threads.values()], atOnce)) {
+    for (const one of await lanes.readMany(some)) stored.set(threadKey(one.origin), one);
+  }
+  return runs.map((run) => {
+    const control = stored.get(threadKey(run))?.control;
+    const entry = control && entryOf(control, run.runId);
+    return entry ? asInLane(run, entry) : run;
+  });
 }
 
 /** The items of a list; an error for each, with its stack, would hold up everybody else. */
@@ -176,13 +181,13 @@ export function orError<T>(answer: () => T): T | DomainError {
   try {
     return answer();
   } catch (error) {
-    if (error instanceof DomainError) return error;
-    throw error;
+    return ifDomainError(error);
   }
 }
 
-/** It executes; the children of one that ended are cancelled by its end. */
-const isStopping = ({ run, ended }: StoredCancel): boolean => !ended && run.phase === "stopping";
+/** The same strengths as in the lane: nothing weakens a rollback. */
+const strength = { interrupt: 1, rollback: 2 } as const;
+
 /**
  * The run when a request would change nothing: it is over, or a request as strong is stored. Throws RUN_NOT_CANCELLABLE when
  * it ended otherwise, or repeats are refused.
@@ -199,8 +204,6 @@ export function alreadyDecided(
   if (run.phase === "rolling_back") return run;
   return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;
 }
-
-type Results = Map<string, StoredCancel | DomainError>;
 
 function chunked<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));

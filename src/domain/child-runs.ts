@@ -1,53 +1,58 @@
-import { requestOfParent } from "./cancel-children.ts";
-import type { CancelRuns } from "./cancel-runs.ts";
 import { invalid } from "./check-metadata.ts";
-import { DomainError } from "./errors.ts";
 import { parentNotFound } from "./not-found.ts";
-import type { RunStore } from "./ports.ts";
-import type { ParentOfRun, Run } from "./run.ts";
+import type { Lanes, RunStore } from "./ports.ts";
+import type { ParentOfRun, Run, RunName } from "./run.ts";
+import { wishOfParent } from "./thread/children.ts";
+import type { CancelWish } from "./thread/commands.ts";
+import { entryOf } from "./thread/entry.ts";
+import { asInLane } from "./thread/project.ts";
 
 export interface ChildRunsParts {
   readonly runs: Pick<RunStore, "find" | "tombstone">;
-  readonly cancels: Pick<CancelRuns, "cancel">;
+  readonly lanes: Pick<Lanes, "read">;
 }
 
 /** Runs that nodes of other runs create. */
 export interface ChildRuns {
-  /** The parent of a run that is about to be created. Throws RUN_NOT_FOUND, or INVALID_FIELD for one that is over. */
-  parentOf(owner: string, parent: ParentOfRun): Promise<Run>;
+  /** Refuses a run whose parent is not live. Throws RUN_NOT_FOUND, or INVALID_FIELD for one that is over. */
+  parentOf(owner: string, parent: ParentOfRun): Promise<void>;
   /**
-   * A child that has just been stored is cancelled when its parent's cancel was stored before the child could be seen. Answers
-   * the child as it is then.
+   * What a child that stands in its lane is to be cancelled with, since its parent's cancel may have been stored before it could
+   * be seen there; undefined when it may begin.
    */
-  adopted(child: Run): Promise<Run>;
+  wishFor(owner: string, parent: Omit<RunName, "owner">): Promise<CancelWish | undefined>;
 }
 
-export function createChildRuns({ runs, cancels }: ChildRunsParts): ChildRuns {
+export function createChildRuns({ runs, lanes }: ChildRunsParts): ChildRuns {
+  /** As it is now, or as it was last. */
+  async function find(name: RunName): Promise<Run | undefined> {
+    const entry = await entryNow(name);
+    const run = (await runs.find(name)) ?? (await runs.tombstone(name));
+    return run && entry ? asInLane(run, entry) : run;
+  }
+
+  async function entryNow(name: RunName) {
+    const stored = await lanes.read(name);
+    return stored && entryOf(stored.control, name.runId);
+  }
+
   return {
     async parentOf(owner, { threadId, runId }) {
       const name = { owner, threadId, runId };
-      const run = (await runs.find(name)) ?? (await runs.tombstone(name));
-      if (!run) {
-        throw parentNotFound(name);
-      }
-      if (run.phase !== "over" && run.phase !== "rolling_back") return run;
+      const run = await find(name);
+      if (!run) throw parentNotFound(name);
+      if (run.phase !== "over" && run.phase !== "rolling_back") return;
       throw invalid("parent", `run ${runId} is over; only a run that is live creates runs`);
     },
 
-    async adopted(child) {
-      if (!child.parent || child.parent.independent) return child;
-      const name = { owner: child.owner, ...child.parent };
-      const parent = (await runs.find(name)) ?? (await runs.tombstone(name));
+    async wishFor(owner, { threadId, runId }) {
+      const name = { owner, threadId, runId };
+      const entry = await entryNow(name);
+      if (entry) return entry.cancel && wishOfParent(runId, entry.cancel.action);
+      const run = (await runs.find(name)) ?? (await runs.tombstone(name));
       // A live run goes without a trace only when it was stopped for its thread's deletion.
-      const action = parent ? parent.cancellation?.action : "interrupt";
-      if (!action) return child;
-      try {
-        return await cancels.cancel(child, requestOfParent(name.runId, action));
-      } catch (error) {
-        // It is over by itself, or gone.
-        if (error instanceof DomainError) return child;
-        throw error;
-      }
+      const action = run ? run.cancellation?.action : "interrupt";
+      return action && wishOfParent(runId, action);
     },
   };
 }

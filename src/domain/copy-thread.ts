@@ -1,13 +1,17 @@
-import type { HoldTurn } from "./hold-turn.ts";
+import type { HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { threadNotFound } from "./not-found.ts";
-import type { ThreadStore } from "./ports.ts";
-import { type GraphOpening, type RememberedState, restingStatus, type Thread, type ThreadName } from "./thread.ts";
+import type { Lanes, StoredThread, ThreadStore } from "./ports.ts";
+import { newControl } from "./thread/entry.ts";
+import { threadOf } from "./thread/view.ts";
+import type { GraphOpening, RememberedState, Thread, ThreadName } from "./thread.ts";
 import { threadExists } from "./threads.ts";
 
 export interface CopyThreadParts {
-  readonly threads: Pick<ThreadStore, "find" | "insert">;
-  readonly holdTurn: HoldTurn;
+  readonly threads: Pick<ThreadStore, "find">;
+  readonly lanes: Pick<Lanes, "insert">;
+  readonly holdThread: HoldThread;
+  readonly now: () => Date;
   readonly journals: JournalCopies;
   /** Where the thread stands; null without a checkpoint. */
   readonly readState: (thread: Thread) => Promise<RememberedState | null>;
@@ -28,42 +32,38 @@ export type CopyThread = (name: ThreadName, newThreadId: string) => Promise<Thre
  * Makes a thread with the metadata, the state and the history of another one, and without its runs. The copy's record comes
  * last: a crash before that leaves no thread, and what was copied expires.
  */
-export function createCopyThread({ threads, holdTurn, journals, readState, openingOf }: CopyThreadParts): CopyThread {
+export function createCopyThread(parts: CopyThreadParts): CopyThread {
+  const { threads, lanes, holdThread, journals, readState, openingOf, now } = parts;
+
   return async (name, newThreadId) => {
     const copyName: ThreadName = { owner: name.owner, threadId: newThreadId };
     const source = await threads.find(name);
     if (!source || source.removing) throw threadNotFound(name.threadId);
     if (await threads.find(copyName)) throw threadExists("new_thread_id", newThreadId);
-    return holdTurn(name, "copy", async ({ thread, check, confirm }) => {
+    return holdThread(name, { kind: "copy" }, async ({ thread, check, confirm }) => {
       const state = thread.state ?? (await readState(thread)) ?? undefined;
       const opened = state && (await openingOf(thread, state.graph));
-      const now = new Date();
-      const copy: Thread = {
-        ...copyName,
-        journal: newId(),
-        n: 0,
-        metadata: thread.metadata,
-        temporary: false,
-        removing: false,
-        status: restingStatus({ state }),
-        // It stands for no run of the copy's.
-        state: state && { ...state, n: 0 },
-        opened: opened && { ...opened, graph: state.graph },
-        createdAt: now,
-        updatedAt: now,
+      const createdAt = now().getTime();
+      // The state stands for no run of the copy's.
+      const kept = { metadata: thread.metadata, state: state && { ...state, n: 0 } };
+      const born: StoredThread = {
+        origin: { ...copyName, journal: newId(), opened: opened && { ...opened, graph: state.graph }, createdAt },
+        control: newControl({ threadId: newThreadId, rev: newId(), ...kept }, createdAt),
       };
-      let inserted = false;
+      const copy = threadOf(born);
       try {
         await journals.copy(thread, copy, check);
         // Nothing can have changed in the source while it was read.
         await confirm();
         await journals.keepCopy(copy);
-        inserted = await threads.insert(copy);
-      } finally {
-        if (!inserted) await journals.discardCopy(copy);
+      } catch (error) {
+        await journals.discardCopy(copy);
+        throw error;
       }
-      if (!inserted) throw threadExists("new_thread_id", newThreadId);
-      return copy;
+      // When the answer is lost it may be there, or come yet: then what belongs to it stays.
+      if (await lanes.insert(born)) return copy;
+      await journals.discardCopy(copy);
+      throw threadExists("new_thread_id", newThreadId);
     });
   };
 }

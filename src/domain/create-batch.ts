@@ -2,14 +2,15 @@ import type { Batch } from "./batch.ts";
 import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import type { CreateRunParts, PrepareRun } from "./create-run.ts";
-import { DomainError } from "./errors.ts";
+import { DomainError, ifMerely } from "./errors.ts";
+import type { FindRun } from "./find-run.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
 import { runOfRequestGone } from "./not-found.ts";
-import type { BatchStore } from "./ports.ts";
+import type { BatchStore, RunStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
-import { threadOfStateless } from "./stateless-run.ts";
+import type { StoreRun } from "./store-run.ts";
 
 export interface NewBatch {
   readonly owner: string;
@@ -23,16 +24,15 @@ export interface BatchItem extends NewRun {
   readonly ids: readonly string[];
 }
 
-export interface CreateBatchParts
-  extends Pick<CreateRunParts, "runs" | "threads" | "reserve" | "turnPassed" | "limits" | "children" | "delays"> {
+export interface CreateBatchParts extends Pick<CreateRunParts, "limits"> {
   readonly batches: BatchStore;
+  readonly runs: Pick<RunStore, "tombstone">;
+  readonly findRun: FindRun;
   readonly prepareRun: PrepareRun;
+  readonly storeRun: StoreRun;
   readonly maxBatch: number;
-  readonly leaseMs: number;
-  readonly monotonicMs: () => number;
   readonly canonicalOf: CanonicalOf;
-  /** All runs of the batch are created: none of them will be created again. */
-  readonly done: (batch: Batch) => void;
+  readonly now: () => Date;
 }
 
 export interface CreateBatch {
@@ -50,7 +50,7 @@ const atATime = 8;
  * its known ids, which can be repeated by anybody.
  */
 export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
-  const { batches, runs, threads } = parts;
+  const { batches, runs } = parts;
 
   async function check(batch: NewBatch, batchId: string): Promise<Run[]> {
     const { items } = batch;
@@ -62,7 +62,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
       try {
         for (const id of item.ids) throw invalid(id, "must be empty in a batch: the server chooses the ids");
         const run = await parts.prepareRun(item);
-        records.push({ ...run, n: 1, stateless: { ...run.stateless!, batch: batchId } });
+        records.push({ ...run, stateless: { ...run.stateless!, batch: batchId } });
       } catch (error) {
         throw inBatch(error, place);
       }
@@ -85,26 +85,19 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
       owner,
       batchId,
       hash,
-      created: new Date(),
+      created: parts.now(),
       done: false,
       runs: records.map(runName),
       records,
     };
-    const began = parts.monotonicMs();
     const refunds = await admit(records);
     const isNew = await batches.insertBatch(decided).catch(refunds.andThrow);
     if (!isNew) {
       refunds.all();
       return repeat((await batches.findBatch(decided))!, hash);
     }
-    // Later on somebody else may take it for left undone.
-    const isOurs = () => parts.monotonicMs() - began < parts.leaseMs / 2;
-    const stored = await inGroups(
-      records,
-      async (run) => (isOurs() && (await storeNew(run, isOurs))) || storeAgain(run),
-    );
-    await finish(decided);
-    return stored.every((run) => run !== undefined) ? stored : now(decided);
+    await carryOut(decided);
+    return now(decided);
   }
 
   /** Throws TOO_MANY_RUNS unless there is room for all. */
@@ -121,62 +114,15 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     return { all, andThrow };
   }
 
-  /** The run first: a thread whose run is not there would be taken for one of which the run was never stored. */
-  async function storeNew(run: Run, isOurs: () => boolean): Promise<Run | undefined> {
-    const place = run.dueAt ? undefined : parts.reserve(run);
-    const claimed: Partial<Run> = place
-      ? { status: "running", phase: "running", attempt: 1, lease: place.lease(), startedAt: new Date() }
-      : {};
-    const stored: Run = { ...run, ...claimed };
-    try {
-      const thread = threadOfStateless(run, []);
-      const isNew = (await runs.insert(stored, { ready: false })) && (isOurs() || !(await wasThere(run)));
-      if (!isNew || !(await threads.insert(thread))) {
-        place?.release();
-        return undefined;
-      }
-      if (place) place.start(stored, thread, "beforehand");
-      else await makeReady(run);
-      return await parts.children.adopted(stored);
-    } catch (error) {
-      place?.release();
-      throw error;
-    }
-  }
-
-  /** For a run that may have been created, and may even be gone, by now. Undefined when it is gone. */
-  async function storeAgain(run: Run): Promise<Run | undefined> {
-    if (await runs.tombstone(run)) return undefined;
-    // Without a worker's place, so that nothing of it begins before the next look.
-    if ((await runs.insert(run, { ready: false })) && (await wasThere(run))) return undefined;
-    const there = await runs.find(run);
-    if (!there || there.phase === "over" || there.phase === "rolling_back") return there;
-    await threads.insert(threadOfStateless(run, []));
-    if (there.phase === "waiting") await makeReady(there);
-    return parts.children.adopted(there);
-  }
-
-  /** Whether somebody else has created the run, and it has come and gone, before it was stored here: it is taken back. */
-  async function wasThere(run: Run): Promise<boolean> {
-    if (!(await runs.tombstone(run))) return false;
-    await runs.withdraw(run);
-    return true;
-  }
-
-  async function makeReady(run: Run): Promise<void> {
-    if (run.dueAt) await parts.delays.delayed(run);
-    else if (await runs.markReady(run)) parts.turnPassed();
-  }
-
-  async function finish(batch: Batch): Promise<void> {
-    await batches.finishBatch(batch);
-    parts.done(batch);
+  /** A run that has been created before, and may even be gone by now, is not created again. */
+  async function store(run: Run): Promise<void> {
+    await parts.storeRun(run, { again: true }).catch(ifMerely("THREAD_NOT_FOUND", "RUN_EXISTS"));
   }
 
   async function carryOut(batch: Batch): Promise<void> {
     if (batch.done) return;
-    await inGroups(batch.records, storeAgain);
-    await finish(batch);
+    await inGroups(batch.records, store);
+    await batches.finishBatch(batch);
   }
 
   async function repeat(batch: Batch, hash: string): Promise<Run[]> {
@@ -187,9 +133,8 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
 
   /** The runs as they are; those that are over and gone as they were, for as long as their last record is kept. */
   async function now(batch: Batch): Promise<Run[]> {
-    const found = new Map((await runs.findMany(batch.runs)).map((run) => [run.runId, run]));
     return inGroups(batch.runs, async (name) => {
-      const run = found.get(name.runId) ?? (await runs.tombstone(name));
+      const run = (await parts.findRun(name)) ?? (await runs.tombstone(name));
       if (run) return run;
       throw runOfRequestGone(name);
     });

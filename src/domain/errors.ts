@@ -71,3 +71,10 @@ export class DomainError extends Error {
 /** A state that its graph cannot read, for good or for the moment. */
 export const cannotBeRead = (error: unknown): boolean =>
   error instanceof DomainError && (error.reason === "GRAPH_UNAVAILABLE" || error.reason === "GRAPH_TIMEOUT");
+
+/** Takes these errors as done: what was asked for has happened by itself in between. */
+export const ifMerely =
+  (...reasons: ErrorReason[]) =>
+  (error: unknown): void => {
+    if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;
+  };

@@ -1,6 +1,6 @@
-import { alreadyDecided, inSlices, lastRecord, lookUp, orError } from "./cancel-runs.ts";
+import { alreadyDecided, asTheyAre, inSlices, lastRecord, lookUp, orError } from "./cancel-runs.ts";
 import type { DomainError } from "./errors.ts";
-import type { RunStore } from "./ports.ts";
+import type { Lanes, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { CancelAction, CancelOutcome, RunStatus } from "./transitions.ts";
 
@@ -16,11 +16,14 @@ export type PreviewCancels = (
   action: CancelAction,
 ) => Promise<Map<string, CancelPreview | DomainError>>;
 
-export function createPreviewCancels(runs: Pick<RunStore, "findMany" | "tombstones">): PreviewCancels {
+export function createPreviewCancels(
+  runs: Pick<RunStore, "findMany" | "tombstones">,
+  lanes: Pick<Lanes, "readMany">,
+): PreviewCancels {
   return async (names, action) => {
     const { live, gone } = await lookUp(runs, names);
     const previews = new Map<string, CancelPreview | DomainError>();
-    for await (const run of inSlices(live))
+    for await (const run of inSlices(await asTheyAre(lanes, live)))
       previews.set(
         run.runId,
         orError(() => preview(run, action)),

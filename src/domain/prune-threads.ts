@@ -1,14 +1,14 @@
 import { DomainError } from "./errors.ts";
-import type { HoldTurn } from "./hold-turn.ts";
-import type { RunStore, ThreadStore } from "./ports.ts";
+import type { HoldThread } from "./hold-thread.ts";
+import { threadNotFound } from "./not-found.ts";
+import type { Act } from "./thread/act.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 import type { Removal } from "./threads.ts";
 
 export interface PruneThreadsParts {
-  readonly runs: Pick<RunStore, "live">;
-  readonly threads: Pick<ThreadStore, "find" | "markRemoving">;
-  readonly removal: Pick<Removal, "deleteThread">;
-  readonly holdTurn: HoldTurn;
+  readonly act: Pick<Act, "act">;
+  readonly removal: Pick<Removal, "finish">;
+  readonly holdThread: HoldThread;
   /** Removes every checkpoint but the newest of each namespace. `check` before each write. Repeatable. */
   readonly keepLatest: (thread: Thread, check: () => Promise<void>) => Promise<void>;
 }
@@ -29,18 +29,14 @@ export type PruneThreads = (
 
 /** Threads that do not exist, or are busy, are passed over. Repeatable. */
 export function createPruneThreads(parts: PruneThreadsParts): PruneThreads {
-  const { runs, threads, holdTurn } = parts;
-
   async function remove(name: ThreadName, signal: AbortSignal): Promise<void> {
-    // Also a run that is delayed is live, and has no turn.
-    const live = await runs.live({ ...name, status: "all" }, 1);
-    const marked = live.length === 0 && (await threads.markRemoving(name, { onlyFree: true }));
-    if (marked) return parts.removal.deleteThread(name, signal);
-    throw new DomainError((await threads.find(name)) ? "THREAD_BUSY" : "THREAD_NOT_FOUND", name.threadId);
+    const acted = await parts.act.act(name, { kind: "change", remove: { when: "idle" } });
+    if (!acted) throw threadNotFound(name.threadId);
+    await parts.removal.finish(name, signal);
   }
 
   const keepLatest = (name: ThreadName) =>
-    holdTurn(name, "prune", ({ thread, check }) => parts.keepLatest(thread, check));
+    parts.holdThread(name, { kind: "prune" }, ({ thread, check }) => parts.keepLatest(thread, check));
 
   return async (owner, threadIds, strategy, signal) => {
     const [pruned, busy]: [string[], string[]] = [[], []];

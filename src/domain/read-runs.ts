@@ -1,13 +1,15 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
-import type { StateAtEnd } from "./finish-run.ts";
+import type { FindRun } from "./find-run.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import type { LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
 import type { Json, Run, RunName } from "./run.ts";
+import type { StateAtEnd } from "./thread/pay-debts.ts";
 import type { Thread, ThreadInterrupt } from "./thread.ts";
 
 export interface ReadRunsParts {
+  readonly findRun: FindRun;
   readonly runs: RunStore;
   readonly threads: ThreadStore;
   /** The thread's state at a checkpoint; undefined when its graph cannot be loaded. */
@@ -39,16 +41,16 @@ export interface ReadRuns {
 
 const defaultPageSize = 20;
 
-export function createReadRuns({ runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
+export function createReadRuns({ findRun, runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
   return {
     async get(name) {
-      const run = await runs.find(name);
+      const run = await findRun(name);
       if (!run) throw runNotFound(name);
       return run;
     },
 
     async latest(name) {
-      const run = (await runs.find(name)) ?? (await runs.tombstone(name));
+      const run = (await findRun(name)) ?? (await runs.tombstone(name));
       if (!run) throw runNotFound(name);
       return run;
     },

@@ -7,10 +7,10 @@ import {
   requireCheckpoint,
 } from "./checkpoints.ts";
 import { cannotBeRead } from "./errors.ts";
-import type { StateAtEnd } from "./finish-run.ts";
 import { checkpointNotFound, threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
 import type { CheckpointName } from "./run.ts";
+import type { StateAtEnd } from "./thread/pay-debts.ts";
 import { restingStatus, type Thread, type ThreadName } from "./thread.ts";
 
 export interface HistoryQuery {

@@ -1,19 +1,18 @@
 import { createHash } from "node:crypto";
-import type { CancelRuns } from "./cancel-runs.ts";
 import { type CanonicalOf, CanonicalText, canonical } from "./canonical-json.ts";
 import type { CreateRun } from "./create-run.ts";
 import { DomainError } from "./errors.ts";
-import { newId } from "./ids.ts";
+import type { FindRun } from "./find-run.ts";
 import type { NewRun } from "./new-run.ts";
 import { runNotFound } from "./not-found.ts";
-import type { CancelRequest, RequestStore, RunStore } from "./ports.ts";
-import type { Json, Run, RunName } from "./run.ts";
+import type { RequestStore, RunStore } from "./ports.ts";
+import type { Json, Run } from "./run.ts";
 
 export interface RequestIdsParts {
   readonly requests: RequestStore;
-  readonly runs: Pick<RunStore, "find" | "tombstone">;
+  readonly findRun: FindRun;
+  readonly runs: Pick<RunStore, "tombstone">;
   readonly createRun: CreateRun;
-  readonly cancels: Pick<CancelRuns, "cancel">;
   readonly canonicalOf: CanonicalOf;
 }
 
@@ -26,11 +25,9 @@ export interface RequestIds {
   identify(request: NewRun): Promise<NewRun>;
   /** Creates the run, or answers the one that the same request has created, as it is now. RUN_NOT_FOUND when that one is gone. */
   createRun: CreateRun;
-  /** Cancels; a repeat of the cancel does what repeating a cancel does. */
-  cancel(name: RunName, request: CancelRequest, requestId: string): Promise<Run>;
 }
 
-export function createRequestIds({ requests, runs, createRun, cancels, canonicalOf }: RequestIdsParts): RequestIds {
+export function createRequestIds({ requests, findRun, runs, createRun, canonicalOf }: RequestIdsParts): RequestIds {
   async function identify(request: NewRun): Promise<NewRun> {
     const { owner, requestId, threadId, runId } = request;
     if (!requestId || request.remembered) return request;
@@ -42,58 +39,34 @@ export function createRequestIds({ requests, runs, createRun, cancels, canonical
 
   /** The run that this request, or a twin of it that runs at the same time, has stored. */
   async function storedBy({ request, ...name }: NewRun & { request: string }): Promise<Run | undefined> {
-    const run = (await runs.find(name)) ?? (await runs.tombstone(name));
+    const run = (await findRun(name)) ?? (await runs.tombstone(name));
     return run?.request === request ? run : undefined;
   }
 
   async function create(asked: NewRun): Promise<Run> {
-    for (;;) {
-      const identified = await identify(asked);
-      const { remembered } = identified;
-      if (!remembered) return createRun(identified);
-      const wanted = { ...identified, request: `${remembered.requestId} ${remembered.hash}` };
-      if (!remembered.isMine) {
-        const run = await storedBy(wanted);
-        if (run) return run;
-        if (remembered.created) throw runNotFound(wanted);
-      }
-      try {
-        const run = await createRun(wanted);
-        await requests.done(remembered);
-        return run;
-      } catch (error) {
-        if (!(error instanceof DomainError)) throw error;
-        const twins = await storedBy(wanted);
-        if (twins) return twins;
-        if (error.reason !== "RUN_EXISTS" || wanted.isChosenId) {
-          if (remembered.isMine) await requests.forget(remembered);
-          throw error;
-        }
-        // The id was made unusable after a crash had cut the creation short.
-        await requests.replaceRunId(remembered, newId());
-        asked = { ...asked, remembered: undefined };
-      }
+    const identified = await identify(asked);
+    const { remembered } = identified;
+    if (!remembered) return createRun(identified);
+    const wanted = { ...identified, request: `${remembered.requestId} ${remembered.hash}` };
+    if (!remembered.isMine) {
+      const run = await storedBy(wanted);
+      if (run) return run;
+      if (remembered.created) throw runNotFound(wanted);
+    }
+    try {
+      const run = await createRun(wanted);
+      await requests.done(remembered);
+      return run;
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      const twins = await storedBy(wanted);
+      if (twins) return twins;
+      if (remembered.isMine) await requests.forget(remembered);
+      throw error;
     }
   }
 
-  return {
-    identify,
-    createRun: create,
-
-    async cancel(name, request, requestId) {
-      if (!requestId) return cancels.cancel(name, request);
-      const { owner, threadId, runId } = name;
-      const hash = hashOf({ threadId, runId, action: request.action, reason: request.reason });
-      const remembered = await requests.remember({ owner, kind: "cancel", requestId, hash, threadId, runId });
-      if (remembered.hash !== hash) throw requestExists(requestId);
-      try {
-        return await cancels.cancel(name, request);
-      } catch (error) {
-        if (error instanceof DomainError && remembered.isMine) await requests.forget(remembered);
-        throw error;
-      }
-    },
-  };
+  return { identify, createRun: create };
 }
 
 /** Everything that the client asked for; an id only if the client chose it. */

@@ -3,7 +3,7 @@ import type { RunName } from "./run.ts";
 /** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
 export interface RequestName {
   readonly owner: string;
-  readonly kind: "create" | "cancel";
+  readonly kind: "create";
   readonly requestId: string;
 }
 

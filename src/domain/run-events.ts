@@ -29,6 +29,8 @@ export interface EventHead {
 
 export interface NewChunk {
   readonly run: RunName;
+  /** Of the run's thread. */
+  readonly journal: string;
   readonly chunk: number;
   readonly token: string;
   readonly gate: boolean;

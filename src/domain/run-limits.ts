@@ -1,11 +1,9 @@
 import { DomainError } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
-import type { ThreadName } from "./thread.ts";
 
 export interface RunLimitsParts {
   readonly runs: Pick<RunStore, "countLive">;
-  /** Live runs of a thread, and of the whole queue. */
-  readonly maxThreadRuns: number;
+  /** Live runs of the whole queue. */
   readonly maxLiveRuns: number;
   /** How old the count of the whole queue may be. */
   readonly pollMs: number;
@@ -19,12 +17,10 @@ export interface RunLimitsParts {
 export interface RunLimits {
   /** Throws TOO_MANY_RUNS when the queue is full. The answer must be called when no run is stored after all. */
   admit(): Promise<() => void>;
-  /** Throws TOO_MANY_RUNS when the thread has as many live runs as it may. */
-  checkThread(thread: ThreadName): Promise<void>;
 }
 
 export function createRunLimits(parts: RunLimitsParts): RunLimits {
-  const { runs, maxThreadRuns, maxLiveRuns, pollMs } = parts;
+  const { runs, maxLiveRuns, pollMs } = parts;
   /** What the database said last, which may be `pollMs` old, and what this server has created since. */
   let counted: number | undefined;
   let created = 0;
@@ -34,7 +30,7 @@ export function createRunLimits(parts: RunLimitsParts): RunLimits {
   async function count(): Promise<void> {
     const before = created;
     const startedAt = parts.monotonicMs();
-    counted = await runs.countLive(undefined, maxLiveRuns);
+    counted = await runs.countLive(maxLiveRuns);
     countedAt = startedAt;
     created -= before;
   }
@@ -60,17 +56,10 @@ export function createRunLimits(parts: RunLimitsParts): RunLimits {
         created = Math.max(0, created - 1);
       };
     },
-
-    async checkThread(thread) {
-      if ((await runs.countLive(thread, maxThreadRuns)) < maxThreadRuns) return;
-      const { threadId } = thread;
-      const sentence = `thread ${threadId} has ${maxThreadRuns} live runs, the most that it may have`;
-      throw tooMany(sentence, maxThreadRuns, { thread_id: threadId });
-    },
   };
 }
 
-const tooMany = (sentence: string, limit: number, metadata: Record<string, string> = {}): DomainError =>
+const tooMany = (sentence: string, limit: number): DomainError =>
   new DomainError("TOO_MANY_RUNS", `${sentence}; wait until some are over, or cancel some`, {
-    metadata: { limit: String(limit), ...metadata },
+    metadata: { limit: String(limit) },
   });

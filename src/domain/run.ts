@@ -62,11 +62,10 @@ export type Requester = "client" | "disconnect" | "multitask" | "parent";
 
 /** The stored wish to stop a run, and what came of it. */
 export interface Cancellation {
-  /** Counts the writes of the request, so that a settle never overlooks an upgrade. */
-  readonly revision: number;
   readonly action: CancelAction;
   readonly reason: string;
   readonly requestedBy: Requester;
+  readonly actor?: string;
   /** The run for whose sake it was asked: the new run of a multitask strategy, or the parent. */
   readonly causeRunId?: string;
   readonly requestedAt: Date;
@@ -75,21 +74,12 @@ export interface Cancellation {
   readonly outcome: CancelOutcome;
 }
 
-/** The time-limited right to execute a claimed run. */
-export interface Lease {
-  readonly token: string;
-  readonly server: string;
-  /** By the database's clock. */
-  readonly until: Date;
-  /** Tokens of executions before this lease which may still write until they are fenced. */
-  readonly unfenced: readonly string[];
-}
-
 export interface RunError {
   readonly name: string;
   readonly message: string;
 }
 
+/** A run's record: what was asked for, and its life as far as the record has been brought up to its thread's lane. */
 export interface Run {
   readonly owner: string;
   readonly runId: string;
@@ -97,18 +87,19 @@ export interface Run {
   readonly graph: string;
   /** The resolved assistant: a graph's own, or a configured one, as it was when the run was created. */
   readonly assistant: AssistantOfRun;
-  /** The order of creation on the thread. */
+  /** Names this storing of the record, so that whoever removes one that was left removes no later one. */
+  readonly made: string;
+  /** The journal of its thread, as soon as its record says that it has an entry: a later thread with the same id has another one. */
+  readonly journal?: string;
+  /** The change of its entry that the record says; 0 for none: nobody knows yet whether it has an entry at all. */
+  readonly changes: number;
+  /** The order of creation on the thread; 0 as long as nobody knows. */
   readonly n: number;
   readonly spec: RunSpec;
   readonly status: RunStatus;
   readonly phase: Phase;
   /** Executions so far. */
   readonly attempt: number;
-  /** Executions that were lost to crashes; three are too many. */
-  readonly lostAttempts: number;
-  /** Execute it in a process of its own: a process that it ran in has crashed. */
-  readonly suspect: boolean;
-  readonly lease?: Lease;
   readonly cancellation?: Cancellation;
   readonly createdAt: Date;
   readonly startedAt?: Date;
@@ -122,10 +113,6 @@ export interface Run {
   readonly parent?: ParentOfRun;
   /** Of a run that was created with a request id: what tells a repeat of that request from another one. */
   readonly request?: string;
-  /** The live runs before it are not all cancelled yet, as its multitask strategy demands: it must not start. */
-  readonly clearing?: boolean;
-  /** The run is over but its thread does not know yet. */
-  readonly cleanupPending: boolean;
   /** It was created without a thread: the server made one for it. */
   readonly stateless?: StatelessRun;
   /** Whether its webhook has been told of its end; absent without one. */

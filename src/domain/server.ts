@@ -9,9 +9,18 @@ export interface Server {
   readonly started: string;
   /** Leaders of the process groups of its children. */
   readonly children: readonly number[];
+  /** Runs that it could begin to execute, as of then. */
+  readonly freeSlots: number;
   /** When it last said that it lives, by the database's clock. */
   readonly seenAt: Date;
+  /** When this was read, by the same clock. */
+  readonly readAt: Date;
+  /** It has been declared dead: what it had is taken over, and it cannot beat any more. */
+  readonly isDead: boolean;
 }
+
+/** A server as it says what it is. */
+export type NewServer = Omit<Server, "seenAt" | "readAt" | "isDead">;
 
 /** A watch as those ask for it who look whether a run is still watched. */
 export interface StoredWatch {

@@ -1,8 +1,5 @@
 import { invalid } from "./check-metadata.ts";
-import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
-import type { Run } from "./run.ts";
-import type { Thread } from "./thread.ts";
 
 /** Refuses what makes no sense for a run without a thread, or with one. Throws INVALID_FIELD. */
 export function checkThreadFields({ stateless, given, spec }: NewRun): void {
@@ -19,23 +16,4 @@ export function checkThreadFields({ stateless, given, spec }: NewRun): void {
     throw invalid("spec.multitask_strategy", "needs a thread_id: a run without one gets a thread of its own");
   }
   if (given?.ifNotExists) throw invalid("if_not_exists", "needs a thread_id: a run without one always gets a thread");
-}
-
-/** The thread that is made for a run, which has its turn at once; a delayed one gets it when it joins the order. */
-export function threadOfStateless(run: Run, attached: readonly string[]): Thread {
-  const hasTurn = run.dueAt === undefined;
-  return {
-    owner: run.owner,
-    threadId: run.threadId,
-    journal: newId(),
-    n: hasTurn ? 1 : 0,
-    turn: hasTurn ? run.runId : undefined,
-    status: hasTurn ? "busy" : "idle",
-    metadata: {},
-    createdAt: run.createdAt,
-    updatedAt: run.createdAt,
-    temporary: run.stateless!.temporary,
-    attached,
-    removing: false,
-  };
 }

@@ -45,8 +45,6 @@ export interface Thread extends ThreadName {
   readonly journal: string;
   /** The number of the newest run. */
   readonly n: number;
-  /** The run that may execute, or none. */
-  readonly turn?: string;
   readonly status: ThreadStatus;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly state?: RememberedState;
@@ -59,8 +57,6 @@ export interface Thread extends ThreadName {
   readonly ttlMs?: number;
   /** The temporary thread of a stateless run, which disappears with it. */
   readonly temporary: boolean;
-  /** Of a temporary thread: the servers in which somebody waits for its run or reads its events. It stays until they are gone. */
-  readonly attached?: readonly string[];
   /** The thread is being deleted and takes no new runs. */
   readonly removing: boolean;
 }
@@ -90,6 +86,3 @@ export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"
   // A success that asks nothing has come to its end as far as anybody knows; of any other end something may be left to do.
   return unread && facts.lastStarted !== "success" ? "interrupted" : "idle";
 }
-
-/** Whether the holder of a turn is a run: these are named by UUIDs, and what else holds one has a space in its name. */
-export const isRun = (holder: string): boolean => !holder.includes(" ");

@@ -1,13 +1,17 @@
-import type { CancelRuns } from "./cancel-runs.ts";
+import { boundedState } from "./bounded.ts";
 import { checkMetadata } from "./check-metadata.ts";
-import { DomainError, type ErrorReason } from "./errors.ts";
-import type { FinishRun, RunData, StateAtEnd } from "./finish-run.ts";
+import { DomainError, ifMerely } from "./errors.ts";
+import type { HeldThread, HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
-import type { RunStore, ThreadStore } from "./ports.ts";
+import type { Lanes, RunStore, StoredThread } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
+import type { Act } from "./thread/act.ts";
+import { entryOf, isEnded, type LastOutcome, lean, liveEntries, newControl } from "./thread/entry.ts";
+import { shortError } from "./thread/entry-text.ts";
+import type { RunData, StateAtEnd } from "./thread/pay-debts.ts";
+import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
-import { threadBusy } from "./thread-busy.ts";
 
 export interface NewThread extends ThreadName {
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -17,102 +21,124 @@ export interface NewThread extends ThreadName {
 
 export type CreateThread = (request: NewThread) => Promise<Thread>;
 
+export interface CreateThreadParts {
+  readonly lanes: Pick<Lanes, "read" | "insert">;
+  readonly maxMetadataBytes?: number;
+  readonly now: () => Date;
+}
+
 /** Creates a thread; THREAD_EXISTS when the id is taken, unless the one that is there will do. */
-export function createCreateThread(threads: ThreadStore, maxMetadataBytes?: number): CreateThread {
-  return async (request) => {
-    checkMetadata(request.metadata, "metadata", maxMetadataBytes);
-    const now = new Date();
-    const thread: Thread = {
-      owner: request.owner,
-      threadId: request.threadId,
-      journal: newId(),
-      n: 0,
-      status: "idle",
-      metadata: request.metadata,
-      createdAt: now,
-      updatedAt: now,
-      ttlMs: request.ttlMs,
-      temporary: false,
-      removing: false,
+export function createCreateThread({ lanes, maxMetadataBytes, now }: CreateThreadParts): CreateThread {
+  return async ({ owner, threadId, metadata, ifExists, ttlMs }) => {
+    checkMetadata(metadata, "metadata", maxMetadataBytes);
+    const name = { owner, threadId };
+    const createdAt = now().getTime();
+    const born: StoredThread = {
+      origin: { ...name, journal: newId(), createdAt },
+      control: newControl({ threadId, rev: newId(), metadata, ttlMs }, createdAt),
     };
+    const mayBeThere = ifExists === "do_nothing";
     // Where it is likely to be there it is looked for first; an insert that fails costs more.
-    const there = request.ifExists === "do_nothing" ? await threads.find(request) : undefined;
-    if (!there && (await threads.insert(thread))) return thread;
-    if (request.ifExists === "do_nothing") return there ?? (await threads.find(request)) ?? thread;
-    throw threadExists("thread_id", request.threadId);
+    const there = mayBeThere ? await lanes.read(name) : undefined;
+    if (!there && (await lanes.insert(born))) return threadOf(born);
+    if (mayBeThere) return threadOf(there ?? (await lanes.read(name)) ?? born);
+    throw threadExists("thread_id", threadId);
   };
 }
 
 export interface RemovalParts {
+  readonly lanes: Pick<Lanes, "read" | "remove">;
   readonly runs: RunStore;
-  readonly threads: ThreadStore;
-  readonly cancels: CancelRuns;
-  readonly finish: FinishRun;
+  readonly act: Act;
+  readonly holdThread: HoldThread;
   readonly data: RunData & { removeThread(thread: Thread): Promise<void> };
   readonly wait: (name: RunName, signal: AbortSignal) => Promise<Run | undefined>;
   readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
-  /** How often the holder of a turn shows that it is at work, lest the turn be taken from it. */
-  readonly keepTurnMs: number;
 }
 
 export interface Removal {
   /** Repeatable until it is done; afterwards the thread is not found. */
   deleteThread(name: ThreadName, signal: AbortSignal): Promise<void>;
+  /** Removes a thread that is marked as being removed, when its runs have come to their ends. Repeatable. */
+  finish(name: ThreadName, signal: AbortSignal): Promise<void>;
   /** A run that is live is rolled back: nothing builds on it yet, so the same is left of it. */
   deleteRun(name: RunName, signal: AbortSignal): Promise<void>;
+  /** Removes what a deleted run has stored, under a hold of its thread. Repeatable. */
+  removeRun(held: HeldThread, run: Run): Promise<void>;
 }
 
 /** Removing runs and threads. A live run is first stopped for real. */
 export function createRemoval(parts: RemovalParts): Removal {
-  const { runs, threads, cancels, finish, data } = parts;
+  const { lanes, runs, act, data } = parts;
 
   async function deleteThread(name: ThreadName, signal: AbortSignal): Promise<void> {
-    const thread = await threads.markRemoving(name);
-    if (!thread) throw threadNotFound(name.threadId);
+    const wish = { action: "interrupt", reason: "thread deleted", by: "client" } as const;
+    const acted = await act.act(name, { kind: "change", remove: { when: "stop", wish } });
+    if (!acted) throw threadNotFound(name.threadId);
+    await finish(name, signal);
+  }
+
+  async function finish(name: ThreadName, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const live = await runs.live({ owner: name.owner, threadId: name.threadId, status: "all" }, 1000);
-      if (live.length === 0) break;
-      await cancels.cancelAll(live, { action: "interrupt", reason: "thread deleted", requestedBy: "client" });
-      for (const run of live) await over(run, signal);
+      const stored = await lanes.read(name);
+      if (!stored?.control.removing) return;
+      const { owner, threadId } = name;
+      const live = liveEntries(stored.control.lane);
+      for (const { run } of live) await over({ owner, threadId, runId: run }, signal);
+      if (live.length > 0) continue;
+      // What has ended just now may still have to be told.
+      if (stored.control.owes) await act.payDebts(name);
+      const now = await lanes.read(name);
+      if (now && !now.control.owes && (await removeAll(now))) return;
+      signal.throwIfAborted();
     }
+  }
+
+  /** The thread goes last: as long as it is there, whoever comes goes on with the rest. */
+  async function removeAll(stored: StoredThread): Promise<boolean> {
+    const thread = threadOf(stored);
     for (const run of await runs.outliving(thread)) await runs.entomb(run, valuesOf(thread, run));
     await data.removeThread(thread);
     await runs.removeAll(thread);
-    await threads.remove(name);
+    return lanes.remove(thread, stored.control.rev);
   }
 
   /** For the run's webhook, if they are still at hand. */
   const valuesOf = ({ state }: Thread, run: Run) => (state?.n === run.n ? state.values : undefined);
 
   async function deleteRun(name: RunName, signal: AbortSignal): Promise<void> {
-    let run = await runs.find(name);
-    // Also one whose thread does not know of its end yet: it still has the turn.
-    if (run && (run.phase !== "over" || run.cleanupPending)) {
-      await cancels
-        .cancel(name, { action: "rollback", reason: "run deleted", requestedBy: "client" })
-        .catch(ifMerely("RUN_NOT_CANCELLABLE", "RUN_NOT_FOUND"));
+    if (await isLive(name)) {
+      const wish = { action: "rollback", reason: "run deleted", by: "client" } as const;
+      await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
       await over(name, signal);
-      run = await runs.find(name);
-      if (!run) return;
+      if (!(await runs.find(name))) return;
     }
+    const run = await runs.find(name);
     if (!run) throw runNotFound(name);
-    const holder = `delete ${newId()}`;
-    const thread = await threads.takeTurn(name, holder);
-    if (!thread) throw await busy(name);
-    const keeping = setInterval(() => void threads.keepTurn(name, holder).catch(() => undefined), parts.keepTurnMs);
-    try {
-      await data.removeCheckpoints(thread, run);
-      await data.removeEvents(run);
-      await runs.entomb(run, valuesOf(thread, run));
-    } finally {
-      try {
-        const state = thread.state?.n === run.n ? await stateOf(thread, run) : undefined;
-        await finish.releaseTurn(name, holder, { state, leaving: run.startedAt && run.runId });
-      } finally {
-        clearInterval(keeping);
-      }
-    }
+    await parts.holdThread(name, { kind: "delete", target: name.runId }, (held) => removeRun(held, run));
+  }
+
+  /** Also one whose end is not told yet. */
+  async function isLive(name: RunName): Promise<boolean> {
+    const stored = await lanes.read(name);
+    // What others have left must be in their records, too, for the thread to return to it.
+    if (stored?.control.owes) await act.payDebts(name);
+    const entry = stored && entryOf(stored.control, name.runId);
+    if (!entry) return false;
+    return !isEnded(entry);
+  }
+
+  async function removeRun({ thread, last: outcome, check, leave }: HeldThread, run: Run): Promise<void> {
+    await check();
+    await data.removeCheckpoints(thread, run);
+    await check();
+    await data.removeEvents(run);
+    await check();
+    await runs.entomb(run, valuesOf(thread, run));
     await runs.remove(run);
+    const last = await runs.lastStarted(thread, run.runId);
+    const state = thread.state?.n === run.n ? await stateOf(thread, run, last) : undefined;
+    leave({ state, last: outcome?.n === run.n ? outcomeOf(last) : undefined });
   }
 
   async function over(name: RunName, signal: AbortSignal): Promise<void> {
@@ -120,36 +146,18 @@ export function createRemoval(parts: RemovalParts): Removal {
   }
 
   /** What the journal shows now, as the state of the last run that is left: null without a checkpoint. */
-  async function stateOf(thread: Thread, run: Run) {
-    const last = await runs.lastStarted(thread, run.runId);
+  async function stateOf(thread: Thread, run: Run, last: Run | undefined) {
     const { n, graph } = last ?? { n: 0, graph: run.graph };
     const read = await parts.readState(thread, graph);
     const assistantId = last?.assistant.assistantId;
-    return read.checkpointId === undefined ? null : { ...read, n, graph, assistantId };
+    return read.checkpointId === undefined ? null : boundedState({ ...read, n, graph, assistantId });
   }
 
-  async function busy(name: RunName): Promise<DomainError> {
-    const thread = await threads.find(name);
-    if (!thread) return threadNotFound(name.threadId);
-    const { threadId } = name;
-    const live = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
-    return threadBusy({
-      threadId,
-      run: live,
-      otherwise: "the deletion of a run",
-      advice: "its other runs can be deleted when that is over",
-    });
-  }
-
-  return { deleteThread, deleteRun };
+  return { deleteThread, finish, deleteRun, removeRun };
 }
 
-/** Takes these errors as done: the run ended, or was removed, by itself in between. */
-export const ifMerely =
-  (...reasons: ErrorReason[]) =>
-  (error: unknown): void => {
-    if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;
-  };
+const outcomeOf = (run: Run | undefined): LastOutcome | null =>
+  run ? lean({ n: run.n, status: run.status, error: run.error && shortError(run.error) }) : null;
 
 export function threadExists(field: string, threadId: string): DomainError {
   return new DomainError("THREAD_EXISTS", `${field}: there is already a thread ${threadId}`, {

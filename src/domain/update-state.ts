@@ -1,14 +1,13 @@
 import type { ResolveAssistant } from "./assistants.ts";
+import { boundedState } from "./bounded.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { type FindCheckpoint, type GraphOf, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
-import type { DomainError } from "./errors.ts";
-import type { FinishRun, StateAtEnd } from "./finish-run.ts";
-import { newId } from "./ids.ts";
+import type { HoldThread } from "./hold-thread.ts";
 import { threadNotFound } from "./not-found.ts";
-import type { RunStore, ThreadStore } from "./ports.ts";
-import type { CheckpointName, Json, Run } from "./run.ts";
-import { graphOfThread, type RememberedState, type Thread, type ThreadName } from "./thread.ts";
-import { threadBusy } from "./thread-busy.ts";
+import type { ThreadStore } from "./ports.ts";
+import type { CheckpointName, Json } from "./run.ts";
+import type { StateAtEnd } from "./thread/pay-debts.ts";
+import { graphOfThread, type Thread, type ThreadName } from "./thread.ts";
 
 export interface StateUpdate extends ThreadName {
   /** What the node would have returned. */
@@ -31,28 +30,27 @@ export interface StateEdit {
 }
 
 export interface UpdateStateParts {
-  readonly runs: RunStore;
-  readonly threads: ThreadStore;
-  readonly finish: FinishRun;
+  readonly threads: Pick<ThreadStore, "find">;
+  readonly holdThread: HoldThread;
   readonly findCheckpoint: FindCheckpoint;
   readonly graphOf: GraphOf;
   readonly resolveAssistant: ResolveAssistant;
   /**
-   * Writes the edit with the graph's own code, all of it or nothing; `holder` has the thread's turn. Throws INVALID_FIELD when
+   * Writes the edit with the graph's own code, all of it or nothing; `hold` is the token of its writes. Throws INVALID_FIELD when
    * the graph refuses it. Nothing is written after it has returned or thrown.
    */
-  readonly edit: (thread: Thread, holder: string, edit: StateEdit) => Promise<CheckpointName>;
+  readonly edit: (thread: Thread, hold: string, edit: StateEdit) => Promise<CheckpointName>;
   readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
 }
 
 export type UpdateState = (request: StateUpdate) => Promise<CheckpointName>;
 
 /**
- * Edits a thread's state as if a node had returned the values. It holds the thread's turn meanwhile, so that no run starts on
- * what is about to change; when the server dies with it, the sweep fences the holder and frees the turn.
+ * Edits a thread's state as if a node had returned the values. It holds the thread meanwhile, so that no run starts on what is
+ * about to change; when the server dies with it, whoever takes the hold over fences it.
  */
 export function createUpdateState(parts: UpdateStateParts): UpdateState {
-  const { runs, threads, finish } = parts;
+  const { threads } = parts;
 
   function checkRequest({ values, asNode, metadata }: StateUpdate): void {
     if ((values === undefined || values.trim() === "null") && asNode === undefined) {
@@ -103,44 +101,15 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     if (!there || there.removing) throw threadNotFound(request.threadId);
     const graph = await findGraph(there, request.assistantId);
     await findBase(there, graph, request);
-    const [live] = await runs.live({ owner: request.owner, threadId: request.threadId, status: "all" }, 1);
-    if (live) throw busyWith(live);
-    const holder = `update ${newId()}`;
-    const thread = await threads.takeTurn(request, holder);
-    if (!thread) throw await busy(request);
-    let state: RememberedState | undefined;
-    try {
-      // Looked for again: only with the turn does it stay where it is.
+    return parts.holdThread(request, { kind: "edit" }, async ({ thread, id, leave }) => {
+      // Looked for again: only under the hold does it stay where it is.
       const base = await findBase(thread, graph, request);
       const metadata = JSON.stringify({ ...request.metadata, thread_id: thread.threadId, graph_id: graph });
       const { values, asNode } = request;
-      const checkpoint = await parts.edit(thread, holder, { graph, ...base, values, asNode, metadata });
+      const checkpoint = await parts.edit(thread, id, { graph, ...base, values, asNode, metadata });
       const read = await parts.readState(thread, graph);
-      state = { ...read, n: thread.n, graph, assistantId: thread.state?.assistantId };
+      leave({ state: boundedState({ ...read, n: thread.n, graph, assistantId: thread.state?.assistantId }) });
       return checkpoint;
-    } finally {
-      await finish.releaseTurn(request, holder, { state });
-    }
-  };
-
-  async function busy(name: ThreadName): Promise<DomainError> {
-    const thread = await threads.find(name);
-    if (!thread) return threadNotFound(name.threadId);
-    const run = thread.turn === undefined ? undefined : await runs.find({ ...name, runId: thread.turn });
-    if (run) return busyWith(run);
-    return threadBusy({
-      threadId: name.threadId,
-      otherwise: "another change of its state",
-      advice: "its state can be edited when that is over",
     });
-  }
-}
-
-function busyWith(run: Run): DomainError {
-  return threadBusy({
-    threadId: run.threadId,
-    run,
-    advice: "its state can be edited when no run of it is PENDING or RUNNING",
-    metadata: { run_id: run.runId },
-  });
+  };
 }

@@ -1,6 +1,7 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import { threadNotFound } from "./not-found.ts";
-import type { ThreadStore } from "./ports.ts";
+import type { Act } from "./thread/act.ts";
+import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 
 export interface ThreadChange extends ThreadName {
@@ -17,7 +18,7 @@ export type UpdateThread = (change: ThreadChange) => Promise<Thread>;
 const shortestTtlMs = 1000;
 
 /** Changes what the client keeps beside the thread. Concurrent changes of different fields are all kept. Repeatable. */
-export function createUpdateThread(threads: Pick<ThreadStore, "change">, maxMetadataBytes?: number): UpdateThread {
+export function createUpdateThread({ act }: Pick<Act, "act">, maxMetadataBytes?: number): UpdateThread {
   return async (change) => {
     const { metadata, removeMetadata } = change;
     checkMetadata(metadata, "metadata", maxMetadataBytes);
@@ -25,20 +26,13 @@ export function createUpdateThread(threads: Pick<ThreadStore, "change">, maxMeta
     if (both !== undefined) throw contradiction(both);
     if (change.ttlMs !== undefined && change.ttlMs > 0 && change.ttlMs < shortestTtlMs)
       throw invalid("ttl", "must be 0, or from 1 s to 10 years");
-    const gone = new Set(removeMetadata);
-    const ttlMs = change.ttlMs === 0 ? null : change.ttlMs;
-    const changed = await threads.change(
-      change,
-      (before) => {
-        const kept = Object.entries(before).filter(([field]) => !gone.has(field));
-        const merged = Object.fromEntries([...kept, ...Object.entries(metadata)]);
-        checkMetadata(merged, "metadata", maxMetadataBytes);
-        return merged;
-      },
-      ttlMs,
-    );
-    if (!changed) throw threadNotFound(change.threadId);
-    return changed;
+    const acted = await act(change, {
+      kind: "change",
+      metadata: { put: metadata, remove: removeMetadata, maxBytes: maxMetadataBytes },
+      ttlMs: change.ttlMs === 0 ? null : change.ttlMs,
+    });
+    if (!acted) throw threadNotFound(change.threadId);
+    return threadOf(acted);
   };
 }
 

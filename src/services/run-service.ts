@@ -35,7 +35,7 @@ import type { OpenWatcher, Watcher } from "./watchers.ts";
 
 export interface RunServiceParts {
   readonly createRun: CreateRun;
-  readonly requestIds: Pick<RequestIds, "identify" | "cancel">;
+  readonly requestIds: Pick<RequestIds, "identify">;
   readonly createBatch: CreateBatch;
   readonly read: ReadRuns;
   readonly cancels: CancelRuns;
@@ -240,10 +240,10 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
     async cancelRun(request, context) {
       const name = nameOf(request);
-      const { reason, wait, waitTimeout, requestId } = request;
+      const { reason, wait, waitTimeout } = request;
       const refuseRepeat = context.values.get(refuseRepeatKey);
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
-      let run = await parts.requestIds.cancel(name, wanted, requestId);
+      let run = await parts.cancels.cancel(name, wanted);
       context.values.get(runKnownKey)?.(name);
       if (wait) {
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));

@@ -61,7 +61,7 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
     },
 
     unstorable(records) {
-      const at = records.findIndex((run) => BSON.calculateObjectSize(newRunDocument(run, false)) > maxRunBytes);
+      const at = records.findIndex((run) => BSON.calculateObjectSize(newRunDocument(run)) > maxRunBytes);
       return at < 0 ? undefined : at;
     },
   };

@@ -3,24 +3,25 @@ import type {
   AssistantDocument,
   BatchDocument,
   ItemDocument,
+  NudgesDocument,
   RequestDocument,
   RunEventsDocument,
   ServerDocument,
-  ThreadDocument,
   WatchDocument,
 } from "./documents.ts";
-import type { LaneDocument } from "./lane-document.ts";
 import type { RunDocument } from "./run-document.ts";
+import type { RemovedThread, ThreadDocument } from "./thread-document.ts";
 
 /** Every collection but the journal's own (see journal.ts), by name. */
 export interface Collections {
   readonly runs: Collection<RunDocument>;
   readonly tombstones: Collection<TombstoneDocument>;
   readonly threads: Collection<ThreadDocument>;
-  /** Threads as their lanes decide about them; nothing in production does yet. */
-  readonly lanes: Collection<LaneDocument>;
+  /** What is left of removed ones, among the others. */
+  readonly removedThreads: Collection<RemovedThread>;
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
+  readonly nudges: Collection<NudgesDocument>;
   readonly requests: Collection<RequestDocument>;
   readonly watches: Collection<WatchDocument>;
   readonly assistants: Collection<AssistantDocument>;
@@ -39,9 +40,11 @@ export function collections(db: Db): Collections {
     runs: db.collection("runs", options),
     tombstones: db.collection("tombstones", options),
     threads: db.collection("threads", options),
-    lanes: db.collection("lanes", options),
+    removedThreads: db.collection("threads", options),
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
+    // They are only hints.
+    nudges: db.collection("nudges", { writeConcern: { w: 1 } }),
     requests: db.collection("requests", options),
     watches: db.collection("watches", options),
     assistants: db.collection("assistants", options),

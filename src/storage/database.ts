@@ -52,6 +52,8 @@ const serverSelectionLimitMs = 2_000;
 /** The driver asks the database how it is so often, over a connection of its own, and waits at most so long. */
 const healthIntervalMs = 1_000;
 const healthLimitMs = 2_000;
+/** The same of connections for one purpose, whose health nobody follows. */
+const ownHealthIntervalMs = 10_000;
 
 /** One connection for lists to so many others. An embedded engine gets one: it keeps in memory all that a list reads. */
 const listsShare = 8;
@@ -73,17 +75,17 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
   return {
     db: client.db(databaseName),
     get changeStreamDb() {
-      changeStreamClient ??= createClient(uri, Math.min(maxPoolSize, 4));
+      changeStreamClient ??= createClient(uri, 1, ownHealthIntervalMs);
       return changeStreamClient.db(databaseName);
     },
     get eventWritesDb() {
       // Where hardly more than one connection pays, another one would cost what it brings.
       if (maxPoolSize <= 2) return client.db(databaseName);
-      eventClient ??= createClient(uri, 1);
+      eventClient ??= createClient(uri, 1, ownHealthIntervalMs);
       return eventClient.db(databaseName);
     },
     get listsDb() {
-      listClient ??= createClient(uri, Math.ceil(maxPoolSize / listsShare));
+      listClient ??= createClient(uri, Math.ceil(maxPoolSize / listsShare), ownHealthIntervalMs);
       return listClient.db(databaseName);
     },
     get health() {
@@ -98,7 +100,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
 }
 
 /** Retried writes are left to the URI and the driver, which does not retry on a standalone server. */
-function createClient(uri: string, maxPoolSize: number): MongoClient {
+function createClient(uri: string, maxPoolSize: number, heartbeatFrequencyMS = healthIntervalMs): MongoClient {
   failWritesToClosedConnections();
   try {
     return new MongoClient(uri, {
@@ -109,7 +111,7 @@ function createClient(uri: string, maxPoolSize: number): MongoClient {
       readPreference: "primary",
       serverSelectionTimeoutMS: serverSelectionLimitMs,
       serverMonitoringMode: "poll",
-      heartbeatFrequencyMS: healthIntervalMs,
+      heartbeatFrequencyMS,
       connectTimeoutMS: healthLimitMs,
       // All texts are our own; to look through each for bytes that are none takes twice as long as reading it.
       enableUtf8Validation: false,

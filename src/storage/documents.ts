@@ -1,39 +1,5 @@
 import type { StoredAssistant } from "../domain/assistant.ts";
 import type { StoredEvent } from "../domain/run-events.ts";
-import type { RememberedState, Thread } from "../domain/thread.ts";
-import type { ThreadStatus } from "../domain/transitions.ts";
-
-/** A thread, which is also its own lock. */
-export interface ThreadDocument {
-  /** The thread's key: what the collection is sharded by. */
-  _id: string;
-  owner: string;
-  thread_id: string;
-  journal: string;
-  n: number;
-  /** The lock: the run (or maintenance operation) that may change the thread's state, or null. */
-  turn: string | null;
-  status: ThreadStatus;
-  metadata: Record<string, unknown>;
-  state: RememberedState | null;
-  /** Of copies of threads whose graph a factory makes. */
-  opened?: Thread["opened"];
-  error: { name: string; message: string } | null;
-  created_at: Date;
-  updated_at: Date;
-  ttl_ms: number | null;
-  /** Counts the changes of the metadata. */
-  metadata_revision: number;
-  /** What the thread is found by: see domain/search-tokens.ts. Two arrays, so that each is written with what it is of. */
-  metadata_tokens: string[];
-  value_tokens: string[];
-  temporary: boolean;
-  /** Of a temporary thread only. */
-  attached?: string[];
-  removing: boolean;
-  /** When it is removed; null while its turn is taken, and without a time to live. */
-  expire_at: Date | null;
-}
 
 /** A configured assistant. Graphs' own are not stored. */
 export interface AssistantDocument {
@@ -111,6 +77,8 @@ export interface RunEventsDocument {
   owner: string;
   thread_id: string;
   run_id: string;
+  /** The thread's: a later thread with the same id has another one. */
+  journal: string;
   chunk: number;
   /** The lease token of the writer; of a gate, the one that it fences. */
   token: string;
@@ -135,7 +103,21 @@ export interface ServerDocument {
   started: string;
   /** Leaders of the process groups of its children. */
   children: number[];
+  /** Runs that it could begin to execute. */
+  free_slots: number;
   seen_at: Date;
+  /** When it was declared dead. */
+  dead_at?: Date;
+}
+
+/** What other servers have told a server to look at. Not in the server's own document: that is what keeps it alive. */
+export interface NudgesDocument {
+  /** The server. */
+  _id: string;
+  /** How many batches there have been. */
+  count: number;
+  /** The last of them, oldest first, each as JSON text. */
+  batches: string[];
 }
 
 /** A watcher whose leaving cancels, or may cancel: so does the death of the server that holds its connection. */

@@ -1,5 +1,6 @@
 import type { Db, IndexDescription } from "mongodb";
 import { journalIndexes } from "./journal-documents.ts";
+import { laneIndexes } from "./lanes.ts";
 
 interface Index {
   readonly collection: string;
@@ -11,6 +12,8 @@ interface Index {
 }
 
 const tombstoneSeconds = 60 * 60;
+/** As long as a request or a batch may be repeated. */
+const removedSeconds = 24 * 60 * 60;
 
 /**
  * Every index with the query that it serves. None is unique: uniqueness is only ever asked of `_id`, since one of the
@@ -44,11 +47,17 @@ export const indexes: readonly Index[] = [
   },
   {
     collection: "runs",
-    name: "waiting_of_thread",
-    key: { thread_id: 1, phase: 1, due_at: 1, n: 1 },
-    serves: "live runs of a thread, its next waiting and its delayed ones",
+    name: "runs_to_enter",
+    key: { changes: 1, created_at: 1, _id: 1 },
+    serves: "records of which nobody knows whether they have an entry",
   },
-  { collection: "runs", name: "due_runs", key: { due_at: 1 }, serves: "delayed runs whose delay has ended" },
+  { collection: "runs", name: "runs_by_state", key: { status: 1 }, serves: "how many runs are live" },
+  {
+    collection: "runs",
+    name: "live_of_thread",
+    key: { thread_id: 1, phase: 1 },
+    serves: "live runs of a thread",
+  },
   {
     collection: "runs",
     name: "runs_of_parent",
@@ -62,32 +71,6 @@ export const indexes: readonly Index[] = [
     key: { owner: 1, status: 1, created_at: 1, _id: 1 },
     serves: "list by status, and live runs, over all threads",
   },
-  {
-    collection: "runs",
-    name: "waiting_runs",
-    key: { status: 1, ready: 1, created_at: 1 },
-    serves: "what a worker may claim, and what waits for its turn",
-  },
-  {
-    collection: "runs",
-    name: "clearing_runs",
-    key: { clearing: 1, created_at: 1 },
-    serves: "runs that a crash has left before those before them were cancelled",
-    options: { partialFilterExpression: { clearing: true } },
-  },
-  {
-    collection: "runs",
-    name: "cleanup",
-    key: { cleanup: 1, created_at: 1 },
-    serves: "ends that the thread does not know",
-  },
-  {
-    collection: "runs",
-    name: "leases",
-    key: { "lease.server": 1 },
-    serves: "renewal, and a dead server's leases",
-  },
-  { collection: "runs", name: "lease_ends", key: { "lease.until": 1 }, serves: "leases that are over" },
   { collection: "runs", name: "expired_run_events", key: { events_expire_at: 1 }, serves: "events to be removed" },
   { collection: "runs", name: "expired_runs", key: { expire_at: 1 }, serves: "records to be removed" },
   {
@@ -146,28 +129,12 @@ export const indexes: readonly Index[] = [
     key: { owner: 1, removing: 1, status: 1, _id: 1 },
     serves: "search in order of status, search by status in order of ids",
   },
-  { collection: "threads", name: "held_turns", key: { turn: 1, updated_at: 1 }, serves: "the sweep for lost turns" },
-  {
-    collection: "threads",
-    name: "busy_threads",
-    key: { status: 1, _id: 1 },
-    serves: "the sweep for threads that are busy with nothing",
-  },
   {
     collection: "requests",
     name: "expired_requests",
     key: { expire_at: 1 },
     serves: "expiry",
     options: { expireAfterSeconds: 0 },
-  },
-  { collection: "threads", name: "removing_threads", key: { removing: 1 }, serves: "deletions to be finished" },
-  { collection: "threads", name: "expired_threads", key: { expire_at: 1 }, serves: "threads to be removed" },
-  {
-    collection: "threads",
-    name: "temporary_threads",
-    key: { temporary: 1, updated_at: 1 },
-    serves: "temporary threads that a crash left",
-    options: { partialFilterExpression: { temporary: true } },
   },
   {
     collection: "runs",
@@ -242,6 +209,14 @@ export const indexes: readonly Index[] = [
     serves: "expiry",
     options: { expireAfterSeconds: 0 },
   },
+  {
+    collection: "threads",
+    name: "removed_threads",
+    key: { removed_at: 1 },
+    serves: "expiry of what is left of removed threads",
+    options: { expireAfterSeconds: removedSeconds },
+  },
+  ...laneIndexes,
   ...journalIndexes,
 ];
 

@@ -42,12 +42,6 @@ export function createRequestStore({ requests }: Pick<Collections, "requests">):
       if (matchedCount === 0) await insert(request, true);
     },
 
-    /** remembered → remembered with another run id. Guard: not done, and the run id is still the one that was read. */
-    async replaceRunId(request, runId) {
-      const filter = { _id: requestKey(request), hash: request.hash, run_id: request.runId, created: false };
-      await requests.updateOne(filter, { $set: { run_id: runId } });
-    },
-
     /** remembered → none. Guard: not done, and still this request's. */
     async forget(request) {
       const { hash, runId } = request;

@@ -1,5 +1,6 @@
-import type { Cancellation, Lease, Run, RunName, WebhookDelivery } from "../domain/run.ts";
+import type { Cancellation, Run, RunName, WebhookDelivery } from "../domain/run.ts";
 import { metadataTokens } from "../domain/search-tokens.ts";
+import type { Projection } from "../domain/thread/project.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -9,6 +10,12 @@ export interface RunDocument {
   owner: string;
   /** The thread's key: what the collection is sharded by. */
   thread_id: string;
+  /** See {@link Run.made}. */
+  made: string;
+  /** See {@link Run.journal}. */
+  journal: string | null;
+  /** See {@link Run.changes}: an older projection of the run's entry never takes the place of a newer one. */
+  changes: number;
   n: number;
   graph: string;
   assistant: Run["assistant"];
@@ -16,25 +23,21 @@ export interface RunDocument {
   status: RunStatus;
   phase: Phase;
   attempt: number;
-  lost_attempts: number;
-  suspect: boolean;
-  /** Set while the run has its thread's turn and waits for a worker. */
-  ready: boolean;
-  lease: { token: string; server: string; until: Date; unfenced: string[] } | null;
   cancel: CancelDocument | null;
   created_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
   error: { name: string; message: string } | null;
+  /** The lease that its end came under. */
+  end_token: string | null;
+  /** An error that is too long for its entry; it counts if the end came under this token. */
+  long_error?: { token: string; name: string; message: string };
   last_sequence: number | null;
   end_checkpoint_id: string | null;
   /** Set while the run is delayed. */
   due_at: Date | null;
   parent: NonNullable<Run["parent"]> | null;
   request: string | null;
-  /** Set until the live runs before it are cancelled. */
-  clearing: boolean;
-  cleanup: "pending" | null;
   /** What the run is found by: see domain/search-tokens.ts. */
   tokens: string[];
   /** Of a run that is over: when its events are removed, until they are; and when its record is. */
@@ -55,10 +58,10 @@ export interface WebhookDocument {
 }
 
 export interface CancelDocument {
-  revision: number;
   action: Cancellation["action"];
   reason: string;
   requested_by: Cancellation["requestedBy"];
+  actor: string | null;
   cause: string | null;
   requested_at: Date;
   delivered_at: Date | null;
@@ -83,37 +86,41 @@ export function toRun(doc: RunDocument): Run {
     threadId: idOf(doc.thread_id),
     graph: doc.graph,
     assistant: doc.assistant,
+    made: doc.made,
+    journal: doc.journal ?? undefined,
+    changes: doc.changes,
     n: doc.n,
     spec: doc.spec,
     status: doc.status,
     phase: doc.phase,
     attempt: doc.attempt,
-    lostAttempts: doc.lost_attempts,
-    suspect: doc.suspect,
-    lease: doc.lease ?? undefined,
     cancellation: doc.cancel ? toCancellation(doc.cancel) : undefined,
     createdAt: doc.created_at,
     startedAt: doc.started_at ?? undefined,
     endedAt: doc.ended_at ?? undefined,
-    error: doc.error ?? undefined,
+    error: errorOf(doc),
     lastSequence: doc.last_sequence ?? undefined,
     endCheckpointId: doc.end_checkpoint_id ?? undefined,
     dueAt: doc.due_at ?? undefined,
     parent: doc.parent ?? undefined,
     request: doc.request ?? undefined,
-    clearing: doc.clearing,
-    cleanupPending: doc.cleanup === "pending",
     stateless: doc.stateless,
     webhook: doc.webhook && toDelivery(doc.webhook),
   };
 }
 
+function errorOf({ error, long_error, end_token }: RunDocument): Run["error"] {
+  if (!error || !long_error || long_error.token !== end_token) return error ?? undefined;
+  const { name, message } = long_error;
+  return { name, message };
+}
+
 function toCancellation(cancel: CancelDocument): Cancellation {
   return {
-    revision: cancel.revision,
     action: cancel.action,
     reason: cancel.reason,
     requestedBy: cancel.requested_by,
+    actor: cancel.actor ?? undefined,
     causeRunId: cancel.cause ?? undefined,
     requestedAt: cancel.requested_at,
     deliveredAt: cancel.delivered_at ?? undefined,
@@ -129,40 +136,66 @@ const toDelivery = ({ state, tries, due_at, kept }: WebhookDocument): WebhookDel
   dueAt: due_at ?? undefined,
 });
 
-export const toLeaseDocument = (lease: Lease): NonNullable<RunDocument["lease"]> => ({
-  ...lease,
-  unfenced: [...lease.unfenced],
+/** What a projection sets; what it does not have is not to stay as it was. */
+export function projectedFields(projection: Omit<Projection, "journal"> & Pick<Run, "journal">): Partial<RunDocument> {
+  const { cancellation } = projection;
+  return {
+    changes: projection.changes,
+    journal: projection.journal ?? null,
+    n: projection.n,
+    status: projection.status,
+    phase: projection.phase,
+    attempt: projection.attempt,
+    started_at: projection.startedAt ?? null,
+    ended_at: projection.endedAt ?? null,
+    due_at: projection.dueAt ?? null,
+    error: projection.error ?? null,
+    end_token: projection.endToken ?? null,
+    cancel: cancellation ? toCancelDocument(cancellation) : null,
+    last_sequence: projection.lastSequence ?? null,
+    end_checkpoint_id: projection.endCheckpointId ?? null,
+  };
+}
+
+const toCancelDocument = (cancellation: Cancellation): CancelDocument => ({
+  action: cancellation.action,
+  reason: cancellation.reason,
+  requested_by: cancellation.requestedBy,
+  actor: cancellation.actor ?? null,
+  cause: cancellation.causeRunId ?? null,
+  requested_at: cancellation.requestedAt,
+  delivered_at: cancellation.deliveredAt ?? null,
+  settled_at: cancellation.settledAt ?? null,
+  outcome: cancellation.outcome,
 });
 
-/** A new run's document; only a waiting or a freshly claimed run is ever inserted. */
-export function newRunDocument(run: Run, ready: boolean): RunDocument {
+/** A record as it is stored before its entry. */
+export function newRunDocument(run: Run): RunDocument {
   return {
     _id: runKey(run),
     owner: run.owner,
     thread_id: threadKey(run),
-    n: run.n,
+    made: run.made,
+    journal: null,
+    changes: 0,
+    n: 0,
     graph: run.graph,
     assistant: run.assistant,
     spec: run.spec,
     status: run.status,
     phase: run.phase,
-    attempt: run.attempt,
-    lost_attempts: 0,
-    suspect: false,
-    ready,
-    lease: run.lease ? toLeaseDocument(run.lease) : null,
+    attempt: 0,
     cancel: null,
     created_at: run.createdAt,
-    started_at: run.startedAt ?? null,
+    started_at: null,
     ended_at: null,
     error: null,
+    end_token: null,
     last_sequence: null,
     end_checkpoint_id: null,
     due_at: run.dueAt ?? null,
     parent: run.parent ?? null,
     request: run.request ?? null,
-    clearing: run.clearing ?? false,
-    cleanup: null,
     tokens: metadataTokens(run.owner, run.spec.metadata),
     stateless: run.stateless,
     webhook: run.spec.webhook === undefined ? undefined : { state: "pending", tries: 0, due_at: null },

@@ -66,6 +66,15 @@ export function createRunEventStore(
       return { chunk: next, last: data?.last ?? 1 };
     },
 
+    async withChunk(chunks) {
+      const runs = new Map(chunks.map(({ run, chunk }) => [id(run, chunk), run]));
+      const found = await runEvents
+        .find({ _id: { $in: [...runs.keys()] } })
+        .project<{ _id: string }>({ _id: 1 })
+        .toArray();
+      return found.map(({ _id }) => runs.get(_id)!);
+    },
+
     /** Index: events_by_sequence, where gates stand under `last` null. */
     async isFenced(run, token) {
       return (await runEvents.findOne({ ...ofRun(run), last: null, gate: true, token })) !== null;
@@ -103,7 +112,7 @@ export function createRunEventStore(
 
     /** Index: events_by_chunk. */
     async removeAll(thread) {
-      const ofThread = { thread_id: threadKey(thread) };
+      const ofThread = { thread_id: threadKey(thread), journal: thread.journal };
       const gates = await runEvents
         .find({ ...ofThread, gate: true })
         .project<{ run_id: string }>({ run_id: 1 })

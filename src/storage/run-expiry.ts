@@ -48,16 +48,14 @@ export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
     },
 
     /** Index: expired_runs. */
-    recordsDue: (before, limit) =>
-      find({ expire_at: { $gte: earliest, $lte: before }, ...eventsAreGone, cleanup: null }, limit),
+    recordsDue: (before, limit) => find({ expire_at: { $gte: earliest, $lte: before }, ...eventsAreGone }, limit),
 
-    /** Guard: it is over, its thread knows, its events are gone, and it is due. */
+    /** Guard: it is over, its events are gone, and it is due. */
     async removeRecord(name, before) {
       const removed = await runs.deleteOne({
         _id: runKey(name),
         thread_id: threadKey(name),
         phase: "over",
-        cleanup: null,
         ...eventsAreGone,
         expire_at: { $gte: earliest, $lte: before },
       });

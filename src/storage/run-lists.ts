@@ -19,15 +19,15 @@ export function createRunLists(
         ...(threadId !== undefined && { thread_id: threadKey({ owner, threadId }) }),
         ...hasTokens("tokens", filterTokens(owner, metadata)),
         owner,
-        // A forbidden id has neither. A run that is being rolled back stays visible until it is gone.
-        ...(statuses.length > 0 ? { status: { $in: [...statuses] } } : { created_at: { $gte: earliest } }),
+        // A run that is being rolled back stays visible until it is gone.
+        ...(statuses.length > 0 && { status: { $in: [...statuses] } }),
       };
       // Those of one thread are few.
       const from = threadId === undefined ? listed : runs;
       return (await walkIndex(from, filter, newestFirst, limit, placeOf(owner, after))).map(toRun);
     },
 
-    /** Index: waiting_of_thread, or runs_by_status; with metadata all live runs are looked at. */
+    /** Index: live_of_thread, or runs_by_status; with metadata all live runs are looked at. */
     async live({ owner, threadId, status, metadata, createdBefore }, limit, after) {
       const statuses = status === "all" ? liveStatuses : [status];
       const place = placeOf(owner, after);

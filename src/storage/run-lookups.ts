@@ -1,26 +1,17 @@
 import type { Filter } from "mongodb";
 import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { ThreadName } from "../domain/thread.ts";
-import type { MultitaskStrategy } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
-import { earliest } from "./keys.ts";
-import { livePhases, liveStatuses, type RunDocument, threadKey, toRun } from "./run-document.ts";
+import { key } from "./keys.ts";
+import { liveStatuses, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 
-export type RunLookups = Pick<
-  RunStore,
-  "hasDelayed" | "due" | "countLive" | "liveChildren" | "readyChildren" | "liveBefore" | "supersedersOf" | "clearing"
->;
+export type RunLookups = Pick<RunStore, "lastStarted" | "countLive" | "liveChildren" | "unentered">;
 
-const superseding: readonly MultitaskStrategy[] = ["interrupt", "rollback"];
+/** How many runs back the last started one is first looked for, and how much further then. */
+const firstRunsBack = 16;
+const runsBackGrowth = 8;
 
-/** Runs that wait on a thread, delayed ones included. */
-export const waitingOn = (thread: ThreadName): Filter<RunDocument> => ({
-  thread_id: threadKey(thread),
-  phase: "waiting",
-});
-
-/** Looks for delayed runs, for runs that other runs have created, and at how many there are. */
+/** Looks for runs by where they stand, and at how many there are. */
 export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookups {
   /** An owner's runs never meet another's: the children's ids are compared within the owner. */
   async function children(parents: readonly RunName[], filter: Filter<RunDocument>, limit: number): Promise<Run[]> {
@@ -32,48 +23,36 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
   }
 
   return {
-    /** Index: waiting_of_thread. */
-    async hasDelayed(thread) {
-      const query: Filter<RunDocument> = { ...waitingOn(thread), due_at: { $gte: earliest } };
-      return (await runs.findOne(query, { projection: { _id: 1 } })) !== null;
+    /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */
+    async lastStarted(thread, except) {
+      const newest = await runs
+        .find({ thread_id: threadKey(thread) })
+        .project<Pick<RunDocument, "n">>({ n: 1 })
+        .sort({ n: -1 })
+        .limit(1)
+        .next();
+      let $lte = newest?.n ?? 0;
+      for (let back = firstRunsBack; $lte > 0; back *= runsBackGrowth) {
+        const $gt = $lte - back;
+        const looks = await runs
+          .find({ thread_id: threadKey(thread), n: { $gt, $lte } })
+          .project<Pick<RunDocument, "_id" | "started_at">>({ started_at: 1 })
+          .sort({ n: -1 })
+          .toArray();
+        for (const { _id, started_at } of looks) {
+          if (!started_at || (except !== undefined && _id === key(thread.owner, except))) continue;
+          const doc = await runs.findOne({ _id, thread_id: threadKey(thread) });
+          // It may have gone since.
+          if (doc) return toRun(doc);
+        }
+        $lte = $gt;
+      }
+      return undefined;
     },
 
-    /** Index: due_runs. */
-    async due(by, limit) {
-      const query: Filter<RunDocument> = { due_at: { $gte: earliest, $lte: by }, phase: "waiting" };
-      return (await runs.find(query).sort({ due_at: 1 }).limit(limit).toArray()).map(toRun);
-    },
-
-    /** Index: waiting_of_thread. */
-    async liveBefore(run) {
-      const live = await runs.find({ thread_id: threadKey(run), phase: { $in: [...livePhases] } }).toArray();
-      return live
-        .map(toRun)
-        .filter(({ n }) => n < run.n)
-        .sort((a, b) => b.n - a.n);
-    },
-
-    /** Of all after it, since an embedded engine finds a range by its index only where nothing else is asked for. Index: thread_runs. */
-    async supersedersOf(run) {
-      const later = await runs
-        .find({ thread_id: threadKey(run), n: { $gt: run.n } })
-        .sort({ n: 1 })
-        .toArray();
-      return later.map(toRun).filter(({ spec }) => superseding.includes(spec.multitaskStrategy));
-    },
-
-    /** Index: clearing_runs. */
-    async clearing(createdBefore, limit) {
-      const query: Filter<RunDocument> = { clearing: true, phase: "waiting", created_at: { $lt: createdBefore } };
-      return (await runs.find(query).sort({ created_at: 1 }).limit(limit).toArray()).map(toRun);
-    },
-
-    /** Index: waiting_of_thread, or waiting_runs. */
-    async countLive(thread, most) {
-      const live: Filter<RunDocument>[] = thread
-        ? livePhases.map((phase) => ({ thread_id: threadKey(thread), phase }))
-        : liveStatuses.map((status) => ({ status }));
-      const counts = live.map((filter) => runs.countDocuments(filter, { limit: most }));
+    /** Index: runs_by_state. */
+    async countLive(most) {
+      const counts = liveStatuses.map((status) => runs.countDocuments({ status }, { limit: most }));
       return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
 
@@ -85,7 +64,20 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
         limit,
       ),
 
-    /** Index: runs_of_parent; the Python engine cannot use it, and goes by the status. */
-    readyChildren: (parents, limit) => children(parents, { ready: true, status: "pending" }, limit),
+    /** Two walks of an index, as an embedded engine answers an `$or` by reading everything. Index: runs_to_enter. */
+    async unentered(madeBefore, limit, after) {
+      const ask = async (range: Filter<RunDocument>, most: number) =>
+        runs
+          .find({ changes: 0, ...range })
+          .sort({ created_at: 1, _id: 1 })
+          .limit(most)
+          .toArray();
+      const last = after && { owner: "", threadId: "", ...after };
+      const same = last ? await ask({ created_at: last.createdAt, _id: { $gt: runKey(last) } }, limit) : [];
+      const from = last ? { $gt: last.createdAt } : {};
+      const later =
+        same.length < limit ? await ask({ created_at: { ...from, $lt: madeBefore } }, limit - same.length) : [];
+      return [...same, ...later].map(toRun);
+    },
   };
 }

@@ -1,132 +1,92 @@
 import type { Filter } from "mongodb";
+import { boundedError } from "../domain/bounded.ts";
 import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName, RunSpec } from "../domain/run.ts";
+import type { Thread } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
-import { isDuplicateKey, key } from "./keys.ts";
-import { newRunDocument, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
-import { createRunExpiry, keepForEver, type RetentionOptions } from "./run-expiry.ts";
+import { isDuplicateKey } from "./keys.ts";
+import { newRunDocument, projectedFields, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import { createRunExpiry, expiry, keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunLists } from "./run-lists.ts";
-import { createRunLookups, waitingOn } from "./run-lookups.ts";
-import { createRunTransitions } from "./run-transitions.ts";
-
-/** How many of the runs to be claimed one look reads, in claims: see `ready`. */
-const claimsAhead = 8;
-/** How many runs back the last started one is first looked for, and how much further then. */
-const firstRunsBack = 16;
-const runsBackGrowth = 8;
+import { createRunLookups } from "./run-lookups.ts";
 
 /** Runs in MongoDB. Each query says which index (see indexes.ts) it walks; those by name walk `_id`. */
 export function createRunStore(
-  { runs, tombstones, threads }: Collections,
+  { runs, tombstones }: Pick<Collections, "runs" | "tombstones">,
   options: RetentionOptions = keepForEver,
   listed: Pick<Collections, "runs"> = { runs },
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
-  const list = async (filter: Filter<RunDocument>, sort: Record<string, 1 | -1>, limit: number): Promise<Run[]> =>
-    (await runs.find(filter).sort(sort).limit(limit).toArray()).map(toRun);
-
-  /** Of the runs to be claimed that one look left: those up to this time are read by the next. */
-  let readyUntil: Date | undefined;
+  async function insert(run: Run): Promise<boolean> {
+    try {
+      await runs.insertOne(newRunDocument(run));
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
+  }
 
   return {
-    ...createRunTransitions({ runs }, options),
     ...createRunLists(runs, listed.runs),
     ...createRunExpiry(runs),
     ...createRunLookups({ runs }),
+    insert,
 
-    async insert(run, { ready }) {
-      try {
-        await runs.insertOne(newRunDocument(run, ready));
-        return true;
-      } catch (error) {
-        if (isDuplicateKey(error)) return false;
-        throw error;
-      }
+    /** Guard: it is the one that was made then, and nobody has brought it up to an entry. */
+    async withdraw(run) {
+      return (await runs.deleteOne({ ...byName(run), made: run.made, changes: 0 })).deletedCount === 1;
     },
 
-    async withdraw(name) {
-      await runs.deleteOne(byName(name));
+    async putAgain(run, made) {
+      return (await runs.replaceOne({ ...byName(run), made, changes: 0 }, newRunDocument(run))).matchedCount === 1;
+    },
+
+    /** Guard: the record says less. */
+    async project(name, projection) {
+      const { phase, endedAt } = projection;
+      const doc = await runs.findOneAndUpdate(
+        { ...byName(name), changes: { $lt: projection.changes } },
+        { $set: { ...projectedFields(projection), ...(phase === "over" ? expiry(options, endedAt!) : {}) } },
+        { returnDocument: "after" },
+      );
+      return doc ? toRun(doc) : undefined;
+    },
+
+    async keepError(name, token, error) {
+      await runs.updateOne(
+        { ...byName(name), phase: { $ne: "over" } },
+        { $set: { long_error: { token, ...boundedError(error) } } },
+      );
     },
 
     async find(name) {
-      const doc = await runs.findOne({ ...byName(name), status: { $exists: true } });
+      const doc = await runs.findOne(byName(name));
       return doc ? toRun(doc) : undefined;
     },
 
     async findMany(names) {
-      const docs = await runs.find({ _id: { $in: names.map(runKey) }, status: { $exists: true } }).toArray();
+      const docs = await runs.find({ _id: { $in: names.map(runKey) } }).toArray();
       return docs.map(toRun);
     },
 
-    /** No date comes before all dates. Index: waiting_of_thread. */
-    async firstWaiting(thread) {
-      return (await list(waitingOn(thread), { due_at: 1, n: 1 }, 1))[0];
-    },
-
-    /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */
-    async lastStarted(thread, except) {
-      const newest = await threads.findOne({ _id: threadKey(thread) }, { projection: { n: 1 } });
-      let $lte = newest?.n ?? 0;
-      for (let back = firstRunsBack; $lte > 0; back *= runsBackGrowth) {
-        const $gt = $lte - back;
-        const looks = await runs
-          .find({ thread_id: threadKey(thread), n: { $gt, $lte } })
-          .project<Pick<RunDocument, "_id" | "started_at">>({ started_at: 1 })
-          .sort({ n: -1 })
-          .toArray();
-        for (const { _id, started_at } of looks) {
-          if (!started_at || (except !== undefined && _id === key(thread.owner, except))) continue;
-          const doc = await runs.findOne({ _id, thread_id: threadKey(thread) });
-          // It may have gone since.
-          if (doc) return toRun(doc);
-        }
-        $lte = $gt;
-      }
-      return undefined;
-    },
-
-    /**
-     * Oldest first. When there are many, what later looks will want is read ahead once and then bounded by time, since the
-     * embedded engines would read all of them each time. Index: waiting_runs.
-     */
-    async ready(limit) {
-      const all: Filter<RunDocument> = { status: "pending", ready: true };
-      if (readyUntil) {
-        const some = await list({ ...all, created_at: { $lte: readyUntil } }, { created_at: 1 }, limit);
-        if (some.length === limit) return some;
-      }
-      const ahead = limit * claimsAhead;
-      const found = await list(all, { created_at: 1 }, ahead);
-      readyUntil = found.length === ahead ? found.at(-1)!.createdAt : undefined;
-      return found.slice(0, limit);
-    },
-
-    /** Index: cleanup. */
-    unfinished: (limit) => list({ cleanup: "pending" }, { created_at: 1 }, limit),
-
-    /** Index: waiting_runs. */
-    waiting: (limit) => list({ status: "pending", ready: false, due_at: null }, { created_at: 1 }, limit),
-
     async entomb(run, values) {
-      const doc = await runs.findOne({ ...byName(run), phase: { $in: ["rolling_back", "over"] } });
+      const doc = await runs.findOne(byName(run));
       if (!doc) return;
-      const now = new Date();
-      const end = { ended_at: now, end_checkpoint_id: run.endCheckpointId ?? null };
-      const rolledBack = { ...end, status: "interrupted", phase: "over", cleanup: null } as const;
-      const last = doc.phase === "over" ? doc : { ...doc, ...rolledBack };
+      const { assistantId, version } = doc.assistant;
+      const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
+      const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
+      const buried_at = options.now();
       try {
-        const { assistantId, version } = doc.assistant;
-        const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
-        const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
-        await tombstones.insertOne({ ...last, ...unexpired, ...bare, webhook, tokens: [], buried_at: now });
+        await tombstones.insertOne({ ...doc, ...lifeOf(run), ...unexpired, ...bare, webhook, tokens: [], buried_at });
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
     },
 
     async remove(name) {
-      await runs.deleteOne({ ...byName(name), phase: { $in: ["rolling_back", "over"] } });
+      await runs.deleteOne(byName(name));
     },
 
     async tombstone(name) {
@@ -139,32 +99,31 @@ export function createRunStore(
       return docs.map(toRun);
     },
 
-    async forbid(name) {
-      try {
-        await runs.insertOne({ _id: runKey(name), thread_id: threadKey(name), owner: name.owner } as RunDocument);
-        return true;
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
-        return (await runs.findOne({ ...byName(name), status: { $exists: true } })) === null;
-      }
-    },
-
     /** Index: thread_runs. */
-    outliving(thread) {
-      const owed: Filter<RunDocument> = thread.temporary
-        ? { status: { $exists: true } }
-        : { "webhook.state": "pending" };
-      return list({ thread_id: threadKey(thread), ...owed, phase: "over" }, { n: -1 }, 10_000);
+    async outliving(thread) {
+      const owed: Filter<RunDocument> = thread.temporary ? {} : { "webhook.state": "pending" };
+      const query: Filter<RunDocument> = { ...ofIncarnation(thread), ...owed, phase: "over" };
+      return (await runs.find(query).sort({ n: -1 }).limit(10_000).toArray()).map(toRun);
     },
 
     /** Index: tombstones_of_thread. */
     async removeAll(thread) {
-      const ofThread = { thread_id: threadKey(thread) };
-      if (!thread.temporary) await tombstones.deleteMany({ ...ofThread, "webhook.state": { $ne: "pending" } });
-      await runs.deleteMany(ofThread);
+      const its = ofIncarnation(thread);
+      if (!thread.temporary) await tombstones.deleteMany({ ...its, "webhook.state": { $ne: "pending" } });
+      await runs.deleteMany(its);
     },
   };
 }
+
+/** What was stored for this very thread, and not for another one that had its id or has it by now. */
+const ofIncarnation = (thread: Thread) => ({ thread_id: threadKey(thread), journal: thread.journal });
+
+/** A run's life as it is known, which may be ahead of its record. */
+const lifeOf = (run: Run): Partial<RunDocument> => ({
+  ...projectedFields(run),
+  ...(run.error && { error: { name: run.error.name, message: run.error.message } }),
+  long_error: undefined,
+});
 
 /** A tombstone's own time counts. */
 const unexpired = { events_expire_at: undefined, expire_at: undefined };

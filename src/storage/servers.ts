@@ -4,21 +4,40 @@ import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
 import { runKey } from "./run-document.ts";
 
-export function createServerStore({ servers, watches }: Pick<Collections, "servers" | "watches">): ServerStore {
+export function createServerStore({
+  servers,
+  watches,
+  nudges,
+}: Pick<Collections, "servers" | "watches" | "nudges">): ServerStore {
   return {
-    async beat({ id, ...rest }) {
-      const doc = await servers.findOneAndUpdate({ _id: id }, [{ $set: { ...rest, seen_at: "$$NOW" } }], {
-        upsert: true,
-        returnDocument: "after",
-      });
+    async join({ id, ...rest }) {
+      const doc = await servers.findOneAndUpdate({ _id: id }, seen(rest), { upsert: true, returnDocument: "after" });
       return doc!.seen_at;
     },
 
+    /** Guard: nobody has declared it dead. */
+    async beat({ id, ...rest }) {
+      const alive = { _id: id, dead_at: { $exists: false } };
+      const doc = await servers.findOneAndUpdate(alive, seen(rest), { returnDocument: "after" });
+      return doc?.seen_at;
+    },
+
+    /** Guard: it has not been heard of since. */
+    async declareDead({ id, seenAt, isDead }) {
+      if (isDead) return true;
+      const unheard = { _id: id, seen_at: seenAt };
+      return (await servers.updateOne(unheard, [{ $set: { dead_at: "$$NOW" } }])).matchedCount === 1;
+    },
+
     async leave(server) {
+      await nudges.deleteOne({ _id: server });
       await servers.deleteOne({ _id: server });
     },
 
-    others: async (server) => (await servers.find({ _id: { $ne: server } }).toArray()).map(toServer),
+    async others(server) {
+      const others = [{ $match: { _id: { $ne: server } } }, { $set: { read_at: "$$NOW" } }];
+      return (await servers.aggregate<ServerDocument & { read_at: Date }>(others).toArray()).map(toServer);
+    },
 
     async watch(id, server, run, ifLast) {
       await watches.insertOne({
@@ -58,13 +77,32 @@ export function createServerStore({ servers, watches }: Pick<Collections, "serve
   };
 }
 
-const toServer = ({ _id, machine, pid, started, children, seen_at }: ServerDocument): Server => ({
+/** By the database's clock. */
+const seen = ({ freeSlots, ...rest }: Pick<Server, "machine" | "pid" | "started" | "children" | "freeSlots">) => [
+  { $set: { ...rest, free_slots: freeSlots, seen_at: "$$NOW" } },
+];
+
+const toServer = ({
+  _id,
+  machine,
+  pid,
+  started,
+  children,
+  free_slots,
+  seen_at,
+  read_at,
+  dead_at,
+}: ServerDocument & { readonly read_at: Date }): Server => ({
   id: _id,
   machine,
   pid,
   started,
   children,
+  // One of an earlier version does not say.
+  freeSlots: free_slots ?? 0,
   seenAt: seen_at,
+  readAt: read_at,
+  isDead: dead_at !== undefined,
 });
 
 const toWatch = (doc: WatchDocument): StoredWatch => ({

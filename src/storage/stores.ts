@@ -3,7 +3,8 @@ import type {
   AssistantStore,
   BatchStore,
   ItemStore,
-  LeaseStore,
+  Lanes,
+  NudgeStore,
   RequestStore,
   RunEventStore,
   RunStore,
@@ -16,7 +17,8 @@ import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
 import { createItemStore } from "./item-store.ts";
-import { createLeaseStore } from "./lease-store.ts";
+import { createLanes } from "./lanes.ts";
+import { createNudgeStore } from "./nudge-store.ts";
 import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore } from "./run-events.ts";
 import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
@@ -28,34 +30,45 @@ import { createWebhookStore } from "./webhook-store.ts";
 /** All that is stored, but for the checkpoints' journal. */
 export interface Stores {
   readonly runs: RunStore;
-  readonly leases: LeaseStore;
+  readonly lanes: Lanes;
   readonly threads: ThreadStore;
   readonly events: RunEventStore;
   readonly requests: RequestStore;
   readonly servers: ServerStore;
+  readonly nudges: NudgeStore;
   readonly assistants: AssistantStore;
   readonly webhooks: WebhookStore;
   readonly batches: BatchStore;
   readonly items: ItemStore;
 }
 
+/** The same database over connections for one purpose each. */
+export interface OwnConnections {
+  readonly eventWritesDb?: Db;
+  readonly listsDb?: Db;
+  /** Without it nothing is watched: a waiting change stream occupies a connection. */
+  readonly changeStreamDb?: Db;
+}
+
 /** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
 export async function openStores(
   db: Db,
   retention: Partial<RetentionOptions> = {},
-  { eventWritesDb = db, listsDb = db }: { readonly eventWritesDb?: Db; readonly listsDb?: Db } = {},
+  own: OwnConnections = {},
 ): Promise<Stores> {
   await createIndexes(db);
   const all = collections(db);
-  const listed = collections(listsDb);
+  const listed = collections(own.listsDb ?? db);
   const options = { ...keepForEver, ...retention };
   return {
     runs: createRunStore(all, options, listed),
-    leases: createLeaseStore(all),
-    threads: createThreadStore(all, options.now, listed),
-    events: createRunEventStore(all, collections(eventWritesDb).runEvents),
+    lanes: createLanes(all),
+    threads: createThreadStore(all, listed),
+    events: createRunEventStore(all, collections(own.eventWritesDb ?? db).runEvents),
     requests: createRequestStore(all),
     servers: createServerStore(all),
+    // Asked for when something is watched, so that a server that is alone does not connect for it.
+    nudges: createNudgeStore(all, () => own.changeStreamDb && collections(own.changeStreamDb).nudges),
     assistants: createAssistantStore(all),
     webhooks: createWebhookStore(all),
     batches: createBatchStore(all),

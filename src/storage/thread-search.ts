@@ -3,8 +3,8 @@ import type { PagePosition } from "../domain/page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "../domain/ports.ts";
 import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
 import type { Thread } from "../domain/thread.ts";
-import type { ThreadDocument } from "./documents.ts";
 import { hasTokens, key } from "./keys.ts";
+import type { ThreadDocument } from "./thread-document.ts";
 import { type Place, walkIndex } from "./walk-index.ts";
 
 /** Finds threads by what is known of them. */

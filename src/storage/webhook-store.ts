@@ -45,7 +45,7 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
     /** Index: webhooks_of_runs, webhooks_of_tombstones. */
     async undelivered(endedBefore, now) {
       const state = { "webhook.state": "pending" } as const;
-      const ended = { ...state, phase: "over", cleanup: null, ended_at: { $lt: endedBefore } } as const;
+      const ended = { ...state, phase: "over", ended_at: { $lt: endedBefore } } as const;
       const [live, buried] = await Promise.all([
         runs.find(ended).sort({ ended_at: 1 }).limit(1000).toArray(),
         graves.find(state).limit(1000).toArray(),

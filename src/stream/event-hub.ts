@@ -11,8 +11,8 @@ export interface Feed {
    * log and the run do.
    */
   take(): { chunks: EventChunk[]; ended: Run | undefined; stale: boolean };
-  /** Resolves when there is something to take, or when the time is over. Rejects with the signal's reason. */
-  ready(signal: AbortSignal, timeoutMs: number): Promise<void>;
+  /** Resolves when there is something to take. Rejects with the signal's reason. */
+  ready(signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -23,8 +23,8 @@ interface Reader {
   wake: (() => void) | undefined;
 }
 
-/** Live fan-out of stored events to the readers in this server. */
-export function createEventHub() {
+/** Live fan-out of stored events to the readers in this server. `follow` is told of each reader, and what it answers of its end. */
+export function createEventHub(follow: (run: RunName) => () => void = () => () => undefined) {
   const readersOf = new Map<string, Set<Reader>>();
   const id = (run: RunName) => `${run.owner}/${run.runId}`;
 
@@ -40,6 +40,7 @@ export function createEventHub() {
       const reader: Reader = { chunks: [], ended: undefined, stale: false, wake: undefined };
       const readers = readersOf.get(id(run)) ?? new Set();
       readersOf.set(id(run), readers.add(reader));
+      const unfollow = follow(run);
       return {
         take() {
           const taken = { chunks: reader.chunks, ended: reader.ended, stale: reader.stale };
@@ -47,16 +48,14 @@ export function createEventHub() {
           reader.stale = false;
           return taken;
         },
-        ready(signal, timeoutMs) {
+        ready(signal) {
           return new Promise((resolve, reject) => {
             const settle = (finish: () => void) => {
-              clearTimeout(timer);
               signal.removeEventListener("abort", aborted);
               reader.wake = undefined;
               finish();
             };
             const aborted = () => settle(() => reject(signal.reason));
-            const timer = setTimeout(() => settle(resolve), timeoutMs);
             reader.wake = () => settle(resolve);
             signal.addEventListener("abort", aborted, { once: true });
             if (signal.aborted) aborted();
@@ -64,6 +63,7 @@ export function createEventHub() {
           });
         },
         close() {
+          unfollow();
           readers.delete(reader);
           if (readers.size === 0 && readersOf.get(id(run)) === readers) readersOf.delete(id(run));
         },
@@ -77,6 +77,13 @@ export function createEventHub() {
           reader.chunks = [];
           reader.stale = true;
         }
+      });
+    },
+
+    /** The log or the run may have changed in another server. */
+    refresh(run: RunName): void {
+      notify(run, (reader) => {
+        reader.stale = true;
       });
     },
 

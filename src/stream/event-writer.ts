@@ -30,6 +30,8 @@ const soonMs = 20;
 
 export interface EventWriterOptions {
   readonly run: RunName;
+  /** Of the run's thread. */
+  readonly journal: string;
   readonly token: string;
   readonly store: RunEventStore;
   readonly flusher: EventFlusher;
@@ -67,6 +69,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
         for (;;) {
           const next: NewChunk = {
             run,
+            journal: options.journal,
             chunk,
             token,
             gate: false,
@@ -145,10 +148,14 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
  * Makes it impossible that the holder of the token stores another event of the run. Answers the last sequence number.
  * Repeatable.
  */
-export async function fenceEvents(store: RunEventStore, run: RunName, token: string): Promise<number> {
+export async function fenceEvents(
+  store: RunEventStore,
+  run: RunName,
+  { journal, token }: { readonly journal: string; readonly token: string },
+): Promise<number> {
   for (;;) {
     const head = await store.head(run);
-    const gate: NewChunk = { run, chunk: head.chunk, token, gate: true, first: null, last: null, events: [] };
+    const gate: NewChunk = { run, journal, chunk: head.chunk, token, gate: true, first: null, last: null, events: [] };
     const taken = await store.insert([gate]);
     if (taken.size === 0) return (await store.head(run)).last;
   }

@@ -2,7 +2,6 @@ import { DomainError } from "../domain/errors.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
 import { runDeleted } from "../domain/not-found.ts";
 import type { RunStore } from "../domain/ports.ts";
-import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
 
 interface Waiters {
@@ -34,24 +33,23 @@ export interface Outcomes {
   expect(name: RunName): Expected;
   /** Wakes the waiters in this server. */
   announce(run: Run): void;
-  stop(): void;
+  /** Looks whether the run has ended, or gone, in another server. */
+  look(name: RunName): Promise<void>;
 }
 
 /**
  * Waiting for runs to be over. A run is over for everybody when its outcome is written and its thread knows of it; a rolled
- * back one when it is gone, and then its last record is the outcome. Ends in this server wake their waiters at once; for
- * those in other servers one query a poll asks for all runs that have waiters.
+ * back one when it is gone, and then its last record is the outcome. `follow` is told of each who waits, and what it answers of
+ * its end: whoever follows runs in other servers asks for a look.
  */
 export function createOutcomes(
-  runs: RunStore,
-  options: { pollMs: number; onPollError: (error: unknown) => void },
+  runs: Pick<RunStore, "find" | "tombstone">,
+  follow: (run: RunName) => () => void = () => () => undefined,
 ): Outcomes {
   const waiting = new Map<string, Waiters>();
   const id = (run: RunName) => `${run.owner}/${run.runId}`;
-  let timer: NodeJS.Timeout | undefined;
-  const rounds = createRounds(poll, { onError: options.onPollError });
 
-  const isOver = (run: Run) => run.phase === "over" && !run.cleanupPending;
+  const isOver = (run: Run) => run.phase === "over";
 
   async function ended(name: RunName): Promise<Run | undefined> {
     const run = await runs.find(name);
@@ -69,30 +67,25 @@ export function createOutcomes(
 
   const announce = (run: Run): void => settle(run, (one) => one.resolve(run));
 
-  async function poll(): Promise<void> {
-    const names = [...waiting.values()].filter(({ exists }) => exists).map((waiters) => waiters.run);
-    if (names.length === 0) return;
-    const found = await runs.findMany(names);
-    const alive = new Set(found.filter((run) => !isOver(run)).map(id));
-    for (const name of names.filter((one) => !alive.has(id(one)) && waiting.has(id(one)))) {
-      await ended(name).then(
-        (run) => run && announce(run),
-        (error) => {
-          if (!(error instanceof DomainError)) throw error;
-          settle(name, (one) => one.reject(error));
-        },
-      );
+  async function look(name: RunName): Promise<void> {
+    if (!waiting.get(id(name))?.exists) return;
+    try {
+      const run = await ended(name);
+      if (run) announce(run);
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      settle(name, (one) => one.reject(error));
     }
   }
 
   /** Registers somebody who waits. */
   function listen(name: RunName) {
-    timer ??= setInterval(() => void rounds.join(), options.pollMs).unref();
     const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set(), exists: false };
     waiting.set(id(name), waiters);
     const mine = Promise.withResolvers<Run | undefined>();
     mine.promise.catch(() => undefined);
     waiters.settle.add(mine);
+    const unfollow = follow(name);
     return {
       mine,
       /** The run is there now. */
@@ -100,6 +93,7 @@ export function createOutcomes(
         waiters.exists = true;
       },
       close() {
+        unfollow();
         waiters.settle.delete(mine);
         if (waiters.settle.size === 0 && waiting.get(id(name)) === waiters) waiting.delete(id(name));
       },
@@ -138,6 +132,7 @@ export function createOutcomes(
   return {
     ended,
     announce,
+    look,
     wait,
     expect(name) {
       const { mine, exists, close } = listen(name);
@@ -152,9 +147,6 @@ export function createOutcomes(
         },
         close,
       };
-    },
-    stop() {
-      clearInterval(timer);
     },
   };
 }

@@ -32,8 +32,6 @@ export interface TailSources {
   readonly ended: (run: RunName) => Promise<Run | undefined>;
   /** Whether the run's events are being removed, or have been, by a rollback or with the run. */
   readonly isRemoved: (run: RunName) => Promise<boolean>;
-  /** How long to trust the hub before the log is looked at again, in case the run executes in another server. */
-  readonly pollMs: number;
   /** Does it as soon as the database is there; until the signal aborts. */
   readonly whileAway: <T>(what: () => Promise<T>, signal: AbortSignal) => Promise<T>;
 }
@@ -125,7 +123,7 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
         }
         readLog = next > from;
       }
-      await feed.ready(signal, sources.pollMs);
+      await feed.ready(signal);
     }
   } finally {
     feed.close();

@@ -8,7 +8,7 @@ import { createRunService } from "../services/run-service.ts";
 import { createThreadService } from "../services/thread-service.ts";
 import { createWatchers } from "../services/watchers.ts";
 import type { Stores } from "../storage/stores.ts";
-import { disconnected } from "../worker/sweep.ts";
+import { disconnected } from "../worker/take-over.ts";
 
 export interface ApiParts {
   readonly config: Config;
@@ -32,13 +32,13 @@ export function createApi(parts: ApiParts) {
   };
   const watchers = createWatchers({
     calls,
-    store: (id, run, ifLast) => stores.servers.watch(id, runs.server, run, ifLast),
+    store: (id, run, ifLast) => stores.servers.watch(id, runs.server(), run, ifLast),
     forget: (id) => stores.servers.unwatch(id),
     markLeft: (id) => stores.servers.markLeft(id),
     async stored(run) {
       const watches = await stores.servers.watchesOfRun(run);
       const left = watches.filter((watch) => watch.left).map((watch) => watch.id);
-      return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server) };
+      return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server()) };
     },
     isEnding: () => shutdownSignal.aborted,
     cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),

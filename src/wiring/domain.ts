@@ -7,6 +7,7 @@ import { createReadThreads } from "../domain/read-threads.ts";
 import { createRequestIds } from "../domain/request-ids.ts";
 import { createRunLimits } from "../domain/run-limits.ts";
 import { createSearchThreads } from "../domain/search-threads.ts";
+import { createStoreRun } from "../domain/store-run.ts";
 import { createCreateThread } from "../domain/threads.ts";
 import { createUpdateState } from "../domain/update-state.ts";
 import { createUpdateThread } from "../domain/update-thread.ts";
@@ -21,72 +22,76 @@ import type { Worker } from "./worker.ts";
 
 export type Domain = ReturnType<typeof createDomain>;
 
+/** The count of all live runs is at most so old. */
+const countedMs = 1_000;
+
 /** What callers may ask for. */
 export function createDomain(foundation: Foundation, states: States, lifecycle: Lifecycle, worker: Worker) {
-  const { config, stores, journal, reports, signals, clock, monotonicMs, canonicalOf } = foundation;
-  const { runs, threads } = stores;
-  const { finish, cancels, children, supersede, order, data, holdTurn, removal } = lifecycle;
+  const { config, stores, journal, reports, clock, monotonicMs, canonicalOf } = foundation;
+  const { runs, threads, lanes } = stores;
+  const { act, cancels, children, data, findRun, holdThread, removal } = lifecycle;
   const { findCheckpoint, graphOf, inspect, stateAtEnd, whereItStands } = states;
-  const { reserve } = worker.executor;
-  const turnPassed = signals.turnPassed.emit;
+  const { now } = clock;
 
   const assistants = createAssistants(foundation);
-  const createThread = createCreateThread(threads, config.maxMetadataBytes);
-  const limits = createRunLimits({ ...config, runs, monotonicMs });
+  const limits = createRunLimits({ ...config, pollMs: Math.min(config.pollMs, countedMs), runs, monotonicMs });
+  const storeRun = createStoreRun({
+    lanes,
+    runs,
+    findRun,
+    act,
+    children,
+    reserve: worker.executor.reserve,
+    watchersOf: worker.temporaryThreads.watchersOf,
+    maxThreadRuns: config.maxThreadRuns,
+    leaseMs: config.leaseMs,
+    monotonicMs,
+  });
   const newRuns = createCreateRun({
     runs,
-    threads,
-    finish,
-    supersede,
-    createThread,
+    findThread: threads.find,
+    storeRun,
     resolveAssistant: assistants.resolve,
     findCheckpoint,
     nodesOf: (graph) => reports.find(({ name }) => name === graph),
-    reserve,
-    turnPassed,
     limits,
     maxMetadataBytes: config.maxMetadataBytes,
-    delays: order,
     children,
-    now: clock.now,
-    attachedTo: worker.temporaryThreads.attachedTo,
+    now,
   });
 
   return {
     assistants,
     cancels,
     removal,
-    preview: createPreviewCancels(runs),
+    preview: createPreviewCancels(runs, lanes),
     items: states.items,
     readRuns: worker.readRuns,
-    requestIds: createRequestIds({ requests: stores.requests, runs, createRun: newRuns.create, cancels, canonicalOf }),
+    requestIds: createRequestIds({ requests: stores.requests, findRun, runs, createRun: newRuns.create, canonicalOf }),
     createBatch: createCreateBatch({
-      runs,
-      threads,
       batches: stores.batches,
+      runs,
+      findRun,
       prepareRun: newRuns.prepare,
-      reserve,
-      turnPassed,
+      storeRun,
       limits,
-      children,
-      delays: order,
       maxBatch: config.maxBatch,
-      leaseMs: config.leaseMs,
-      monotonicMs,
       canonicalOf,
-      done: signals.batchDone.emit,
+      now,
     }),
-    createThread,
-    updateThread: createUpdateThread(threads, config.maxMetadataBytes),
+    createThread: createCreateThread({ lanes, maxMetadataBytes: config.maxMetadataBytes, now }),
+    updateThread: createUpdateThread(act, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
     copyThread: createCopyThread({
       threads,
-      holdTurn,
+      lanes,
+      holdThread,
       journals: data,
       readState: whereItStands,
       openingOf: states.lastOpening,
+      now,
     }),
-    pruneThreads: createPruneThreads({ runs, threads, removal, holdTurn, keepLatest: data.keepLatest }),
+    pruneThreads: createPruneThreads({ act, removal, holdThread, keepLatest: data.keepLatest }),
     readThreads: createReadThreads<StateReport>({
       threads,
       findCheckpoint,
@@ -97,14 +102,13 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
       emptyState: { checkpointNs: "", next: [], tasks: [], interrupts: [] },
     }),
     updateState: createUpdateState({
-      runs,
       threads,
-      finish,
+      holdThread,
       findCheckpoint,
       graphOf,
       readState: stateAtEnd,
       resolveAssistant: assistants.resolve,
-      edit: createEditState({ inspect, journal, threads, renewMs: config.leaseMs / 3 }),
+      edit: createEditState({ inspect, journal, lanes }),
     }),
   };
 }

@@ -1,7 +1,10 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { type CanonicalOf, canonicalOf } from "../domain/canonical-json.ts";
+import { createFindRun, type FindRun } from "../domain/find-run.ts";
+import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
+import { type Incarnation, LifeIsOver } from "../domain/thread/decide.ts";
 import { createSignals, type Signals } from "../signals.ts";
 import { createExecuting, type Executing } from "../worker/executing.ts";
 import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
@@ -12,8 +15,6 @@ export interface RunsOptions extends AppParts {
   readonly config: Config;
   readonly graphs: readonly GraphSpec[];
   readonly reports: readonly GraphReport[];
-  /** This server's id, made anew at each start. */
-  readonly server: string;
   /** Whether an error means that the database is away for the moment. */
   readonly isPassing: (error: unknown) => boolean;
   readonly pause: (signal?: AbortSignal) => Promise<void>;
@@ -28,6 +29,12 @@ export interface Foundation extends RunsOptions {
   readonly signals: Signals;
   readonly clock: LeaseClock;
   readonly executing: Executing;
+  /** The holds that somebody in this server works under. */
+  readonly holds: Set<string>;
+  /** This server's present life; a new one begins when others have declared it dead. */
+  readonly self: () => Incarnation;
+  readonly beginNewLife: () => void;
+  readonly findRun: FindRun;
   /** Aborted when the server ends: what still waits for the database gives up. */
   readonly closing: AbortController;
   readonly monotonicMs: () => number;
@@ -38,7 +45,10 @@ export interface Foundation extends RunsOptions {
 }
 
 export function layFoundation(options: RunsOptions): Foundation {
-  const { config, isPassing, pause, log } = options;
+  const { config, pause, log } = options;
+  // What a life that is over has begun may be tried again in the next one.
+  const isPassing = (error: unknown) => error instanceof LifeIsOver || options.isPassing(error);
+  let life = newLife();
   const closing = new AbortController();
   const monotonicMs = () => performance.now();
   const onError = (what: string) => (error: unknown) =>
@@ -46,6 +56,14 @@ export function layFoundation(options: RunsOptions): Foundation {
 
   return {
     ...options,
+    isPassing,
+    self: () => life.incarnation,
+    beginNewLife() {
+      life.end.abort();
+      life = newLife();
+    },
+    holds: new Set(),
+    findRun: createFindRun(options.stores),
     canonicalOf: options.canonicalOf ?? canonicalOf,
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),
     clock: createLeaseClock(config.leaseMs, monotonicMs),
@@ -56,4 +74,9 @@ export function layFoundation(options: RunsOptions): Foundation {
     whileAway: (what, signal = closing.signal) =>
       keepTrying(what, { isPassing: (error) => isPassing(error) && !closing.signal.aborted, pause, signal }),
   };
+}
+
+function newLife(): { readonly incarnation: Incarnation; readonly end: AbortController } {
+  const end = new AbortController();
+  return { incarnation: { id: newId(), ended: end.signal }, end };
 }

@@ -1,10 +1,12 @@
-import { cancelChildren } from "../domain/cancel-children.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createCancelRuns } from "../domain/cancel-runs.ts";
 import { createChildRuns } from "../domain/child-runs.ts";
-import { createFinishRun, type FinishRun } from "../domain/finish-run.ts";
-import { createHoldTurn } from "../domain/hold-turn.ts";
-import { createJoinOrder } from "../domain/join-order.ts";
-import { createSupersede } from "../domain/supersede.ts";
+import { createHoldThread } from "../domain/hold-thread.ts";
+import { newId } from "../domain/ids.ts";
+import type { Run } from "../domain/run.ts";
+import { createAct } from "../domain/thread/act.ts";
+import { createDecide } from "../domain/thread/decide.ts";
+import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import { createRemoval } from "../domain/threads.ts";
 import type { Foundation } from "./foundation.ts";
 import type { States } from "./states.ts";
@@ -13,61 +15,63 @@ import { createThreadData } from "./thread-data.ts";
 
 export type Lifecycle = ReturnType<typeof createLifecycle>;
 
-/** How runs stop and end, and what follows for their threads. */
+/** How threads are decided about: how runs stop and end, what holds a thread, and what is removed. */
 export function createLifecycle(foundation: Foundation, { outcomes }: Streams, states: States) {
-  const { config, stores, journal, signals, executing, onError } = foundation;
-  const { runs, threads, events } = stores;
-  const { newestCheckpoint } = states;
+  const { config, stores, journal, signals, clock, self, holds, findRun, isPassing, pause, onError } = foundation;
+  const { runs, lanes, events } = stores;
   const data = createThreadData(journal, events);
+  /** What runs have left that have just ended here, by the very object that was announced. */
+  const left = new WeakMap<Run, StateAtEnd>();
 
-  const cancelsWith = ({ finishRun }: Pick<FinishRun, "finishRun">) =>
-    createCancelRuns({
-      runs,
-      finish: { finishRun },
-      async newestCheckpoint(name) {
-        const thread = await threads.find(name);
-        return thread && newestCheckpoint(thread);
-      },
-      executesHere: executing.knows,
-      signal: signals.cancelStored.emit,
-      childrenLeft: onError("cancelling runs with their parent"),
-    });
-  const finish = createFinishRun({
+  const act = createAct({
+    decide: createDecide({
+      lanes,
+      self,
+      now: () => clock.now().getTime(),
+      newRev: newId,
+      random: Math.random,
+      sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+      isPassing,
+      pause,
+    }),
+    self,
+    lanes,
     runs,
-    threads,
     data,
     readState: states.stateAtEnd,
-    newestCheckpoint,
-    turnPassed: signals.turnPassed.emit,
-    // Each needs the other: a child that is cancelled may be over at once.
-    cancelChildren: (run, self) => cancelChildren({ runs, cancelAll: cancelsWith(self).cancelAll }, [run]),
-    announce: signals.over.emit,
+    newestCheckpoint: states.newestCheckpoint,
+    over(run, state) {
+      if (state) left.set(run, state);
+      signals.over.emit(run);
+    },
+    tell: {
+      stop: signals.cancelStored.emit,
+      offer: signals.turnPassed.emit,
+      due: signals.due.emit,
+    },
+    notProjected: onError("bringing a record up to its run"),
   });
-  const cancels = cancelsWith(finish);
+  // A small part of a lease at most may have passed since the last heartbeat.
+  const isAlive = () => clock.now().getTime() < clock.heldUntil().getTime() - config.leaseMs / 2;
+  const holdThread = createHoldThread({ act, lanes, holds, isAlive });
 
   return {
+    act,
     data,
-    finish,
-    cancels,
-    children: createChildRuns({ runs, cancels }),
-    supersede: createSupersede({ runs, cancels, finish }),
-    order: createJoinOrder({
-      runs,
-      threads,
-      finish,
-      turnPassed: signals.turnPassed.emit,
-      dueAt: signals.due.emit,
-    }),
-    holdTurn: createHoldTurn({ runs, threads, finish, leaseMs: config.leaseMs }),
+    findRun,
+    isAlive,
+    stateLeft: (over: Run) => left.get(over),
+    cancels: createCancelRuns({ runs, act }),
+    children: createChildRuns({ runs, lanes }),
+    holdThread,
     removal: createRemoval({
+      lanes,
       runs,
-      threads,
-      cancels,
-      finish,
+      act,
+      holdThread,
       data,
       wait: outcomes.wait,
       readState: states.stateAtEnd,
-      keepTurnMs: config.leaseMs / 3,
     }),
   };
 }

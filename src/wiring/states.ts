@@ -1,9 +1,9 @@
 import { unreadState } from "../checkpoints/unread-state.ts";
 import { createGraphOf, type FindCheckpoint } from "../domain/checkpoints.ts";
 import { cannotBeRead } from "../domain/errors.ts";
-import type { StateAtEnd } from "../domain/finish-run.ts";
 import { createItems } from "../domain/items.ts";
 import type { HistoryQuery, StateQuery } from "../domain/read-threads.ts";
+import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import { toState } from "../worker/attempt.ts";
 import { createInspectThread } from "../worker/inspect-thread.ts";

@@ -6,26 +6,30 @@ import { type EventWriter, fenceEvents, openEventWriter } from "../stream/event-
 import { createOutcomes } from "../stream/outcomes.ts";
 import { createSequenceAt } from "../stream/sequence-at.ts";
 import { type TailOptions, type TailSources, tail } from "../stream/tail.ts";
+import type { BetweenServers } from "./between-servers.ts";
 import type { Foundation } from "./foundation.ts";
 
 export type Streams = ReturnType<typeof createStreams>;
 
 /** What runs put out: writing it, reading it, and waiting for their ends. */
-export function createStreams({ config, stores, journal, signals, isPassing, pause, whileAway, onError }: Foundation) {
+export function createStreams(foundation: Foundation, { follow }: BetweenServers) {
+  const { stores, journal, signals, findRun, isPassing, pause, whileAway } = foundation;
   const { runs, threads, events } = stores;
-  const hub = createEventHub();
+  const hub = createEventHub((run) => follow(run, "events"));
   const flusher = createEventFlusher(events);
-  const outcomes = createOutcomes(runs, { pollMs: config.pollMs, onPollError: onError("looking for ended runs") });
+  const outcomes = createOutcomes(runs, (run) => follow(run, "end"));
   signals.published.on(hub.publish);
   signals.over.on(outcomes.announce);
   signals.over.on(hub.end);
+  signals.publishedElsewhere.on(hub.refresh);
+  signals.endedElsewhere.on(outcomes.look);
+  signals.endedElsewhere.on(hub.refresh);
 
   const sources: TailSources = {
     events,
     hub,
     ended: outcomes.ended,
-    isRemoved: async (run) => ((await runs.find(run))?.phase ?? "rolling_back") === "rolling_back",
-    pollMs: config.pollMs,
+    isRemoved: async (run) => ((await findRun(run))?.phase ?? "rolling_back") === "rolling_back",
     whileAway,
   };
 
@@ -38,9 +42,10 @@ export function createStreams({ config, stores, journal, signals, isPassing, pau
       threads,
       findCheckpoint: (thread, name) => journal.checkpoint(thread.journal, name),
     }),
-    openEvents: (run: Run, token: string): Promise<EventWriter> =>
+    openEvents: (run: Run, { journal }: Thread, token: string): Promise<EventWriter> =>
       openEventWriter({
         run,
+        journal,
         token,
         store: events,
         flusher,
@@ -50,9 +55,9 @@ export function createStreams({ config, stores, journal, signals, isPassing, pau
         isFirst: run.attempt === 1,
       }),
     /** Makes late writes of the token impossible, in the journal and in the event log; answers the run's last sequence number. */
-    async fence(run: Run, thread: Thread, token: string): Promise<number> {
+    async fence(run: RunName, thread: Thread, token: string): Promise<number> {
       await journal.fence(thread.journal, token);
-      return fenceEvents(events, run, token);
+      return fenceEvents(events, run, { journal: thread.journal, token });
     },
   };
 }

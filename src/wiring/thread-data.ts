@@ -1,7 +1,7 @@
 import type { Journal } from "../checkpoints/journal.ts";
 import type { JournalCopies } from "../domain/copy-thread.ts";
-import type { RunData } from "../domain/finish-run.ts";
 import type { RunEventStore } from "../domain/ports.ts";
+import type { RunData } from "../domain/thread/pay-debts.ts";
 import type { Thread } from "../domain/thread.ts";
 
 export interface ThreadData extends RunData, JournalCopies {

@@ -1,11 +1,12 @@
-import { createRestThreads } from "../domain/rest-threads.ts";
-import type { Run } from "../domain/run.ts";
+import type { ThreadName } from "../domain/thread.ts";
 import { identifyProcess, isAlive } from "../storage/embedded/process-identity.ts";
-import { createLeaseKeeper } from "../worker/lease-keeper.ts";
+import { createHeartbeat } from "../worker/heartbeat.ts";
 import { createRetention } from "../worker/retention.ts";
 import { killChildren, machineName, presenceOf } from "../worker/server-presence.ts";
-import { orphanedResult } from "../worker/settle.ts";
+import { createSharedRounds } from "../worker/shared-rounds.ts";
 import { createSweep } from "../worker/sweep.ts";
+import { createTakeOver } from "../worker/take-over.ts";
+import type { BetweenServers } from "./between-servers.ts";
 import type { Domain } from "./domain.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -22,40 +23,57 @@ export interface UpkeepParts {
   readonly lifecycle: Lifecycle;
   readonly worker: Worker;
   readonly domain: Domain;
+  readonly betweenServers: BetweenServers;
 }
 
-/** What keeps this server's leases, repairs what crashes have left, and removes what has expired. */
-export function createUpkeep({ foundation, streams, states, lifecycle, worker, domain }: UpkeepParts) {
-  const { config, stores, journal, host, server, signals, clock, executing, closing, onError } = foundation;
-  const { runs, leases, threads, servers, events } = stores;
-  const { finish, cancels, supersede, order, removal } = lifecycle;
-  const { settle, unsettled, temporaryThreads, webhooks } = worker;
-  const { fence } = streams;
+/** What keeps this server's lease, takes over what dead ones have, and removes what has expired. */
+export function createUpkeep(parts: UpkeepParts) {
+  const { foundation, streams, states, lifecycle, worker, domain } = parts;
+  const { config, stores, journal, host, self, signals, clock, executing, holds, closing, onError } = foundation;
+  const { runs, lanes, servers, events } = stores;
+  const { act, cancels, data, removal } = lifecycle;
+  const { unsettled, executor, temporaryThreads, webhooks } = worker;
   const machine = machineName();
-  const self = identifyProcess(process.pid) ?? { pid: process.pid, started: "" };
+  const process_ = identifyProcess(process.pid) ?? { pid: process.pid, started: "" };
+  const identity = (children: readonly number[]) => ({
+    ...{ id: self().id, machine, ...process_ },
+    children: [...children],
+    freeSlots: host.freeSlots,
+  });
+  const liveServers = () => 1 + parts.betweenServers.others;
+  const removeThread = (name: ThreadName) => removal.finish(name, closing.signal);
 
-  const sweep = createSweep({
+  const takeOver = createTakeOver({
+    lanes,
     runs,
-    leases,
-    threads,
     servers,
-    finish,
+    act,
     cancels,
-    supersede,
-    executing,
-    clock,
-    server,
-    leaseMs: config.leaseMs,
-    presenceOf: (other) => presenceOf(other, { machine, isAlive, now: clock.now(), silentAfterMs: 3 * config.leaseMs }),
+    self,
+    everyMs: Math.min(config.leaseMs / 3, 1_000),
+    presenceOf: (other) => presenceOf(other, { machine, isAlive, silentAfterMs: config.leaseMs }),
+    othersSeen: signals.othersSeen.emit,
     killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
-    fence,
-    fenceHolder: (thread, holder) => journal.fence(thread.journal, holder, thread),
+    fence: streams.fence,
+    fenceHold: (thread, hold) => journal.fence(thread.journal, hold, thread),
     newestCheckpoint: states.newestCheckpoint,
     readState: states.whereItStands,
-    settle,
-    joinOrder: order.join,
-    restThreads: createRestThreads({ runs, threads, finish }),
-    removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    settle: executor.settle,
+    removeRun: removal.removeRun,
+    keepLatest: data.keepLatest,
+    wasUnsettled: (runId) => unsettled.delete(runId),
+    rememberMs: 10 * config.leaseMs,
+    onError: (error, what) => onError(`taking over (${what})`)(error),
+  });
+
+  const sweep = createSweep({
+    lanes,
+    runs,
+    act,
+    now: clock.now,
+    leaseMs: config.leaseMs,
+    isMyRound: createSharedRounds(liveServers),
+    removeThread,
     others: {
       "create the rest of batches": domain.createBatch.sweep,
       "remove temporary threads": temporaryThreads.sweep,
@@ -64,45 +82,60 @@ export function createUpkeep({ foundation, streams, states, lifecycle, worker, d
     onError: (error, what) => onError(`the sweep (${what})`)(error),
   });
 
-  async function orphaned(run: Run): Promise<void> {
-    // A takeover that is under way, or was left by an error: earlier executions may still write.
-    if (run.lease!.unfenced.length > 0) return sweep.takeOver(run, false);
-    const thread = await threads.find(run);
-    if (!thread) return;
-    // Whether anything of it is still under way to the database is unknown.
-    const lastSequence = await fence(run, thread, run.lease!.token);
-    await settle(run, run.lease!.token, orphanedResult(unsettled.delete(run.runId)), { lastSequence });
+  /** Others have taken over what this server had: what still executes here is ended, and then it begins anew. */
+  async function beginAnew(): Promise<Date> {
+    foundation.beginNewLife();
+    await executor.killAll();
+    const now = await servers.join(identity(host.pids));
+    signals.newLife.emit();
+    return now;
   }
 
-  const keeper = createLeaseKeeper({
-    leases,
+  const heartbeat = createHeartbeat({
+    lanes,
     clock,
+    self,
     executing,
-    cancelStored: signals.cancelStored.emit,
+    holds,
+    cancelStored: executor.cancelStored,
     host,
-    server,
     leaseMs: config.leaseMs,
-    beat: (children) => servers.beat({ id: server, machine, ...self, children: [...children] }),
-    orphaned,
+    beat: (children) => servers.beat(identity(children)),
+    declaredDead: beginAnew,
+    orphaned: takeOver.orphaned,
     monotonicMs: foundation.monotonicMs,
     onError: onError("the heartbeat"),
   });
 
   const retention = createRetention({
     runs,
-    threads,
+    lanes,
+    act,
     events,
     now: clock.now,
     everyMs: config.leaseMs / 3,
-    removeThread: (thread) => removal.deleteThread(thread, closing.signal),
+    isMyRound: createSharedRounds(liveServers),
+    removeThread,
     onError: (error, what) => onError(`retention (${what})`)(error),
   });
 
   return {
-    /** Runs are claimed from the first heartbeat on; the first sweep follows it. */
-    begin: () => void keeper.beat().then(() => sweep.sweep()),
+    /**
+     * Resolves when the other servers know of this one, and it knows the database's time: before that it must decide nothing. What
+     * dead servers have left follows.
+     */
+    async begin() {
+      clock.set(await foundation.whileAway(() => servers.join(identity(host.pids))));
+      void lookAround().catch(onError("looking around"));
+    },
     async stop() {
-      await Promise.all([sweep.stop(), retention.stop(), keeper.stop()]);
+      await Promise.all([sweep.stop(), takeOver.stop(), retention.stop(), heartbeat.stop()]);
     },
   };
+
+  async function lookAround(): Promise<void> {
+    await heartbeat.beat();
+    await takeOver.round();
+    await sweep.sweep();
+  }
 }

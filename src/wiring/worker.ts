@@ -1,6 +1,5 @@
 import { rememberedCharacters } from "../domain/bounded.ts";
 import { createReadRuns } from "../domain/read-runs.ts";
-import { ifMerely } from "../domain/threads.ts";
 import { createDueRuns } from "../worker/due-runs.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createScheduler } from "../worker/scheduler.ts";
@@ -17,52 +16,58 @@ export type Worker = ReturnType<typeof createWorker>;
 
 /** Claims runs, executes them, writes their outcomes, and does what follows a run's end. */
 export function createWorker(foundation: Foundation, states: States, lifecycle: Lifecycle, start: StartAttempt) {
-  const { config, stores, host, server, signals, clock, executing, closing, log } = foundation;
+  const { config, stores, host, self, signals, clock, executing, closing, log } = foundation;
   const { isPassing, whileAway, onError } = foundation;
-  const { runs, threads, servers } = stores;
-  const { finish, order, removal } = lifecycle;
-
-  const settle = createSettle({
-    runs,
-    finish,
-    isPassing,
-    handedBack: signals.turnPassed.emit,
-    dropped: (run) => log.warn({ run_id: run.runId }, "a late outcome was dropped: the run is somebody else's by now"),
-  });
+  const { runs, threads, lanes, servers } = stores;
+  const { act, children, findRun, removal } = lifecycle;
 
   /** Runs whose attempts here have ended without an outcome that could be written. */
   const unsettled = new Set<string>();
   const executor = createExecutor({
     executing,
     host,
-    server,
-    leaseEnd: clock.leaseEnd,
+    findRecord: runs.find,
     start,
-    settle: (run, token, { result, state, ...end }, before) =>
-      whileAway(() => settle(run, token, result, end, { state, before })),
-    failed(run, err) {
-      unsettled.add(run.runId);
-      log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again");
+    settleWith: (reserve) =>
+      createSettle({
+        runs,
+        act,
+        reserve,
+        isPassing,
+        dropped: ({ runId }) =>
+          log.warn({ run_id: runId }, "a late outcome was dropped: the run is somebody else's by now"),
+      }),
+    whileAway,
+    failed({ runId }, err) {
+      unsettled.add(runId);
+      log.error({ err, run_id: runId }, "an attempt has failed; its run will be taken up again");
     },
     placeReturned: signals.placeReturned.emit,
   });
-  signals.cancelStored.on(executor.cancelStored);
+  signals.cancelStored.on((wish) => {
+    if (wish.server === self().id) executor.cancelStored(wish);
+  });
 
   const scheduler = createScheduler({
+    lanes,
     runs,
-    threads,
-    executing,
-    executor,
+    act,
+    children,
+    reserve: executor.reserveForQueue,
+    placeMissing: signals.placeMissing.emit,
     pollMs: config.pollMs,
+    recordLimitMs: 2 * config.leaseMs,
+    now: clock.now,
     onError: onError("claiming runs"),
   });
   signals.turnPassed.on(scheduler.wake);
-  signals.placeReturned.on(scheduler.wake);
+  signals.placeReturned.on(scheduler.slotFree);
+  signals.readyElsewhere.on(scheduler.wake);
   host.onFree(scheduler.slotFree);
 
   const dueRuns = createDueRuns({
-    runs,
-    join: order.join,
+    lanes,
+    act,
     now: clock.now,
     pollMs: config.pollMs,
     onError: onError("letting delayed runs join"),
@@ -70,22 +75,22 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
   signals.due.on(dueRuns.expect);
 
   const temporaryThreads = createTemporaryThreads({
-    runs,
-    threads,
-    server,
-    servers: async () => (await servers.others(server)).map(({ id }) => id),
-    remove: (thread) => removal.deleteThread(thread, closing.signal).catch(ifMerely("THREAD_NOT_FOUND")),
-    isBatchDone: stores.batches.isBatchDone,
+    lanes,
+    act,
+    server: () => self().id,
+    servers: async () => (await servers.others(self().id)).map(({ id }) => id),
+    remove: (name) => removal.finish(name, closing.signal),
     onError: onError("removing a temporary thread"),
   });
   signals.over.on(temporaryThreads.over);
-  signals.batchDone.on(temporaryThreads.batchDone);
+  signals.newLife.on(temporaryThreads.renew);
 
   const readRuns = createReadRuns({
+    findRun,
     runs,
     threads,
     readState: states.stateIfReadable,
-    stateLeft: finish.stateLeft,
+    stateLeft: lifecycle.stateLeft,
   });
   const webhooks = createWebhooks({
     store: stores.webhooks,
@@ -104,5 +109,5 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
   });
   signals.over.on(webhooks.over);
 
-  return { settle, unsettled, executor, scheduler, dueRuns, temporaryThreads, readRuns, webhooks };
+  return { unsettled, executor, scheduler, dueRuns, temporaryThreads, readRuns, webhooks };
 }

@@ -1,9 +1,9 @@
 import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import { type RunStart, startOf } from "../domain/checkpoints.ts";
-import type { StateAtEnd } from "../domain/finish-run.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
 import type { Run, RunError } from "../domain/run.ts";
+import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { CancelAction } from "../domain/transitions.ts";
 import type { EventWriter } from "../stream/event-writer.ts";
@@ -17,20 +17,32 @@ import type { AttemptResult } from "./settle.ts";
 export interface AttemptParts {
   readonly host: AttemptHost;
   readonly journal: Journal;
-  readonly openEvents: (run: Run, token: string) => Promise<EventWriter>;
+  readonly openEvents: (run: Run, thread: Thread, token: string) => Promise<EventWriter>;
   readonly openItems: (run: Run) => AttemptItems;
   readonly isDedicated: (graph: string) => boolean;
-  /** It was let in although all slots are taken. */
-  readonly isExtra: boolean;
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
   /** Whether the claim's lease is held for sure, by the clock alone. */
-  readonly isHeld: (run: Run) => boolean;
+  readonly isHeld: (claimedAtMs: number) => boolean;
   readonly delivered: (run: Run, token: string) => void;
+  /** The database's time. */
+  readonly now: () => Date;
   /** Whether an error means that the database is away for the moment. */
   readonly isPassing: (error: unknown) => boolean;
   /** Does it as soon as the database is there. */
   readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
+}
+
+/** A claimed run that is to be executed. */
+export interface Execution {
+  readonly run: Run;
+  readonly thread: Thread;
+  /** The lease's. */
+  readonly token: string;
+  /** In a process of its own. */
+  readonly alone: boolean;
+  /** It was let in although all slots are taken. */
+  readonly isExtra: boolean;
 }
 
 /** What the attempt left when nothing of it runs or writes any more. */
@@ -67,8 +79,9 @@ interface Begin {
 
 type Failed = { readonly error: unknown };
 
-export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Attempt {
-  const token = run.lease!.token;
+export function startAttempt(parts: AttemptParts, execution: Execution): Attempt {
+  const { run, thread, token, alone, isExtra } = execution;
+  const claimedAtMs = Date.now();
   let placed: PlacedAttempt | undefined;
   let stop: { by: "cancel" | "timeout"; action: CancelAction; reason: string } | undefined;
   let released: "drain" | "kill" | undefined;
@@ -86,9 +99,9 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
 
   async function execute(): Promise<AttemptEnded> {
     const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
-    const mine = { stillMine: () => parts.stillMine(run, token), isHeld: () => parts.isHeld(run) };
+    const mine = { stillMine: () => parts.stillMine(run, token), isHeld: () => parts.isHeld(claimedAtMs) };
     const [events, journal, start] = await Promise.all([
-      parts.whileAway(() => parts.openEvents(run, token)),
+      parts.whileAway(() => parts.openEvents(run, thread, token)),
       parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, ...mine })),
       howToStart().catch((error: unknown): Failed => ({ error })),
     ]);
@@ -145,8 +158,8 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
       delivered: () => parts.delivered(run, token),
       over: done.resolve,
     };
-    const exclusive = run.suspect || parts.isDedicated(run.graph);
-    const options = { exclusive, extra: parts.isExtra };
+    const exclusive = alone || parts.isDedicated(run.graph);
+    const options = { exclusive, extra: isExtra };
     placed = parts.host.place(attemptSpec(run, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {
@@ -173,7 +186,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
 
   function watchTime(): void {
     if (run.spec.timeoutMs === undefined) return;
-    const left = run.startedAt!.getTime() + run.spec.timeoutMs - Date.now();
+    const left = run.startedAt!.getTime() + run.spec.timeoutMs - parts.now().getTime();
     timeout = setTimeout(
       () => request({ by: "timeout", action: "interrupt", reason: "the run's time was over" }),
       Math.max(0, Math.min(left, longestTimerMs)),
@@ -207,7 +220,7 @@ export function startAttempt(parts: AttemptParts, run: Run, thread: Thread): Att
       return { kind: over.end.kind, error: over.end.error! };
     }
     if (stop) return { kind: "stopped", by: stop.by, killed };
-    if (over.how === "crashed") return { kind: "lost", suspect: true, reachable: true, error: over.error };
+    if (over.how === "crashed") return { kind: "lost", suspect: true, error: over.error };
     return { kind: "displaced", killed, noPlace };
   }
 

@@ -1,15 +1,14 @@
 import { longestTimerMs } from "../domain/longest-timer.ts";
-import type { RunStore } from "../domain/ports.ts";
+import type { FoundThread, Lanes } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Run } from "../domain/run.ts";
+import type { Act } from "../domain/thread/act.ts";
 
 export interface DueRunsParts {
-  readonly runs: Pick<RunStore, "due">;
-  /** Gives the run its place in its thread's order; false when that cannot be done. Repeatable. */
-  readonly join: (run: Run) => Promise<boolean>;
+  readonly lanes: Pick<Lanes, "due">;
+  readonly act: Pick<Act, "act">;
   /** The time by the database's clock. */
   readonly now: () => Date;
-  /** How often to look for runs of which this server does not know, for example another server's. */
+  /** How often to look for delays of which this server does not know, for example another server's. */
   readonly pollMs: number;
   readonly onError: (error: unknown) => void;
 }
@@ -21,36 +20,26 @@ export interface DueRuns {
   stop(): Promise<void>;
 }
 
-/** Runs of one look. */
+/** Threads of one look. */
 const chunk = 100;
 /** Times that are kept in mind; the poll finds what lies behind them. */
 const keptTimes = 1000;
 
-export function createDueRuns({ runs, join, now, pollMs, onError }: DueRunsParts): DueRuns {
+export function createDueRuns({ lanes, act, now, pollMs, onError }: DueRunsParts): DueRuns {
   /** When delays end that this server knows of, the earliest first. */
   let times: number[] = [];
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const rounds = createRounds(look, { everyMs: pollMs, onError });
 
+  /** Threads that cannot be decided about stand behind the others in the next page. */
   async function look(): Promise<void> {
-    const due = await runs.due(now(), chunk);
-    const byThread = Map.groupBy(due, (run) => `${run.owner}/${run.threadId}`);
-    const joined = await Promise.all([...byThread.values()].map(joinInOrder));
-    // There may be more than one look shows.
-    if (due.length === chunk && joined.includes(true)) rounds.wake();
-  }
-
-  /** Runs of one thread, in the order in which their delays end. What fails is found again by the next look. */
-  async function joinInOrder(due: readonly Run[]): Promise<boolean> {
-    try {
-      let joined = false;
-      for (const run of due) joined = (await join(run)) || joined;
-      return joined;
-    } catch (error) {
-      onError(error);
-      return false;
-    }
+    let after: FoundThread | undefined;
+    do {
+      const due = await lanes.due(now().getTime(), { limit: chunk, after });
+      await Promise.all(due.map((thread) => act.act(thread, { kind: "due" }).catch(onError)));
+      after = due.length === chunk ? due.at(-1) : undefined;
+    } while (after && !stopped);
   }
 
   function setTimer(): void {

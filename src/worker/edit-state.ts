@@ -1,7 +1,7 @@
 import type { Journal } from "../checkpoints/journal.ts";
 import { type CheckpointRecord, FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
 import { DomainError } from "../domain/errors.ts";
-import type { ThreadStore } from "../domain/ports.ts";
+import type { Lanes } from "../domain/ports.ts";
 import type { CheckpointName } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { StateEdit } from "../domain/update-state.ts";
@@ -10,23 +10,21 @@ import type { InspectThread } from "./inspect-thread.ts";
 export interface EditStateParts {
   readonly inspect: InspectThread;
   readonly journal: Journal;
-  readonly threads: Pick<ThreadStore, "find" | "keepTurn">;
-  /** How often to say that the holder is still at work: its graph may have to be loaded first. */
-  readonly renewMs: number;
+  readonly lanes: Pick<Lanes, "read">;
 }
 
 /**
- * Has a child make the edit's checkpoint, and writes it with the turn's holder as the token. What counts is what the
+ * Has a child make the edit's checkpoint, and writes it with the hold's name as the token. What counts is what the
  * journal has: an edit that has landed is done, even if its process ended before it could say so.
  */
-export function createEditState({ inspect, journal, threads, renewMs }: EditStateParts) {
-  return async (thread: Thread, holder: string, edit: StateEdit): Promise<CheckpointName> => {
+export function createEditState({ inspect, journal, lanes }: EditStateParts) {
+  return async (thread: Thread, hold: string, edit: StateEdit): Promise<CheckpointName> => {
     const writer = await journal.writer({
       journal: thread.journal,
       threadId: thread.threadId,
       owner: thread.owner,
-      token: holder,
-      stillMine: async () => (await threads.find(thread))?.turn === holder,
+      token: hold,
+      stillMine: async () => (await lanes.read(thread))?.control.lane.holder?.id === hold,
     });
     let sent: CheckpointRecord | undefined;
     let writing: Promise<void> | undefined;
@@ -42,19 +40,15 @@ export function createEditState({ inspect, journal, threads, renewMs }: EditStat
       },
     };
     let failure: unknown;
-    // A renewal that fails is as good as none: then the sweep takes the turn away, and fences what is written here.
-    const renewal = setInterval(() => void threads.keepTurn(thread, holder).catch(() => {}), renewMs);
     try {
       await inspect(thread, port, { kind: "update", ...edit });
     } catch (error) {
       failure = error;
-    } finally {
-      clearInterval(renewal);
     }
     const { clean } = await writer.close();
     let landed = await settled(writing);
     if (!clean) {
-      await journal.fence(thread.journal, holder, thread);
+      await journal.fence(thread.journal, hold, thread);
       landed = sent !== undefined && (await isThere(thread, sent));
     }
     if (landed && sent) return nameOf(sent);

@@ -1,18 +1,25 @@
-import type { Run } from "../domain/run.ts";
+import type { CancelAction } from "../domain/transitions.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** What executes in this server. The executor alone changes it. */
 export interface Executing {
   /** The attempts, by their run, until their outcome is written. */
   readonly attempts: Map<string, Attempt>;
-  /** Runs with a place whose claim is under way, with the cancel that came meanwhile. */
-  readonly expected: Map<string, Run | undefined>;
-  /** Whether the run is claimed, executed or settled here. */
-  knows(runId: string): boolean;
+  /** The tokens of claims that are under way, or whose attempt has not begun. */
+  readonly claiming: Set<string>;
+  /** Cancels of runs that do not execute here yet, while claims are under way. */
+  readonly early: Map<string, { readonly action: CancelAction; readonly reason: string }>;
+  /** Whether what holds this lease is claimed, executed or settled here. */
+  knows(lease: { readonly run: string; readonly token: string }): boolean;
 }
 
 export function createExecuting(): Executing {
   const attempts = new Map<string, Attempt>();
-  const expected = new Map<string, Run | undefined>();
-  return { attempts, expected, knows: (runId) => attempts.has(runId) || expected.has(runId) };
+  const claiming = new Set<string>();
+  return {
+    attempts,
+    claiming,
+    early: new Map(),
+    knows: ({ run, token }) => attempts.get(run)?.token === token || claiming.has(token),
+  };
 }

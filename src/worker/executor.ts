@@ -1,24 +1,27 @@
-import type { Reservation } from "../domain/create-run.ts";
-import type { BeforeEnd } from "../domain/finish-run.ts";
 import { newId } from "../domain/ids.ts";
-import type { Lease, Run } from "../domain/run.ts";
-import type { Thread } from "../domain/thread.ts";
-import type { Attempt, AttemptEnded } from "./attempt.ts";
+import type { StoredThread } from "../domain/ports.ts";
+import type { Run, RunName } from "../domain/run.ts";
+import type { Place } from "../domain/store-run.ts";
+import type { StopWish } from "../domain/thread/act.ts";
+import type { Entry } from "../domain/thread/entry.ts";
+import { asInLane } from "../domain/thread/project.ts";
+import { threadOf } from "../domain/thread/view.ts";
+import type { Attempt, Execution } from "./attempt.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import type { Executing } from "./executing.ts";
+import type { Settle } from "./settle.ts";
 
 export interface ExecutorParts {
   readonly executing: Executing;
   readonly host: Pick<AttemptHost, "freeSlots">;
-  readonly server: string;
-  /** When a lease that begins now ends, by the database's clock. */
-  readonly leaseEnd: () => Date;
-  /** `isExtra`: the run has its parent's place beside it. */
-  readonly start: (run: Run, thread: Thread, isExtra: boolean) => Attempt;
-  /** Writes the outcome; keeps trying while the database is away. */
-  readonly settle: (run: Run, token: string, ended: AttemptEnded, before: BeforeEnd) => Promise<void>;
-  readonly failed: (run: Run, error: unknown) => void;
-  /** A borrowed place was given back. */
+  readonly findRecord: (name: RunName) => Promise<Run | undefined>;
+  readonly start: (execution: Execution) => Attempt;
+  /** How outcomes are written, with a place for the run that is next. */
+  readonly settleWith: (reserve: Executor["reserve"]) => Settle;
+  /** Does it as soon as the database is there. */
+  readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
+  readonly failed: (run: RunName, error: unknown) => void;
+  /** A borrowed place was given back, or a reserved one was not needed: whoever waits for one may have it. */
   readonly placeReturned: () => void;
 }
 
@@ -28,97 +31,146 @@ export interface Executor {
    * Takes a place for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
-  reserve(run: Pick<Run, "runId" | "parent">): Reservation | undefined;
+  reserve(run?: Pick<Run, "runId" | "parent">): Place | undefined;
+  /** The same for the queue itself, to which it is no news that it gives a place back. */
+  reserveForQueue: Executor["reserve"];
+  /** Writes an outcome. */
+  readonly settle: Settle;
   /** A cancel is stored: stops the run if it executes here, or as soon as it does. */
-  cancelStored(run: Run): void;
+  cancelStored(wish: Omit<StopWish, "server">): void;
+  /** Ends everything that executes, at once; resolves when nothing of it runs any more. */
+  killAll(): Promise<void>;
   /** No new attempts; hands those that are under way back at their next step, and kills what is left after the grace. */
   drain(graceMs: number): Promise<void>;
 }
 
 export function createExecutor(parts: ExecutorParts): Executor {
-  const { attempts, expected } = parts.executing;
-  const settling = new Set<Promise<void>>();
-  /** Runs that have their parent's place, by the parent. */
+  const { attempts, claiming, early } = parts.executing;
+  const working = new Set<Promise<void>>();
+  /** The tokens of runs that have their parent's place, by the parent. */
   const borrowers = new Map<string, string>();
   /** Attempts that are not in their process yet. */
   let starting = 0;
   let draining = false;
-
-  function cancel(attempt: Attempt, run: Run): void {
-    const { action, reason } = run.cancellation!;
-    attempt.cancel(action, reason);
-  }
-
-  function borrows(runId: string): boolean {
-    return [...borrowers.values()].includes(runId);
-  }
+  const settle = parts.settleWith(reserve);
 
   /** Whether the run may have the place of its parent, which executes here. */
   function canBorrow(parent: Run["parent"]): boolean {
     return parent !== undefined && attempts.has(parent.runId) && !borrowers.has(parent.runId);
   }
 
-  function giveBack(runId: string): void {
+  function giveBack(token: string): void {
     for (const [parent, borrower] of borrowers) {
-      if (borrower !== runId) continue;
+      if (borrower !== token) continue;
       borrowers.delete(parent);
       parts.placeReturned();
     }
   }
 
-  async function follow(attempt: Attempt, before: BeforeEnd): Promise<void> {
+  function release(token: string): void {
+    claiming.delete(token);
+    if (claiming.size === 0) early.clear();
+    giveBack(token);
+  }
+
+  async function follow(attempt: Attempt, claimed: StoredThread): Promise<void> {
     const { run, token } = attempt;
     try {
-      await parts.settle(run, token, await attempt.ended, before);
+      const { result, ...left } = await attempt.ended;
+      await parts.whileAway(() => settle(run, token, result, left, claimed));
     } catch (error) {
       parts.failed(run, error);
     } finally {
-      if (attempts.get(run.runId) === attempt) {
-        attempts.delete(run.runId);
-        giveBack(run.runId);
-      }
+      if (attempts.get(run.runId) === attempt) attempts.delete(run.runId);
+      giveBack(token);
     }
   }
 
-  function start(run: Run, thread: Thread, claimed: "beforehand" | "later"): void {
-    const attempt = parts.start(run, thread, borrows(run.runId));
-    attempts.set(run.runId, attempt);
+  /** The run as its record says, brought up to the claimed entry. */
+  async function begin(token: string, claimed: Claimed, known?: Run): Promise<void> {
+    const { owner, threadId } = claimed.origin;
+    const { entry } = claimed;
+    const name: RunName = { owner, threadId, runId: entry.run };
+    try {
+      const record = known ?? (await parts.findRecord(name));
+      // Without a record there is nothing to execute; the heartbeat finds the lease, and the entry is forgotten.
+      if (!record) return release(token);
+      start(token, claimed, record);
+    } catch (error) {
+      release(token);
+      parts.failed(name, error);
+    }
+  }
+
+  function start(token: string, claimed: Claimed, record: Run): void {
+    const { entry } = claimed;
+    const isExtra = [...borrowers.values()].includes(token);
+    const attempt = parts.start({ ...executionOf(token, claimed, record), isExtra });
+    attempts.set(entry.run, attempt);
     starting += 1;
     void attempt.placed.then(() => {
       starting -= 1;
     });
-    const early = expected.get(run.runId);
-    expected.delete(run.runId);
-    if (early) cancel(attempt, early);
+    const cancel = entry.cancel ?? early.get(entry.run);
+    early.delete(entry.run);
+    claiming.delete(token);
+    if (claiming.size === 0) early.clear();
+    if (cancel) attempt.cancel(cancel.action, cancel.reason);
     if (draining) attempt.drain();
-    const before: BeforeEnd = { thread, hasWaited: claimed === "later" };
-    const done = follow(attempt, before).finally(() => settling.delete(done));
-    settling.add(done);
+    track(follow(attempt, claimed));
+  }
+
+  function track(work: Promise<void>): void {
+    const done = work.finally(() => working.delete(done));
+    working.add(done);
+  }
+
+  function reserve(run?: Pick<Run, "runId" | "parent">): Place | undefined {
+    const place = reserveForQueue(run);
+    if (!place) return undefined;
+    return {
+      ...place,
+      release() {
+        place.release();
+        parts.placeReturned();
+      },
+    };
+  }
+
+  function reserveForQueue(run?: Pick<Run, "runId" | "parent">): Place | undefined {
+    if (draining) return undefined;
+    const token = newId();
+    if (parts.host.freeSlots - claiming.size - starting <= 0) {
+      if (!canBorrow(run?.parent)) return undefined;
+      borrowers.set(run!.parent!.runId, token);
+    }
+    claiming.add(token);
+    return {
+      token,
+      start: (claimed, known) => {
+        // At once where the record is at hand.
+        if (known) start(token, claimed, known);
+        else track(begin(token, claimed));
+      },
+      release: () => release(token),
+    };
   }
 
   return {
-    reserve({ runId, parent }) {
-      if (draining || parts.executing.knows(runId)) return undefined;
-      if (parts.host.freeSlots - expected.size - starting <= 0) {
-        if (!canBorrow(parent)) return undefined;
-        borrowers.set(parent!.runId, runId);
-      }
-      expected.set(runId, undefined);
-      const lease: Lease = { token: newId(), server: parts.server, until: parts.leaseEnd(), unfenced: [] };
-      return {
-        lease: () => lease,
-        start,
-        release() {
-          expected.delete(runId);
-          giveBack(runId);
-        },
-      };
+    reserve,
+    reserveForQueue,
+    settle,
+
+    cancelStored({ run, action, reason }) {
+      const attempt = attempts.get(run.runId);
+      if (attempt) attempt.cancel(action, reason);
+      else if (claiming.size > 0) early.set(run.runId, { action, reason });
     },
 
-    cancelStored(run) {
-      const attempt = attempts.get(run.runId);
-      if (attempt) cancel(attempt, run);
-      else if (expected.has(run.runId)) expected.set(run.runId, run);
+    async killAll() {
+      const all = [...attempts.values()];
+      for (const attempt of all) attempt.kill();
+      await Promise.allSettled(all.map(({ ended }) => ended));
     },
 
     async drain(graceMs) {
@@ -127,8 +179,17 @@ export function createExecutor(parts: ExecutorParts): Executor {
       const timer = setTimeout(() => {
         for (const attempt of attempts.values()) attempt.kill();
       }, graceMs);
-      while (settling.size > 0) await Promise.all(settling);
+      while (working.size > 0) await Promise.all(working);
       clearTimeout(timer);
     },
   };
 }
+
+type Claimed = StoredThread & { readonly entry: Entry };
+
+const executionOf = (token: string, claimed: Claimed, record: Run) => ({
+  run: asInLane(record, claimed.entry),
+  thread: threadOf(claimed),
+  token,
+  alone: claimed.entry.alone === true,
+});

@@ -1,17 +1,21 @@
 import { DomainError } from "../domain/errors.ts";
-import type { RunEventStore, RunStore, ThreadStore } from "../domain/ports.ts";
+import type { FoundThread, Lanes, RunEventStore, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Thread } from "../domain/thread.ts";
+import type { Act } from "../domain/thread/act.ts";
+import type { ThreadName } from "../domain/thread.ts";
 
 export interface RetentionParts {
-  readonly runs: Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue" | "removeRecord" | "live">;
-  readonly threads: Pick<ThreadStore, "expired" | "markExpired">;
+  readonly runs: Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue" | "removeRecord">;
+  readonly lanes: Pick<Lanes, "expired">;
+  readonly act: Pick<Act, "act">;
   readonly events: Pick<RunEventStore, "remove" | "discard">;
   /** The database's time. */
   readonly now: () => Date;
   readonly everyMs: number;
-  /** As DeleteThread does. */
-  readonly removeThread: (thread: Thread) => Promise<void>;
+  /** Whether a round that begins is this server's. */
+  readonly isMyRound: () => boolean;
+  /** Removes a thread that is marked as being removed. */
+  readonly removeThread: (name: ThreadName) => Promise<void>;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -31,7 +35,7 @@ const atATime = 4;
  * live is over. Every server does it, by the same guarded and repeatable steps. What a round leaves is for the next.
  */
 export function createRetention(parts: RetentionParts): Retention {
-  const { runs, threads, events, now } = parts;
+  const { runs, lanes, act, events, now } = parts;
   let stopped = false;
   const rounds = createRounds(round, {
     everyMs: parts.everyMs,
@@ -39,6 +43,7 @@ export function createRetention(parts: RetentionParts): Retention {
   });
 
   async function round(): Promise<void> {
+    if (!parts.isMyRound()) return;
     // Records before events: what a record stands for has been gone for a round, so that no reader is half-way through it.
     await each("finished runs", runs.recordsDue, async (run) => {
       await events.discard(run);
@@ -48,7 +53,7 @@ export function createRetention(parts: RetentionParts): Retention {
       await events.remove(run);
       await runs.eventsGone(run);
     });
-    await each("threads", threads.expired, removeThread);
+    await each("threads", (by, limit) => lanes.expired(by.getTime(), { limit }), removeThread);
   }
 
   /** Goes through what is due, batch by batch, as long as each brings something to do. */
@@ -70,15 +75,15 @@ export function createRetention(parts: RetentionParts): Retention {
     }
   }
 
-  async function removeThread(thread: Thread): Promise<void> {
-    // A run that was stored without the turn is about to get it.
-    if ((await runs.live({ ...thread, status: "all" }, 1)).length > 0) return;
-    const marked = await threads.markExpired(thread, now());
-    if (!marked) return;
-    await parts.removeThread(marked).catch((error: unknown) => {
+  /** Only if nothing has come to it in between. */
+  async function removeThread(thread: FoundThread): Promise<void> {
+    try {
+      const acted = await act.act(thread, { kind: "change", remove: { when: "expired" } });
+      if (acted?.answer.did === "done") await parts.removeThread(thread);
+    } catch (error) {
       // Another server was faster. What is left half-way here is found by the sweep.
       if (!(error instanceof DomainError && error.reason === "THREAD_NOT_FOUND")) throw error;
-    });
+    }
   }
 
   return {

@@ -1,22 +1,31 @@
-import type { RunStore, ThreadStore } from "../domain/ports.ts";
+import type { ChildRuns } from "../domain/child-runs.ts";
+import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Run } from "../domain/run.ts";
-import type { Executing } from "./executing.ts";
-import type { Executor } from "./executor.ts";
+import type { Run, RunName } from "../domain/run.ts";
+import type { Place } from "../domain/store-run.ts";
+import type { Act, Acted } from "../domain/thread/act.ts";
+import { type Entry, firstInTurn } from "../domain/thread/entry.ts";
 
 export interface SchedulerParts {
-  readonly runs: Pick<RunStore, "ready" | "readyChildren" | "claim">;
-  readonly threads: Pick<ThreadStore, "find">;
-  readonly executing: Pick<Executing, "attempts">;
-  readonly executor: Pick<Executor, "reserve">;
+  readonly lanes: Pick<Lanes, "ready">;
+  readonly runs: Pick<RunStore, "find">;
+  readonly act: Pick<Act, "act" | "decide" | "follow">;
+  readonly children: Pick<ChildRuns, "wishFor">;
+  readonly reserve: (run: Pick<Run, "runId" | "parent">) => Place | undefined;
+  /** There is a run that finds no place here: another server may have one. */
+  readonly placeMissing: () => void;
   /** How often to look for runs of which no word came, for example from another server. */
   readonly pollMs: number;
+  /** An entry whose record has not come by then is forgotten. */
+  readonly recordLimitMs: number;
+  /** The database's time. */
+  readonly now: () => Date;
   readonly onError: (error: unknown) => void;
 }
 
-/** Claims runs that have their thread's turn, oldest first, whenever there is a place. */
+/** Claims the runs that are first in their lanes, those that have been first for longest before others, whenever there is a place. */
 export interface Scheduler {
-  /** There may be something to claim: a turn has passed. */
+  /** There may be something to claim. */
   wake(): void;
   /** A slot is free: whoever waits for one may be claimed now. */
   slotFree(): void;
@@ -25,59 +34,87 @@ export interface Scheduler {
 
 /** Candidates of one look. Another server may take some of them first. */
 const candidates = 32;
+/** So many looks at those behind are taken for runs that may borrow their parent's place. */
+const looksForChildren = 32;
 
-export function createScheduler({ runs, threads, executing, executor, pollMs, onError }: SchedulerParts): Scheduler {
-  const rounds = createRounds(look, { everyMs: pollMs, onError });
+export function createScheduler(parts: SchedulerParts): Scheduler {
+  const { lanes, runs, act, onError } = parts;
+  const rounds = createRounds(look, { everyMs: parts.pollMs, onError });
   /** Claims under way. One that hangs holds up no other. */
-  const claims = new Set<Promise<void>>();
+  const claims = new Map<string, Promise<void>>();
   /** The last look has found more than there were slots for; a free slot changes nothing otherwise. */
   let crowded = true;
+  let stopped = false;
 
+  /** Those without a place wait; behind them there may be children that borrow one. */
   async function look(): Promise<void> {
     crowded = false;
-    for (const run of await claimable()) {
-      const claimed = claim(run).catch(onError);
-      claims.add(claimed);
-      void claimed.then(() => claims.delete(claimed));
+    let after: FoundThread | undefined;
+    for (let looks = 0; looks < looksForChildren; looks++) {
+      const found = await lanes.ready({ limit: candidates, after });
+      for (const thread of found) if (!crowded || firstInTurn(thread.lane)?.parent) begin(thread);
+      if (found.length < candidates) return;
+      after = found.at(-1);
     }
   }
 
-  /** Runs that may borrow their parent's place do not stand behind those that must wait for a free one. */
-  async function claimable(): Promise<Run[]> {
-    const ready = await runs.ready(candidates);
-    if (ready.length < candidates) return ready;
-    const parents = [...executing.attempts.values()].map((attempt) => attempt.run);
-    return [...ready, ...(await runs.readyChildren(parents, candidates))];
+  function begin(thread: FoundThread): void {
+    const entry = firstInTurn(thread.lane);
+    const key = JSON.stringify([thread.owner, thread.threadId]);
+    if (!entry || claims.has(key)) return;
+    const claimed = claim(thread, entry)
+      .catch(onError)
+      .finally(() => claims.delete(key));
+    claims.set(key, claimed);
   }
 
   /** Does nothing when there is no place, or somebody else was faster. */
-  async function claim(run: Run): Promise<void> {
-    const place = executor.reserve(run);
+  async function claim({ owner, threadId, at }: FoundThread, { run: runId, parent }: Entry): Promise<void> {
+    const name: RunName = { owner, threadId, runId };
+    const place = parts.reserve({ runId, parent: parent && { ...parent, independent: false } });
     if (!place) {
       crowded = true;
+      parts.placeMissing();
       return;
     }
+    let acted: Acted | undefined;
+    let record: Run | undefined;
     try {
-      const thread = await threads.find(run);
-      const claimed = thread && (await runs.claim(run, place.lease()));
-      if (!claimed) return place.release();
-      place.start(claimed, thread, "later");
-      // There may be more than one look shows.
-      rounds.wake();
+      record = await runs.find(name);
+      if (record && !(await isCancelledWithParent(name, parent))) {
+        acted = await act.decide(name, { kind: "claim", run: runId, token: place.token, parentIsLive: true });
+      } else if (!record && parts.now().getTime() - at > parts.recordLimitMs) {
+        await act.act(name, { kind: "forget", run: runId, lacks: "record" });
+      }
     } catch (error) {
       place.release();
       throw error;
     }
+    const entry = acted?.answer.did === "missed" ? undefined : acted?.answer.entry;
+    if (!acted || !entry) return place.release();
+    place.start({ ...acted, entry }, record);
+    await act.follow(acted);
+  }
+
+  /** What stands in its lane is found by a cancel of its parent from then on; what was stored before is looked for here. */
+  async function isCancelledWithParent(name: RunName, parent: Entry["parent"]): Promise<boolean> {
+    const wish = parent && (await parts.children.wishFor(name.owner, parent));
+    if (wish) await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
+    return wish !== undefined;
   }
 
   return {
-    wake: rounds.wake,
+    wake() {
+      if (stopped) parts.placeMissing();
+      else rounds.wake();
+    },
     slotFree() {
       if (crowded || rounds.isUnderWay) rounds.wake();
     },
     async stop() {
+      stopped = true;
       await rounds.stop();
-      await Promise.all(claims);
+      await Promise.all(claims.values());
     },
   };
 }

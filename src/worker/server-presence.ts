@@ -22,16 +22,16 @@ export interface PresenceOptions {
   readonly machine: string;
   /** Whether the very process runs, not a later one that got its id. */
   readonly isAlive: (process: { pid: number; started: string }) => boolean;
-  readonly now: Date;
   readonly silentAfterMs: number;
 }
 
 /**
- * Whether another server lives: looked up where that is possible, else by its heartbeats (`silent` when they have stopped).
+ * Whether another server lives: `dead` when its process is known to be gone, `silent` when its lease is over, whatever its
+ * process does.
  */
 export function presenceOf(server: Server, options: PresenceOptions): Presence {
-  if (server.machine === options.machine) return options.isAlive(server) ? "alive" : "dead";
-  return options.now.getTime() - server.seenAt.getTime() > options.silentAfterMs ? "silent" : "alive";
+  if (server.machine === options.machine && !options.isAlive(server)) return "dead";
+  return server.readAt.getTime() - server.seenAt.getTime() > options.silentAfterMs ? "silent" : "alive";
 }
 
 /**

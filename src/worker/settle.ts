@@ -1,8 +1,11 @@
+import { boundedState } from "../domain/bounded.ts";
 import { DomainError } from "../domain/errors.ts";
-import type { BeforeEnd, FinishRun, StateAtEnd } from "../domain/finish-run.ts";
-import type { RunEnd, RunStore } from "../domain/ports.ts";
-import type { Run, RunError } from "../domain/run.ts";
-import { type CancelOutcome, maxLostAttempts } from "../domain/transitions.ts";
+import type { RunStore, StoredThread } from "../domain/ports.ts";
+import type { Run, RunError, RunName } from "../domain/run.ts";
+import type { Place } from "../domain/store-run.ts";
+import type { Act, Acted, Wish } from "../domain/thread/act.ts";
+import { fitsEntry } from "../domain/thread/entry-text.ts";
+import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 
 /** How an attempt came to its end, as the worker knows it. Nothing of it runs any more, and it can write nothing. */
 export type AttemptResult =
@@ -15,120 +18,119 @@ export type AttemptResult =
   /** It can go on elsewhere: it was drained, or its process was killed for another's sake. */
   | { readonly kind: "displaced"; readonly killed: boolean; readonly noPlace: boolean }
   /** Its process crashed, or its server did. `suspect`: the run itself may have been the cause. */
-  | { readonly kind: "lost"; readonly suspect: boolean; readonly reachable: boolean; readonly error?: RunError };
+  | { readonly kind: "lost"; readonly suspect: boolean; readonly error?: RunError };
+
+/** What it has left. */
+export interface AttemptLeft {
+  readonly lastSequence: number;
+  readonly endCheckpointId?: string;
+  readonly state?: StateAtEnd;
+}
 
 export interface SettleParts {
-  readonly runs: RunStore;
-  readonly finish: FinishRun;
-  /** The run waits for a worker again. */
-  readonly handedBack: () => void;
+  readonly runs: Pick<RunStore, "keepError">;
+  readonly act: Pick<Act, "decide" | "follow">;
+  /** A worker's place for the run that is next. */
+  readonly reserve: () => Place | undefined;
   /** A late write: the run belongs to another worker by now, or is gone. It is counted and dropped. */
-  readonly dropped: (run: Run) => void;
+  readonly dropped: (run: RunName) => void;
   /** Whether an error means that the database is away for the moment. */
   readonly isPassing: (error: unknown) => boolean;
 }
 
+/** A run by its name, with what its outcome is told by. */
+export type SettledRun = RunName & {
+  readonly spec?: Pick<Run["spec"], "timeoutMs">;
+  readonly graph?: string;
+  readonly assistant?: Pick<Run["assistant"], "assistantId">;
+};
+
+/** `seen`: the thread as it was when the run was claimed, which most often nobody has decided about since. */
+export type Settle = (
+  run: SettledRun,
+  token: string,
+  result: AttemptResult,
+  left: AttemptLeft,
+  seen?: StoredThread,
+) => Promise<void>;
+
 /**
- * Writes an attempt's outcome. One guarded update decides: a run with a stored cancel is settled as cancelled whatever its
- * result was, and a result that comes too late is dropped. An outcome that the database refuses as such ends the run with an
- * error that says so: refused again and again, it would be executed without end. Repeatable.
+ * Writes an attempt's outcome: one decision of its thread, in which a run with a stored cancel is settled as cancelled whatever
+ * its result was, and a result that comes too late is dropped. An outcome that the database refuses as such ends the run with
+ * an error that says so: refused again and again, it would be executed without end. Repeatable.
  */
-export function createSettle({ runs, finish, handedBack, dropped, isPassing }: SettleParts) {
+export function createSettle({ runs, act, reserve, dropped, isPassing }: SettleParts): Settle {
   const isRefusal = (error: unknown): boolean => !isPassing(error) && !(error instanceof DomainError);
 
-  return async (
-    run: Run,
-    token: string,
-    result: AttemptResult,
-    end: RunEnd,
-    known: { state?: StateAtEnd; before?: BeforeEnd } = {},
-  ): Promise<void> => {
-    const asItIs = () => settle(run, token, result, end, known);
+  const settle: Settle = async (run, token, result, left, seen) => {
+    const wish = wishOf(run, token, result, left);
+    if ("error" in wish && wish.error && !fitsEntry(wish.error)) await runs.keepError(run, token, wish.error);
+    const place = reserve();
+    let acted: Acted | undefined;
+    try {
+      acted = await act.decide(run, { ...wish, next: place?.token }, { seen });
+    } finally {
+      const claimed = acted?.answer.claimed;
+      if (acted && claimed) place?.start({ ...acted, entry: claimed });
+      else place?.release();
+    }
+    if (!acted || acted.answer.did === "missed") return dropped(run);
+    await act.follow(acted, left.state && { run: run.runId, state: left.state });
+  };
+
+  return async (run, token, result, left, seen) => {
+    const asItIs = () => settle(run, token, result, left, seen);
     try {
       // Once more, since it may not have been the outcome that was refused.
       await asItIs().catch((error: unknown) => (isRefusal(error) ? asItIs() : Promise.reject(error)));
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      const now = await runs.find(run);
-      // The run is over, or is being rolled back: what it was thought to have left is not what it can be finished with.
-      if (now?.cleanupPending) await finish.finishRun(now);
-      else await settle(run, token, { kind: "error", error: unstorable(error) }, end, {});
+      const { lastSequence, endCheckpointId } = left;
+      await settle(run, token, { kind: "error", error: unstorable(error) }, { lastSequence, endCheckpointId });
     }
   };
+}
 
-  async function settle(
-    run: Run,
-    token: string,
-    result: AttemptResult,
-    end: RunEnd,
-    known: { state?: StateAtEnd; before?: BeforeEnd },
-  ): Promise<void> {
-    for (;;) {
-      const settled = await settleUncancelled(run, token, result, end);
-      if (settled) {
-        // Without a place it is of no use to look at once: the next free slot is a reason to.
-        if (settled.phase === "waiting") (result.kind === "displaced" && result.noPlace) || handedBack();
-        else await finish.finishRun(settled, known.state, known.before);
-        return;
-      }
-      const now = await runs.find(run);
-      if (!now || now.lease?.token !== token) {
-        dropped(run);
-        return;
-      }
-      if (!now.cancellation) continue;
-      const cancelled = await runs.settleCancelled(now, token, { ...end, outcome: outcomeOf(result) });
-      if (cancelled) {
-        await finish.finishRun(cancelled, known.state, known.before);
-        return;
-      }
-    }
-  }
+type Outcome = Extract<Wish, { kind: "settle" | "handBack" }>;
 
-  function settleUncancelled(run: Run, token: string, result: AttemptResult, end: RunEnd): Promise<Run | undefined> {
-    switch (result.kind) {
-      case "success":
-        return runs.finish(run, token, { ...end, status: "success" });
-      case "error":
-        return runs.finish(run, token, { ...end, status: "error", error: result.error });
-      case "refused":
-        return runs.finish(run, token, { ...end, status: "error", error: result.error, neverStarted: true });
-      case "stopped":
-        return result.by === "timeout"
-          ? runs.finish(run, token, { ...end, status: "timeout", error: timeoutError(run) })
-          : Promise.resolve(undefined);
-      case "displaced":
-        return runs.handBack(run, token, { ...end, lost: false, suspect: false });
-      case "lost":
-        return run.lostAttempts + 1 < maxLostAttempts
-          ? runs.handBack(run, token, { ...end, lost: true, suspect: result.suspect })
-          : runs.finish(run, token, { ...end, status: "error", error: lostError(result.error) });
-    }
+function wishOf(run: SettledRun, token: string, result: AttemptResult, left: AttemptLeft): Outcome {
+  const { runId, graph, assistant } = run;
+  const common = {
+    run: runId,
+    token,
+    sequence: left.lastSequence,
+    checkpoint: left.endCheckpointId,
+    state: left.state && remembered(left.state, graph!, assistant?.assistantId),
+  };
+  switch (result.kind) {
+    case "success":
+      return { kind: "settle", ...common, result: "success" };
+    case "error":
+      return { kind: "settle", ...common, result: "error", error: result.error };
+    case "refused":
+      return { kind: "settle", ...common, result: "error", error: result.error, neverStarted: true };
+    case "stopped":
+      return result.by === "timeout"
+        ? { kind: "settle", ...common, killed: result.killed, result: "timeout", error: timeoutError(run) }
+        : { kind: "settle", ...common, killed: result.killed, result: "stopped" };
+    case "displaced":
+      return { kind: "handBack", ...common, killed: result.killed };
+    case "lost":
+      return { kind: "handBack", ...common, killed: true, lost: true, alone: result.suspect, error: result.error };
   }
 }
 
-function outcomeOf(result: AttemptResult): CancelOutcome {
-  if (result.kind === "lost") return result.reachable ? "killed" : "fenced";
-  return (result.kind === "stopped" || result.kind === "displaced") && result.killed ? "killed" : "stopped";
+function remembered(left: StateAtEnd, graph: string, assistantId: string | undefined): Outcome["state"] {
+  const { n: _, ...state } = boundedState({ ...left, n: 0, graph, assistantId });
+  return state;
 }
 
-const timeoutError = (run: Run): RunError => ({
+const timeoutError = (run: SettledRun): RunError => ({
   name: "TimeoutError",
-  message: `the run's time of ${run.spec.timeoutMs} ms was over`,
-});
-
-const lostError = (cause?: RunError): RunError => ({
-  name: "AttemptsLostError",
-  message: `${maxLostAttempts} attempts were lost${cause ? `: ${cause.name}: ${cause.message}` : ""}`,
+  message: `the run's time of ${run.spec?.timeoutMs} ms was over`,
 });
 
 const unstorable = (error: unknown): RunError => ({
   name: "OutcomeNotStoredError",
   message: `the run's outcome could not be stored: ${error instanceof Error ? error.message : String(error)}`,
 });
-
-/** Of a run that nobody executes: one whose outcome could not be written may come to this each time, so that it counts. */
-export const orphanedResult = (wasUnsettled: boolean): AttemptResult =>
-  wasUnsettled
-    ? { kind: "lost", suspect: false, reachable: true }
-    : { kind: "displaced", killed: false, noPlace: false };

@@ -1,21 +1,19 @@
-import type { Batch, BatchName } from "../domain/batch.ts";
-import type { RunStore, ThreadStore } from "../domain/ports.ts";
+import { DomainError, ifMerely } from "../domain/errors.ts";
+import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
-import { runName } from "../domain/run.ts";
-import type { Thread, ThreadName } from "../domain/thread.ts";
+import type { Act } from "../domain/thread/act.ts";
+import type { ThreadName } from "../domain/thread.ts";
 import type { Attachment } from "../stream/attachment.ts";
 
 export interface TemporaryThreadsParts {
-  readonly runs: Pick<RunStore, "find" | "list">;
-  readonly threads: Pick<ThreadStore, "attach" | "detach" | "abandon" | "idleTemporary">;
+  readonly lanes: Pick<Lanes, "read" | "temporary">;
+  readonly act: Pick<Act, "act">;
   /** This server's id. */
-  readonly server: string;
+  readonly server: () => string;
   /** The servers that are known to be there. */
   readonly servers: () => Promise<readonly string[]>;
   /** Removes a thread that is marked as being removed. */
-  readonly remove: (thread: Thread) => Promise<void>;
-  /** Whether the batch has created all of its runs, so that nobody creates this one again. */
-  readonly isBatchDone: (batch: BatchName) => Promise<boolean>;
+  readonly remove: (name: ThreadName) => Promise<void>;
   /** What could not be done is left to a later sweep. */
   readonly onError: (error: unknown) => void;
 }
@@ -24,12 +22,12 @@ export interface TemporaryThreadsParts {
 export interface TemporaryThreads {
   /** Counts a caller in this server, at no cost for plain threads. */
   open(name: ThreadName): Attachment;
-  /** What the thread of a run that is about to be created must be stored with; see {@link Thread.attached}. */
-  attachedTo(name: ThreadName): readonly string[];
+  /** The servers that the thread of a run which is about to be created must name from the beginning. */
+  watchersOf(name: ThreadName): readonly string[];
   /** The run is over for everybody. */
   over(run: Run): void;
-  /** All runs of the batch are created. */
-  batchDone(batch: Batch): void;
+  /** This server has another name from now on, by which the threads must know it. */
+  renew(): void;
   /** Removes what a crash, or a database that was away, has left. */
   sweep(unchangedSince: Date): Promise<void>;
   /** Resolves when what is under way is done; the rest is left to the servers that go on. */
@@ -37,23 +35,24 @@ export interface TemporaryThreads {
 }
 
 interface Callers {
+  readonly name: ThreadName;
   count: number;
   /** The thread's document names this server. */
   stored: boolean;
-  over: Run | undefined;
+  over: boolean;
 }
 
 /** Removals at a time: they must not take the database from the runs. */
 const removalsAtATime = 4;
+/** Threads of one look. */
+const chunk = 100;
 
 export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryThreads {
-  const { runs, threads, server } = parts;
+  const { lanes, act, server } = parts;
   const callersOf = new Map<string, Callers>();
   const key = ({ owner, threadId }: ThreadName) => `${owner}/${threadId}`;
   /** Detachments under way: who comes now attaches after them. */
   const detaching = new Map<string, Promise<void>>();
-  /** Runs that are over before all runs of their batch are created. */
-  const deferred = new Map<string, Run>();
   const queue: (() => Promise<void>)[] = [];
   const working = new Set<Promise<void>>();
 
@@ -80,55 +79,40 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
     const successors = callersOf.get(key(name));
     if (successors) {
       successors.stored ||= callers.stored;
-      successors.over ??= callers.over;
+      successors.over ||= callers.over;
       return;
     }
     if (callers.stored) {
-      const detached = threads.detach(name, server);
-      const settled = detached.catch(() => undefined).then(() => void detaching.delete(key(name)));
+      const detached = act.act(name, { kind: "change", watch: "detach" });
+      const settled = detached.then(
+        () => void detaching.delete(key(name)),
+        () => void detaching.delete(key(name)),
+      );
       detaching.set(key(name), settled);
-      await detached;
+      await detached.catch(ifMerely("THREAD_NOT_FOUND"));
     }
-    const known = callers.over ?? (await newestRun(name));
-    if (known) await removeIfOver(known);
+    await remove(name);
   }
 
-  const newestRun = async ({ owner, threadId }: ThreadName) => (await runs.list({ owner, threadId }, { limit: 1 }))[0];
-
-  /** A run that is rolled back has no record any more. */
-  async function removeIfOver(run: Run): Promise<void> {
-    const now = await runs.find(runName(run));
-    if (now && (now.phase !== "over" || now.cleanupPending)) return;
-    await remove(now ?? run);
+  /** Only if its run is over, told, and nobody waits for it. */
+  async function remove(name: ThreadName): Promise<void> {
+    const acted = await act.act(name, { kind: "change", remove: { when: "unwatched" } });
+    if (acted?.answer.did === "done") await parts.remove(name);
   }
 
-  async function remove(run: Run): Promise<void> {
-    const batchId = run.stateless?.batch;
-    if (batchId !== undefined && !(await parts.isBatchDone({ owner: run.owner, batchId }))) {
-      deferred.set(key(run), run);
-      return;
+  async function sweepThread(name: ThreadName, alive: ReadonlySet<string>): Promise<void> {
+    const stored = await lanes.read(name);
+    for (const watcher of stored?.control.watchedBy ?? []) {
+      const isHere = watcher === server();
+      if (isHere ? callersOf.has(key(name)) : alive.has(watcher)) return;
+      await act.act(name, { kind: "change", watch: "detach", watcher });
     }
-    deferred.delete(key(run));
-    const thread = await threads.abandon(run);
-    if (thread) await parts.remove(thread);
-  }
-
-  async function sweepThread(thread: Thread, alive: ReadonlySet<string>): Promise<void> {
-    for (const holder of thread.attached ?? []) {
-      const isHere = holder === server;
-      if (isHere ? callersOf.has(key(thread)) : alive.has(holder)) return;
-      await threads.detach(thread, holder);
-    }
-    const found = await runs.list({ owner: thread.owner, threadId: thread.threadId }, { limit: 2 });
-    if (found.some((run) => run.phase !== "over" || run.cleanupPending)) return;
-    if (found[0]) return remove(found[0]);
-    const gone = await threads.abandon(thread);
-    if (gone) await parts.remove(gone);
+    await remove(name);
   }
 
   return {
     open(name) {
-      const callers = callersOf.get(key(name)) ?? { count: 0, stored: false, over: undefined };
+      const callers = callersOf.get(key(name)) ?? { name, count: 0, stored: false, over: false };
       callersOf.set(key(name), callers);
       callers.count += 1;
       let closed = false;
@@ -137,7 +121,8 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
           if (!run.stateless?.temporary) return true;
           await detaching.get(key(name));
           if (callers.stored) return true;
-          if (!(await threads.attach(run, server))) return false;
+          const acted = await act.act(run, { kind: "change", watch: "attach" }).catch(ifGone);
+          if (!acted) return false;
           callers.stored = true;
           return true;
         },
@@ -152,32 +137,35 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       };
     },
 
-    attachedTo(name) {
+    watchersOf(name) {
       const callers = callersOf.get(key(name));
       if (!callers) return [];
       callers.stored = true;
-      return [server];
+      return [server()];
     },
 
     over(run) {
       if (!run.stateless?.temporary) return;
       const callers = callersOf.get(key(run));
-      if (callers) callers.over = run;
-      else begin(() => removeIfOver(run));
+      if (callers) callers.over = true;
+      else begin(() => remove(run).catch(ifMerely("THREAD_NOT_FOUND")));
     },
 
-    batchDone(batch) {
-      for (const name of batch.runs) {
-        const run = deferred.get(key(name));
-        if (run && deferred.delete(key(name))) begin(() => removeIfOver(run));
+    renew() {
+      for (const { name, stored } of callersOf.values()) {
+        if (stored) begin(async () => void (await act.act(name, { kind: "change", watch: "attach" }).catch(ifGone)));
       }
     },
 
     async sweep(unchangedSince) {
-      const idle = await threads.idleTemporary(unchangedSince);
-      if (idle.length === 0) return;
       const alive = new Set(await parts.servers());
-      for (const thread of idle) await sweepThread(thread, alive).catch(parts.onError);
+      for (let after: FoundThread | undefined; ; ) {
+        const found = await lanes.temporary(unchangedSince.getTime(), { limit: chunk, after });
+        for (const thread of found)
+          await sweepThread(thread, alive).catch(ifMerely("THREAD_NOT_FOUND")).catch(parts.onError);
+        if (found.length < chunk) return;
+        after = found.at(-1);
+      }
     },
 
     async stop() {
@@ -185,4 +173,9 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       while (working.size > 0) await Promise.all(working);
     },
   };
+}
+
+/** For the caller the thread is gone. */
+function ifGone(error: unknown): undefined {
+  if (!(error instanceof DomainError && error.reason === "THREAD_NOT_FOUND")) throw error;
 }

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { entryOf } from "../../src/domain/thread/entry.ts";
+import { openStores } from "../../src/storage/stores.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -26,6 +28,7 @@ describe("law 1: the neighbours of a run whose process is killed", () => {
   }
 
   it.each(["busy", "deaf"] as const)("of a %s node go on in a new process and lose nothing", async (manner) => {
+    const { lanes } = await openStores(app.db);
     const neighbours = await Promise.all([startNeighbour(), startNeighbour(), startNeighbour()]);
     const culprit = await createRunKit(app);
     const bad = await culprit.start({ manners: { a: manner } });
@@ -38,6 +41,9 @@ describe("law 1: the neighbours of a run whose process is killed", () => {
 
     for (const { kit, runId } of neighbours) {
       await until(async () => (await kit.gates.started("b")) !== pid);
+      const { control } = (await lanes.read({ owner: "", threadId: kit.threadId }))!;
+      expect(entryOf(control, runId)).toMatchObject({ attempt: 2 });
+      for (const mark of ["lost", "alone"]) expect(entryOf(control, runId)).not.toHaveProperty(mark);
       const meanwhile = await kit.get(runId);
       expect(meanwhile).toMatchObject({ status: RunStatus.RUNNING, attempt: 2 });
       expect(meanwhile.cancellation).toBeUndefined();
@@ -46,8 +52,7 @@ describe("law 1: the neighbours of a run whose process is killed", () => {
       // The step that was under way is executed again, and no other.
       expect(kit.gates.steps()).toEqual(["a", "b", "b", "c"]);
       expect((await kit.state()).values).toMatchObject({ log: ["a", "b", "c"], done: 3 });
-      const stored = await app.db.collection("runs").findOne({ _id: runId as never });
-      expect(stored).toMatchObject({ lost_attempts: 0, suspect: false, attempt: 2 });
+      expect((await kit.get(runId)).attempt).toBe(2);
       kit.gates.remove();
     }
     culprit.gates.remove();

@@ -4,6 +4,8 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { entryOf } from "../../src/domain/thread/entry.ts";
+import { openStores, type Stores } from "../../src/storage/stores.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
@@ -18,17 +20,18 @@ interface LogLine {
 describe("law 10: a child process that dies", () => {
   const lines: LogLine[] = [];
   let app: TestApp;
+  let stores: Stores;
   beforeAll(async () => {
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) });
     // A grace and a lease that no test waits for: what is killed here is killed by the test.
     app = await startTestApp({ log, config: { graceMs: 60_000, leaseMs: 60_000 } });
+    stores = await openStores(app.db);
   });
   afterAll(() => app.close());
 
-  const stored = async (run: Run) => {
-    const doc = await app.db.collection<{ _id: string }>("runs").findOne({ _id: run.runId });
-    return doc as unknown as { lost_attempts: number; suspect: boolean; attempt: number };
-  };
+  /** As its thread's lane has it. */
+  const entry = async ({ threadId, runId }: Run) =>
+    entryOf((await stores.lanes.read({ owner: "", threadId }))!.control, runId);
 
   /** What the server had to say, for a failure that nobody can repeat. */
   const warnings = () => lines.flatMap(({ level, msg }) => (level >= 40 ? [msg] : [])).join("\n");
@@ -106,16 +109,17 @@ describe("law 10: a child process that dies", () => {
     await until(() => kits.every((kit) => kit.gates.steps().length === 2));
     const later = kits.map((kit) => kit.gates.pids("a").at(-1)!);
     expect(new Set([...pids, ...later]).size).toBe(3);
-    for (const run of runs) expect(await stored(run)).toMatchObject({ lost_attempts: 1, suspect: true, attempt: 2 });
+    for (const run of runs) expect(await entry(run)).toMatchObject({ lost: 1, alone: true, attempt: 2 });
 
     // A process of its own: what happens to one no longer happens to the other.
     kill(later[0]!);
+    await until(async () => (await entry(runs[0]))?.attempt === 3);
+    expect(await entry(runs[0])).toMatchObject({ lost: 2 });
+    expect(await entry(runs[1])).toMatchObject({ lost: 1 });
     kits[1].gates.open();
     expect(await kits[1].join(runs[1].runId)).toMatchObject({ status: RunStatus.SUCCESS, attempt: 2 });
     kits[0].gates.open();
     expect(await kits[0].join(runs[0].runId)).toMatchObject({ status: RunStatus.SUCCESS, attempt: 3 });
-    expect(await stored(runs[0])).toMatchObject({ lost_attempts: 2 });
-    expect(await stored(runs[1])).toMatchObject({ lost_attempts: 1 });
     for (const kit of kits) kit.gates.remove();
   });
 

@@ -100,7 +100,7 @@ export function known(
   { at }: { at: number },
   { runId, threadId }: Pick<Run, "runId" | "threadId">,
 ): void {
-  if (request.runId !== "" && request.runId !== undefined && work.threadId !== "" && runId !== request.runId)
+  if (request.runId !== "" && work.threadId !== "" && runId !== request.runId)
     witness.complaints.push(`run ${request.runId} was created as ${runId}`);
   work.answers.push(runId);
   work.threadId = threadId;
@@ -112,7 +112,10 @@ export function known(
 const waitLimitMs = 60_000;
 
 /** Waits for a run's end, wherever that is to be had. Undefined when it is gone. */
-export async function join(caller: Caller, { threadId, runId }: Run): Promise<Run | undefined> {
+export async function join(
+  caller: Caller,
+  { threadId, runId }: Pick<Run, "threadId" | "runId">,
+): Promise<Run | undefined> {
   const { witness, anyServer, giveUp } = caller;
   const request = { threadId, runId, omitValues: true };
   while (!giveUp.aborted) {

@@ -91,31 +91,38 @@ async function follow(
 /** Creates a run and reads its events in one call, and goes on wherever that is cut. */
 export async function createAndRead(
   caller: Caller,
-  order: Order,
-  reading: Omit<Reading, "thread" | "run">,
-): Promise<Run | undefined> {
+  { work, request }: Order,
+  how: Pick<Reading, "pick" | "leavesAfter">,
+): Promise<Name | undefined> {
   const { witness, giveUp } = caller;
-  const run = randomUUID();
-  const { work } = order;
-  const name = { thread: work.threadId, run, ...reading };
-  const create = { ...order.request, runId: run };
+  const name = { threadId: work.threadId, runId: request.runId || randomUUID() };
+  const order = { work, request: { ...request, runId: name.runId } };
+  const reading = { thread: name.threadId, run: name.runId, ...how };
   witness.works.push(work);
-  const first = await connect(witness, name, 0, giveUp, ({ client }, leave) =>
-    client.runs.streamRun({ create, payloadFormat: PayloadFormat.JSON }, { signal: leave }),
-  );
-  if (first.got.length === 0 && first.end === "refused") {
+  const first = await connect(witness, reading, 0, giveUp, async function* ({ client }, leave) {
+    const stream = client.runs.streamRun(
+      { create: order.request, payloadFormat: PayloadFormat.JSON },
+      { signal: leave },
+    );
+    for await (const message of stream) {
+      if (work.answeredAt === undefined) known(witness, order, { at: machineMs() }, name);
+      yield message;
+    }
+  });
+  if (work.answeredAt !== undefined) {
+    await readToTheEnd(witness, reading, giveUp, first);
+    return name;
+  }
+  if (first.end === "refused") {
     work.outcome = "refused";
     return undefined;
   }
-  if (first.got.length === 0) {
-    const created = await createRun(caller, { work, request: create }, true);
-    if (created) await readToTheEnd(witness, name, giveUp);
-    return created;
-  }
-  known(witness, { work, request: create }, { at: machineMs() }, { runId: run, threadId: work.threadId });
-  await readToTheEnd(witness, name, giveUp, first);
-  return undefined;
+  const created = await createRun(caller, order, true);
+  if (created) await readToTheEnd(witness, reading, giveUp);
+  return created;
 }
+
+type Name = Pick<Run, "threadId" | "runId">;
 
 function streamed({ sequence, event }: RunEvent): StreamedEvent {
   const says = (kind: StreamedEvent["kind"], what: unknown): StreamedEvent => ({

@@ -31,7 +31,7 @@ export interface Witness {
   refusalIn(error: unknown, name: string): string | undefined;
   /** An answer that has said something of a run. */
   tell(answer: Pick<Answer<unknown>, "server" | "sentAt" | "at">, by: Told["by"], run: Run, isFinal?: boolean): void;
-  /** An answer that there is no such run, which there was before the call. */
+  /** An answer that there is no such run; it says something when it was known to be there before. */
   tellGone(
     answer: Pick<Answer<unknown>, "server" | "sentAt" | "at">,
     by: Told["by"],
@@ -68,6 +68,7 @@ const connectionCodes = [
 ];
 
 export function createWitness(): Witness {
+  const works: Work[] = [];
   const told: Told[] = [];
   const complaints: string[] = [];
 
@@ -82,7 +83,7 @@ export function createWitness(): Witness {
   }
 
   return {
-    works: [],
+    works,
     told,
     asked: [],
     edits: [],
@@ -109,6 +110,9 @@ export function createWitness(): Witness {
       told.push({ server, sentAt, at, by, run: runId, ...end, isFinal });
     },
     tellGone({ server, sentAt, at }, by, run, isFinal) {
+      const { answeredAt } = works.find(({ answers }) => answers.includes(run)) ?? {};
+      // It may not have been there yet.
+      if (answeredAt === undefined || answeredAt > sentAt) return;
       told.push({ server, sentAt, at, by, run, status: "gone", isFinal });
     },
   };

@@ -7,7 +7,11 @@ import type { Work } from "./evidence.ts";
 import { machineMs } from "./ledger.ts";
 import type { Step } from "./plan.ts";
 
-export type CreateInit = MessageInitShape<typeof CreateRunRequestSchema> & { spec: object };
+export type CreateInit = MessageInitShape<typeof CreateRunRequestSchema> & {
+  readonly spec: object;
+  /** Empty: the server chooses. */
+  readonly runId: string;
+};
 
 /** A run to create, and what is known of it so far. */
 export interface Order {

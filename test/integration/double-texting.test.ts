@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, MultitaskStrategy, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorInfo, fromPayload } from "../../src/client/index.ts";
+import { entryInLane } from "../support/decisions.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -71,7 +72,9 @@ describe(`double-texting: ${matrix.length} cases`, () => {
     const [run, last] = (await Promise.all([find("runs"), find("tombstones")])) as unknown as Stored[];
     return { run: run?.status === undefined ? undefined : run, last: last?.status === undefined ? undefined : last };
   };
+  /** As its lane has it, which its record follows. */
   const isOver = async (app: TestApp, run: Run) => {
+    if ((await entryInLane(app.db, run))?.phase === "over") return true;
     const now = (await stored(app, run)).run;
     return now === undefined || !["pending", "running"].includes(now.status);
   };
@@ -105,8 +108,8 @@ describe(`double-texting: ${matrix.length} cases`, () => {
       answers
         .flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
         .map(async (one) => {
-          const { run, last } = await stored(app, one.run);
-          return { ...one, n: (run ?? last)!.n };
+          const [entry, { run, last }] = await Promise.all([entryInLane(app.db, one.run), stored(app, one.run)]);
+          return { ...one, n: entry?.n ?? (run ?? last)!.n };
         }),
     );
     return { refused, accepted: accepted.sort((a, b) => a.n - b.n) };

@@ -19,7 +19,7 @@ afterAll(() => database.close());
 describeLanes("in the database", {
   async open() {
     const all = collections(database.db);
-    await all.lanes.deleteMany({});
+    await all.threads.deleteMany({});
     return createLanes(all);
   },
   delay: (units) => sleep(units),

@@ -174,7 +174,8 @@ describe("going on with a thread", () => {
         });
       }
       expect(await dump(app.db)).toEqual(before);
-      expect((await app.db.collection("threads").findOne({ thread_id: threadId }))!.n).toBe(1);
+      const { lane } = (await app.db.collection("threads").findOne({ thread_id: threadId }))!;
+      expect(JSON.parse(lane).n).toBe(1);
       kit.gates.remove();
       other.gates.remove();
     },

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
+import type { Lanes, RunStore } from "../../src/domain/ports.ts";
 import type { Run, RunName } from "../../src/domain/run.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
@@ -14,6 +15,7 @@ import { dump } from "../support/dump.ts";
 import { endOf, readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { syntheticRecord } from "../support/synthetic-load.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 const second = 1_000;
@@ -25,7 +27,7 @@ let stores: Stores;
 /** How far the clock that decides what is due is ahead. */
 let turnedMs = 0;
 let rounds = 0;
-/** Where the removal of one thread waits: before or after it is marked. */
+/** Where the removal of one thread waits: before it is marked, or with nothing removed yet. */
 let held: { readonly threadId: string; readonly when: "before" | "after"; readonly barrier: Barrier } | undefined;
 
 beforeAll(async () => {
@@ -34,43 +36,44 @@ beforeAll(async () => {
     config: { leaseMs: 3_000 },
     decorate(parts) {
       stores = parts.stores;
-      const { runs, threads } = stores;
-      const late = {
-        ...threads,
-        async expired(before: Date, limit: number) {
-          const found = await threads.expired(turned(before), limit);
-          // The last look of a round.
-          rounds += 1;
-          return found;
-        },
-        markExpired: (name: Parameters<typeof threads.markExpired>[0], before: Date) =>
-          threads.markExpired(name, turned(before)),
+      const late: RunStore = {
+        ...stores.runs,
+        eventsDue: (before, limit) => stores.runs.eventsDue(turned(before), limit),
+        recordsDue: (before, limit) => stores.runs.recordsDue(turned(before), limit),
+        removeRecord: (name, before) => stores.runs.removeRecord(name, turned(before)),
       };
-      return {
-        ...parts,
-        stores: {
-          ...stores,
-          runs: {
-            ...runs,
-            eventsDue: (before, limit) => runs.eventsDue(turned(before), limit),
-            recordsDue: (before, limit) => runs.recordsDue(turned(before), limit),
-            removeRecord: (name, before) => runs.removeRecord(name, turned(before)),
-          },
-          threads: around(late, "markExpired", {
-            before: (thread) => passes(thread as ThreadName, "before"),
-            after: (marked) => marked !== undefined && passes(marked as ThreadName, "after"),
-          }),
-        },
-      };
+      const runs = around(late, "outliving", { before: (thread) => passes(thread as ThreadName, "after") });
+      return { ...parts, stores: { ...stores, runs, lanes: lateLanes(stores.lanes) } };
     },
   });
 });
 afterAll(() => app.close());
 
+/** Decides about what has expired with the clock as it is turned. */
+function lateLanes(lanes: Lanes): Lanes {
+  return {
+    ...lanes,
+    async expired(by, page) {
+      const found = await lanes.expired(by + turnedMs, page);
+      // The last look of a round.
+      rounds += 1;
+      for (const thread of found) await passes(thread, "before");
+      return found;
+    },
+    async read(name) {
+      const stored = await lanes.read(name);
+      const expireAt = stored?.control.expireAt;
+      return expireAt === undefined
+        ? stored
+        : { ...stored!, control: { ...stored!.control, expireAt: expireAt - turnedMs } };
+    },
+  };
+}
+
 const passes = ({ threadId }: ThreadName, when: string) =>
   held?.threadId === threadId && held.when === when ? held.barrier.pass() : undefined;
 
-function holdMark(when: "before" | "after", threadId: string): Barrier {
+function holdRemoval(when: "before" | "after", threadId: string): Barrier {
   const barrier = createBarrier();
   held = { threadId, when, barrier };
   onTestFinished(() => {
@@ -135,7 +138,7 @@ describe("a run's events", () => {
   it("that go while somebody reads them end the reading with an error, never with a gap", async () => {
     const run = await storedRun(100);
     const sources = {
-      ...{ events: stores.events, hub: createEventHub(), pollMs: 10 },
+      ...{ events: stores.events, hub: createEventHub() },
       ended: async (name: RunName) => (await stores.runs.find(name))!,
       isRemoved: async () => false,
       whileAway: <T>(what: () => Promise<T>) => what(),
@@ -161,28 +164,18 @@ describe("a run's events", () => {
 
   /** A run that is over, with so many chunks of one event each. */
   async function storedRun(chunks: number): Promise<Run> {
-    const thread = (await app.client.threads.createThread({})).thread!.threadId;
-    const name = { owner: "", threadId: thread, runId: randomUUID() };
-    const lease = { token: "t", server: "nobody", until: new Date(Date.now() + hour), unfenced: [] };
-    const spec = {
-      assistantId: "gated",
-      metadata: {},
-      streamModes: [],
-      streamSubgraphs: false,
-    } as unknown as Run["spec"];
-    const started = { status: "running", phase: "running", attempt: 1, startedAt: new Date(), lease } as const;
-    const rest = { lostAttempts: 0, suspect: false, createdAt: new Date(), cleanupPending: false };
-    const assistant = { assistantId: "gated", version: 1 };
-    await stores.runs.insert({ ...name, ...started, ...rest, spec, assistant, graph: "gated", n: 1 }, { ready: false });
+    const { threadId } = (await app.client.threads.createThread({})).thread!;
+    const run = syntheticRecord(0, { threadId, runId: randomUUID() });
+    await stores.runs.insert(run);
     await stores.events.insert(
       Array.from({ length: chunks }, (_, chunk) => ({
-        ...{ run: name, chunk, token: "t", gate: false, first: chunk + 2, last: chunk + 2 },
+        ...{ run, journal: "journal", chunk, token: "t", gate: false, first: chunk + 2, last: chunk + 2 },
         events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" } as const],
       })),
     );
-    const over = await stores.runs.finish(name, "t", { status: "success", lastSequence: chunks + 1 });
-    await stores.runs.cleanupDone(name);
-    return over!;
+    const end = { status: "success", phase: "over", endedAt: new Date(), lastSequence: chunks + 1 } as const;
+    const life = { changes: 1, n: 1, attempt: 1, startedAt: new Date(), journal: "journal" };
+    return (await stores.runs.project(run, { ...life, ...end }))!;
   }
 });
 
@@ -221,35 +214,32 @@ describe("a finished run's record", () => {
     await until(async () => (await stored("runs", { thread_id: kit.threadId })) === 0);
     turn(0);
 
-    // As a run that is cancelled while it waits for a worker.
-    const name = { owner: "", threadId: kit.threadId, runId: randomUUID() };
-    const entry = (await stores.threads.enter(name, name.runId, { onlyFree: true }))!;
-    expect(entry.hasTurn).toBe(true);
-    const spec = {
-      ...{ assistantId: "faulty", metadata: {}, streamModes: ["values"], streamSubgraphs: false },
-      ...{ interruptBefore: [], interruptAfter: [], multitaskStrategy: "enqueue", durability: "sync" },
-    } as unknown as Run["spec"];
-    const waiting = { status: "pending", phase: "waiting", attempt: 0, createdAt: new Date() } as const;
-    const rest = { lostAttempts: 0, suspect: false, cleanupPending: false, graph: "faulty", n: entry.thread.n };
-    const assistant = { assistantId: "faulty", version: 1 };
-    await stores.runs.insert({ ...name, ...waiting, ...rest, spec, assistant }, { ready: false });
-    await app.client.runs.cancelRun({ threadId: kit.threadId, runId: name.runId, wait: true });
+    const { runId } = await kit.start({}, { after: { seconds: 3_600n } });
+    await app.client.runs.cancelRun({ threadId: kit.threadId, runId, wait: true });
+    const cancelled = await kit.get(runId);
+    expect([cancelled.status, cancelled.startedAt]).toEqual([RunStatus.INTERRUPTED, undefined]);
     const { updatedAt: _, ...after } = await kit.thread();
     const { updatedAt: __, ...was } = failed;
     expect(after).toEqual(was);
     kit.gates.remove();
   });
 
-  it("stays until its thread knows of its end and its events are gone", async () => {
+  it("stays until the run is over and its events are gone", async () => {
     const kit = await createRunKit(app);
     const runId = await done(kit, "a");
     const name = { owner: "", threadId: kit.threadId, runId };
     const later = new Date(Date.now() + 31 * day);
+    const inPhase = (phase: string) =>
+      app.db.collection("runs").updateOne({ thread_id: kit.threadId }, { $set: { phase } });
+    expect(await stores.runs.removeRecord(name, later)).toBe(false);
+    await inPhase("stopping");
+    await stores.runs.eventsGone(name);
+    await inPhase("over");
     expect(await stores.runs.removeRecord(name, later)).toBe(false);
     await stores.runs.eventsGone(name);
-    await app.db.collection("runs").updateOne({ thread_id: kit.threadId }, { $set: { cleanup: "pending" } });
+    await inPhase("stopping");
     expect(await stores.runs.removeRecord(name, later)).toBe(false);
-    await stores.runs.cleanupDone(name);
+    await inPhase("over");
     expect(await stores.runs.removeRecord(name, new Date())).toBe(false);
     expect(await stores.runs.removeRecord(name, later)).toBe(true);
     kit.gates.remove();
@@ -289,9 +279,7 @@ describe("a thread with a time to live", () => {
     await aRound();
     expect((await kit.thread()).status).toBe(ThreadStatus.IDLE);
     turn(minute + second);
-    await until(
-      async () => (await stored("threads", { _id: { $in: [kit.threadId, unused.threadId] } as never })) === 0,
-    );
+    await until(async () => (await stored("threads", { thread_id: { $in: [kit.threadId, unused.threadId] } })) === 0);
     expect(await kit.thread().catch(errorReason)).toBe("THREAD_NOT_FOUND");
     expect(await dump(app.db, { threadId: kit.threadId })).toEqual({});
     expect((await immortal.thread()).threadId).toBe(immortal.threadId);
@@ -318,7 +306,7 @@ describe("a thread with a time to live", () => {
 
   it("stays when a run is created in the moment before it goes", async () => {
     const kit = await mortal();
-    const mark = holdMark("before", kit.threadId);
+    const mark = holdRemoval("before", kit.threadId);
     turn(minute + second);
     await mark.reached;
     const { runId } = await kit.start({ steps: ["a"] });
@@ -333,7 +321,7 @@ describe("a thread with a time to live", () => {
 
   it("takes no run any more from the moment on in which it goes", async () => {
     const kit = await mortal();
-    const mark = holdMark("after", kit.threadId);
+    const mark = holdRemoval("after", kit.threadId);
     turn(minute + second);
     await mark.reached;
     expect(await kit.start({ steps: ["a"] }).catch(errorReason)).toBe("THREAD_NOT_FOUND");

@@ -8,6 +8,7 @@ import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import { connectDatabase } from "../../src/storage/database.ts";
 import { type EngineName, engineUri } from "../../src/storage/embedded/engines.ts";
+import { entryInLane } from "../support/decisions.ts";
 import { silentLog, wantedTestEngine } from "../support/embedded-options.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { descendantsOf, parentOf } from "../support/processes.ts";
@@ -53,7 +54,7 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
     return { status: run!.status, attempt: run!.attempt, error: run!.error?.message };
   }
 
-  async function lostAttempts(runIds: string[]): Promise<number[]> {
+  async function lostAttempts(runs: { threadId: string; runId: string }[]): Promise<number[]> {
     const [, engine, uri] = /"engine":"([^"]+)","database":"([^"]+)"/.exec(server.log())!;
     const { port } = new URL(uri!);
     const key = engine === "mongod" ? undefined : readFileSync(join(dataDir, "key"), "utf8");
@@ -66,8 +67,8 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
       },
     });
     try {
-      const runs = database.db.collection<{ _id: string; lost_attempts: number }>("runs");
-      return await Promise.all(runIds.map(async (id) => (await runs.findOne({ _id: id }))!.lost_attempts));
+      // Their entries stay until something else is decided about their threads, or a lease has passed.
+      return await Promise.all(runs.map(async (run) => (await entryInLane(database.db, run))?.lost ?? 0));
     } finally {
       await database.close();
     }
@@ -104,7 +105,7 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
     expect(await outcome(boundary, runs[0].runId)).toEqual({ status: RunStatus.SUCCESS, attempt: 2, error: undefined });
     expect(await outcome(stuck, runs[1].runId)).toEqual({ status: RunStatus.SUCCESS, attempt: 2, error: undefined });
     expect(await outcome(stuck, runs[2].runId)).toEqual({ status: RunStatus.SUCCESS, attempt: 1, error: undefined });
-    expect(await lostAttempts(runs.map((run) => run.runId))).toEqual([0, 0, 0]);
+    expect(await lostAttempts([...runs])).toEqual([0, 0, 0]);
     expect(boundary.gates.steps()).toEqual(["a", "b", "c"]);
     expect(stuck.gates.steps()).toEqual(["a", "a", "b", "c", "a", "b", "c"]);
     expect(await server.end("SIGTERM")).toBe(0);
@@ -134,7 +135,7 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
     await until(() => !left.some(isAlive));
     one.gates.open();
     expect(await outcome(one, run.runId)).toEqual({ status: RunStatus.SUCCESS, attempt: 2, error: undefined });
-    expect(await lostAttempts([run.runId])).toEqual([1]);
+    expect(await lostAttempts([run])).toEqual([1]);
     expect(one.gates.steps()).toEqual(["a", "b", "b", "c"]);
   });
 

@@ -2,18 +2,15 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PagePosition } from "../../src/domain/page-token.ts";
 import type { ThreadFilter, ThreadOrder } from "../../src/domain/ports.ts";
-import { metadataTokens } from "../../src/domain/search-tokens.ts";
+import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
-import type { ThreadDocument } from "../../src/storage/documents.ts";
-import { key } from "../../src/storage/keys.ts";
 import { openStores, type Stores } from "../../src/storage/stores.ts";
+import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { syntheticThread } from "../support/synthetic-load.ts";
 
 /** The pages of thread search against a sort in memory. Each case is an owner of its own, beside all the others. */
 
-const load = { runs: 1, threads: 1, liveRuns: 0, journals: 0 };
 const hour = 3_600_000;
 const base = Date.now() - 1_000 * hour;
 
@@ -38,11 +35,12 @@ interface Made {
 
 async function insert(owner: string, made: readonly Made[]): Promise<void> {
   const documents = made.map(({ id, created, changed, status, app, removing }): ThreadDocument => {
-    const [metadata, created_at, updated_at] = [{ app }, new Date(created), new Date(changed)];
+    const control = newControl({ threadId: id, rev: "rev", metadata: { app } }, created);
     return {
-      ...syntheticThread(0, load, base),
-      ...{ _id: key(owner, id), owner, thread_id: id, status, metadata, created_at, updated_at, removing },
-      metadata_tokens: metadataTokens(owner, metadata),
+      ...toThreadDocument({
+        origin: { owner, threadId: id, journal: id, createdAt: created },
+        control: { ...control, status, updatedAt: changed, ...(removing && { removing }) },
+      }),
     };
   });
   if (documents.length > 0) await database.db.collection<ThreadDocument>("threads").insertMany(documents);

@@ -2,6 +2,9 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
+import type { Holder } from "../../src/domain/thread/entry.ts";
+import { collections } from "../../src/storage/collections.ts";
+import { createLanes } from "../../src/storage/lanes.ts";
 import { dump } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
@@ -29,16 +32,10 @@ describe("an edit whose process is lost", () => {
     const barrier = own.hold(point, "undefined");
     const edit = kit.update({ log: ["edited"] }, { asNode: "step" });
     await barrier.reached;
+    const { id: token } = (await holderOf(fragile, kit.threadId))!;
     // No run is live: the edit is made in one of these.
     for (const pid of pids()) process.kill(pid, "SIGKILL");
-    expect(
-      (
-        await fragile.db
-          .collection("checkpoints")
-          .find({ token: /^update / })
-          .toArray()
-      ).length,
-    ).toBe(written);
+    expect((await fragile.db.collection("checkpoints").find({ token }).toArray()).length).toBe(written);
     barrier.open();
     const made = await edit;
     expect(await kit.history()).toHaveLength(before + 1);
@@ -55,11 +52,7 @@ describe("an edit whose server stops answering", () => {
     const own = createHoldPoints();
     const slow = await startTestApp({
       config: { configFile: stateGraphs, leaseMs: 3_000 },
-      // It cannot say any more that it is at work.
-      decorate({ stores, ...parts }) {
-        const threads = { ...stores.threads, keepTurn: async () => false };
-        return own.decorate({ ...parts, stores: { ...stores, threads } });
-      },
+      decorate: own.decorate,
     });
     const kit = await createStateKit(slow);
     const { threadId } = kit;
@@ -69,7 +62,9 @@ describe("an edit whose server stops answering", () => {
     const barrier = own.hold("store", "undefined");
     const edit = kit.update({ log: ["late"] }, { asNode: "step" }).catch((thrown: unknown) => thrown);
     await barrier.reached;
-    await until(async () => (await slow.db.collection("threads").findOne({ thread_id: threadId }))!.turn === null);
+    // Others take it for dead, and over what it holds.
+    await slow.db.collection("servers").updateMany({}, { $set: { dead_at: new Date() } });
+    await until(async () => (await holderOf(slow, threadId)) === undefined);
     expect(await dump(slow.db, { threadId })).toEqual(before);
     // Its place in the journal is still free, as it is for a run that has just started.
     barrier.open();
@@ -106,16 +101,24 @@ describe("an edit whose graph's code hangs", () => {
     const before = await dump(app.db, { threadId });
     const begun = Date.now();
     const edit = failure(kit.update({ value: "hang" }, { asNode: "first" }));
-    const holder = async () =>
-      (await app.db.collection("threads").findOne({ thread_id: threadId }))!.turn as string | null;
-    await until(async () => (await holder())?.startsWith("update ") ?? false);
+    let hold: string | undefined;
+    await until(async () => {
+      const holder = await holderOf(app, threadId);
+      hold = holder?.kind === "edit" ? holder.id : undefined;
+      return hold !== undefined;
+    });
     expect(await edit).toEqual(["Unavailable", "GRAPH_TIMEOUT"]);
-    // It was longer at work than a lease lasts, and nobody has taken the turn from it.
+    // It was longer at work than a lease lasts, and nobody has taken the thread from it.
     expect(Date.now() - begun).toBeGreaterThan(app.config.leaseMs);
-    expect(await app.db.collection("checkpoints").countDocuments({ thread_id: threadId, fences: /^update / })).toBe(0);
+    expect(await app.db.collection("checkpoints").countDocuments({ thread_id: threadId, fences: hold })).toBe(0);
     expect(await dump(app.db, { threadId })).toEqual(before);
     await kit.update({ value: "fine again" }, { asNode: "second" });
     expect((await kit.state()).values).toMatchObject({ value: "fine again" });
     kit.gates.remove();
   }, 40_000);
 });
+
+async function holderOf({ db }: Pick<TestApp, "db">, threadId: string): Promise<Holder | undefined> {
+  const stored = await createLanes(collections(db)).read({ owner: "", threadId });
+  return stored?.control.lane.holder;
+}

@@ -2,9 +2,12 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
-import type { Cancellation, Run } from "../../src/domain/run.ts";
+import type { Wish } from "../../src/domain/thread/act.ts";
+import { type Entry, entryOf } from "../../src/domain/thread/entry.ts";
+import { projectionOf } from "../../src/domain/thread/project.ts";
 import { openStores, type Stores } from "../../src/storage/stores.ts";
 import { around } from "../support/barrier.ts";
+import { decideAs } from "../support/decide-as.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -19,7 +22,7 @@ beforeAll(async () => {
     config: { leaseMs: 1_000 },
     decorate(own) {
       const parts = points.decorate(own);
-      const runs = around(parts.stores.runs, "waiting", { after: () => (sweeps += 1) });
+      const runs = around(parts.stores.runs, "unentered", { after: () => (sweeps += 1) });
       return { ...parts, stores: { ...parts.stores, runs } };
     },
   });
@@ -27,14 +30,18 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A run that is over, and what a worker knew of it while it lived. */
+/** A run that is over, and what its thread's lane said of it while it lived. */
 interface EndedRun {
   readonly kit: RunKit;
-  readonly stale: Run;
+  readonly stale: Entry;
 }
 
 const owner = "";
-const read = async (threadId: string, runId: string) => (await stores.runs.find({ owner, threadId, runId }))!;
+
+async function read(threadId: string, runId: string): Promise<Entry | undefined> {
+  const stored = await stores.lanes.read({ owner, threadId });
+  return stored && entryOf(stored.control, runId);
+}
 
 /** Starts a run, looks at it while its first step is under way, and lets `end` end it. */
 async function run(
@@ -46,7 +53,7 @@ async function run(
   const started = points.hold("read", runId);
   await kit.start(input, timeoutMs > 0 ? { timeout: { nanos: timeoutMs * 1e6 } } : {}, runId);
   await started.reached;
-  const stale = await read(kit.threadId, runId);
+  const stale = (await read(kit.threadId, runId))!;
   started.open();
   await end(kit, runId);
   await kit.join(runId);
@@ -72,7 +79,7 @@ const ends: readonly (readonly [string, RunStatus, () => Promise<EndedRun>])[] =
       const kit = await createRunKit(app);
       const first = await kit.start();
       const second = await kit.start();
-      const stale = await read(kit.threadId, second.runId);
+      const stale = (await read(kit.threadId, second.runId))!;
       await kit.client.runs.cancelRun({ threadId: kit.threadId, runId: second.runId });
       kit.gates.open();
       await kit.join(first.runId);
@@ -84,11 +91,14 @@ const ends: readonly (readonly [string, RunStatus, () => Promise<EndedRun>])[] =
 describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
   let ended: EndedRun;
   let record: unknown;
-  const document = () => app.db.collection("runs").findOne({ _id: ended.stale.runId as never });
+  const document = async () => {
+    const { changes: _, ...told } = (await app.db.collection("runs").findOne({ _id: ended.stale.run as never }))!;
+    return told;
+  };
   beforeAll(async () => {
     ended = await reach();
     record = await document();
-    expect((await ended.kit.get(ended.stale.runId)).status).toBe(status);
+    expect((await ended.kit.get(ended.stale.run)).status).toBe(status);
   });
   afterAll(() => ended.kit.gates.remove());
 
@@ -97,8 +107,8 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
     const { threadId } = kit;
     const { runs } = kit.client;
     for (const action of [CancelAction.INTERRUPT, CancelAction.ROLLBACK]) {
-      await runs.cancelRun({ threadId, runId: stale.runId, action, reason: "late" }).catch(() => {});
-      const named = { case: "runs" as const, value: { threadId, runIds: [stale.runId] } };
+      await runs.cancelRun({ threadId, runId: stale.run, action, reason: "late" }).catch(() => {});
+      const named = { case: "runs" as const, value: { threadId, runIds: [stale.run] } };
       const all = { case: "filter", value: { threadId, status: LiveRunStatus.ALL } } as const;
       await runs.cancelRuns({ target: named, action, wait: true, reason: "late" });
       await runs.cancelRuns({ target: all, action, wait: true, reason: "late" });
@@ -106,39 +116,47 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
     }
   });
 
-  it("for workers that come late, whatever they believe", async () => {
-    const { stale } = ended;
-    const over = await read(stale.threadId, stale.runId);
-    const token = stale.lease?.token ?? "none";
-    const lease = stale.lease ?? { token, server: "late", until: new Date(), unfenced: [] };
-    const end = { lastSequence: 99, endCheckpointId: randomUUID() };
-    for (const believed of [stale, over, { ...over, phase: "running", lease } as Run]) {
-      expect(await stores.runs.claim(believed, { ...lease, token: "late" })).toBeUndefined();
-      for (const late of ["success", "error", "timeout", "interrupted"] as const) {
-        expect(await stores.runs.finish(believed, token, { ...end, status: late })).toBeUndefined();
+  it("for servers that come late, whatever they believe", async () => {
+    const { kit, stale } = ended;
+    const { run: runId, lease = { token: "none", server: "late" } } = stale;
+    const name = { owner, threadId: kit.threadId, runId };
+    const decide = decideAs("late", stores.lanes);
+    const left = { run: runId, token: lease.token, sequence: 99, checkpoint: randomUUID() };
+    const wish = { reason: "late", by: "client" } as const;
+    const wishes: Wish[] = [
+      ...(["success", "error", "timeout", "stopped"] as const).map(
+        (result): Wish => ({ kind: "settle", ...left, result }),
+      ),
+      ...[true, false].map((lost): Wish => ({ kind: "handBack", ...left, lost, alone: true })),
+      ...(["interrupt", "rollback"] as const).map(
+        (action): Wish => ({ kind: "requestCancel", runs: [runId], wish: { ...wish, action } }),
+      ),
+      { kind: "claim", run: runId, token: "late" },
+      { kind: "delivered", run: runId, token: lease.token },
+      { kind: "finishRollback", run: runId },
+      { kind: "confirm", run: runId },
+      { kind: "forget", run: runId, lacks: "record" },
+      { kind: "takeOver", dead: lease.server, token: "late", reachable: false },
+    ];
+
+    async function comeLate(): Promise<void> {
+      for (const late of wishes) {
+        await decide(name, late);
+        expect([undefined, "over"]).toContain((await read(kit.threadId, runId))?.phase);
       }
-      for (const lost of [true, false]) {
-        expect(await stores.runs.handBack(believed, token, { lost, suspect: true, lastSequence: 99 })).toBeUndefined();
-      }
-      for (const action of ["interrupt", "rollback"] as const) {
-        const request = { action, reason: "late", requestedBy: "client" } as const;
-        for (const seen of [0, 1, 2]) {
-          expect(await stores.runs.requestCancel(believed, seen, request)).toBeUndefined();
-        }
-        expect(await stores.runs.cancelWaiting(believed, request)).toBeUndefined();
-        const cancellation: Cancellation = {
-          ...{ revision: over.cancellation?.revision ?? 1, ...request },
-          ...{ requestedAt: new Date(), outcome: "requested" as const },
-        };
-        const cancelled: Run = { ...believed, cancellation };
-        expect(await stores.runs.settleCancelled(cancelled, token, { ...end, outcome: "killed" })).toBeUndefined();
-      }
-      expect(await stores.runs.markReady(believed)).toBe(false);
-      await stores.runs.markDelivered(believed, token);
-      expect(await stores.leases.takeOver({ ...believed, lease }, { ...lease, token: "late" })).toBeUndefined();
-      await stores.leases.renew(lease.server, new Date(Date.now() + 3_600_000));
+      const over = (await stores.runs.find(name))!;
+      expect(await stores.runs.project(name, projectionOf(stale, "journal"))).toBeUndefined();
+      await stores.runs.keepError(name, lease.token, { name: "Late", message: "late" });
+      expect(await stores.runs.insert(over)).toBe(false);
+      expect(await stores.runs.putAgain({ ...over, phase: "waiting" }, over.made)).toBe(false);
+      expect(await stores.runs.withdraw(over)).toBe(false);
+      expect(await document()).toEqual(record);
     }
-    expect(await document()).toEqual(record);
+
+    await comeLate();
+    // An end that has been told leaves its thread's lane, and then nobody there knows of the run.
+    await until(async () => (await read(kit.threadId, runId)) === undefined);
+    await comeLate();
   });
 
   it("for what its thread does afterwards", async () => {

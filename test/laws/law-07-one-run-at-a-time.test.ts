@@ -1,10 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, CancelOutcome, MultitaskStrategy, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo } from "../../src/client/index.ts";
-import { around, type Barrier, createBarrier } from "../support/barrier.ts";
+import { firstInTurn } from "../../src/domain/thread/entry.ts";
+import { openStores, type Stores } from "../../src/storage/stores.ts";
+import { type Barrier, createBarrier } from "../support/barrier.ts";
+import { aroundDecisions } from "../support/decisions.ts";
 import { dump } from "../support/dump.ts";
 import { isAlive } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -17,27 +21,29 @@ const inTurn = (steps: readonly string[]) => steps.flatMap((step) => [`begin ${s
 
 describe("law 7: one run at a time a thread", () => {
   let app: TestApp;
-  /** Stops whoever asks for the next waiting run, before it has the answer, when set. */
-  let atNextWaiting: Barrier | undefined;
+  let stores: Stores;
+  /** Stops the decision that lets this run enter its thread's lane, before it is written. */
+  let atEnter: { runId: string; barrier: Barrier } | undefined;
 
   beforeAll(async () => {
     app = await startTestApp({
       // No poll and no sweep helps within a test's time: the next run starts at once or never.
-      config: { slotsPerChild: 3, leaseMs: 200_000, pollMs: 60_000 },
-      decorate: ({ stores, ...parts }) => ({
-        ...parts,
-        stores: {
-          ...stores,
-          runs: around(stores.runs, "firstWaiting", { after: () => atNextWaiting?.pass() }),
-        },
-      }),
+      config: { slotsPerChild: 3, leaseMs: 600_000, pollMs: 600_000 },
+      decorate: (parts) => {
+        const lanes = aroundDecisions(parts.stores.lanes, {
+          before: ({ step, runId }) =>
+            step === "enter" && runId === atEnter?.runId ? atEnter.barrier.pass() : undefined,
+        });
+        return { ...parts, stores: { ...parts.stores, lanes } };
+      },
     });
+    stores = await openStores(app.db);
   });
   afterAll(() => app.close());
 
   const joinAll = (kit: RunKit, runs: readonly Run[]) => Promise.all(runs.map(({ runId }) => kit.join(runId)));
   const turnOf = async ({ threadId }: RunKit) =>
-    (await app.db.collection("threads").findOne({ thread_id: threadId }))!.turn;
+    firstInTurn((await stores.lanes.read({ owner: "", threadId }))!.control.lane)?.run;
 
   it("in the order in which they were created one after the other", async () => {
     const kit = await createRunKit(app);
@@ -60,10 +66,8 @@ describe("law 7: one run at a time a thread", () => {
     const order = stored.map(({ spec }) => JSON.parse(spec.input).steps[0] as string);
     expect(stored.map(({ n }) => n)).toEqual(names.map((_, i) => i + 1));
     expect(order.toSorted()).toEqual(names.toSorted());
-    const { log } = (await kit.state()).values as { log: string[] };
-    expect(kit.gates.spans()).toEqual(inTurn(log));
-    // A run whose creation was still being stored when its turn came is passed over; nobody else is.
-    expect(log.toSorted()).toEqual(names.toSorted());
+    expect(kit.gates.spans()).toEqual(inTurn(order));
+    expect((await kit.state()).values).toMatchObject({ log: order });
     kit.gates.remove();
   });
 
@@ -162,8 +166,8 @@ describe("law 7: one run at a time a thread", () => {
     kit.gates.remove();
   });
 
-  it("a run that a worker takes while another is being created keeps its turn", async () => {
-    const [kit, others] = [await createRunKit(app), await createRunKit(app)];
+  it("a run that a worker takes while another is being created elsewhere keeps its turn", async () => {
+    const [kit, others, elsewhere] = [await createRunKit(app), await createRunKit(app), await app.start()];
     // No slot is free, so the first run waits although it has the turn.
     const blockers = await Promise.all(
       names.slice(0, 3).map(async (name) => {
@@ -175,15 +179,16 @@ describe("law 7: one run at a time a thread", () => {
     const first = await kit.start({ steps: ["a"] });
     expect(first.status).toBe(RunStatus.PENDING);
 
-    atNextWaiting = createBarrier();
-    const creating = kit.start({ steps: ["x"] });
-    await atNextWaiting.reached;
-    const barrier = atNextWaiting;
-    atNextWaiting = undefined;
+    // The decision that brings the next run would have claimed the first one for the other server.
+    const [runId, barrier] = [randomUUID(), createBarrier()];
+    atEnter = { runId, barrier };
+    const { threadId } = kit;
+    const creating = elsewhere.client.runs.createRun({ threadId, runId, spec: kit.spec({ steps: ["x"] }) });
+    await barrier.reached;
     others.gates.open("r0");
     await kit.gates.started("a");
     barrier.open();
-    const second = await creating;
+    const second = (await creating).run!;
     expect(await turnOf(kit)).toBe(first.runId);
     expect(second.status).toBe(RunStatus.PENDING);
     others.gates.open();
@@ -192,8 +197,8 @@ describe("law 7: one run at a time a thread", () => {
     kit.gates.open();
     await joinAll(kit, [first, second]);
     expect(kit.gates.spans()).toEqual(inTurn(["a", "x"]));
-    kit.gates.remove();
-    others.gates.remove();
+    for (const each of [kit, others]) each.gates.remove();
+    await elsewhere.app.stop();
   });
 
   it("however servers and creations interleave, nobody is forgotten", async () => {

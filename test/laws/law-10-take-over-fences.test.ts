@@ -2,6 +2,8 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { startApp } from "../../src/app.ts";
+import { entryOf } from "../../src/domain/thread/entry.ts";
+import { openStores } from "../../src/storage/stores.ts";
 import { silentLog } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
@@ -27,11 +29,12 @@ describe("law 10: a worker whose run was taken over", () => {
   afterAll(() => app.close());
 
   it("stores no checkpoint that was under way, although the place for it is free", async () => {
-    const runs = app.db.collection<{ _id: string; lease: { token: string } }>("runs");
+    const { lanes } = await openStores(app.db);
     const kit = await createRunKit(app);
     const { runId } = await kit.start();
     await kit.gates.started("a");
-    const { token } = (await runs.findOne({ _id: runId }))!.lease;
+    const { control } = (await lanes.read({ owner: "", threadId: kit.threadId }))!;
+    const { token, server } = entryOf(control, runId)!.lease!;
     const written = () => app.db.collection("checkpoints").countDocuments({ run_id: runId, token });
     const store = points.hold("store", runId);
     kit.gates.open("a");
@@ -39,7 +42,8 @@ describe("law 10: a worker whose run was taken over", () => {
     kit.gates.close("a");
     const before = await written();
 
-    await runs.updateOne({ _id: runId }, { $set: { "lease.until": new Date(0) } });
+    const unheard = { $set: { seen_at: new Date(0) } };
+    await app.db.collection<{ _id: string }>("servers").updateOne({ _id: server }, unheard);
     const { mongodbUri, databaseName } = app.config;
     const config = testConfig({ uri: mongodbUri!, name: databaseName });
     const elsewhere = createHoldPoints();

@@ -4,14 +4,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import type { Run as DomainRun, RunName } from "../../src/domain/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
+import { aroundDecisions } from "../support/decisions.ts";
 import { readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
 import { type Arrive, leavers } from "../support/leavers.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
-/** The writes of a create that a caller can leave during: its watch, its thread's number and turn, the run itself. */
-const moments = ["servers.watch", "threads.enter", "runs.insert"] as const;
+/** The writes of a create that a caller can leave during: its watch, the run's record, the decision that lets it enter its lane. */
+const moments = ["servers.watch", "runs.insert", "enter"] as const;
 type Moment = (typeof moments)[number];
 
 let app: TestApp;
@@ -25,13 +26,15 @@ beforeAll(async () => {
   };
   app = await startTestApp({
     decorate: (parts) => {
-      const { servers, threads, runs } = parts.stores;
+      const { servers, lanes, runs } = parts.stores;
       const stores = {
         ...parts.stores,
         servers: around(servers, "watch", {
           before: (_id, _server, run) => stopAt("servers.watch", (run as RunName).runId),
         }),
-        threads: around(threads, "enter", { before: (_name, runId) => stopAt("threads.enter", runId as string) }),
+        lanes: aroundDecisions(lanes, {
+          before: ({ step, runId }) => (step === "enter" ? stopAt("enter", runId) : undefined),
+        }),
         runs: around(runs, "insert", { before: (run) => stopAt("runs.insert", (run as DomainRun).runId) }),
       };
       return { ...parts, stores };

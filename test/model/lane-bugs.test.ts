@@ -49,8 +49,8 @@ const bugs: readonly Bug[] = [
   [
     "delays end and nobody joins",
     "thread/lane.ts",
-    "handle(joinDue(before, now), command, now)",
-    "handle(before, command, now)",
+    "const joined = joinDue(before, now);",
+    "const joined = before;",
     { creations: [delayed] },
     stuck,
   ],

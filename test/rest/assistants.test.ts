@@ -174,8 +174,8 @@ describe("the server itself", () => {
     const alone = await startTestApp({
       decorate(parts) {
         const { runs } = parts.stores;
-        const countLive: typeof runs.countLive = (thread, most) =>
-          isAway ? Promise.reject(new MongoNetworkError("away")) : runs.countLive(thread, most);
+        const countLive: typeof runs.countLive = (most) =>
+          isAway ? Promise.reject(new MongoNetworkError("away")) : runs.countLive(most);
         return { ...parts, stores: { ...parts.stores, runs: { ...runs, countLive } } };
       },
     });

@@ -185,44 +185,6 @@ describe("delayed runs", () => {
     kit.gates.remove();
   });
 
-  describe("after a crash", () => {
-    it("a run that had taken the turn and nothing more is the next", async () => {
-      const kit = await createRunKit(app);
-      kit.gates.open();
-      const run = await kit.start({ steps: ["x"] }, inAnHour);
-      await app.db.collection("threads").updateOne({ thread_id: kit.threadId }, { $set: { turn: run.runId } });
-      const due = { $set: { due_at: new Date(Date.now() - 1) } };
-      await runsInDb().updateOne({ _id: run.runId }, due);
-      const next = await kit.start({ steps: ["y"] });
-      for (const { runId } of [run, next]) expect((await kit.join(runId)).status).toBe(RunStatus.SUCCESS);
-      expect(kit.gates.steps()).toEqual(["x", "y"]);
-      // It counts as the newer one only if it was numbered again.
-      expect((await stored(run)).n).toBeGreaterThan(1);
-      kit.gates.remove();
-    });
-
-    it("a thread that is busy for a run that was never stored is put right", async () => {
-      const kit = await createRunKit(app);
-      const left = { $set: { status: "busy", updated_at: new Date(Date.now() - 60_000) } };
-      await app.db.collection("threads").updateOne({ thread_id: kit.threadId }, left);
-      await until(async () => (await kit.thread()).status === ThreadStatus.IDLE);
-      kit.gates.remove();
-    });
-
-    it("a thread stays busy for a run that is still delayed", async () => {
-      const [kit, other] = [await createRunKit(app), await createRunKit(app)];
-      const run = await kit.start({}, inAnHour);
-      const left = { $set: { status: "busy", updated_at: new Date(Date.now() - 60_000) } };
-      // The sweep that puts the second right has looked at the first as well.
-      for (const { threadId } of [kit, other])
-        await app.db.collection("threads").updateOne({ thread_id: threadId }, left);
-      await until(async () => (await other.thread()).status === ThreadStatus.IDLE);
-      expect((await kit.thread()).status).toBe(ThreadStatus.BUSY);
-      await kit.client.runs.cancelRun({ threadId: kit.threadId, runId: run.runId });
-      for (const each of [kit, other]) each.gates.remove();
-    });
-  });
-
   it("outlive their server", async () => {
     const kit = await createRunKit(app);
     kit.gates.open();

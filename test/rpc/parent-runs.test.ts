@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo } from "../../src/client/index.ts";
+import { decidedByTheDead } from "../support/decisions.ts";
 import { dump } from "../support/dump.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -179,12 +180,9 @@ describe("parent runs", () => {
       await kit.gates.started("run");
       const child = await childOf(run);
       await kit.gates.started("late");
-      const cancelled = {
-        ...{ revision: 1, action: "interrupt", reason: "", requested_by: "client", cause: null, outcome: "requested" },
-        ...{ requested_at: new Date(), delivered_at: null, settled_at: null },
-      };
-      const change = { $set: { phase: "stopping", cancel: cancelled } };
-      await app.db.collection<{ _id: string }>("runs").updateOne({ _id: run.runId }, change);
+      const wish = { action: "interrupt", reason: "", by: "client" } as const;
+      const name = { owner: "", threadId: run.threadId };
+      await decidedByTheDead(app.db, name, { kind: "requestCancel", runs: [run.runId], wish });
       expect((await join(run)).status).toBe(RunStatus.INTERRUPTED);
       expect((await join(child)).cancellation).toMatchObject({ requestedBy: "parent", causeRunId: run.runId });
     });

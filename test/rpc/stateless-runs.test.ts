@@ -127,7 +127,7 @@ const attached: Record<string, (input: object, more: SpecInit) => Promise<Statel
       const name = await kit.create(input, more);
       const joined = kit.join(name);
       joined.catch(() => {});
-      await until(async () => (await storedThread(name))?.attached?.length === 1);
+      await until(async () => (await storedThread(name))?.watched_by?.length === 1);
       return { ...name, told: [joined, (await kit.joinStream(name)).told] };
     },
   };
@@ -212,7 +212,7 @@ describe("a stateless run", () => {
     const { threadId, runId, reader } = await kit.stream({ steps: ["a"] });
     await kit.gates.started("a");
     await reader.leave();
-    await until(async () => (await storedThread({ threadId, runId }))?.attached.length === 0);
+    await until(async () => (await storedThread({ threadId, runId }))?.watched_by?.length === 0);
     kit.gates.open();
     await expectGone({ threadId, runId });
   });

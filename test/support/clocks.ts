@@ -16,10 +16,19 @@ export function setWallClockRight(): void {
 export const trueNow = (): number => realDate.now();
 
 /** For a server that starts when the others have slept for an hour: for it the database's clock has gone on by so much. */
-export const anHourLater = (servers: ServerStore): ServerStore => ({
-  ...servers,
-  beat: async (server) => new Date((await servers.beat(server)).getTime() + hourMs),
-});
+export function anHourLater(servers: ServerStore): ServerStore {
+  const later = (time: Date) => new Date(time.getTime() + hourMs);
+  return {
+    ...servers,
+    join: async (server) => later(await servers.join(server)),
+    others: async (server) =>
+      (await servers.others(server)).map((other) => ({ ...other, readAt: later(other.readAt) })),
+    async beat(server) {
+      const time = await servers.beat(server);
+      return time && later(time);
+    },
+  };
+}
 
 const realDate = Date;
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { BSON, type Db } from "mongodb";
-import type { DumpOptions } from "./dump.ts";
+import type { Db } from "mongodb";
+import { comparable, type DumpOptions } from "./dump.ts";
 
 /**
  * All that is stored, but for what servers write without being asked: each collection's number of documents and a hash of
@@ -15,8 +15,9 @@ export async function databaseDigest(
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
     if (name === "servers") continue;
     const filter = name === "run_events" ? withoutEvents : {};
-    const documents = await db.collection(name).find(filter).sort({ _id: 1 }).toArray();
-    const hash = createHash("sha256").update(BSON.EJSON.stringify(documents)).digest("hex");
+    const stored = await db.collection(name).find(filter).sort({ _id: 1 }).toArray();
+    const documents = stored.map((document) => comparable(name, document));
+    const hash = createHash("sha256").update(JSON.stringify(documents)).digest("hex");
     digest[name] = `${documents.length} documents, ${hash.slice(0, 16)}`;
   }
   return digest;

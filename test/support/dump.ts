@@ -1,24 +1,28 @@
 import { BSON, type Db, type Document } from "mongodb";
+import { isEnded, type Lane } from "../../src/domain/thread/entry.ts";
 
 /** Every document of a database, by collection and in the order of their keys, without what may differ (see below). */
 export type Dump = Readonly<Record<string, readonly Document[]>>;
 
 /**
  * What may differ between two dumps although nothing has happened, or although a run has come and gone without a trace:
- * - `servers`: heartbeats;
- * - a thread's `updated_at`, the `expire_at` that follows from it, and `n`, which counts its runs, also those that are gone;
- * - a lease's `until`: heartbeats prolong it;
+ * - `servers`: heartbeats; `nudges`: what servers tell each other;
+ * - of a thread: `updated_at` and the `expire_at` that follows from it; `rev`, `marks` and `head_since`, which say that somebody
+ *   has decided; and of its lane `n`, which counts its runs, also those that are gone, and the entries of runs that are over,
+ *   which leave when they leave, with what they owe;
  * - slots of a journal and chunks of an event log that are gates or blanks: they stay occupied for good, so that no late
- *   writer finds a free one, and hold nothing; so does the id of a run that was never stored;
+ *   writer finds a free one, and hold nothing; so does the id of a thread that was removed;
  * - `tombstones`, which expire: see {@link tombstones}.
  */
 export const ignored = {
-  collections: ["servers", "tombstones"],
-  fields: { threads: ["n", "updated_at", "expire_at"] } as Readonly<Record<string, readonly string[]>>,
+  collections: ["servers", "nudges", "tombstones"],
+  fields: {
+    threads: ["rev", "marks", "updated_at", "expire_at", "head_since", "owes_server", "owes_since"],
+  } as Readonly<Record<string, readonly string[]>>,
   isOccupiedOnly: {
     checkpoints: (slot: Document) =>
       holdsOnly(slot, ["_id", "journal", "slot", "owner", "thread_id", "fences", "expire_at"]),
-    runs: (run: Document) => holdsOnly(run, ["_id", "owner", "thread_id"]),
+    threads: (thread: Document) => holdsOnly(thread, ["_id", "removed_journal", "removed_at"]),
     run_events: (chunk: Document) => chunk.gate === true && chunk.events.length === 0,
   } as Readonly<Record<string, (document: Document) => boolean>>,
 };
@@ -52,11 +56,19 @@ export function mentions(dumped: Dump, text: string): Document[] {
   return Object.values(dumped).flatMap((documents) => documents.filter((document) => legible(document).includes(text)));
 }
 
-function comparable(collection: string, document: Document): Document {
+/** A document without what may differ. */
+export function comparable(collection: string, document: Document): Document {
   const plain = BSON.EJSON.serialize(document) as Document;
   for (const field of ignored.fields[collection] ?? []) delete plain[field];
-  if (plain.lease) delete plain.lease.until;
+  if (collection === "threads" && typeof plain.lane === "string") {
+    plain.lane = comparableLane(JSON.parse(plain.lane));
+    plain.state = JSON.parse(plain.state);
+  }
   return plain;
+}
+
+function comparableLane({ n: _, entries, ...lane }: Lane): object {
+  return { ...lane, entries: entries.filter((entry) => !isEnded(entry)) };
 }
 
 /** Bytes as the text that is in them. */

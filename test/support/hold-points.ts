@@ -1,13 +1,18 @@
 import type { AppParts } from "../../src/app.ts";
 import type { Journal, JournalWriter } from "../../src/checkpoints/journal.ts";
-import type { Run, RunName } from "../../src/domain/run.ts";
+import type { FoundThread, Lanes, RunStore } from "../../src/domain/ports.ts";
+import type { RunName } from "../../src/domain/run.ts";
+import { firstInTurn } from "../../src/domain/thread/entry.ts";
+import type { Projection } from "../../src/domain/thread/project.ts";
+import type { ThreadName } from "../../src/domain/thread.ts";
 import type { AttemptHost, PlacedAttempt } from "../../src/worker/attempt-host.ts";
 import { around, type Barrier, createBarrier } from "./barrier.ts";
 
-/** Places on a run's way through the server at which a test can hold it. */
+/** Places on a run's way through the server at which a test can hold it. A decision is none: others wait for its end. */
 export type HoldPoint =
-  /** A worker is about to claim it; it has been claimed and the worker does not know yet. */
+  /** It is first in its lane and waits for a worker, of which there is none meanwhile, for any run. */
   | "claim"
+  /** It is claimed, and its child does not know yet. */
   | "claimed"
   /** Its child asks for the thread's state; a checkpoint of it is about to be stored, and is stored. */
   | "read"
@@ -15,10 +20,10 @@ export type HoldPoint =
   | "stored"
   /** Its child is about to be told to stop. */
   | "stop"
-  /** Its outcome is about to be written, and is written. */
+  /** Its outcome is about to be written. */
   | "finish"
+  /** Its outcome is written, or it is settled as cancelled, and nobody has been told yet. */
   | "finished"
-  /** It is settled as cancelled, and its thread does not know yet. */
   | "settled";
 
 /** Barriers in a server, each for one run. Give `decorate` to the test app. */
@@ -30,16 +35,23 @@ export interface HoldPoints {
   release(runId: string): void;
   /** How often the run's record has been looked up. */
   lookups(runId: string): number;
+  /** How often a thread's lane has been read. */
+  looks(threadId: string): number;
 }
 
 export function createHoldPoints(): HoldPoints {
   const barriers = new Map<string, Barrier>();
+  /** The runs that are held before their claim. */
+  const unclaimed = new Set<string>();
   const found = new Map<string, number>();
   const at = (point: HoldPoint, runId: string | undefined) => barriers.get(`${point} ${runId}`)?.pass();
+  const count = (id: string) => found.set(id, (found.get(id) ?? 0) + 1);
 
   function decorateWriter(writer: JournalWriter, runId: string | undefined): JournalWriter {
     return {
-      ...around(writer, "read", { before: () => at("read", runId) }),
+      ...around(around(writer, "read", { before: () => at("read", runId) }), "close", {
+        before: () => at("finish", runId),
+      }),
       async append(flush) {
         const hasCheckpoint = flush.checkpoints.length > 0;
         if (hasCheckpoint) await at("store", runId);
@@ -51,7 +63,10 @@ export function createHoldPoints(): HoldPoints {
 
   const decorateJournal = (journal: Journal): Journal => ({
     ...journal,
-    writer: async (options) => decorateWriter(await journal.writer(options), options.runId),
+    async writer(options) {
+      await at("claimed", options.runId);
+      return decorateWriter(await journal.writer(options), options.runId);
+    },
   });
 
   function decorateHost(host: AttemptHost): AttemptHost {
@@ -65,36 +80,56 @@ export function createHoldPoints(): HoldPoints {
       };
       return placed && { ...placed, stop };
     };
-    // Its getters stay what they are.
-    return Object.create(host, { place: { value: place } }) as AttemptHost;
+    // Its other getters stay what they are.
+    return Object.create(host, {
+      place: { value: place },
+      freeSlots: { get: () => (unclaimed.size > 0 ? 0 : host.freeSlots) },
+    }) as AttemptHost;
+  }
+
+  function decorateLanes(lanes: Lanes): Lanes {
+    const readies = around(lanes, "ready", {
+      after: (threads) => {
+        for (const { lane } of threads as FoundThread[]) void at("claim", firstInTurn(lane)?.run);
+      },
+    });
+    return around(readies, "read", { before: (thread) => count((thread as ThreadName).threadId) });
+  }
+
+  function decorateRuns(runs: RunStore): RunStore {
+    const finds = around(runs, "find", { before: (run) => count((run as RunName).runId) });
+    return {
+      ...finds,
+      async project(name: RunName, projection: Projection) {
+        if (projection.phase === "over") await at(projection.cancellation ? "settled" : "finished", name.runId);
+        return runs.project(name, projection);
+      },
+    };
   }
 
   return {
-    decorate({ stores, journal, host }) {
-      const claims = around(stores.runs, "claim", {
-        before: (run) => at("claim", (run as Run).runId),
-        after: (run) => at("claimed", (run as Run | undefined)?.runId),
-      });
-      const ends = around(claims, "finish", {
-        before: (run) => at("finish", (run as RunName).runId),
-        after: (run) => at("finished", (run as Run | undefined)?.runId),
-      });
-      const cancelled = around(ends, "settleCancelled", {
-        after: (run) => at("settled", (run as Run | undefined)?.runId),
-      });
-      const runs = around(cancelled, "find", {
-        before: (run) => found.set((run as RunName).runId, (found.get((run as RunName).runId) ?? 0) + 1),
-      });
-      return { stores: { ...stores, runs }, journal: decorateJournal(journal), host: decorateHost(host) };
-    },
+    decorate: ({ stores, journal, host }) => ({
+      stores: { ...stores, lanes: decorateLanes(stores.lanes), runs: decorateRuns(stores.runs) },
+      journal: decorateJournal(journal),
+      host: decorateHost(host),
+    }),
     hold(point, runId) {
       const barrier = createBarrier();
-      barriers.set(`${point} ${runId}`, barrier);
-      return barrier;
+      if (point !== "claim") barriers.set(`${point} ${runId}`, barrier);
+      else {
+        unclaimed.add(runId);
+        const open = () => {
+          unclaimed.delete(runId);
+          barrier.open();
+        };
+        barriers.set(`${point} ${runId}`, { ...barrier, open });
+      }
+      return barriers.get(`${point} ${runId}`)!;
     },
     release(runId) {
       for (const [key, barrier] of barriers) if (key.endsWith(` ${runId}`)) barrier.open();
     },
     lookups: (runId) => found.get(runId) ?? 0,
+    looks: (threadId) => found.get(threadId) ?? 0,
   };
 }

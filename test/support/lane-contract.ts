@@ -20,7 +20,7 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
     origin: { owner, threadId, journal: `journal of ${threadId}`, createdAt: 1_000 },
     control: { ...newControl({ threadId, rev: "first", metadata: {} }, 1_000), ...change },
   });
-  const nameOf = ({ origin: { owner, threadId } }: StoredThread) => ({ owner, threadId });
+  const nameOf = ({ origin }: StoredThread) => origin;
 
   describe(`a thread ${which}`, () => {
     let lanes: Lanes;
@@ -55,6 +55,24 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
       expect(await lanes.write(nameOf(thread), "first", second)).toBe(true);
       expect(await lanes.write(nameOf(thread), "first", { ...second, rev: "third" })).toBe(false);
       expect(await lanes.read(nameOf(thread))).toStrictEqual({ origin: thread.origin, control: second });
+    });
+
+    it("that was removed leaves its place to another, and never comes back", async () => {
+      const thread = newThread(id());
+      await lanes.insert(thread);
+      expect(await lanes.remove(nameOf(thread), "another")).toBe(false);
+      expect(await lanes.read(nameOf(thread))).toStrictEqual(thread);
+      expect(await lanes.remove(nameOf(thread), "first")).toBe(true);
+      expect(await lanes.read(nameOf(thread))).toBeUndefined();
+      expect(await lanes.readMany([nameOf(thread)])).toEqual([]);
+      expect(await lanes.write(nameOf(thread), "first", { ...thread.control, rev: "late" })).toBe(false);
+      expect(await lanes.insert(thread)).toBe(false);
+      expect(await lanes.read(nameOf(thread))).toBeUndefined();
+      const next = { ...thread, origin: { ...thread.origin, journal: "of the next" } };
+      expect(await lanes.insert(next)).toBe(true);
+      expect(await lanes.insert(next)).toBe(false);
+      expect(await lanes.readMany([nameOf(thread)])).toStrictEqual([next]);
+      expect(await lanes.insert(thread)).toBe(false);
     });
 
     it("is written by one of many who have read the same", async () => {
@@ -98,6 +116,10 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
         ...(head === "leased" || head === "held" ? { headServer: server } : {}),
         ...(n % 2 === 0 ? { owes: { server, since: at } } : {}),
         ...(n % 5 < 2 ? { due: at } : {}),
+        ...(n % 3 === 0 ? { expireAt: at } : {}),
+        ...(n % 4 === 1 ? { removing: true } : {}),
+        ...(n % 4 === 2 ? { watchedBy: [] } : {}),
+        updatedAt: at,
       });
     });
     beforeAll(async () => {
@@ -129,13 +151,25 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
         (page) => lanes.due(1_001, page),
         ({ due }) => (due !== undefined && due <= 1_001 ? due : false),
       ],
+      "whose time is over": [
+        (page) => lanes.expired(1_001, page),
+        ({ expireAt }) => (expireAt !== undefined && expireAt <= 1_001 ? expireAt : false),
+      ],
+      "that are being removed": [
+        (page) => lanes.removing(1_001, page),
+        ({ removing, updatedAt }) => (removing && updatedAt <= 1_001 ? updatedAt : false),
+      ],
+      "that are temporary": [
+        (page) => lanes.temporary(1_001, page),
+        ({ watchedBy, updatedAt }) => (watchedBy && updatedAt <= 1_001 ? updatedAt : false),
+      ],
     };
 
     it.each(Object.entries(finders))("%s are found in order, page by page", async (_, [find, timeOf]) => {
       const expected = threads
-        .flatMap(({ origin, control }) => {
+        .flatMap(({ origin: { threadId }, control }): FoundThread[] => {
           const at = timeOf(control);
-          return at === false || at === undefined ? [] : [{ owner: "", threadId: origin.threadId, at }];
+          return at === false || at === undefined ? [] : [{ owner: "", threadId, at, lane: control.lane }];
         })
         .toSorted((a, b) => a.at - b.at || (a.threadId < b.threadId ? -1 : 1));
       expect(expected.length).toBeGreaterThan(2);

@@ -1,3 +1,4 @@
+import { keepTrying } from "../../src/domain/keep-trying.ts";
 import type { Lanes, StoredThread } from "../../src/domain/ports.ts";
 import type { Command } from "../../src/domain/thread/commands.ts";
 import { createDecide, type Decide, type Decision } from "../../src/domain/thread/decide.ts";
@@ -28,12 +29,20 @@ interface Decided {
   readonly decision: Decision;
 }
 
+const never = new AbortController().signal;
+
 /** Several servers decide about the same threads over a bad network, each in several places at once. */
 export async function crowdOfDeciders(inner: Lanes, options: CrowdOptions): Promise<Crowd> {
   const { seed, servers, threads, decisions, delay, connected = (lanes) => lanes } = options;
   const random = seededRandom(seed);
   const network = lossyLanes(inner, { random, delay, share: 0.4 });
-  const lanes = connected(network.lanes);
+  const behind = connected(network.lanes);
+  // Reads that are lost are the callers' to repeat; what is looked at here is what becomes of writes.
+  const isPassing = (error: unknown) => error instanceof AnswerLost;
+  const lanes: Lanes = {
+    ...behind,
+    read: (name) => keepTrying(() => behind.read(name), { isPassing, pause: () => delay(2) }),
+  };
   const decided: Decided[] = [];
   let time = 0;
   let made = 0;
@@ -53,12 +62,12 @@ export async function crowdOfDeciders(inner: Lanes, options: CrowdOptions): Prom
     const server = `s${n}`;
     const decide = createDecide({
       lanes,
-      server,
+      self: () => ({ id: server, ended: never }),
       now: () => ++time,
       newRev: () => `rev-${seed}-${made++}`,
       random,
       sleep: delay,
-      isPassing: (error) => error instanceof AnswerLost,
+      isPassing,
       pause: () => delay(2),
     });
     return threadIds.flatMap((threadId) => [1, 2].map(() => decideOften(decide, server, threadId)));

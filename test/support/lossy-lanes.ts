@@ -64,8 +64,8 @@ export function lossyLanes(inner: Lanes, { random, delay, share }: LossyOptions)
       const { origin, control } = thread;
       return write({ threadId: origin.threadId, from: undefined, rev: control.rev }, () => inner.insert(thread));
     },
-    write: (name, from, control) =>
-      write({ threadId: name.threadId, from, rev: control.rev }, () => inner.write(name, from, control)),
+    write: (origin, from, control, before) =>
+      write({ threadId: origin.threadId, from, rev: control.rev }, () => inner.write(origin, from, control, before)),
   };
 
   return {

@@ -3,7 +3,7 @@ import { createJournal } from "../../src/checkpoints/journal.ts";
 import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
-import { newId } from "../../src/domain/ids.ts";
+import type { FoundThread, ThreadPage } from "../../src/domain/ports.ts";
 import { openStores, type Stores } from "../../src/storage/stores.ts";
 import type { AttemptHost, PlacedAttempt } from "../../src/worker/attempt-host.ts";
 import type { GraphReport } from "../../src/worker/protocol.ts";
@@ -64,8 +64,9 @@ export async function createMortalServer({ db, config, host, reports, threadId }
   const mortalHost = hostOf(host, life);
   const runs = createRuns({
     ...{ stores, journal: createJournal(mortalDb), host: mortalHost, config, graphs: [], reports },
-    ...{ server: newId(), isPassing: () => false, pause: () => Promise.resolve(), log: silentLog },
+    ...{ isPassing: () => false, pause: () => Promise.resolve(), log: silentLog },
   });
+  await runs.begun;
   return {
     runs,
     ...{ dieAt: life.dieAt, writes: life.writes, dead: life.dead, wake: life.wake },
@@ -126,17 +127,14 @@ function createLife() {
   };
 }
 
-/** Heartbeats are no part of a run's life: they are not counted. */
-const isHeartbeat = (collection: string, method: PropertyKey) =>
-  collection === "servers" || (collection === "runs" && method === "updateMany");
-
 function mortalCollection<T extends object>(collection: Collection<T>, life: Life): Collection<T> {
   return proxied(collection, (name, value) => {
     // They are there; each server would only make them again.
     if (name === "createIndexes") return () => Promise.resolve([]);
     if (!writeMethods.has(name)) return undefined;
     return (...args: unknown[]) => {
-      const counts = !isHeartbeat(collection.collectionName, name);
+      // Heartbeats are no part of a run's life.
+      const counts = collection.collectionName !== "servers";
       return life.write(`${collection.collectionName}.${String(name)}`, counts, () => value.apply(collection, args));
     };
   });
@@ -164,32 +162,32 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       await life.rest();
       return (await find(...args)).filter((one) => one.threadId === threadId);
     };
-  const { runs, leases, threads, servers, webhooks, batches } = stores;
+  const { runs, lanes, servers, webhooks, batches } = stores;
   const all = 10_000;
-  const busyWithoutTurn = narrow((since: Date) => threads.busyWithoutTurn(since, undefined, all));
+  const find = (finder: (page: ThreadPage) => Promise<FoundThread[]>) => narrow(() => finder({ limit: all }))();
   return {
     ...stores,
     runs: {
       ...runs,
       findMany: narrow(runs.findMany),
-      ready: narrow(() => runs.ready(all)),
-      unfinished: narrow(() => runs.unfinished(all)),
-      waiting: narrow(() => runs.waiting(all)),
-      due: narrow((by: Date) => runs.due(by, all)),
-      clearing: narrow((before: Date) => runs.clearing(before, all)),
+      unentered: narrow((before: Date) => runs.unentered(before, all)),
     },
-    leases: { ...leases, expired: narrow(leases.expired) },
-    threads: {
-      ...{ ...threads, busyWithoutTurn },
-      removing: narrow(threads.removing),
-      heldTurns: narrow(threads.heldTurns),
-      idleTemporary: narrow(threads.idleTemporary),
+    lanes: {
+      ...lanes,
+      ready: () => find(lanes.ready),
+      headedBy: (server) => find((page) => lanes.headedBy(server, page)),
+      owing: (since) => find((page) => lanes.owing(since, page)),
+      owingBy: (server) => find((page) => lanes.owingBy(server, page)),
+      due: (by) => find((page) => lanes.due(by, page)),
+      removing: (since) => find((page) => lanes.removing(since, page)),
+      temporary: (since) => find((page) => lanes.temporary(since, page)),
     },
     webhooks: { ...webhooks, undelivered: narrow(webhooks.undelivered) },
     batches: { ...batches, undoneBatches: () => Promise.resolve([]) },
     servers: {
       ...servers,
       others: () => Promise.resolve([]),
+      join: (server) => servers.join({ ...server, pid: deadPid }),
       beat: (server) => servers.beat({ ...server, pid: deadPid }),
     },
   };

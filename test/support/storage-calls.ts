@@ -1,5 +1,8 @@
 import type { Batch } from "../../src/domain/batch.ts";
-import type { Lease, Run } from "../../src/domain/run.ts";
+import type { StoredThread } from "../../src/domain/ports.ts";
+import type { Run } from "../../src/domain/run.ts";
+import type { Projection } from "../../src/domain/thread/project.ts";
+import { threadOf as asUsersSee } from "../../src/domain/thread/view.ts";
 import { toAssistant } from "../../src/storage/assistant-store.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { toRun } from "../../src/storage/run-document.ts";
@@ -10,10 +13,13 @@ import {
   journalOf,
   type Load,
   requestId,
+  revOf,
   runId,
   servers,
   syntheticAssistant,
+  syntheticRecord,
   syntheticRun,
+  syntheticStoredThread,
   syntheticThread,
   threadId,
 } from "./synthetic-load.ts";
@@ -46,16 +52,31 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const aRunning = () => aPair()[1];
   const over = (n: number) => documentOf(n);
   const threadOf = (n: number) => ({ owner, threadId: threadId(n) });
-  const newThread = (n: number) => ({
-    ...{ ...threadOf(n), journal: journalOf(n), n: 0, status: "idle", metadata: {}, temporary: false, removing: false },
-    ...{ createdAt: new Date(), updatedAt: new Date(), ttlMs: 60_000 },
+  const stored = (n: number) => syntheticStoredThread(n, load, now);
+  const aThread = (n: number) => asUsersSee(stored(n));
+  /** A thread that is not there. */
+  function newThread(n: number): StoredThread {
+    const { origin, control } = stored(5);
+    const name = threadOf(n);
+    return { origin: { ...origin, ...name, journal: journalOf(n) }, control: { ...control, threadId: name.threadId } };
+  }
+  const ends = (run: Run): Projection => ({
+    ...{ changes: run.changes + 1, journal: "journal", n: 1, attempt: 1, status: "success", phase: "over" },
+    endedAt: new Date(now),
   });
-  const lease = (): Lease => ({ token: "new", server: "another", until: later, unfenced: [] });
-  const cancel = { action: "interrupt", reason: "", requestedBy: "client" } as const;
-  const end = { lastSequence: 1 };
+  const withItsEnd = (run: Run) => [run, ends(run)];
+  const some = { limit: 32 };
+  /** From the middle on. */
+  const someFrom = (n: number, afterMs = 0) => {
+    const { origin, control } = stored(n % load.threads);
+    return { limit: 32, after: { ...origin, at: control.updatedAt + afterMs } };
+  };
+  const amidLive = () => someFrom(first + load.liveRuns / 2);
+  const amid = (afterMs?: number) => someFrom(load.threads / 2, afterMs);
   const journal = journalOf(3);
   const chunk = (run: Run, n: number) => ({
     run,
+    journal: "journal",
     chunk: n,
     token: "t",
     gate: true,
@@ -78,20 +99,25 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   };
   const deepStatus = () => ({ limit: 21, after: ["idle", threadId(Math.floor(load.threads / 2))] });
   const deepId = () => ({ limit: 21, after: Array(2).fill(threadId(Math.floor(load.threads / 2))) });
+  const server = (id: string) => ({ id, machine: "m", pid: 1, started: "", children: [], freeSlots: 0 });
   const request = (id: string) => ({ ...{ owner, kind: "create", requestId: id, hash: "h" }, ...over(1) });
   const batch = (batchId: string): Batch => ({
     ...{ owner, batchId, hash: "h", created: new Date(now), done: false, runs: [over(1)], records: [] },
   });
   const webhookOf = (run: Run): Run => ({ ...run, webhook: { state: "pending", tries: 0 } });
   const assistant = (n: number) => toAssistant(syntheticAssistant(n, now));
-  const stopping = async () => (await stores().runs.requestCancel(aRunning(), 0, cancel))!;
-  const settled = async (run: Run) =>
-    (await stores().runs.finish(run, run.lease!.token, { ...end, status: "success" }))!;
+  const settled = async (run: Run) => (await stores().runs.project(run, ends(run)))!;
 
   return {
     runs: [
-      ["insert", () => [{ ...over(0), runId: crypto.randomUUID() }, { ready: false }]],
-      ["withdraw", () => [{ ...over(1), runId: crypto.randomUUID() }]],
+      ["insert", () => [syntheticRecord(0, { runId: crypto.randomUUID() })]],
+      ["insert", () => [over(0)], "taken"],
+      ["withdraw", () => [aWaiting()]],
+      ["putAgain", () => [{ ...aWaiting(), made: "again" }, "made"]],
+      ["putAgain", () => [over(1), "made"], "of one that was executed"],
+      ["project", () => withItsEnd(aRunning())],
+      ["project", () => withItsEnd({ ...over(1), changes: 0 }), "late"],
+      ["keepError", () => [aRunning(), "token", { name: "Error", message: "long" }]],
       ["find", () => [over(2)]],
       ["findMany", () => [[2, 3, 4, 5].map(over)]],
       ["list", () => [{ owner }, page], "first page", "walk"],
@@ -107,62 +133,57 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["list", () => [{ owner, statuses: ["success"], metadata: { app: "chat" } }, after()], "deep, metadata", "walk"],
       ["live", () => [{ owner, status: "all" }, 1000], "all"],
       ["live", () => [{ owner, status: "pending" }, 1000], "pending"],
+      ["live", () => [{ owner, status: "all", createdBefore: new Date(now) }, 20, documentOf(load.runs - 9)], "deep"],
       ["live", () => [{ ...threadOf(5), status: "all" }, 1000], "thread"],
       ["live", () => [{ owner, status: "all", metadata: { app: "chat" } }, 1000], "metadata"],
-      ["liveBefore", () => [documentOf(load.runs - 1)]],
-      ["supersedersOf", () => [over(load.runs - load.threads - 1)]],
-      ["clearing", () => [later, 100]],
-      ["cleared", () => [aWaiting()]],
-      ["firstWaiting", () => [threadOf((first + 8) % load.threads)]],
       ["lastStarted", () => [threadOf(7)]],
       ["lastStarted", () => [threadOf(7), over(7).runId], "but one"],
-      ["hasDelayed", () => [threadOf((first + 8) % load.threads)]],
-      ["due", () => [later, 100]],
-      ["joinOrder", () => [{ ...aWaiting(), dueAt: later }, 7, { ready: true }]],
-      ["countLive", () => [threadOf((first + 8) % load.threads), 100], "thread"],
-      ["countLive", () => [undefined, 1000]],
-      ["liveChildren", () => [[over(2), over(3)], 100]],
-      ["readyChildren", () => [[over(2), over(3)], 100]],
-      ["markReady", () => [aWaiting()]],
-      ["ready", () => [32]],
-      ["claim", () => [aWaiting(), lease()]],
-      ["finish", () => [aRunning(), "no token", { ...end, status: "success" }]],
-      ["handBack", () => [aRunning(), "no token", { lost: false, suspect: false, lastSequence: 1 }]],
-      ["requestCancel", () => [aRunning(), 0, cancel]],
-      ["cancelWaiting", () => [aWaiting(), cancel]],
-      ["markDelivered", () => [aRunning(), "no token"]],
-      ["settleCancelled", async () => [await stopping(), "no token", { ...end, outcome: "stopped" }]],
-      ["unfinished", () => [1000]],
-      ["waiting", () => [1000]],
-      ["cleanupDone", () => [over(2)]],
+      ["countLive", () => [1000]],
+      ["liveChildren", () => [[over(50), over(150)], 100]],
+      ["unentered", () => [new Date(now), 100]],
+      ["unentered", () => [new Date(now), 100, documentOf(first + load.liveRuns / 2)], "deep"],
       ["entomb", async () => [await settled(aRunning())]],
       ["remove", async () => [await settled(aRunning())]],
       ["tombstone", () => [over(2)]],
       ["tombstones", () => [[2, 3].map(over)]],
-      ["forbid", () => [over(2)]],
-      ["outliving", () => [newThread(10)]],
-      ["outliving", () => [{ ...newThread(10), temporary: true }], "temporary"],
-      ["removeAll", () => [newThread(11)]],
+      ["outliving", () => [aThread(10)]],
+      ["outliving", () => [{ ...aThread(10), temporary: true }], "temporary"],
+      ["removeAll", () => [aThread(11)]],
+      ["removeAll", () => [{ ...aThread(12), temporary: true }], "temporary"],
       ["eventsDue", () => [new Date(now), 100], "at the usual time"],
       ["eventsDue", () => [later, 100]],
       ["eventsGone", () => [over(load.runs - load.liveRuns - 1)]],
       ["recordsDue", () => [new Date(now), 100]],
-      ["removeRecord", () => [over(12), later]],
+      ["removeRecord", () => [over(13), later]],
     ],
-    leases: [
-      ["renew", () => [servers[0], later]],
-      ["held", () => [servers[1]]],
-      ["expired", () => [new Date(now), []]],
-      ["expired", () => [new Date(now), [servers[2], servers[3]]], "of dead servers"],
-      ["takeOver", () => [aRunning(), lease()]],
+    lanes: [
+      ["read", () => [threadOf(1)]],
+      ["readMany", () => [[1, 2, 3].map(threadOf)]],
+      ["insert", () => [newThread(load.threads + 1)]],
+      ["insert", () => [newThread(load.threads + 1)], "taken"],
+      ["write", () => [stored(1).origin, revOf(1), { ...stored(1).control, rev: "next" }]],
+      ["write", () => [stored(1).origin, revOf(1), { ...stored(1).control, rev: "late" }], "late"],
+      ["remove", () => [threadOf(15), revOf(15)]],
+      ["remove", () => [threadOf(16), "another"], "of one that has changed"],
+      ["ready", () => [some]],
+      ["ready", () => [amidLive()], "deep"],
+      ["headedBy", () => [servers[1], some]],
+      ["headedBy", () => [servers[1], amidLive()], "deep"],
+      ["owing", () => [now, some]],
+      ["owing", () => [now, amid()], "deep"],
+      ["owingBy", () => [servers[0], some]],
+      ["owingBy", () => [servers[0], amid()], "deep"],
+      ["due", () => [later.getTime(), some]],
+      ["due", () => [later.getTime(), amid(29 * 24 * 3_600_000)], "deep"],
+      ["expired", () => [later.getTime(), some]],
+      ["expired", () => [later.getTime(), amid(29 * 24 * 3_600_000)], "deep"],
+      ["removing", () => [now, some]],
+      ["removing", () => [now, amid()], "deep"],
+      ["temporary", () => [now, some]],
+      ["temporary", () => [now, amid()], "deep"],
     ],
     threads: [
-      ["insert", () => [newThread(load.threads + 1)]],
       ["find", () => [threadOf(1)]],
-      ["enter", () => [threadOf(1), runId(20_000_000), { onlyFree: false }], "free"],
-      ["enter", () => [threadOf(1), runId(20_000_001), { onlyFree: false }], "taken"],
-      ["enter", () => [threadOf(load.threads + 9), runId(1), { onlyFree: false }], "missing"],
-      ["enterDelayed", () => [threadOf(1), { onlyFree: false }]],
       ["search", () => [{ owner }, newestFirst, page], "first page", "walk"],
       ["search", () => [{ owner }, newestFirst, deep("created_at")], "deep page", "walk"],
       ["search", () => [{ owner, statuses: ["idle"] }, newestFirst, deep("created_at")], "deep page by status", "walk"],
@@ -223,38 +244,30 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["count", () => [{ owner }], "all", "linear"],
       ["count", () => [{ owner, statuses: ["error", "interrupted"] }], "rare statuses"],
       ["count", () => [{ owner, metadata: { user: "user-7" } }], "metadata", "linear"],
-      ["change", () => [threadOf(15), (metadata: object) => ({ ...metadata, more: 1 }), undefined]],
-      ["keepTurn", () => [threadOf(1), runId(20_000_000)]],
-      ["passTurn", () => [newThread(1), runId(20_000_000), runId(20_000_001)]],
-      ["freeTurn", () => [newThread(1), runId(20_000_001), 0, { status: "idle", ttlMs: undefined }]],
-      ["rest", () => [newThread(16), { status: "idle", ttlMs: undefined }]],
-      ["busyWithoutTurn", () => [later, threadOf(2), 100]],
-      ["attach", () => [threadOf(1), servers[0]]],
-      ["detach", () => [threadOf(1), servers[0]]],
-      ["abandon", () => [threadOf(1)]],
-      ["idleTemporary", () => [later]],
-      ["takeTurn", () => [threadOf(2), "somebody"]],
-      ["markRemoving", () => [threadOf(13)]],
-      ["removing", () => []],
-      ["remove", () => [threadOf(13)]],
-      ["heldTurns", () => [later]],
-      ["expired", () => [new Date(now), 100]],
-      ["markExpired", () => [threadOf(14), later]],
     ],
     events: [
       ["insert", () => [[chunk(over(21), 0)]]],
       ["chunk", () => [over(load.runs - 3), 1]],
       ["head", () => [over(load.runs - 3)]],
+      ["withChunk", () => [[3, 4].map((n) => ({ run: over(load.runs - n), chunk: 0 }))]],
       ["isFenced", () => [over(load.runs - 3), "t"]],
       ["from", () => [over(load.runs - 3), 3]],
       ["firstAfter", () => [over(load.runs - 3), runId(1)]],
       ["remove", () => [over(load.runs - 5)]],
       ["remove", () => [over(21)], "behind a gate"],
       ["discard", () => [over(load.runs - 7)]],
-      ["removeAll", () => [threadOf((load.runs - 9) % load.threads)]],
+      ["removeAll", () => [aThread((load.runs - 9) % load.threads)]],
+    ],
+    nudges: [
+      ["open", () => ["me"]],
+      ["add", () => ["me", [{ kind: "ready" }]]],
+      ["read", () => ["me"]],
+      ["watch", () => ["me", () => undefined, AbortSignal.abort()]],
     ],
     servers: [
-      ["beat", () => [{ _id: "me", machine: "m", pid: 1, started: "", children: [] }]],
+      ["join", () => [server("me")]],
+      ["beat", () => [server("me")]],
+      ["declareDead", () => [{ ...server("another"), seenAt: new Date(now), readAt: new Date(now), isDead: false }]],
       ["others", () => ["me"]],
       ["watch", () => ["a-watch", "me", over(1)]],
       ["watchesOf", () => [servers[0]]],
@@ -266,7 +279,6 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     requests: [
       ["remember", () => [request("new")]],
       ["remember", () => [request(requestId(7))], "known"],
-      ["replaceRunId", () => [request("new"), runId(2)]],
       ["done", () => [request("new")]],
       ["forget", () => [request("new")]],
     ],

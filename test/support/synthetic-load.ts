@@ -1,7 +1,11 @@
 import type { Collection, Db } from "mongodb";
+import type { StoredThread } from "../../src/domain/ports.ts";
 import type { Run } from "../../src/domain/run.ts";
-import { metadataTokens, stateTokens, valueTokens } from "../../src/domain/search-tokens.ts";
-import type { RunStatus, ThreadStatus } from "../../src/domain/transitions.ts";
+import type { Command } from "../../src/domain/thread/commands.ts";
+import { type Entry, newControl, type ThreadControl } from "../../src/domain/thread/entry.ts";
+import { reduce } from "../../src/domain/thread/lane.ts";
+import { projectionOf } from "../../src/domain/thread/project.ts";
+import type { RunStatus } from "../../src/domain/transitions.ts";
 import { type Collections, collections } from "../../src/storage/collections.ts";
 import type {
   AssistantDocument,
@@ -9,12 +13,12 @@ import type {
   ItemDocument,
   RequestDocument,
   RunEventsDocument,
-  ThreadDocument,
 } from "../../src/storage/documents.ts";
 import { newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
-import { newRunDocument, type RunDocument } from "../../src/storage/run-document.ts";
+import { newRunDocument, projectedFields, type RunDocument } from "../../src/storage/run-document.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
+import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
 
 /** How a database that has been in use for a month looks: documents in their exact shape, inserted past the stores. */
 export interface Load {
@@ -42,63 +46,110 @@ export const checkpointId = (thread: number, slot: number): string => `checkpoin
 const statusOf = (n: number): RunStatus =>
   n % 100 < 94 ? "success" : n % 100 < 97 ? "error" : n % 100 < 99 ? "interrupted" : "timeout";
 
-export function syntheticRun(n: number, { runs, threads, liveRuns }: Load, now: number): RunDocument {
-  const createdAt = new Date(now - ((runs - n) * 30 * day) / runs);
-  const isLive = n >= runs - liveRuns;
-  const isWaiting = isLive && n % 2 === 0;
-  const server = servers[Math.floor(n / 2) % servers.length]!;
-  const run: Run = {
-    ...{ owner: "", runId: runId(n), threadId: threadId(n % threads), graph: "agent" },
-    ...{ assistant: { assistantId: "agent", version: 1 }, n: Math.floor(n / threads) + 1 },
-    spec: {
-      ...{
-        assistantId: "agent",
-        input: '{"question":"what is new?"}',
-        metadata: { user: `user-${n % 50}`, app: n % 2 === 0 ? "chat" : "batch" },
-      },
-      ...{ streamModes: ["values"], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-      ...{ multitaskStrategy: "enqueue", durability: "sync", onCompletion: "delete" },
-    },
-    ...{ status: isWaiting ? "pending" : "running", phase: isWaiting ? "waiting" : "running" },
-    ...{ attempt: isWaiting ? 0 : 1, lostAttempts: 0, suspect: false, createdAt, cleanupPending: false },
-    startedAt: isWaiting ? undefined : createdAt,
-    lease: isLive && !isWaiting ? { token: `token-${n}`, server, until: new Date(now + day), unfenced: [] } : undefined,
-  };
-  const document = newRunDocument(run, isWaiting && n % 4 === 0);
-  if (isLive) return document;
-  const end = new Date(createdAt.getTime() + 5_000);
-  const { events_expire_at, ...record } = expiry({ eventsTtlMs: 3_600_000, runTtlMs: 30 * day }, end);
+const serverOf = (n: number): string => servers[Math.floor(n / 2) % servers.length]!;
+const metadataOf = (n: number) => ({ user: `user-${n % 50}`, app: n % 2 === 0 ? "chat" : "batch" });
+
+/** A record as it is stored before its entry. */
+export const syntheticRecord = (n: number, change: Partial<Run> = {}): Run => ({
+  ...{ owner: "", runId: runId(n), threadId: threadId(n), graph: "agent", made: `made-${n}`, changes: 0, n: 0 },
+  assistant: { assistantId: "agent", version: 1 },
+  spec: {
+    ...{ assistantId: "agent", input: '{"question":"what is new?"}', metadata: metadataOf(n) },
+    ...{ streamModes: ["values"], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
+    ...{ multitaskStrategy: "enqueue", durability: "sync", onCompletion: "delete" },
+  },
+  ...{ status: "pending", phase: "waiting", attempt: 0, createdAt: new Date() },
+  ...change,
+});
+
+const createdAtOf = (n: number, { runs }: Load, now: number) => now - ((runs - n) * 30 * day) / runs;
+const isLive = (n: number, { runs, liveRuns }: Load) => n >= runs - liveRuns;
+const isWaiting = (n: number, load: Load) => isLive(n, load) && n % 2 === 0;
+
+/** One run in a hundred was created by a node of the one before it. */
+export function syntheticRun(n: number, load: Load, now: number): RunDocument {
+  const at = createdAtOf(n, load, now);
+  const parent =
+    n % 100 === 51
+      ? { threadId: threadId((n - 1) % load.threads), runId: runId(n - 1), independent: false }
+      : undefined;
+  const record = newRunDocument(
+    syntheticRecord(n, { threadId: threadId(n % load.threads), createdAt: new Date(at), parent }),
+  );
+  if (isWaiting(n, load)) return record;
+  const journal = journalOf(n % load.threads);
+  const begun = { run: runId(n), n: Math.floor(n / load.threads) + 1, first: at, attempt: 1 };
+  if (isLive(n, load)) {
+    const lease = { token: `token-${n}`, server: serverOf(n) };
+    return { ...record, ...projectedFields(projectionOf({ ...begun, changes: 1, phase: "running", lease }, journal)) };
+  }
+  const end = { status: statusOf(n), sequence: 10, checkpoint: "c", at: at + 5_000, token: `token-${n}` };
+  const over: Entry = { ...begun, changes: 2, phase: "over", end };
+  const { events_expire_at, ...kept } = expiry({ eventsTtlMs: 3_600_000, runTtlMs: 30 * day }, new Date(end.at));
   const events = events_expire_at!.getTime() > now ? { events_expire_at } : {};
-  const over = { phase: "over", lease: null, ended_at: end, last_sequence: 10, end_checkpoint_id: "c" } as const;
-  const unfinished = n % 20_000 === 0 ? ({ cleanup: "pending" } as const) : {};
-  return { ...document, ...over, ...record, ...events, ...unfinished, status: statusOf(n) };
+  return { ...record, ...projectedFields(projectionOf(over, journal)), ...kept, ...events };
 }
 
-const restingStatusOf = (n: number): ThreadStatus => (n % 100 < 96 ? "idle" : n % 100 < 98 ? "error" : "interrupted");
-
-export function syntheticThread(n: number, { runs, threads, liveRuns }: Load, now: number): ThreadDocument {
-  const newest = Math.floor((runs - 1 - n) / threads) * threads + n;
-  const isBusy = newest >= runs - liveRuns;
-  const at = new Date(now - ((runs - newest) * 30 * day) / runs);
-  const [metadata, values] = [{ user: `user-${n % 50}`, app: n % 2 === 0 ? "chat" : "batch" }, '{"answer":"nothing"}'];
-  return {
-    ...{ _id: threadId(n), owner: "", thread_id: threadId(n), journal: journalOf(n) },
-    ...{
-      n: Math.floor(newest / threads) + 1,
-      turn: isBusy ? runId(newest) : null,
-      status: isBusy ? "busy" : restingStatusOf(n),
-    },
-    ...{ metadata, metadata_revision: 0, metadata_tokens: metadataTokens("", metadata) },
-    ...{
-      value_tokens: [...stateTokens("", { graph: "agent" }), ...valueTokens("", values)],
-      error: null,
-      created_at: at,
-      updated_at: at,
-      ttl_ms: null,
-    },
-    state: { n: 1, graph: "agent", checkpointId: "c", values, next: [], interrupts: [] },
-    ...{ temporary: false, removing: false, expire_at: null },
+/** Of a hundred threads one each is being removed, is temporary, goes after a time, waits for a delay, and owes an end. */
+export function syntheticStoredThread(n: number, load: Load, now: number): StoredThread {
+  const newest = Math.floor((load.runs - 1 - n) / load.threads) * load.threads + n;
+  const at = createdAtOf(newest, load, now);
+  const numberOfNewest = Math.floor(newest / load.threads) + 1;
+  const state = { n: numberOfNewest, graph: "agent", checkpointId: "c", values: '{"answer":"nothing"}' };
+  const isBusy = isLive(newest, load);
+  const born: ThreadControl = {
+    ...newControl({ threadId: threadId(n), rev: revOf(n), metadata: metadataOf(n) }, at),
+    lane: { n: isBusy ? numberOfNewest - 1 : numberOfNewest, entries: [] },
+    state: { ...state, next: n % 100 < 98 ? [] : ["ask"], interrupts: [] },
+    last: { n: numberOfNewest, status: n % 100 === 96 || n % 100 === 97 ? "error" : "success" },
   };
+  const commands = isBusy ? liveOf(newest, load) : restOf(n, at);
+  const control = commands.reduce((before, command) => decided(before, command, at), born);
+  return {
+    origin: { owner: "", threadId: threadId(n), journal: journalOf(n), createdAt: at },
+    control: n % 100 === 51 ? { ...control, watchedBy: [] } : control,
+  };
+}
+
+export const syntheticThread = (n: number, load: Load, now: number): ThreadDocument =>
+  toThreadDocument(syntheticStoredThread(n, load, now));
+
+export const revOf = (n: number): string => `rev-${n}`;
+
+function decided(before: ThreadControl, command: Command, at: number): ThreadControl {
+  const reduction = reduce(before, command, at);
+  if ("refusal" in reduction) throw new Error(reduction.refusal.message);
+  return reduction.control;
+}
+
+const entered = (run: string, server: string) => ({ kind: "enter", server, run, strategy: "enqueue" }) as const;
+
+function liveOf(run: number, load: Load): Command[] {
+  const enter = entered(runId(run), serverOf(run));
+  return [isWaiting(run, load) ? enter : { ...enter, next: `token-${run}` }];
+}
+
+/** What has become of a thread without a live run. */
+function restOf(n: number, at: number): Command[] {
+  const server = serverOf(n);
+  const [run, token] = [runId(30_000_000 + n), `token-${n}`];
+  const change = { kind: "change", server } as const;
+  switch (n % 100) {
+    case 11:
+      return [{ ...change, remove: { when: "idle" } }];
+    case 21:
+      return [{ ...change, ttlMs: 29 * day }];
+    case 31:
+      return [{ ...entered(run, server), due: at + 29 * day }];
+    case 41:
+      return [
+        { ...entered(run, server), next: token },
+        { kind: "settle", server, run, token, sequence: 1, result: "success" },
+      ];
+    default:
+      // So that all that is computed is.
+      return [{ ...change, ttlMs: null }];
+  }
 }
 
 export const requestId = (n: number): string => `request-${n}`;
@@ -136,7 +187,15 @@ function syntheticEvents(run: number, chunk: number, { threads }: Load): RunEven
   const id = runId(run);
   return {
     ...{ _id: `${id}:${String(chunk).padStart(10, "0")}`, owner: "", thread_id: threadId(run % threads), run_id: id },
-    ...{ chunk, token: `token-${run}`, gate: false, first: chunk * 3 + 2, last: chunk * 3 + 4, at: new Date() },
+    ...{
+      journal: journalOf(run % threads),
+      chunk,
+      token: `token-${run}`,
+      gate: false,
+      first: chunk * 3 + 2,
+      last: chunk * 3 + 4,
+      at: new Date(),
+    },
     events: Array.from({ length: 3 }, () => ({ kind: "output", mode: "values", name: "", namespace: [], json: "{}" })),
   };
 }

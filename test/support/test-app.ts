@@ -18,8 +18,8 @@ export interface TestApp {
   readonly db: Db;
   /** Stops the server and starts another one on the same database; the client's address changes with it. */
   restart(): Promise<TestApp>;
-  /** Starts another server on the same database. */
-  start(): Promise<TestApp>;
+  /** Starts another server on the same database, with a configuration of its own if one is given. */
+  start(changes?: Partial<Config>): Promise<TestApp>;
   close(): Promise<void>;
 }
 
@@ -54,9 +54,10 @@ export function testConfig(database: { uri: string; name: string }, changes: Par
 
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await testDatabase();
-  const config = testConfig(database, options.config);
+  const common = testConfig(database, options.config);
 
-  async function start(): Promise<TestApp> {
+  async function start(changes: Partial<Config> = {}): Promise<TestApp> {
+    const config = { ...common, ...changes };
     const app = await startApp(config, {
       log: options.log ?? silentLog,
       progress: () => {},
@@ -71,7 +72,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       start,
       async restart() {
         await app.stop();
-        return start();
+        return start(changes);
       },
       async close() {
         await app.stop();

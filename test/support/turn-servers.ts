@@ -48,10 +48,11 @@ export async function openTurnServers(): Promise<TurnServers> {
       const ownHost = Object.create(host, { renewed: { value: () => undefined }, pids: { value: [] } }) as typeof host;
       const runs = createRuns({
         ...{ stores: decorate(await openStores(db)), journal: createJournal(db), host: ownHost, graphs: [], reports },
-        ...{ config: { ...config, ...changes }, server: newId(), log: silentLog },
+        ...{ config: { ...config, ...changes }, log: silentLog },
         ...{ isPassing: () => false, pause: () => Promise.resolve() },
       });
       closing.push(() => runs.close());
+      await runs.begun;
       return runs;
     },
     async close() {

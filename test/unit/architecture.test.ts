@@ -61,6 +61,7 @@ describe("who may know of whom", () => {
     "src/domain/": { uses: [] },
     "src/storage/": { uses: ["src/domain/"] },
     "src/checkpoints/": { uses: ["src/storage/"], types: ["src/domain/"] },
+    "src/nudges/": { uses: ["src/domain/"] },
     "src/stream/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/"] },
     "src/worker/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/", "src/stream/"] },
     "src/worker/child/": {

@@ -1306,7 +1306,7 @@ export type CancelRunRequest = Message<"reins.v1.CancelRunRequest"> & {
   reason: string;
 
   /**
-   * Chosen by the client for its retries: for a day the same id with another request is refused.
+   * Taken for clients that send one with every call. A cancel needs none: repeating it is safe by itself.
    *
    * @generated from field: string request_id = 7;
    */
@@ -1376,7 +1376,7 @@ export type CancelRunRequestJson = {
   reason?: string;
 
   /**
-   * Chosen by the client for its retries: for a day the same id with another request is refused.
+   * Taken for clients that send one with every call. A cancel needs none: repeating it is safe by itself.
    *
    * @generated from field: string request_id = 7;
    */
@@ -2143,8 +2143,7 @@ export const RunService: GenService<{
    * when the run is really over. Repeating it is safe: the same action answers OK with the same outcome as long as the run's
    * record, or for an hour its tombstone, lives; ROLLBACK after INTERRUPT upgrades a run that has not ended, INTERRUPT after
    * ROLLBACK leaves it a rollback. Errors: NOT_FOUND (RUN_NOT_FOUND); FAILED_PRECONDITION (RUN_NOT_CANCELLABLE with
-   * RunErrorDetail) when the run ended otherwise; ALREADY_EXISTS (REQUEST_EXISTS) for a `request_id` that came with another
-   * body.
+   * RunErrorDetail) when the run ended otherwise.
    *
    * @generated from rpc reins.v1.RunService.CancelRun
    */

@@ -33,7 +33,8 @@ function withMetadata(control: ThreadControl, { metadata: wanted }: Change): Thr
 const withTtl = (control: ThreadControl, { ttlMs }: Change): ThreadControl =>
   ttlMs === undefined ? control : lean({ ...control, ttlMs: ttlMs ?? undefined });
 
-function withWatch(control: ThreadControl, { watch, server }: Change): ThreadControl {
+function withWatch(control: ThreadControl, { watch, watcher, server: own }: Change): ThreadControl {
+  const server = watcher ?? own;
   const { watchedBy } = control;
   if (!watch || !watchedBy || watchedBy.includes(server) === (watch === "attach")) return control;
   const others = watchedBy.filter((one) => one !== server);

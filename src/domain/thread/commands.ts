@@ -13,6 +13,17 @@ interface Decides {
    * with a parent is not, since its parent must be looked at after it can be seen in its lane.
    */
   readonly next?: string;
+  /** Ends that have been told since the last decision here: their entries leave, unless they owe more by now. */
+  readonly told?: readonly ToldEnd[];
+}
+
+/** An end that is in its run's record, or whose record is gone. */
+export interface ToldEnd {
+  readonly run: string;
+  /** Of the entry that the record is brought up to. */
+  readonly changes: number;
+  /** What the run left, where nobody has read it before. */
+  readonly state?: Omit<RememberedState, "n">;
 }
 
 /**
@@ -27,6 +38,8 @@ export interface Enter extends Decides {
   /** Join the order only then. */
   readonly due?: Time;
   readonly parent?: Entry["parent"];
+  /** The run is its thread's first, or has come and gone: then it is missed. */
+  readonly once?: boolean;
   /** Live runs that the thread may have; never more than {@link maxLiveEntries}. */
   readonly limit?: number;
 }
@@ -160,13 +173,9 @@ export interface FinishRollback extends Decides {
   readonly checkpoint?: string;
 }
 
-/** An end is in the run's record, or its record is gone: the entry leaves, unless it owes more by now. */
-export interface Projected extends Decides {
+/** The entry of a told end leaves, without waiting for the thread's next decision. */
+export interface Projected extends Decides, ToldEnd {
   readonly kind: "projected";
-  readonly run: string;
-  readonly changes: number;
-  /** What the run left, where nobody has read it before. */
-  readonly state?: Omit<RememberedState, "n">;
 }
 
 /** Changes what is kept beside the lane. The whole change or nothing. */
@@ -182,6 +191,8 @@ export interface Change extends Decides {
   readonly ttlMs?: number | null;
   /** Of a temporary thread: somebody in this server waits for its run, or nobody does any more. */
   readonly watch?: "attach" | "detach";
+  /** The server that is meant; the one that decides when absent. */
+  readonly watcher?: string;
   readonly remove?: Removal;
 }
 

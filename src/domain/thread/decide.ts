@@ -1,4 +1,3 @@
-import { keepTrying } from "../keep-trying.ts";
 import { createOneByOne } from "../one-by-one.ts";
 import type { Lanes, StoredThread, ThreadOrigin } from "../ports.ts";
 import type { ThreadName } from "../thread.ts";
@@ -11,8 +10,9 @@ import { fateOf, isContended, marked } from "./marks.ts";
  * Decides about a thread, exactly once however often a write must be sent: the only writer of a thread's control. Undefined
  * when there is no such thread and none was `born`.
  *
- * It outlives a database that is away until the signal aborts; then it rejects with the last error, and the decision may land
- * yet. It rejects as well with an error of the database that does not pass, unless the decision has landed all the same.
+ * It rejects when the database is away, and then the decision may land yet; whoever asks again is answered as if it had asked
+ * once, since every command is known by a sign of its own. It rejects as well with an error of the database that does not pass,
+ * unless the decision has landed all the same.
  */
 export type Decide = (name: ThreadName, command: Command, given?: Given) => Promise<Decision | undefined>;
 
@@ -22,6 +22,13 @@ export interface Given {
    * is known by the journal of the answered origin.
    */
   readonly born?: NewThread;
+  /**
+   * The thread as it was read before; null when it was not there. A decision that is written may rest on it, since the write is
+   * guarded; what changes nothing, or is refused, is decided on a fresh look.
+   */
+  readonly seen?: StoredThread | null;
+  /** Done after each other look, before anything is decided on it: throws when the decision is not to be made any more. */
+  readonly ifStillWanted?: () => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -34,8 +41,8 @@ export type Decision = (Decided | { readonly refusal: Refusal }) & { readonly or
 
 export interface DecideOptions {
   readonly lanes: Pick<Lanes, "read" | "insert" | "write">;
-  /** Names this start of the server. Its mark tells which of its writes have landed, so that no other may use the name. */
-  readonly server: string;
+  /** This server's present life. Its mark tells which of its writes have landed, so that no other may use its name. */
+  readonly self: () => Incarnation;
   /** The database's time. */
   readonly now: () => Time;
   /** Makes a name that was never there before. */
@@ -52,37 +59,55 @@ export interface DecideOptions {
 /** A decision that is to be written on the condition that nobody has decided since `from`; on none, the thread is created. */
 interface Attempt {
   readonly from: string | undefined;
+  readonly before: ThreadControl | undefined;
   readonly next: StoredThread;
 }
 
 export function createDecide(options: DecideOptions): Decide {
-  const { lanes, server, now, newRev, random, sleep, isPassing, pause } = options;
+  const { lanes, self, now, newRev, random, sleep, isPassing, pause } = options;
   // A server's mark is that of its last decision on the thread: the next one waits until the fate of this one is known.
   const oneByOne = createOneByOne();
 
   return (name, command, given = {}) => {
-    if (command.server !== server) throw new Error(`a command of ${command.server} is not to be decided by ${server}`);
     return oneByOne(JSON.stringify([name.owner, name.threadId]), () => decide(name, command, given), given.signal);
   };
 
-  async function decide(name: ThreadName, command: Command, { born, signal }: Given): Promise<Decision | undefined> {
-    const read = () => keepTrying(() => lanes.read(name), { isPassing, pause, signal });
-    let stored = await read();
-    if (stored && !isUrgent(command) && isContended(stored.control, server, now())) {
+  async function decide(name: ThreadName, command: Command, given: Given): Promise<Decision | undefined> {
+    const { born, signal } = given;
+    const life = self();
+    const server = life.id;
+    // What a life has begun ends with it: its marks do not count any more.
+    if (command.server !== server || life.ended.aborted) throw new LifeIsOver(command.server);
+    const read = () => {
+      if (life.ended.aborted) throw new LifeIsOver(server);
+      return lanes.read(name);
+    };
+    let isSeen = given.seen !== undefined;
+    let stored = isSeen ? (given.seen ?? undefined) : await read();
+    if (!isSeen && stored && !isUrgent(command) && isContended(stored.control, server, now())) {
       await sleep(1 + Math.floor(random() * 30), signal);
       stored = await read();
     }
     for (;;) {
       const from = stored ?? (born && unborn(born));
       if (!from) return undefined;
+      if (!isSeen) await given.ifStillWanted?.();
       const at = now();
       const reduction = reduce(from.control, command, at);
       const { origin } = from;
-      if ("refusal" in reduction || (stored && reduction.control === stored.control)) return { ...reduction, origin };
+      if ("refusal" in reduction || (stored && reduction.control === stored.control)) {
+        if (!isSeen) return { ...reduction, origin };
+        isSeen = false;
+        stored = await read();
+        continue;
+      }
+      isSeen = false;
       const control = marked(reduction.control, { server, rev: newRev(), at });
       const decided: Decided = { ...reduction, control };
-      const outcome = await write({ from: stored?.control.rev, next: { origin, control } }, read, signal);
+      const attempt: Attempt = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
+      const outcome = await write(attempt, server, read, signal);
       if (outcome.hasLanded) return { ...decided, origin };
+      if (outcome.isBarred) return undefined;
       stored = outcome.stored;
     }
   }
@@ -97,19 +122,25 @@ export function createDecide(options: DecideOptions): Decide {
    * others miss, so that the answer is the same. What is stored after a miss is answered, to decide anew on.
    */
   async function write(
-    { from, next }: Attempt,
+    { from, before, next }: Attempt,
+    server: string,
     read: () => Promise<StoredThread | undefined>,
     signal: AbortSignal | undefined,
-  ): Promise<{ readonly hasLanded: true } | { readonly hasLanded: false; readonly stored?: StoredThread }> {
+  ): Promise<
+    | { readonly hasLanded: true }
+    | { readonly hasLanded: false; readonly stored?: StoredThread; readonly isBarred?: true }
+  > {
     for (;;) {
       let failure: { readonly error: unknown } | undefined;
       try {
-        if (await send(from, next)) return { hasLanded: true };
+        if (await send(from, next, before)) return { hasLanded: true };
       } catch (error) {
         failure = { error };
       }
       const stored = await read();
-      const fate = fateAmong(stored, from, next.control.rev);
+      // This very thread has been there, and was removed.
+      if (!stored && from === undefined && !failure) return { hasLanded: false, isBarred: true };
+      const fate = fateAmong(stored, server, from, next.control.rev);
       if (fate === "landed") return { hasLanded: true };
       if (fate === "missed") return { hasLanded: false, stored };
       if (failure && !isPassing(failure.error)) throw failure.error;
@@ -118,14 +149,29 @@ export function createDecide(options: DecideOptions): Decide {
     }
   }
 
-  function send(from: string | undefined, next: StoredThread): Promise<boolean> {
-    return from === undefined ? lanes.insert(next) : lanes.write(next.origin, from, next.control);
+  function send(from: string | undefined, next: StoredThread, before?: ThreadControl): Promise<boolean> {
+    return from === undefined ? lanes.insert(next) : lanes.write(next.origin, from, next.control, before);
   }
 
-  function fateAmong(stored: StoredThread | undefined, from: string | undefined, tried: string) {
+  function fateAmong(stored: StoredThread | undefined, server: string, from: string | undefined, tried: string) {
     // A thread that is gone takes no write any more; one that is not there yet may.
     if (!stored) return from === undefined ? "open" : "missed";
     return fateOf(stored.control, server, from ?? "", [tried]);
+  }
+}
+
+/** One life of a server, from its first heartbeat until it ends or is declared dead. */
+export interface Incarnation {
+  readonly id: string;
+  /** Aborted when it has been declared dead: nothing that it has begun counts any more. */
+  readonly ended: AbortSignal;
+}
+
+/** A decision of a life that is over. It may have landed; whoever must know looks. */
+export class LifeIsOver extends Error {
+  constructor(server: string) {
+    super(`server ${server} has been declared dead`);
+    this.name = "LifeIsOver";
   }
 }
 

@@ -1,5 +1,5 @@
 import { withStateOf } from "./attempts.ts";
-import type { FinishRollback, Handled, Projected } from "./commands.ts";
+import type { FinishRollback, Handled, ToldEnd } from "./commands.ts";
 import { entryOf, isEnded, lean, type ThreadControl, type Time, withEntry, withoutEntry } from "./entry.ts";
 import { mayMove, moved } from "./move.ts";
 
@@ -14,7 +14,15 @@ export function finishRollback(control: ThreadControl, { run, checkpoint }: Fini
   return { control: withEntry(control, ended), answer: { did: "done", entry: ended } };
 }
 
-export function projected(control: ThreadControl, { run, changes, state }: Projected): Handled {
+/** The control without the entries of ends that have been told. */
+export function withoutTold(control: ThreadControl, told: readonly ToldEnd[] = []): ThreadControl {
+  return told.reduce((before, one) => {
+    const handled = projected(before, one);
+    return "refusal" in handled ? before : handled.control;
+  }, control);
+}
+
+export function projected(control: ThreadControl, { run, changes, state }: ToldEnd): Handled {
   const entry = entryOf(control, run);
   if (!entry) return { control, answer: { did: "again" } };
   if (!isEnded(entry) || entry.changes !== changes) return { control, answer: { did: "missed", entry } };

@@ -21,6 +21,7 @@ export function enter(control: ThreadControl, command: Enter, now: Time): Handle
   const there = entryOf(control, run);
   if (there) return { control, answer: { did: "again", entry: there } };
   if (control.removing) return { refusal: threadIsGone(control) };
+  if (command.once && control.lane.n > 0) return { control, answer: { did: "missed" } };
   if (control.watchedBy && control.lane.n > 0) return { refusal: takesNoOtherRun(control) };
   const live = liveEntries(control.lane);
   if (strategy === "reject" && (live.length > 0 || control.lane.holder)) {

@@ -15,9 +15,14 @@ function shortenedToBytes(text: string, bytes: number): string {
   return short;
 }
 
-export const shortReason = (reason: string): string => shortenedToBytes(reason, textBytes);
+/** Of all that requests allow, 1000 characters, nothing is lost. */
+export const shortReason = (reason: string): string => shortenedToBytes(reason, 4 * textBytes);
 
 export const shortError = ({ name, message }: RunError): RunError => ({
   name: shortenedToBytes(name, nameBytes),
   message: shortenedToBytes(message, textBytes - nameBytes),
 });
+
+/** Whether an entry keeps the whole of it. */
+export const fitsEntry = ({ name, message }: RunError): boolean =>
+  Buffer.byteLength(name) <= nameBytes && Buffer.byteLength(message) <= textBytes - nameBytes;

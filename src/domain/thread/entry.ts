@@ -1,5 +1,5 @@
 import type { Requester, RunError } from "../run.ts";
-import type { RememberedState } from "../thread.ts";
+import { type RememberedState, restingStatus } from "../thread.ts";
 import type { CancelAction, CancelOutcome, Phase, RunStatus, ThreadStatus } from "../transitions.ts";
 
 /** Milliseconds since 1970, by the database's clock. */
@@ -161,7 +161,7 @@ export interface LastOutcome {
 
 /** A thread as it is created. */
 export const newControl = (
-  given: Pick<ThreadControl, "threadId" | "rev" | "metadata" | "ttlMs" | "watchedBy">,
+  given: Pick<ThreadControl, "threadId" | "rev" | "metadata" | "ttlMs" | "watchedBy" | "state">,
   now: Time,
 ): ThreadControl =>
   lean({
@@ -170,7 +170,8 @@ export const newControl = (
     marks: [],
     lane: { n: 0, entries: [] },
     head: null,
-    status: "idle",
+    status: restingStatus({ state: given.state }),
+    state: given.state,
     metadata: given.metadata,
     ttlMs: given.ttlMs,
     expireAt: given.ttlMs === undefined ? undefined : now + given.ttlMs,

@@ -4,7 +4,7 @@ import { change } from "./change.ts";
 import type { Answer, Command, Handled, Reduction } from "./commands.ts";
 import { computed } from "./compute.ts";
 import { effectsOf } from "./effects.ts";
-import { finishRollback, projected } from "./ends.ts";
+import { finishRollback, projected, withoutTold } from "./ends.ts";
 import { confirm, enter, forget, joinDue } from "./enter.ts";
 import { type Entry, lean, type ThreadControl, type Time } from "./entry.ts";
 import { hold, release } from "./hold.ts";
@@ -17,12 +17,16 @@ import { takeOver } from "./take-over.ts";
  * decide as if one did. Throws only where the caller is at fault.
  */
 export function reduce(before: ThreadControl, command: Command, now: Time): Reduction {
-  const handled = handle(joinDue(before, now), command, now);
+  const joined = joinDue(before, now);
+  const start = withoutTold(joined, command.told);
+  const handled = handle(start, command, now);
   if ("refusal" in handled) return handled;
   const { did } = handled.answer;
   const isClaiming = command.next !== undefined && did === "done";
   const after = isClaiming ? claimNext(handled.control, command.next, command.server, now) : handled.control;
-  if (after === before) return { control: before, effects: [], answer: lean(handled.answer) };
+  // Told ends leave with a change, and are none, unless that is what was asked for.
+  const isChange = after !== start || joined !== before || command.kind === "projected";
+  if (after === before || !isChange) return { control: before, effects: [], answer: lean(handled.answer) };
   const control = computed(before, after, now, did === "done" && isChangeForUsers(command));
   const hasClaimed = after !== handled.control;
   const claimed = hasClaimed ? control.lane.entries.find(({ lease }) => lease?.token === command.next) : undefined;

@@ -1,51 +1,44 @@
-import type { Requester, RunError } from "../run.ts";
-import type { CancelAction, CancelOutcome, RunStatus } from "../transitions.ts";
-import { type Entry, isDelayed, lean, statusOf, type Time } from "./entry.ts";
+import type { Cancellation, Run, RunError } from "../run.ts";
+import type { CancelOutcome } from "../transitions.ts";
+import { type Entry, lean, statusOf, type Time } from "./entry.ts";
 
 /** What a run's record says of its life: repeatable from its entry, and never ahead of it. */
-export interface Projection {
-  /** Replaces only a projection with a smaller count, and never makes a record that is gone. */
-  readonly changes: number;
-  /** The order on its thread. */
-  readonly n: number;
-  readonly status: RunStatus;
-  readonly stage: Stage;
-  readonly attempt: number;
-  readonly startedAt?: Time;
-  readonly endedAt?: Time;
-  readonly dueAt?: Time;
-  readonly error?: RunError;
-  readonly cancellation?: ProjectedCancellation;
-  readonly lastSequence?: number;
-  readonly endCheckpointId?: string;
-}
+export type Projection = Pick<
+  Run,
+  | "changes"
+  | "n"
+  | "status"
+  | "phase"
+  | "attempt"
+  | "startedAt"
+  | "endedAt"
+  | "dueAt"
+  | "error"
+  | "cancellation"
+  | "lastSequence"
+  | "endCheckpointId"
+> & {
+  /** Of the thread: see {@link Run.journal}. */
+  readonly journal: string;
+  /** The lease that ended with it: a longer error that was stored under it counts. */
+  readonly endToken?: string;
+};
 
-export type Stage = "queued" | "delayed" | "running" | "stopping" | "rolling_back" | "over";
+export const projectionOf = (entry: Entry, journal: string): Projection =>
+  lean({ ...lifeOf(entry), journal, endToken: entry.end?.token });
 
-export interface ProjectedCancellation {
-  readonly action: CancelAction;
-  readonly reason: string;
-  readonly requestedBy: Requester;
-  readonly actor?: string;
-  readonly causeRunId?: string;
-  readonly requestedAt: Time;
-  readonly deliveredAt?: Time;
-  readonly settledAt?: Time;
-  readonly outcome: CancelOutcome;
-}
-
-export function projectionOf(entry: Entry): Projection {
-  const { changes, n, end, left } = entry;
-  const isOver = entry.phase === "over";
+function lifeOf(entry: Entry): Omit<Projection, "journal" | "endToken"> {
+  const { changes, n, phase, end, left } = entry;
+  const isOver = phase === "over";
   return lean({
     changes,
     n,
     status: statusOf(entry),
-    stage: stageOf(entry),
+    phase,
     attempt: entry.attempt ?? 0,
-    startedAt: entry.first,
-    endedAt: isOver ? end!.at : undefined,
-    dueAt: entry.due,
+    startedAt: dateOf(entry.first),
+    endedAt: isOver ? dateOf(end!.at) : undefined,
+    dueAt: dateOf(entry.due),
     error: end?.error,
     cancellation: cancellationOf(entry),
     lastSequence: end?.sequence ?? left?.sequence,
@@ -53,12 +46,24 @@ export function projectionOf(entry: Entry): Projection {
   });
 }
 
-function stageOf(entry: Entry): Stage {
-  if (entry.phase !== "waiting") return entry.phase;
-  return isDelayed(entry) ? "delayed" : "queued";
+/** The run as its thread's lane has it, which may be ahead of its record. */
+export function asInLane(run: Run, entry: Entry): Run {
+  if (entry.changes <= run.changes) return run;
+  return lean({ ...run, ...unlived, ...lifeOf(entry) });
 }
 
-function cancellationOf({ cancel, end, phase }: Entry): ProjectedCancellation | undefined {
+/** A field that the entry does not have is not to stay as it was in the record. */
+const unlived: Partial<Run> = {
+  startedAt: undefined,
+  endedAt: undefined,
+  dueAt: undefined,
+  error: undefined as RunError | undefined,
+  cancellation: undefined,
+  lastSequence: undefined,
+  endCheckpointId: undefined,
+};
+
+function cancellationOf({ cancel, end, phase }: Entry): Cancellation | undefined {
   if (!cancel) return undefined;
   const isOver = phase === "over";
   const outcome: CancelOutcome = (isOver ? end!.outcome : undefined) ?? "requested";
@@ -68,9 +73,11 @@ function cancellationOf({ cancel, end, phase }: Entry): ProjectedCancellation | 
     requestedBy: cancel.by,
     actor: cancel.actor,
     causeRunId: cancel.cause,
-    requestedAt: cancel.at,
-    deliveredAt: cancel.deliveredAt,
-    settledAt: isOver ? end!.at : undefined,
+    requestedAt: new Date(cancel.at),
+    deliveredAt: dateOf(cancel.deliveredAt),
+    settledAt: isOver ? dateOf(end!.at) : undefined,
     outcome,
   });
 }
+
+const dateOf = (time: Time | undefined): Date | undefined => (time === undefined ? undefined : new Date(time));

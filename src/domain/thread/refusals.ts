@@ -51,7 +51,7 @@ export const takesNoOtherRun = ({ threadId }: ThreadControl): Refusal => ({
 });
 
 /** For a request to cancel that was refused: the run ended otherwise. */
-export function runIsOver({ threadId }: ThreadControl, entry: Entry): Refusal {
+export function runIsOver({ threadId }: Pick<ThreadControl, "threadId">, entry: Entry): Refusal {
   const status = statusOf(entry);
   const name = status.toUpperCase();
   return {

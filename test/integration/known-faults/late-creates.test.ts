@@ -4,16 +4,16 @@ import type { Runs } from "../../../src/create-runs.ts";
 import { DomainError } from "../../../src/domain/errors.ts";
 import { newId } from "../../../src/domain/ids.ts";
 import type { NewRun } from "../../../src/domain/new-run.ts";
-import type { RunName } from "../../../src/domain/run.ts";
+import type { Run, RunName } from "../../../src/domain/run.ts";
 import { anHourLater } from "../../support/clocks.ts";
 import { createGates, type Gates, until } from "../../support/gates.ts";
 import type { MortalServer } from "../../support/mortal-server.ts";
 import { gatedSpec, openTurnServers, type TurnServers } from "../../support/turn-servers.ts";
 
 /**
- * A known fault: a client chooses its run's id, and the server that creates the run dies or falls asleep before the run is
- * stored. The turn that it had taken is freed, for which the sweep makes the id unusable for an insert that may still be under
- * way, and that is for ever: each retry answers RUN_EXISTS, and GetRun answers NOT_FOUND.
+ * A client chooses its run's id, and the server that creates the run dies or falls asleep before the run stands in its thread's
+ * lane. Whoever comes later with the same id creates the run, or finds it; and whatever the first server still does when it
+ * wakes up, the run is executed once.
  */
 interface Scene {
   readonly kind: string;
@@ -25,13 +25,23 @@ interface Scene {
   found?: string;
   /** How the run ended that the retry has answered, or why it was refused. */
   retried?: string;
+  /** The run as it was told before the server woke up, and as it is when all is quiet. */
+  before?: Run;
+  end?: Run;
 }
 
-const kinds: Record<string, { requestId?: string; wakes: boolean }> = {
-  "without a request id, cut off by a crash": { wakes: false },
-  "without a request id, stored too late": { wakes: true },
-  "with a request id, cut off by a crash": { requestId: "once", wakes: false },
-  "with a request id, stored too late": { requestId: "once", wakes: true },
+interface Kind {
+  readonly requestId?: string;
+  readonly wakes?: "before the retry" | "after the retry";
+}
+
+const kinds: Record<string, Kind> = {
+  "without a request id, cut off by a crash": {},
+  "without a request id, stored too late": { wakes: "before the retry" },
+  "without a request id, stored when the retry's run is over": { wakes: "after the retry" },
+  "with a request id, cut off by a crash": { requestId: "once" },
+  "with a request id, stored too late": { requestId: "once", wakes: "before the retry" },
+  "with a request id, stored when the retry's run is over": { requestId: "once", wakes: "after the retry" },
 };
 
 const reasonOf = (error: unknown) => (error instanceof DomainError ? error.reason : `${error}`);
@@ -50,11 +60,12 @@ describe("a create with a chosen run id", () => {
       const undisturbed = await open(kind, requestId, Number.POSITIVE_INFINITY);
       await undisturbed.created;
       const { writes } = undisturbed.server;
-      const places = writes.slice(0, writes.indexOf("runs.insertOne") + 1).map((_, i) => i + 1);
+      const places = writes.slice(0, writes.indexOf("threads.updateOne") + 1).map((_, i) => i + 1);
       scenes.push(...(await Promise.all(places.map((place) => open(kind, requestId, place)))));
     }
     later = await servers.start((stores) => ({ ...stores, servers: anHourLater(stores.servers) }));
     await Promise.all(scenes.map(retry));
+    await Promise.all(scenes.map(settle));
   });
   afterAll(async () => {
     gates.remove();
@@ -67,7 +78,7 @@ describe("a create with a chosen run id", () => {
     const server = await servers.sleeper(name.threadId);
     await server.runs.createThread({ ...name, metadata: {}, ifExists: "raise" });
     const id = requestId && `${requestId} ${name.runId}`;
-    const spec = gatedSpec(gates.dir, ["a"]);
+    const spec = gatedSpec(gates.dir, [name.runId]);
     const request: NewRun = { ...name, isChosenId: true, spec, createThread: false, requestId: id };
     server.dieAt(dieAt);
     const created = server.runs.createRun(request).catch(() => undefined);
@@ -76,34 +87,57 @@ describe("a create with a chosen run id", () => {
     return { kind, place, request, server, created };
   }
 
+  async function wake({ server, created }: Scene): Promise<void> {
+    server.wake();
+    await created;
+  }
+
   async function retry(scene: Scene): Promise<void> {
-    const { request, server, created } = scene;
-    await until(async () => (await later.readThreads.get(request)).status === "idle");
-    if (kinds[scene.kind]!.wakes) {
-      server.wake();
-      await created;
-    }
+    const { request } = scene;
+    const { wakes } = kinds[scene.kind]!;
+    if (wakes === "before the retry") await wake(scene);
     scene.found = await later.readRuns.get(request).then(({ status }) => status, reasonOf);
     scene.retried = await later.createRun(request).then(outcome, async (refused) => {
       // That is as good, if it is the run that the first try has stored after all.
       const found = later.readRuns.get(request).then(outcome, reasonOf);
       return reasonOf(refused) === "RUN_EXISTS" ? `RUN_EXISTS, ${await found}` : reasonOf(refused);
     });
+    // With the thread's next decision the retry's run leaves its lane.
+    await later.updateThread({ ...request, metadata: { next: true }, removeMetadata: [] });
+    scene.before = await later.readRuns.get(request);
+    if (wakes === "after the retry") await wake(scene);
+  }
+
+  /** What the late one has stored comes to its end as well, if there is anything. */
+  async function settle(scene: Scene): Promise<void> {
+    await until(async () => (await later.readThreads.get(scene.request)).status === "idle");
+    scene.end = await later.readRuns.get(scene.request);
   }
 
   const outcome = async (run: RunName) =>
     (await later.outcomes.wait(run, AbortSignal.timeout(30_000)))?.status ?? "gone";
 
   const of = (kind: string) => scenes.filter((scene) => scene.kind === kind);
+  const names = Object.keys(kinds);
 
-  it.each(Object.keys(kinds))("%s: is not there when it is tried again", (kind) => {
-    const last = of(kind).at(-1)!;
-    expect(last.place).toContain("runs.insertOne");
-    expect(last.found).toBe("RUN_NOT_FOUND");
-  });
+  it.each(names.filter((kind) => kinds[kind]!.wakes !== "before the retry"))(
+    "%s: is not there when it is tried again",
+    (kind) => {
+      expect(of(kind).map(({ found }) => found)).toEqual(of(kind).map(() => "RUN_NOT_FOUND"));
+      expect(of(kind).at(-1)!.place).toContain("threads.updateOne");
+    },
+  );
 
-  it.fails.each(Object.keys(kinds))("%s: a retry creates the run, or finds it (it does neither)", (kind) => {
+  it.each(names)("%s: a retry creates the run, or finds it", (kind) => {
     const wrong = of(kind).filter(({ retried }) => retried !== "success" && retried !== "RUN_EXISTS, success");
     expect(wrong.map(({ place, retried }) => `${place}: ${retried}`)).toEqual([]);
+  });
+
+  it.each(names)("%s: the run is executed once, and stays as it has ended", (kind) => {
+    for (const { place, request, before, end } of of(kind)) {
+      const executions = gates.steps().filter((step) => step === request.runId);
+      expect({ place, executions: executions.length, run: end }).toEqual({ place, executions: 1, run: before });
+      expect(end).toMatchObject({ status: "success", n: 1 });
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Lanes } from "../../../src/domain/ports.ts";
 import type { Command } from "../../../src/domain/thread/commands.ts";
-import { createDecide, type DecideOptions, type Decision } from "../../../src/domain/thread/decide.ts";
+import { createDecide, type DecideOptions, type Decision, LifeIsOver } from "../../../src/domain/thread/decide.ts";
 import { createMemoryLanes } from "../../support/memory-lanes.ts";
 import { interrupt } from "./lane-situations.ts";
 
@@ -12,6 +12,7 @@ const born = {
 };
 const enter = (run: string, server = "s0"): Command => ({ kind: "enter", server, run, strategy: "enqueue" });
 const away = new Error("away");
+const never = new AbortController().signal;
 
 /** A store whose calls can be made to go wrong, with servers that decide in it. */
 function setup() {
@@ -21,10 +22,10 @@ function setup() {
   let revs = 0;
   const sleep = vi.fn<DecideOptions["sleep"]>(async () => undefined);
   const pause = vi.fn<DecideOptions["pause"]>(async () => undefined);
-  const server = (id: string) =>
+  const server = (id: string, ended = never) =>
     createDecide({
       lanes,
-      server: id,
+      self: () => ({ id, ended }),
       now: () => time,
       newRev: () => `rev-${revs++}`,
       random: () => 0.5,
@@ -79,12 +80,18 @@ const mishaps: Record<string, (memory: Lanes) => Lanes["write"]> = {
       throw new Error("for good");
     },
   "another server decides first": (memory) => async (_, from, control) => {
-    await memory.write(name, from, { ...control, rev: "other", marks: [], head: null, lane: { n: 1, entries: [] } });
+    await memory.write(born.origin, from, {
+      ...control,
+      rev: "other",
+      marks: [],
+      head: null,
+      lane: { n: 1, entries: [] },
+    });
     return false;
   },
   "its answer is lost, and another server has decided since": (memory) => async (_, from, control) => {
-    await memory.write(name, from, control);
-    await memory.write(name, control.rev, { ...control, rev: "other" });
+    await memory.write(born.origin, from, control);
+    await memory.write(born.origin, control.rev, { ...control, rev: "other" });
     throw away;
   },
 };
@@ -167,14 +174,15 @@ describe("a decision", () => {
     expect(await runs()).toEqual(["a", "b"]);
   });
 
-  it("outlives a database that is away until the signal aborts", async () => {
+  it("rejects when the database is away, and sends again what was lost on the way to it", async () => {
     const { lanes, server, pause, runs } = setup();
     const decide = server("s0");
     await decide(name, enter("a"), { born });
-    lanes.read.mockRejectedValueOnce(away).mockRejectedValueOnce(away);
+    lanes.read.mockRejectedValueOnce(away);
+    await expect(decide(name, enter("b"))).rejects.toBe(away);
     lanes.write.mockRejectedValueOnce(away);
     expect(did(await decide(name, enter("b")))).toBe("done");
-    expect(pause).toHaveBeenCalledTimes(3);
+    expect(pause).toHaveBeenCalledTimes(1);
     const ending = new AbortController();
     pause.mockImplementation(async () => ending.abort());
     lanes.write.mockRejectedValue(away);
@@ -222,7 +230,11 @@ describe("a decision", () => {
     expect(sleep).toHaveBeenCalledTimes(1);
     pass(1000);
     lanes.write.mockImplementationOnce(async (_, from, control) => {
-      await memory.write(name, from, { ...control, rev: "other", marks: [{ server: "s0", rev: "other", at: 1100 }] });
+      await memory.write(born.origin, from, {
+        ...control,
+        rev: "other",
+        marks: [{ server: "s0", rev: "other", at: 1100 }],
+      });
       return false;
     });
     await server("s1")(name, enter("d", "s1"));
@@ -252,7 +264,10 @@ describe("a decision", () => {
     expect(await runs()).toEqual(["a", "b", "d"]);
   });
 
-  it("is refused of a command of another server", () => {
-    expect(() => setup().server("s0")(name, enter("a", "s1"))).toThrow("is not to be decided by s0");
+  it("is refused of a command of another server, and of a life that is over", async () => {
+    const { server, runs } = setup();
+    await expect(server("s0")(name, enter("a", "s1"), { born })).rejects.toThrow(LifeIsOver);
+    await expect(server("s0", AbortSignal.abort())(name, enter("a"), { born })).rejects.toThrow(LifeIsOver);
+    expect(await runs()).toBeUndefined();
   });
 });

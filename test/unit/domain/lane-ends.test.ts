@@ -84,19 +84,22 @@ describe("cancels", () => {
     ],
   ])("end as %s", (_, before, end, outcome) => {
     const entry = entryOf(threadAfter(...before, end), "a")!;
-    expect([entry.end!.status, entry.end!.outcome, projectionOf(entry).cancellation!.outcome]).toEqual([
+    expect([entry.end!.status, entry.end!.outcome, projectionOf(entry, "journal").cancellation!.outcome]).toEqual([
       "interrupted",
       outcome,
       outcome,
     ]);
   });
 
-  it("bound what they say to a kilobyte", () => {
-    const reason = "🦊".repeat(1000);
-    const control = threadAfter(start, { kind: "requestCancel", runs: ["a"], wish: { ...interrupt, reason } });
-    const { reason: stored } = entryOf(control, "a")!.cancel!;
-    expect(Buffer.byteLength(stored)).toBeLessThanOrEqual(1000);
-    expect(stored).toMatch(/^🦊+… \(2000 characters in all\)$/u);
+  it("keep the longest reason that a request may give, and bound a longer one", () => {
+    const reasonOf = (reason: string) => {
+      const control = threadAfter(start, { kind: "requestCancel", runs: ["a"], wish: { ...interrupt, reason } });
+      return entryOf(control, "a")!.cancel!.reason;
+    };
+    expect(reasonOf("🦊".repeat(1000))).toBe("🦊".repeat(1000));
+    const bounded = reasonOf("🦊".repeat(1001));
+    expect(Buffer.byteLength(bounded)).toBeLessThanOrEqual(4000);
+    expect(bounded).toMatch(/^🦊+… \(2002 characters in all\)$/u);
   });
 });
 

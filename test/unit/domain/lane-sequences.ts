@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { Command } from "../../../src/domain/thread/commands.ts";
-import { entryOf, type ThreadControl } from "../../../src/domain/thread/entry.ts";
+import { type Entry, entryOf, type ThreadControl } from "../../../src/domain/thread/entry.ts";
 import { reduce } from "../../../src/domain/thread/lane.ts";
 import { fresh, interrupt, rollback, state } from "./lane-situations.ts";
 
@@ -66,7 +66,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("due") }) },
 );
 /** A random sequence, of which each command is made by {@link commandOf} when it is its turn. */
-export const steps = fc.array(fc.record({ step, server, waits: fc.nat(2) }), { maxLength: 60 });
+export const steps = fc.array(fc.record({ step, server, waits: fc.nat(2) }), { maxLength: 60, size: "max" });
 
 export type Sequence = typeof steps extends fc.Arbitrary<infer S> ? S : never;
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
@@ -135,4 +135,15 @@ export function controlsOf(sequence: Sequence, from: ThreadControl = fresh): Thr
     if (!("refusal" in reduction) && reduction.control !== control) controls.push(reduction.control);
   }
   return controls;
+}
+
+/** The entries that the run has had, each once, until it left for the first time. */
+export function lifeOf(run: string, controls: readonly ThreadControl[]): Entry[] {
+  const life: Entry[] = [];
+  for (const control of controls) {
+    const entry = entryOf(control, run);
+    if (!entry && life.length > 0) break;
+    if (entry && entry !== life.at(-1)) life.push(entry);
+  }
+  return life;
 }

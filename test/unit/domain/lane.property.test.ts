@@ -79,7 +79,7 @@ function lane(control: ThreadControl): void {
       expect(entry.end!.outcome).toMatch(/fenced|never_started/);
     }
     expect(entry.lost ?? 0).toBeLessThan(maxLostAttempts + (isEnded(entry) ? 1 : 0));
-    const projection: Projection = projectionOf(entry);
+    const projection: Projection = projectionOf(entry, "journal");
     expect(isTerminal(projection.status)).toBe(isEnded(entry));
     expect(projection.endedAt !== undefined).toBe(isEnded(entry));
   }

@@ -31,7 +31,14 @@ describe("an event that can wait a little", () => {
       chunk: async () => occupant,
     };
     return openEventWriter({
-      ...{ run, token: "mine", isFirst: true, store: store as RunEventStore, flusher: createEventFlusher(store) },
+      ...{
+        run,
+        journal: "journal",
+        token: "mine",
+        isFirst: true,
+        store: store as RunEventStore,
+        flusher: createEventFlusher(store),
+      },
       ...{ published: () => {}, isPassing: () => false, pause: async () => {} },
     });
   }

@@ -1,41 +1,39 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { RunStore } from "../../../src/domain/ports.ts";
 import type { Run } from "../../../src/domain/run.ts";
 import { createOutcomes, type Outcomes } from "../../../src/stream/outcomes.ts";
 
 const name = { owner: "", threadId: "thread", runId: "run" };
-const live = { ...name, phase: "running", cleanupPending: false } as Run;
-const over = { ...name, phase: "over", cleanupPending: false } as Run;
-const pollMs = 1_000;
+const live = { ...name, phase: "running" } as Run;
+const over = { ...name, phase: "over" } as Run;
 
 describe("expecting the end of a run that is about to be created", () => {
   /** What the database has of the run, and the looks at it. */
   let stored: Run | undefined;
   let looks: number;
+  /** Who is known to wait. */
+  let followed: number;
   let outcomes: Outcomes;
   const { signal } = new AbortController();
 
   beforeEach(() => {
-    vi.useFakeTimers();
     stored = undefined;
     looks = 0;
     const look = async <T>(found: T): Promise<T> => {
       looks += 1;
       return found;
     };
-    const runs: Pick<RunStore, "find" | "findMany" | "tombstone"> = {
+    const runs: Pick<RunStore, "find" | "tombstone"> = {
       find: () => look(stored),
-      findMany: () => look(stored ? [stored] : []),
       tombstone: () => look(undefined),
     };
-    const fail = (error: unknown) => {
-      throw error;
-    };
-    outcomes = createOutcomes(runs as RunStore, { pollMs, onPollError: fail });
-  });
-  afterEach(() => {
-    outcomes.stop();
-    vi.useRealTimers();
+    followed = 0;
+    outcomes = createOutcomes(runs, () => {
+      followed += 1;
+      return () => {
+        followed -= 1;
+      };
+    });
   });
 
   it("hears of an end that comes before it is asked for, without a look", async () => {
@@ -47,20 +45,20 @@ describe("expecting the end of a run that is about to be created", () => {
 
   it("looks at a run that had ended before", async () => {
     stored = over;
-    expect(await outcomes.expect(name).end({ ...over, cleanupPending: true }, signal)).toBe(over);
+    expect(await outcomes.expect(name).end({ ...over, status: "interrupted" }, signal)).toBe(over);
   });
 
   it("does not take a run for deleted that is not there yet", async () => {
     const expected = outcomes.expect(name);
-    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    await outcomes.look(name);
     expect(looks).toBe(0);
     stored = live;
     const end = expected.end(live, signal);
-    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    await outcomes.look(name);
     expect(looks).toBeGreaterThan(0);
     // It ends in another server.
     stored = over;
-    await vi.advanceTimersByTimeAsync(pollMs);
+    await outcomes.look(name);
     expect(await end).toBe(over);
   });
 
@@ -68,9 +66,9 @@ describe("expecting the end of a run that is about to be created", () => {
     const created = { ...live, runId: "another" };
     stored = created;
     const end = outcomes.expect(name).end(created, signal);
-    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    await outcomes.look(created);
     stored = { ...over, runId: "another" };
-    await vi.advanceTimersByTimeAsync(pollMs);
+    await outcomes.look(created);
     expect(await end).toBe(stored);
   });
 
@@ -82,7 +80,7 @@ describe("expecting the end of a run that is about to be created", () => {
     leaving.abort(new Error("gone"));
     await left;
     stored = undefined;
-    await vi.advanceTimersByTimeAsync(2 * pollMs);
+    await outcomes.look(name);
     await deleted;
   });
 
@@ -91,8 +89,10 @@ describe("expecting the end of a run that is about to be created", () => {
     const other = outcomes.expect(name);
     stored = live;
     void other.end(live, signal);
+    expect(followed).toBe(1);
     other.close();
-    await vi.advanceTimersByTimeAsync(3 * pollMs);
+    expect(followed).toBe(0);
+    await outcomes.look(name);
     expect(looks).toBe(0);
   });
 });

@@ -12,8 +12,14 @@ const chunk = (first: number, ...json: string[]): EventChunk => ({
 });
 
 /** A reader that has been there since before the run was created; its looks at the database, and what it has yielded. */
-function reader(log: EventChunk[] = [], ended?: () => Run | undefined, pollMs = 20) {
-  const hub = createEventHub();
+function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
+  let followed = 0;
+  const hub = createEventHub(() => {
+    followed += 1;
+    return () => {
+      followed -= 1;
+    };
+  });
   const looks: string[] = [];
   const events = tail(
     {
@@ -29,7 +35,7 @@ function reader(log: EventChunk[] = [], ended?: () => Run | undefined, pollMs = 
         looks.push("run");
         return ended?.();
       },
-      ...{ isRemoved: async () => false, pollMs, whileAway: (what) => what() },
+      ...{ isRemoved: async () => false, whileAway: (what) => what() },
     },
     { run, afterSequence: 0, modes: [], signal: AbortSignal.timeout(30_000), feed: hub.open(run) },
   );
@@ -38,13 +44,14 @@ function reader(log: EventChunk[] = [], ended?: () => Run | undefined, pollMs = 
     for await (const batch of events) seen.push(...batch.map(told));
     return seen;
   }
-  return { hub, looks, events, all };
+  return { hub, looks, events, all, followed: () => followed };
 }
 const told = (event: NumberedEvent) => [event.sequence, event.kind === "output" ? event.json : event.kind];
 
 describe("a reader that was there before the run", () => {
   it("needs no look at the database when all of it comes to its server", async () => {
-    const { hub, looks, all } = reader();
+    const { hub, looks, all, followed } = reader();
+    expect(followed()).toBe(1);
     hub.publish(run, chunk(2, "1"));
     hub.publish(run, chunk(3, "2"));
     hub.end(over);
@@ -54,7 +61,7 @@ describe("a reader that was there before the run", () => {
       [3, "2"],
       [4, "ended"],
     ]);
-    expect(looks).toEqual([]);
+    expect([looks, followed()]).toEqual([[], 0]);
   });
 
   it("finds in the log what went by, also when the end has come", async () => {
@@ -66,15 +73,30 @@ describe("a reader that was there before the run", () => {
 
   it("looks into the log at once when more came than it keeps in mind", async () => {
     const many = Array.from({ length: 300 }, (_, n) => chunk(n + 2, String(n)));
-    const { hub, all } = reader(many, () => ({ ...over, lastSequence: 301 }), 3_600_000);
+    const { hub, all } = reader(many, () => ({ ...over, lastSequence: 301 }));
     for (const one of many) hub.publish(run, one);
     hub.end({ ...over, lastSequence: 301 });
     expect((await all()).map(([sequence]) => sequence)).toEqual(Array.from({ length: 302 }, (_, n) => n + 1));
   });
 
-  it("finds in the log the run that another server executes", async () => {
-    const { looks, all } = reader([chunk(2, "1", "2")], () => (looks.length > 3 ? over : undefined));
-    expect((await all()).map(([sequence]) => sequence)).toEqual([1, 2, 3, 4]);
+  it("finds in the log the run that another server executes, whenever it is told to look", async () => {
+    const log: EventChunk[] = [];
+    let end: Run | undefined;
+    const { hub, looks, events } = reader(log, () => end);
+    const next = async () => (await events.next()).value?.map(told);
+    expect(await next()).toEqual([[1, "created"]]);
+    log.push(chunk(2, "1", "2"));
+    const outputs = next();
+    hub.refresh(run);
+    expect(await outputs).toEqual([
+      [2, "1"],
+      [3, "2"],
+    ]);
+    const ended = next();
+    end = over;
+    hub.refresh(run);
+    expect(await ended).toEqual([[4, "ended"]]);
+    expect(looks).toContain("from 4");
   });
 });
 
@@ -92,7 +114,7 @@ describe("a reader that comes to a run that is over", () => {
           head: async () => ({ chunk: 0, last: 1 }),
         },
         ended: async () => over,
-        ...{ isRemoved: async () => isRemoved, pollMs: 20, whileAway: (what) => what() },
+        ...{ isRemoved: async () => isRemoved, whileAway: (what) => what() },
       },
       { run: over, afterSequence, modes: [], signal: AbortSignal.timeout(30_000) },
     );

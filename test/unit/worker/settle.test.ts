@@ -1,79 +1,193 @@
 import { describe, expect, it, vi } from "vitest";
-import type { FinishRun } from "../../../src/domain/finish-run.ts";
-import type { RunStore } from "../../../src/domain/ports.ts";
-import type { Run } from "../../../src/domain/run.ts";
-import { createSettle } from "../../../src/worker/settle.ts";
+import { DomainError } from "../../../src/domain/errors.ts";
+import type { Place } from "../../../src/domain/store-run.ts";
+import type { Acted, Wish } from "../../../src/domain/thread/act.ts";
+import type { Answer } from "../../../src/domain/thread/commands.ts";
+import { type Entry, newControl } from "../../../src/domain/thread/entry.ts";
+import { type AttemptLeft, type AttemptResult, createSettle, type SettleParts } from "../../../src/worker/settle.ts";
 
 const run = {
-  owner: "",
-  runId: "run",
-  threadId: "thread",
-  lostAttempts: 0,
-  lease: { token: "token" },
-} as unknown as Run;
+  ...{ owner: "", threadId: "thread", runId: "run", graph: "graph" },
+  assistant: { assistantId: "assistant" },
+  spec: { timeoutMs: 50 },
+};
+const error = { name: "Error", message: "no" };
+const long = { name: "Error", message: "no".repeat(1_000) };
 const away = new Error("the database is away");
 const refused = new RangeError("the document is too large");
+const left: AttemptLeft = { lastSequence: 3, endCheckpointId: "c" };
+const state = { next: ["ask"], interrupts: [], values: "{}", checkpointId: "c" };
 
-function settling(parts: { finish?: RunStore["finish"]; finishRun?: FinishRun["finishRun"]; now?: Partial<Run> }) {
-  const finish = vi.fn(parts.finish ?? (async (name) => ({ ...run, ...name, phase: "over" }) as Run));
-  const finishRun = vi.fn(parts.finishRun ?? (async (one: Run) => one));
-  const find = async () => ({ ...run, ...parts.now });
-  const settle = createSettle({
-    runs: { finish, find } as unknown as RunStore,
-    finish: { finishRun } as unknown as FinishRun,
-    handedBack: () => {},
-    dropped: () => {},
-    isPassing: (error) => error === away,
-  });
-  return { finish, finishRun, settle: () => settle(run, "token", { kind: "success" }, { lastSequence: 3 }) };
+const entry = (runId: string): Entry => ({ run: runId, n: 1, changes: 1, phase: "running" });
+
+function decided(answer: Answer): Acted {
+  const origin = { owner: "", threadId: run.threadId, journal: "journal", createdAt: 1 };
+  return { origin, control: newControl({ threadId: run.threadId, rev: "rev", metadata: {} }, 1), effects: [], answer };
 }
+
+/** A settle whose decisions are answered by `decide`, and what it does, in order. */
+function settling(decide: (wish: Wish) => Acted | undefined = () => decided({ did: "done" })) {
+  const done: string[] = [];
+  const wishes: Wish[] = [];
+  const say = (what: string) => () => void done.push(what);
+  const place: Place = { token: "next", start: vi.fn(say("start")), release: vi.fn(say("release")) };
+  const asked: SettleParts["act"]["decide"] = async (_, wish) => {
+    done.push("decide");
+    wishes.push(wish);
+    return decide(wish);
+  };
+  const follow = vi.fn<SettleParts["act"]["follow"]>(async () => void done.push("follow"));
+  const keepError = vi.fn<SettleParts["runs"]["keepError"]>(async () => void done.push("keepError"));
+  const reserve = vi.fn((): Place | undefined => place);
+  const parts: SettleParts = {
+    runs: { keepError },
+    act: { decide: asked, follow },
+    reserve,
+    dropped: say("dropped"),
+    isPassing: (one) => one === away,
+  };
+  const settle = createSettle(parts);
+  return {
+    ...{ done, wishes, place, reserve, follow, keepError },
+    settle: (result: AttemptResult, what: AttemptLeft = left) => settle(run, "token", result, what),
+  };
+}
+
+describe("an outcome", () => {
+  const common = { run: "run", token: "token", sequence: 3, checkpoint: "c" };
+  const ended = { kind: "settle", ...common };
+  const back = { kind: "handBack", ...common };
+  const timeout = { name: "TimeoutError", message: "the run's time of 50 ms was over" };
+
+  it.each<[string, AttemptResult, object]>([
+    ["a success", { kind: "success" }, { ...ended, result: "success" }],
+    ["an error", { kind: "error", error }, { ...ended, result: "error", error }],
+    ["a refusal at the start", { kind: "refused", error }, { ...ended, result: "error", error, neverStarted: true }],
+    ["a stop", { kind: "stopped", by: "cancel", killed: false }, { ...ended, result: "stopped", killed: false }],
+    ["a kill", { kind: "stopped", by: "cancel", killed: true }, { ...ended, result: "stopped", killed: true }],
+    [
+      "the end of its time",
+      { kind: "stopped", by: "timeout", killed: true },
+      { ...ended, result: "timeout", error: timeout, killed: true },
+    ],
+    ["a displacement", { kind: "displaced", killed: true, noPlace: false }, { ...back, killed: true }],
+    ["a loss", { kind: "lost", suspect: false, error }, { ...back, killed: true, lost: true, alone: false, error }],
+    [
+      "a loss that it may have caused",
+      { kind: "lost", suspect: true },
+      { ...back, killed: true, lost: true, alone: true },
+    ],
+  ])("is one decision: %s", async (_, result, wish) => {
+    const { settle, wishes, done } = settling();
+    await settle(result);
+    expect(wishes).toEqual([{ ...wish, next: "next" }]);
+    expect(done).toEqual(["decide", "release", "follow"]);
+  });
+
+  it("brings the state that was left, with whose it is, and tells it to whoever is told of the end", async () => {
+    const { settle, wishes, follow } = settling();
+    await settle({ kind: "success" }, { ...left, state });
+    expect(wishes).toMatchObject([{ state: { ...state, graph: "graph", assistantId: "assistant" } }]);
+    expect(wishes[0]).not.toHaveProperty("state.n");
+    expect(follow.mock.lastCall![1]).toEqual({ run: "run", state });
+  });
+
+  it("with an error that is too long for an entry has it kept in the record first", async () => {
+    const { settle, keepError, done } = settling();
+    await settle({ kind: "error", error: long });
+    expect(keepError.mock.calls).toEqual([[run, "token", long]]);
+    expect(done.slice(0, 2)).toEqual(["keepError", "decide"]);
+  });
+
+  it.each<[string, () => Acted | undefined]>([
+    ["the run is another's by now", () => decided({ did: "missed" })],
+    ["its thread is gone", () => undefined],
+  ])("that comes too late, since %s, is dropped", async (_, decide) => {
+    const { settle, done } = settling(decide);
+    await settle({ kind: "success" });
+    expect(done).toEqual(["decide", "release", "dropped"]);
+  });
+
+  it("that was stored before is followed once more", async () => {
+    const { settle, done } = settling(() => decided({ did: "again" }));
+    await settle({ kind: "success" });
+    expect(done).toEqual(["decide", "release", "follow"]);
+  });
+});
+
+describe("the run that is next", () => {
+  const claimed = entry("another");
+
+  it("is claimed with the place, and begins before anybody is told of the end", async () => {
+    const { settle, place, done } = settling(() => decided({ did: "done", claimed }));
+    await settle({ kind: "success" });
+    expect(place.start).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ entry: claimed }));
+    expect(done).toEqual(["decide", "start", "follow"]);
+  });
+
+  it("is not claimed where there is no place", async () => {
+    const { settle, reserve, wishes, done } = settling();
+    reserve.mockReturnValue(undefined);
+    await settle({ kind: "success" });
+    expect(wishes).toMatchObject([{ next: undefined }]);
+    expect(done).toEqual(["decide", "follow"]);
+  });
+
+  it("leaves no place taken by a decision that fails", async () => {
+    const { settle, done } = settling(() => {
+      throw away;
+    });
+    await expect(settle({ kind: "success" })).rejects.toBe(away);
+    expect(done).toEqual(["decide", "release"]);
+  });
+});
 
 describe("an outcome that the database refuses", () => {
   it("ends the run with an error that says so", async () => {
-    const { finish, finishRun, settle } = settling({
-      finish: async (name, _, { status }) => {
-        if (status === "success") throw refused;
-        return { ...run, ...name, status, phase: "over" } as Run;
-      },
+    const { settle, wishes, done } = settling((wish) => {
+      if (wish.kind === "settle" && wish.result === "success") throw refused;
+      return decided({ did: "done" });
     });
-    await settle();
-    expect(finish.mock.lastCall).toMatchObject([
-      {},
-      "token",
-      { status: "error", error: { name: "OutcomeNotStoredError" } },
-    ]);
-    expect(finishRun).toHaveBeenCalledOnce();
+    await settle({ kind: "success" }, { ...left, state });
+    const said = { name: "OutcomeNotStoredError", message: expect.stringContaining(refused.message) };
+    expect(wishes.map((wish) => wish.kind === "settle" && wish.result)).toEqual(["success", "success", "error"]);
+    expect(wishes.at(-1)).toMatchObject({
+      token: "token",
+      error: said,
+      sequence: 3,
+      checkpoint: "c",
+      state: undefined,
+    });
+    expect(done.filter((what) => what === "follow")).toEqual(["follow"]);
+  });
+
+  it("is not tried without end when that error is refused as well", async () => {
+    const { settle, wishes } = settling(() => {
+      throw refused;
+    });
+    await expect(settle({ kind: "success" })).rejects.toBe(refused);
+    expect(wishes).toHaveLength(3);
   });
 
   it("stays what it is when it was something else that was refused", async () => {
     let tries = 0;
-    const { finish, settle } = settling({
-      finish: async (name) => {
-        tries += 1;
-        if (tries === 1) throw refused;
-        return { ...run, ...name, phase: "over" } as Run;
-      },
+    const { settle, wishes } = settling(() => {
+      tries += 1;
+      if (tries === 1) throw refused;
+      return decided({ did: "done" });
     });
-    await settle();
-    expect(finish.mock.calls.map(([, , { status }]) => status)).toEqual(["success", "success"]);
+    await settle({ kind: "success" });
+    expect(wishes).toMatchObject([{ result: "success" }, { result: "success" }]);
   });
 
-  it("a run that is over is finished without the state that it reported", async () => {
-    const over = { ...run, phase: "over", cleanupPending: true } as Run;
-    const { finishRun, settle } = settling({
-      now: over,
-      finishRun: async (one) => {
-        if (!one.cleanupPending) throw refused;
-        return one;
-      },
+  it.each([
+    ["the database is away", away],
+    ["the domain refuses it", new DomainError("THREAD_NOT_FOUND", "gone")],
+  ])("is another thing than one for which %s", async (_, failure) => {
+    const { settle, wishes } = settling(() => {
+      throw failure;
     });
-    await settle();
-    expect(finishRun.mock.lastCall).toEqual([over]);
-  });
-
-  it("waits for a database that is away", async () => {
-    const { finish, settle } = settling({ finish: () => Promise.reject(away) });
-    await expect(settle()).rejects.toBe(away);
-    expect(finish).toHaveBeenCalledOnce();
+    await expect(settle({ kind: "success" })).rejects.toBe(failure);
+    expect(wishes).toHaveLength(1);
   });
 });

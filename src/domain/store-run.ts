@@ -1,0 +1,218 @@
+import type { ChildRuns } from "./child-runs.ts";
+import { DomainError } from "./errors.ts";
+import type { FindRun } from "./find-run.ts";
+import { newId } from "./ids.ts";
+import { threadNotFound } from "./not-found.ts";
+import type { Lanes, RunStore, StoredThread } from "./ports.ts";
+import type { Run, RunName } from "./run.ts";
+import type { Act, Acted, Wish } from "./thread/act.ts";
+import type { NewThread } from "./thread/decide.ts";
+import { type Entry, entryOf } from "./thread/entry.ts";
+import { reduce } from "./thread/lane.ts";
+import { asInLane } from "./thread/project.ts";
+import { errorOf } from "./thread/refusals.ts";
+import type { ThreadName } from "./thread.ts";
+
+export interface StoreRunParts {
+  readonly lanes: Pick<Lanes, "read">;
+  readonly runs: Pick<RunStore, "insert" | "withdraw" | "putAgain" | "find" | "tombstone">;
+  readonly findRun: FindRun;
+  readonly act: Act;
+  readonly children: Pick<ChildRuns, "wishFor">;
+  /** A worker's place, if one is free: the run is then claimed in the decision that lets it enter. */
+  readonly reserve: (run: Run) => Place | undefined;
+  /** The servers in which somebody waits for the run that is about to be stored on a temporary thread. */
+  readonly watchersOf: (thread: ThreadName) => readonly string[];
+  readonly maxThreadRuns: number;
+  readonly leaseMs: number;
+  readonly monotonicMs: () => number;
+}
+
+/** A place at a worker, taken before a run is claimed. Exactly one of the two must be called. */
+export interface Place {
+  /** The lease's. */
+  readonly token: string;
+  /** Executes what was claimed with the token: `known` is its record, where it is at hand. */
+  start(claimed: StoredThread & { readonly entry: Entry }, known?: Run): void;
+  release(): void;
+}
+
+export interface StoreRunOptions {
+  /** A thread that is not there is created. */
+  readonly createThread?: boolean;
+  /** The run may have been stored before: then it is answered as it is. */
+  readonly again?: boolean;
+}
+
+/**
+ * Stores a run: its record first, so that whatever a lane names is there; then one decision of its thread lets it enter, and
+ * cancels the runs before it where it supersedes them. Answers the run as it is then; nothing is left of one that is refused.
+ */
+export type StoreRun = (run: Run, options?: StoreRunOptions) => Promise<Run>;
+
+export function createStoreRun(parts: StoreRunParts): StoreRun {
+  const { lanes, runs, act } = parts;
+
+  return async (run, options = {}) => {
+    const began = parts.monotonicMs();
+    const born = run.stateless || options.createThread ? threadFor(run) : undefined;
+    const seen = await lanes.read(run);
+    if (!seen && !born) throw threadNotFound(run.threadId);
+    const wish = enterWish(run);
+    if (seen) refuseAtOnce(seen, wish);
+    if (!(await runs.insert(run))) {
+      const there = await parts.findRun(run);
+      if (there && options.again) return there;
+      if (there || !(await takesId(run, options))) throw runExists(run);
+    }
+    const place = run.dueAt || wish.parent ? undefined : parts.reserve(run);
+    let record = run;
+    const ifStillWanted = async () => {
+      record = await keepRecord(record, options);
+    };
+    let acted: Acted | undefined;
+    try {
+      acted = await act.decide(run, { ...wish, next: place?.token }, { born, seen: seen ?? null, ifStillWanted });
+      if (!acted) throw threadNotFound(run.threadId);
+      if (acted.answer.did === "missed") throw runExists(run);
+    } catch (error) {
+      place?.release();
+      if (error instanceof DomainError) await runs.withdraw(record);
+      throw error;
+    }
+    begin(place, acted, record);
+    // The record is that of the entry which a twin has brought.
+    if (acted.answer.did === "again" && !options.again) throw runExists(run);
+    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);
+    await act.follow(acted);
+    return asInLane(record, await withParent(record, acted));
+  };
+
+  /**
+   * The record as it is made anew, so that whoever has taken it for left behind before leaves it alone. Whoever has taken its id
+   * meanwhile keeps that: the run may have come and gone.
+   */
+  async function keepRecord(record: Run, options: StoreRunOptions): Promise<Run> {
+    const anew = { ...record, made: newId() };
+    if (await runs.putAgain(anew, record.made)) return anew;
+    const there = (await runs.find(record)) ?? (await runs.tombstone(record));
+    if (!there && (await runs.insert(anew))) return anew;
+    // A twin's serves this creation as well, and is not this one's to remove.
+    if (there?.changes === 0 && isTwin(there, record, options)) return record;
+    throw runExists(record);
+  }
+
+  /** What refuses the run as its thread is now, so that nothing of it need be stored. */
+  function refuseAtOnce(seen: StoredThread, wish: Wish): void {
+    const reduction = reduce(seen.control, { ...wish, server: "" }, seen.control.updatedAt);
+    if ("refusal" in reduction) throw errorOf(reduction.refusal);
+  }
+
+  function enterWish(run: Run) {
+    const { parent } = run;
+    return {
+      kind: "enter",
+      run: run.runId,
+      strategy: run.spec.multitaskStrategy,
+      due: run.dueAt?.getTime(),
+      parent: parent && !parent.independent ? { threadId: parent.threadId, runId: parent.runId } : undefined,
+      once: run.stateless !== undefined,
+      limit: parts.maxThreadRuns,
+    } as const;
+  }
+
+  /** The record of a run that never came, after a crash or a long sleep, leaves its id to whoever asks for it now. */
+  async function takesId(run: Run, options: StoreRunOptions): Promise<boolean> {
+    for (;;) {
+      const there = (await runs.find(run)) ?? (await runs.tombstone(run));
+      // It was removed just now; or another thread's has the id.
+      if (!there) return runs.insert(run);
+      if (there.changes > 0) return false;
+      // Whichever twin is the last to have made the record: it is the same, and only one of them brings the entry.
+      if (isTwin(there, run, options)) {
+        if (await runs.putAgain(run, there.made)) return true;
+        continue;
+      }
+      if (run.createdAt.getTime() - there.createdAt.getTime() <= 2 * parts.leaseMs) return false;
+      // Whatever was to bring its entry comes too late from here on.
+      const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });
+      return acted?.answer.did !== "missed" && runs.putAgain(run, there.made);
+    }
+  }
+
+  function begin(place: Place | undefined, acted: Acted, run: Run): void {
+    const { claimed } = acted.answer;
+    if (!place) return;
+    if (claimed) place.start({ ...acted, entry: claimed }, claimed.run === run.runId ? run : undefined);
+    else place.release();
+  }
+
+  /** It took so long that its record may have been taken for left behind, and removed. */
+  async function confirm(run: Run): Promise<void> {
+    const anew = { ...run, made: newId() };
+    const isBare = (await runs.putAgain(anew, run.made)) || (!(await runs.tombstone(run)) && (await runs.insert(anew)));
+    const confirmed = await act.decide(run, { kind: "confirm", run: run.runId });
+    if (confirmed?.answer.did !== "missed") return;
+    // It has come to its end, of which its record tells; or its entry was forgotten.
+    if (isBare) await runs.withdraw(anew);
+    if (isBare || !(await runs.find(run))) throw runExists(run);
+  }
+
+  /** Only what stands in its lane can be found by a cancel of its parent: what was cancelled before that is looked for now. */
+  async function withParent(run: Run, acted: Acted): Promise<Entry> {
+    const entry = acted.answer.entry!;
+    if (!entry.parent) return entry;
+    const wish = await parts.children.wishFor(run.owner, entry.parent);
+    if (wish) {
+      const asked = await act.act(run, { kind: "requestCancel", runs: [run.runId], wish });
+      return (asked && entryOf(asked.control, run.runId)) ?? asked?.answer.entry ?? entry;
+    }
+    const place = run.dueAt ? undefined : parts.reserve(run);
+    if (!place) return entry;
+    return claim(run, place, entry);
+  }
+
+  async function claim(run: Run, place: Place, entry: Entry): Promise<Entry> {
+    const { token } = place;
+    let acted: Acted | undefined;
+    try {
+      acted = await act.decide(run, { kind: "claim", run: run.runId, token, parentIsLive: true });
+    } catch (error) {
+      place.release();
+      throw error;
+    }
+    const claimed = acted?.answer.did === "missed" ? undefined : acted?.answer.entry;
+    if (!acted || !claimed) {
+      place.release();
+      return entry;
+    }
+    place.start({ ...acted, entry: claimed }, run);
+    await act.follow(acted);
+    return claimed;
+  }
+
+  function threadFor(run: Run): NewThread {
+    const { owner, threadId, createdAt } = run;
+    // A run that is stored once more, after it has come and gone, finds its thread barred by this.
+    const journal = run.stateless ? run.runId : newId();
+    const watchedBy = run.stateless?.temporary ? parts.watchersOf(run) : undefined;
+    return {
+      origin: { owner, threadId, journal, createdAt: createdAt.getTime() },
+      kept: { metadata: {}, watchedBy },
+    };
+  }
+}
+
+export function runExists(run: RunName): DomainError {
+  return new DomainError(
+    "RUN_EXISTS",
+    `run_id: there is already a run ${run.runId}; choose another id, or get that run`,
+    {
+      metadata: { run_id: run.runId },
+    },
+  );
+}
+
+/** The same request, sent again. */
+const isTwin = (there: Run, { request }: Run, { again }: StoreRunOptions): boolean =>
+  again === true || (request !== undefined && there.request === request);

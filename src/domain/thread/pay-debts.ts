@@ -1,0 +1,137 @@
+import { boundedState } from "../bounded.ts";
+import type { Lanes, RunStore, StoredThread } from "../ports.ts";
+import type { Run, RunName } from "../run.ts";
+import type { RememberedState, Thread, ThreadName } from "../thread.ts";
+import { type CancelChildrenParts, cancelChildren } from "./children.ts";
+import type { FinishRollback, Projected, ToldEnd } from "./commands.ts";
+import { dutiesOf } from "./effects.ts";
+import type { Entry } from "./entry.ts";
+import { asInLane, projectionOf } from "./project.ts";
+import { threadOf } from "./view.ts";
+
+/** What is removed when a run is rolled back or deleted. Each step is repeatable. */
+export interface RunData {
+  /** Removes the run's checkpoints and pending writes; what other runs' checkpoints build on stays. */
+  removeCheckpoints(thread: Thread, run: RunName): Promise<void>;
+  removeEvents(run: RunName): Promise<void>;
+}
+
+/** What an execution or a look reports; whose graph and run it is, its user knows. */
+export type StateAtEnd = Omit<RememberedState, "n" | "graph" | "assistantId">;
+
+export interface PayDebtsParts {
+  readonly lanes: Pick<Lanes, "read">;
+  readonly runs: RunStore;
+  readonly data: RunData;
+  /** Reads the thread's state with its graph; when that cannot be done, what is known without it. */
+  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
+  readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
+  /** The run is over for everybody. `left`: what its execution reported, where that is known. */
+  readonly over: (run: Run, left: StateAtEnd | undefined) => void;
+}
+
+/** What paying asks of those who decide. */
+interface Deciding {
+  readonly act: CancelChildrenParts["act"];
+  /** Decides, and signals what follows, without paying. */
+  readonly decide: (
+    name: ThreadName,
+    wish: Omit<FinishRollback, "server" | "told"> | Omit<Projected, "server" | "told">,
+  ) => Promise<StoredThread | undefined>;
+  /** The entry may leave with the thread's next decision. */
+  readonly remember: (name: ThreadName, end: ToldEnd) => void;
+  /** What was remembered of the run and has not left yet. */
+  readonly remembered: (name: ThreadName, run: string) => ToldEnd | undefined;
+}
+
+export interface RunLeft {
+  readonly run: string;
+  readonly state: StateAtEnd;
+}
+
+export interface PayOptions {
+  /** The thread as it was just written. */
+  readonly seen?: StoredThread;
+  /** What the execution of a run that has just ended reported. */
+  readonly left?: RunLeft;
+  /** Entries leave at once, and not with the next decision. */
+  readonly leave?: boolean;
+}
+
+export type PayDebts = (name: ThreadName, options?: PayOptions) => Promise<void>;
+
+/**
+ * Carries out rollbacks and tells ends, in the order of the lane: the duties that each entry still has. Every step is
+ * repeatable, so that anybody may go on where a crash has left off.
+ */
+export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, remembered }: Deciding): PayDebts {
+  const { lanes, runs } = parts;
+
+  async function rollBack(stored: StoredThread, entry: Entry): Promise<StoredThread | undefined> {
+    const thread = threadOf(stored);
+    const run: RunName = { owner: thread.owner, threadId: thread.threadId, runId: entry.run };
+    await parts.data.removeCheckpoints(thread, run);
+    await parts.data.removeEvents(run);
+    // A run that never started leaves the thread where whoever is first brings it.
+    const checkpoint = entry.first === undefined ? undefined : await parts.newestCheckpoint(thread);
+    return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint });
+  }
+
+  async function tell(stored: StoredThread, entry: Entry): Promise<{ end: ToldEnd; over: Run | undefined }> {
+    const { owner, threadId, journal } = stored.origin;
+    const name: RunName = { owner, threadId, runId: entry.run };
+    const duties = dutiesOf(stored.control, entry);
+    const state = duties.includes("readState") ? await stateOf(stored, name) : undefined;
+    const over = duties.includes("storeTombstone")
+      ? await bury(name, entry, journal)
+      : await record(name, entry, journal);
+    return { end: { run: entry.run, changes: entry.changes, state }, over };
+  }
+
+  async function stateOf(stored: StoredThread, name: RunName): Promise<ToldEnd["state"]> {
+    const run = await runs.find(name);
+    if (!run) return { graph: "", next: [], interrupts: [], unread: true };
+    const { graph, assistant } = run;
+    const read = await parts.readState(threadOf(stored), graph);
+    const { n: _, ...state } = boundedState({ ...read, n: 0, graph, assistantId: assistant.assistantId });
+    return state;
+  }
+
+  async function record(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
+    return (await runs.project(name, projectionOf(entry, journal))) ?? (await runs.find(name));
+  }
+
+  async function bury(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
+    const run = await runs.find(name);
+    if (run) {
+      await runs.entomb({ ...asInLane(run, entry), journal });
+      await runs.remove(name);
+    }
+    return runs.tombstone(name);
+  }
+
+  return async (name, { seen, left, leave } = {}) => {
+    const done = new Set<string>();
+    let stored = seen ?? (await lanes.read(name));
+    for (;;) {
+      const entry = stored?.control.lane.entries.find(({ run, owed }) => owed && !done.has(run));
+      if (!stored || !entry) return;
+      const action = entry.cancel?.action;
+      const known = remembered(name, entry.run);
+      const run: RunName = { ...name, runId: entry.run };
+      if (action && !known) await cancelChildren({ runs, act }, run, action);
+      if (entry.phase === "rolling_back") {
+        stored = await rollBack(stored, entry);
+        continue;
+      }
+      done.add(entry.run);
+      const told = known?.changes === entry.changes ? { end: known, over: undefined } : await tell(stored, entry);
+      // Of a run that is rolled back nothing stays; and what a thread is at may not wait for its next decision.
+      if (leave || action === "rollback" || told.end.state) await decide(name, { kind: "projected", ...told.end });
+      else if (!known) remember(name, told.end);
+      // Whoever hears of it may count on the entry's leaving with the next decision.
+      const isLeft = left?.run === entry.run && action !== "rollback";
+      if (told.over) parts.over(told.over, isLeft ? left.state : undefined);
+    }
+  };
+}

@@ -1,0 +1,63 @@
+import type { Nudge } from "../domain/nudge.ts";
+import { type RunName, runName } from "../domain/run.ts";
+
+export interface FollowersParts {
+  readonly send: (to: string, nudge: Nudge) => void;
+  /** Whether the run executes here, or may be about to. */
+  readonly mayExecuteHere: (runId: string) => boolean;
+  /** A follower that does not ask again within this time is forgotten. */
+  readonly keptMs: number;
+  readonly monotonicMs: () => number;
+}
+
+/** Other servers that follow runs of this one. */
+export interface Followers {
+  add(nudge: Extract<Nudge, { kind: "follow" | "expect" }>): void;
+  published(run: RunName): void;
+  over(run: RunName): void;
+}
+
+/** Runs that are kept in mind. Those whose followers have asked the longest ago are forgotten first. */
+export const followedLimit = 10_000;
+
+interface Follower {
+  readonly events: boolean;
+  readonly until: number;
+}
+
+export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: FollowersParts): Followers {
+  const followersOf = new Map<string, Map<string, Follower>>();
+
+  function tell(run: RunName, kind: "events" | "ended"): void {
+    const followers = followersOf.get(keyOf(run));
+    if (!followers) return;
+    const now = monotonicMs();
+    for (const [server, { events, until }] of followers) {
+      if (until < now) followers.delete(server);
+      else if (events || kind === "ended") send(server, { kind, run: runName(run) });
+    }
+    if (followers.size === 0) followersOf.delete(keyOf(run));
+  }
+
+  return {
+    add({ kind, run, follower, events }) {
+      const isHere = mayExecuteHere(run.runId);
+      const followers = followersOf.get(keyOf(run)) ?? new Map<string, Follower>();
+      const before = followers.get(follower);
+      const isRepeated = before !== undefined && before.until >= monotonicMs() && (before.events || !events);
+      // What was stored while the nudge was under way has been told to nobody.
+      if (isHere ? !isRepeated : kind === "follow") send(follower, { kind: "ended", run });
+      if (!isHere && kind === "follow") return;
+      followersOf.delete(keyOf(run));
+      followersOf.set(keyOf(run), followers.set(follower, { events, until: monotonicMs() + keptMs }));
+      if (followersOf.size > followedLimit) followersOf.delete(followersOf.keys().next().value!);
+    },
+    published: (run) => tell(run, "events"),
+    over(run) {
+      tell(run, "ended");
+      followersOf.delete(keyOf(run));
+    },
+  };
+}
+
+const keyOf = (run: RunName): string => `${run.owner}/${run.runId}`;

@@ -1,0 +1,395 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { RunStore } from "../../src/domain/ports.ts";
+import { type Run, type RunName, runName } from "../../src/domain/run.ts";
+import { type Entry, entryOf, newControl } from "../../src/domain/thread/entry.ts";
+import { asInLane, projectionOf } from "../../src/domain/thread/project.ts";
+import { threadOf } from "../../src/domain/thread/view.ts";
+import type { Thread } from "../../src/domain/thread.ts";
+import type { Retention } from "../../src/storage/run-expiry.ts";
+import { controlsOf, lifeOf, steps } from "../unit/domain/lane-sequences.ts";
+import { decided, type Given, rollback, situations, success, threadAfter } from "../unit/domain/lane-situations.ts";
+import { seededRandom } from "./seeded-random.ts";
+import { syntheticRecord } from "./synthetic-load.ts";
+
+/** What every store of runs must do with a run's record, besides answering lists. `open` is given how long what has ended is kept, and answers a store of the same runs. */
+export function describeRunRecords(which: string, open: (retention?: Retention) => Promise<RunStore>): void {
+  let runs: RunStore;
+  beforeAll(async () => {
+    runs = await open();
+  });
+
+  const newRecord = (change: Partial<Run> = {}): Run =>
+    syntheticRecord(0, { runId: randomUUID(), threadId: randomUUID(), made: randomUUID(), ...change });
+
+  async function stored(change: Partial<Run> = {}): Promise<Run> {
+    const run = newRecord(change);
+    expect(await runs.insert(run)).toBe(true);
+    return run;
+  }
+
+  /** The entry of a run that has come to where these commands bring it. */
+  const entryAfter = (commands: readonly Given[]): Entry => entryOf(threadAfter(...commands), "a")!;
+  const running = entryAfter(situations.running);
+  const over = entryAfter(situations.success);
+
+  /** A run that is over, with its record. */
+  async function ended(change: Partial<Run> = {}, entry = over, journal = "journal"): Promise<Run> {
+    return (await runs.project(await stored(change), projectionOf(entry, journal)))!;
+  }
+
+  const threadOfRun = ({ owner, threadId }: RunName, temporary = false): Thread => ({
+    ...threadOf({
+      origin: { owner, threadId, journal: "journal", createdAt: 1 },
+      control: newControl({ threadId, rev: "rev", metadata: {} }, 1),
+    }),
+    temporary,
+  });
+
+  describe(`a run's record ${which}`, () => {
+    const full: Partial<Run> = {
+      ...{ request: "request", dueAt: new Date(1_000), graph: "graph" },
+      parent: { threadId: randomUUID(), runId: randomUUID(), independent: true },
+      stateless: { temporary: true, batch: "batch" },
+      assistant: { assistantId: "assistant", version: 3, config: { tags: ["a"] }, context: "{}" },
+      spec: {
+        ...newRecord().spec,
+        ...{ command: { resume: "1", goto: [] }, context: "[]", webhook: "http://localhost", afterMs: 5 },
+      },
+    };
+
+    it("is inserted once, and found as it was given", async () => {
+      const run = await stored(full);
+      expect(await runs.insert({ ...run, graph: "another", made: "another" })).toBe(false);
+      expect(await runs.find(run)).toEqual({ ...run, webhook: { state: "pending", tries: 0 } });
+    });
+
+    it("belongs to its owner and its thread", async () => {
+      const run = await stored();
+      const ofAnother = { ...run, owner: "owner", graph: "of the owner" };
+      const elsewhere = { ...runName(run), threadId: randomUUID() };
+      expect(await runs.find(ofAnother)).toBeUndefined();
+      expect(await runs.find(elsewhere)).toBeUndefined();
+      expect(await runs.insert(ofAnother)).toBe(true);
+      expect(await runs.find(run)).toEqual(run);
+      expect(await runs.find(ofAnother)).toEqual(ofAnother);
+      expect(await runs.project(elsewhere, projectionOf(running, "journal"))).toBeUndefined();
+      await runs.remove(elsewhere);
+      await runs.remove(ofAnother);
+      expect(await runs.find(ofAnother)).toBeUndefined();
+      expect(await runs.find(run)).toEqual(run);
+    });
+
+    it("is withdrawn by whoever made it, as long as nobody knows of an entry", async () => {
+      const run = await stored();
+      expect(await runs.withdraw({ ...run, made: "another" })).toBe(false);
+      expect(await runs.find(run)).toEqual(run);
+      expect(await runs.withdraw(run)).toBe(true);
+      expect(await runs.find(run)).toBeUndefined();
+      expect(await runs.withdraw(run)).toBe(false);
+      const entered = await stored();
+      await runs.project(entered, projectionOf(running, "journal"));
+      expect(await runs.withdraw(entered)).toBe(false);
+      expect(await runs.find(entered)).toMatchObject({ phase: "running" });
+    });
+
+    it("is put again in the place of the one that is meant, and is another one then", async () => {
+      const run = await stored();
+      const again = { ...run, made: "again", graph: "again" };
+      expect(await runs.putAgain(again, "another")).toBe(false);
+      expect(await runs.find(run)).toEqual(run);
+      expect(await runs.putAgain(again, run.made)).toBe(true);
+      expect(await runs.find(run)).toEqual(again);
+      expect(await runs.withdraw(run)).toBe(false);
+      await runs.remove(run);
+      expect(await runs.putAgain(run, "again")).toBe(false);
+      expect(await runs.find(run)).toBeUndefined();
+    });
+
+    it("is not put again over what says more, or over another thread's", async () => {
+      const run = await stored();
+      const live = await runs.project(run, projectionOf(running, "journal"));
+      expect(await runs.putAgain({ ...run, made: "again" }, run.made)).toBe(false);
+      expect(await runs.find(run)).toEqual(live);
+      const other = await stored();
+      expect(await runs.putAgain({ ...other, threadId: randomUUID() }, other.made)).toBe(false);
+      expect(await runs.find(other)).toEqual(other);
+    });
+  });
+
+  describe(`a projection ${which}`, () => {
+    it.each(Object.entries(situations).filter(([what]) => what !== "none"))(
+      "makes the record say what the entry says: %s",
+      async (_, commands) => {
+        const run = await stored();
+        const entry = entryAfter(commands);
+        const projected = await runs.project(run, projectionOf(entry, "journal"));
+        expect(projected).toEqual({ ...asInLane(run, entry), journal: "journal", webhook: undefined });
+        expect(await runs.find(run)).toEqual(projected);
+      },
+    );
+
+    it("never goes back, however late and often it comes, and leaves nothing of the one before", async () => {
+      const random = seededRandom(3);
+      const controls = fc.sample(steps, { numRuns: 30, seed: 11 }).map((sequence) => controlsOf(sequence));
+      const lives = controls.flatMap((some) => ["a", "b", "c", "d"].map((run) => lifeOf(run, some)));
+      const long = lives.filter((entries) => entries.length > 3).slice(0, 8);
+      expect(long).toHaveLength(8);
+      for (const entries of long) {
+        const run = await stored();
+        let newest: Entry | undefined;
+        for (let tries = 0; tries < 2 * entries.length; tries++) {
+          const entry = entries[Math.floor(random() * entries.length)]!;
+          const isNewer = newest === undefined || entry.changes > newest.changes;
+          if (isNewer) newest = entry;
+          expect((await runs.project(run, projectionOf(entry, "journal"))) !== undefined).toBe(isNewer);
+          expect(await runs.find(run)).toEqual({ ...asInLane(run, newest!), journal: "journal" });
+        }
+      }
+    });
+
+    it.each<[string, readonly Given[], Given, keyof Run]>([
+      ["its delay", situations.delayed, { kind: "due" }, "dueAt"],
+      ["where it had left off", situations.back, { kind: "claim", run: "a", token: "t1" }, "lastSequence"],
+      ["its start", situations.running, { ...success, neverStarted: true }, "startedAt"],
+    ])("takes away what the entry does not have any more: %s", async (_, before, then, field) => {
+      const run = await stored();
+      const control = threadAfter(...before);
+      expect((await runs.project(run, projectionOf(entryOf(control, "a")!, "journal")))![field]).toBeDefined();
+      const next = entryOf(decided(control, then, 20).control, "a")!;
+      expect((await runs.project(run, projectionOf(next, "journal")))![field]).toBeUndefined();
+      expect((await runs.find(run))![field]).toBeUndefined();
+    });
+
+    it("never brings a record that is gone, or was never there", async () => {
+      const run = newRecord();
+      expect(await runs.project(run, projectionOf(running, "journal"))).toBeUndefined();
+      expect(await runs.find(run)).toBeUndefined();
+      await runs.insert(run);
+      await runs.remove(run);
+      expect(await runs.project(run, projectionOf(over, "journal"))).toBeUndefined();
+      await runs.keepError(run, "t0", { name: "Error", message: "late" });
+      expect(await runs.find(run)).toBeUndefined();
+    });
+  });
+
+  describe(`an error that is too long for an entry ${which}`, () => {
+    const short = { name: "Error", message: "it began…" };
+    const long = { name: "Error", message: "it began, and so on" };
+    const failed = (token: string): Entry => ({
+      ...over,
+      end: { status: "error", error: short, sequence: 1, at: 5, token },
+    });
+
+    it("counts for the end under its token", async () => {
+      const run = await stored();
+      await runs.project(run, projectionOf(running, "journal"));
+      await runs.keepError(run, "t0", long);
+      expect((await runs.find(run))!.error).toBeUndefined();
+      expect(await runs.project(run, projectionOf(failed("t0"), "journal"))).toMatchObject({ error: long });
+      expect(await runs.find(run)).toMatchObject({ error: long });
+    });
+
+    it("counts for no other end", async () => {
+      const run = await stored();
+      await runs.keepError(run, "t0", long);
+      expect(await runs.project(run, projectionOf(failed("t1"), "journal"))).toMatchObject({ error: short });
+      const good = await stored();
+      await runs.keepError(good, "t0", long);
+      expect((await runs.project(good, projectionOf(over, "journal")))!.error).toBeUndefined();
+    });
+
+    it("is the last one that was kept, and none that comes after the end", async () => {
+      const run = await stored();
+      await runs.keepError(run, "t0", { name: "Error", message: "of an attempt that was lost" });
+      await runs.keepError(run, "t1", long);
+      await runs.project(run, projectionOf(failed("t1"), "journal"));
+      await runs.keepError(run, "t1", { name: "Error", message: "late" });
+      expect(await runs.find(run)).toMatchObject({ error: long });
+    });
+
+    it("has an end, too", async () => {
+      const run = await stored();
+      await runs.keepError(run, "t0", { name: "E".repeat(10_000), message: "no".repeat(1_000_000) });
+      const { error } = (await runs.project(run, projectionOf(failed("t0"), "journal")))!;
+      expect(error!.message.length).toBe(64 * 1024);
+      expect(error!.message).toMatch(/^nono.*… \(2000000 characters in all\)$/);
+      expect(error!.name.length).toBe(256);
+    });
+  });
+
+  describe(`records without a known entry ${which}`, () => {
+    it("are found by their age, page by page, whosever they are", async () => {
+      // Older than all others here, and many of them at the same time.
+      const made = await Promise.all(
+        Array.from({ length: 9 }, (_, n) =>
+          stored({ owner: n % 4 === 0 ? "owner" : "", createdAt: new Date(1_000 + Math.floor(n / 4)) }),
+        ),
+      );
+      await runs.project(made[2]!, projectionOf(running, "journal"));
+      await runs.remove(made[5]!);
+      const before = new Date(1_002);
+      const keyOf = ({ owner, runId }: RunName) => (owner === "" ? runId : `${owner}/${runId}`);
+      const expected = made
+        .filter((run, n) => n !== 2 && n !== 5 && run.createdAt < before)
+        .toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || (keyOf(a) < keyOf(b) ? -1 : 1));
+      expect(expected).toHaveLength(6);
+      expect(await runs.unentered(before, 100)).toEqual(expected);
+      for (const limit of [1, 2, 4]) {
+        const found: Run[] = [];
+        for (let page = await runs.unentered(before, limit); page.length > 0; ) {
+          found.push(...page);
+          page = await runs.unentered(before, limit, found.at(-1)!);
+        }
+        expect(found).toEqual(expected);
+      }
+      await Promise.all(made.map((run) => runs.remove(run)));
+    });
+  });
+
+  describe(`a tombstone ${which}`, () => {
+    const undone = entryAfter(situations.undone);
+
+    it("is the run as it ended, also where its record lags behind, without what it was given", async () => {
+      const run = await stored({ assistant: { assistantId: "assistant", version: 3, context: "{}" } });
+      const record = (await runs.project(run, projectionOf(running, "journal")))!;
+      const last = asInLane(record, undone);
+      await runs.entomb(last);
+      await runs.remove(run);
+      expect(await runs.find(run)).toBeUndefined();
+      const tombstone = (await runs.tombstone(run))!;
+      const { input: _, ...spec } = run.spec;
+      expect(tombstone).toEqual({
+        ...last,
+        spec: { ...spec, metadata: {} },
+        assistant: { assistantId: "assistant", version: 3 },
+      });
+      expect(tombstone).toMatchObject({ status: "interrupted", phase: "over", cancellation: { action: "rollback" } });
+      expect(await runs.tombstones([run, newRecord()])).toEqual([tombstone]);
+      expect(await runs.tombstone({ ...run, threadId: randomUUID() })).toBeUndefined();
+    });
+
+    it("stays the first one, and there is none of a record that is gone", async () => {
+      const run = await ended();
+      await runs.entomb(run);
+      await runs.entomb({ ...run, status: "error" });
+      expect(await runs.tombstone(run)).toMatchObject({ status: "success" });
+      const gone = newRecord();
+      await runs.entomb(gone);
+      expect(await runs.tombstone(gone)).toBeUndefined();
+    });
+
+    it("says the error that the record has, whole", async () => {
+      const run = await stored();
+      const long = { name: "Error", message: "long" };
+      await runs.keepError(run, "t0", long);
+      const end = { status: "error", error: { name: "Error", message: "…" }, sequence: 1, at: 5, token: "t0" } as const;
+      await runs.entomb((await runs.project(run, projectionOf({ ...over, end }, "journal")))!);
+      expect(await runs.tombstone(run)).toMatchObject({ error: long });
+    });
+
+    it("keeps what a webhook is still to be told", async () => {
+      const owed = await ended({ spec: { ...newRecord().spec, metadata: { a: 1 }, webhook: "http://localhost" } });
+      await runs.entomb(owed, '{"b":2}');
+      const kept = { metadata: { a: 1 }, values: '{"b":2}' };
+      expect(await runs.tombstone(owed)).toMatchObject({ webhook: { state: "pending", kept }, spec: { metadata: {} } });
+      const nobody = await ended();
+      await runs.entomb(nobody, '{"b":2}');
+      expect((await runs.tombstone(nobody))!.webhook).toBeUndefined();
+    });
+  });
+
+  describe(`the runs of a thread ${which}`, () => {
+    const webhook = { spec: { ...newRecord().spec, webhook: "http://localhost" } };
+
+    it("go with it, and their tombstones, but for what must outlive it", async () => {
+      const { threadId } = newRecord();
+      const [plain, owed] = [await ended({ threadId }), await ended({ threadId, ...webhook })];
+      const other = await ended();
+      for (const run of [plain, owed, other]) await runs.entomb(run);
+      const thread = threadOfRun(plain);
+      expect((await runs.outliving(thread)).map(({ runId }) => runId)).toEqual([owed.runId]);
+      await runs.removeAll(thread);
+      expect(await runs.findMany([plain, owed, other])).toEqual([other]);
+      expect((await runs.tombstones([plain, owed, other])).map(({ runId }) => runId).sort()).toEqual(
+        [owed.runId, other.runId].sort(),
+      );
+    });
+
+    it("stay when it was another thread with the same id, as do records without a known entry", async () => {
+      const { threadId } = newRecord();
+      const [unentered, run] = [await stored({ threadId }), await ended({ threadId, ...webhook }, over, "another")];
+      await runs.entomb(run);
+      const thread = threadOfRun(run);
+      expect(await runs.outliving(thread)).toEqual([]);
+      await runs.removeAll(thread);
+      expect(await runs.findMany([unentered, run])).toHaveLength(2);
+      expect(await runs.tombstone(run)).toBeDefined();
+      await runs.removeAll({ ...thread, journal: "another" });
+      expect(await runs.findMany([unentered, run])).toEqual([unentered]);
+    });
+
+    it("of a temporary one leave their tombstones for those who wait for them", async () => {
+      const { threadId } = newRecord();
+      const run = await ended({ threadId });
+      const thread = threadOfRun(run, true);
+      expect((await runs.outliving(thread)).map(({ runId }) => runId)).toEqual([run.runId]);
+      await runs.entomb(run);
+      await runs.removeAll(thread);
+      expect(await runs.find(run)).toBeUndefined();
+      expect(await runs.tombstone(run)).toMatchObject({ runId: run.runId });
+    });
+
+    it("are asked for the last one that started", async () => {
+      const { threadId } = newRecord();
+      const numbered = (n: number, entry: Entry) => ended({ threadId }, { ...entry, n });
+      const never: Entry = {
+        ...entryAfter([...situations.waiting, { kind: "requestCancel", runs: ["a"], wish: rollback }]),
+      };
+      expect(await runs.lastStarted(threadOfRun({ owner: "", threadId, runId: "" }))).toBeUndefined();
+      const [first, second] = [await numbered(1, over), await numbered(2, over)];
+      // More than one look goes through.
+      for (let n = 3; n < 24; n++)
+        await numbered(n, { ...never, phase: "over", end: { ...over.end!, status: "interrupted" } });
+      expect(await runs.lastStarted(threadOfRun(first))).toEqual(second);
+      expect(await runs.lastStarted(threadOfRun(first), second.runId)).toEqual(first);
+      const third = await numbered(24, running);
+      expect(await runs.lastStarted(threadOfRun(first))).toEqual(third);
+    });
+  });
+
+  describe(`what is kept for a time ${which}`, () => {
+    const end = over.end!.at;
+    const by = (ms: number) => new Date(end + ms);
+    let mortal: RunStore;
+    beforeAll(async () => {
+      mortal = await open({ eventsTtlMs: 50, runTtlMs: 80 });
+    });
+
+    it("is counted from the end: first the events go, then the record", async () => {
+      const run = await stored();
+      await mortal.project(run, projectionOf(running, "journal"));
+      expect(await mortal.eventsDue(by(100), 10)).toEqual([]);
+      const done = await mortal.project(run, projectionOf(over, "journal"));
+      expect(await mortal.eventsDue(by(49), 10)).toEqual([]);
+      expect(await mortal.eventsDue(by(50), 10)).toEqual([done]);
+      expect(await mortal.recordsDue(by(80), 10)).toEqual([]);
+      expect(await mortal.removeRecord(run, by(80))).toBe(false);
+      await mortal.eventsGone(run);
+      expect(await mortal.eventsDue(by(50), 10)).toEqual([]);
+      expect(await mortal.recordsDue(by(79), 10)).toEqual([]);
+      expect(await mortal.recordsDue(by(80), 10)).toEqual([done]);
+      expect(await mortal.removeRecord(run, by(79))).toBe(false);
+      expect(await mortal.removeRecord(run, by(80))).toBe(true);
+      expect(await mortal.find(run)).toBeUndefined();
+    });
+
+    it("is everything where nothing else is said", async () => {
+      const run = await ended();
+      expect(await runs.eventsDue(by(1e9), 10)).toEqual([]);
+      expect(await runs.recordsDue(by(1e9), 10)).toEqual([]);
+      expect(await runs.removeRecord(run, by(1e9))).toBe(false);
+    });
+  });
+}

@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { FoundThread } from "../../../src/domain/ports.ts";
+import { createTakeOver, type TakeOver, type TakeOverParts } from "../../../src/worker/take-over.ts";
+import { decideAs } from "../../support/decide-as.ts";
+import { createMemoryLanes } from "../../support/memory-lanes.ts";
+
+describe("a lease that nobody here works under", () => {
+  const name = { owner: "", threadId: "thread" };
+  const origin = { ...name, journal: "journal", createdAt: Date.now() };
+  let lanes: ReturnType<typeof createMemoryLanes>;
+  let decide: ReturnType<typeof decideAs>;
+  let takeOver: TakeOver;
+  let fenced: string[];
+
+  beforeEach(async () => {
+    lanes = createMemoryLanes();
+    decide = decideAs("me", lanes);
+    fenced = [];
+    takeOver = createTakeOver({
+      lanes,
+      self: () => ({ id: "me", ended: new AbortController().signal }),
+      everyMs: 3_600_000,
+      fence: async (_run, _thread, token) => fenced.push(token),
+      newestCheckpoint: async () => undefined,
+      settle: async () => undefined,
+      wasUnsettled: () => false,
+      onError: () => undefined,
+    } as Partial<TakeOverParts> as TakeOverParts);
+    await decide(
+      name,
+      { kind: "enter", run: "first", strategy: "enqueue", next: "token" },
+      { origin, kept: { metadata: {} } },
+    );
+  });
+  afterEach(() => takeOver.stop());
+
+  const found = async (): Promise<FoundThread> => (await lanes.headedBy("me", { limit: 1 }))[0]!;
+
+  it("is fenced before its run goes on", async () => {
+    await takeOver.orphaned(await found());
+    expect(fenced).toEqual(["token"]);
+  });
+
+  it("is left alone when it has ended since the thread was found, and so is the next one", async () => {
+    const before = await found();
+    await decide(name, { kind: "enter", run: "next", strategy: "enqueue" });
+    await decide(name, {
+      kind: "settle",
+      run: "first",
+      token: "token",
+      sequence: 1,
+      result: "success",
+      next: "another",
+    });
+    expect((await found()).lane.entries.at(-1)!.lease!.token).toBe("another");
+    await takeOver.orphaned(before);
+    expect(fenced).toEqual([]);
+  });
+});
