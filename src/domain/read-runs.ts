@@ -2,14 +2,17 @@ import { checkMetadata, invalid } from "./check-metadata.ts";
 import type { FindRun } from "./find-run.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
-import type { LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./ports.ts";
+import type { Lanes, LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
 import type { Json, Run, RunName } from "./run.ts";
+import { entryOf } from "./thread/entry.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
-import type { Thread, ThreadInterrupt } from "./thread.ts";
+import { asInLane } from "./thread/project.ts";
+import type { Thread, ThreadInterrupt, ThreadName } from "./thread.ts";
 
 export interface ReadRunsParts {
   readonly findRun: FindRun;
+  readonly lanes: Pick<Lanes, "read">;
   readonly runs: RunStore;
   readonly threads: ThreadStore;
   /** The thread's state at a checkpoint; undefined when its graph cannot be loaded. */
@@ -41,7 +44,21 @@ export interface ReadRuns {
 
 const defaultPageSize = 20;
 
-export function createReadRuns({ findRun, runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
+export function createReadRuns({ findRun, lanes, runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
+  /** One thread's runs as they are now, which GetRun may have told already: the record of a live one follows its lane. */
+  async function asTheyAre(name: ThreadName, found: readonly Run[], { statuses = [] }: RunFilter): Promise<Run[]> {
+    if (found.every((run) => run.phase === "over")) return [...found];
+    const stored = await lanes.read(name);
+    const now = await Promise.all(
+      found.map((run) => {
+        if (run.phase === "over") return run;
+        const entry = stored && entryOf(stored.control, run.runId);
+        return entry ? asInLane(run, entry) : findRun(run);
+      }),
+    );
+    return now.filter((run) => run !== undefined).filter(({ status }) => !statuses.length || statuses.includes(status));
+  }
+
   return {
     async get(name) {
       const run = await findRun(name);
@@ -65,7 +82,10 @@ export function createReadRuns({ findRun, runs, threads, readState, stateLeft }:
         read: (limit, last) => runs.list(filter, { limit, after: last ?? after }),
         sizeOf,
       });
-      return { runs: items, nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "" };
+      return {
+        runs: threadId === undefined ? items : await asTheyAre({ owner, threadId }, items, filter),
+        nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "",
+      };
     },
 
     async live(filter, { limit, token }) {

@@ -87,6 +87,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
 
   const readRuns = createReadRuns({
     findRun,
+    lanes,
     runs,
     threads,
     readState: states.stateIfReadable,
