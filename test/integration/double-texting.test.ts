@@ -72,12 +72,16 @@ describe(`double-texting: ${matrix.length} cases`, () => {
     const [run, last] = (await Promise.all([find("runs"), find("tombstones")])) as unknown as Stored[];
     return { run: run?.status === undefined ? undefined : run, last: last?.status === undefined ? undefined : last };
   };
-  /** As its lane has it, which its record follows. */
-  const isOver = async (app: TestApp, run: Run) => {
-    if ((await entryInLane(app.db, run))?.phase === "over") return true;
+
+  /** As its record has it. */
+  const isTold = async (app: TestApp, run: Run) => {
     const now = (await stored(app, run)).run;
     return now === undefined || !["pending", "running"].includes(now.status);
   };
+
+  /** As its lane has it, which its record follows. */
+  const isOver = async (app: TestApp, run: Run) =>
+    (await entryInLane(app.db, run))?.phase === "over" || isTold(app, run);
 
   /** A thread with a finished run, a run that has done o1 and is at o2 (or waits behind that one), and what it is to be. */
   async function stage(app: TestApp, state: OldState) {
@@ -116,6 +120,7 @@ describe(`double-texting: ${matrix.length} cases`, () => {
   }
 
   async function expectEnd(app: TestApp, kit: RunKit, run: Run, end: End, causes: readonly Run[]) {
+    await until(() => isTold(app, run));
     const { run: record, last } = await stored(app, run);
     expect((record ?? { status: "gone" }).status).toBe(end.status);
     if (end.status === "success") return expect(record!.cancel).toBeNull();
