@@ -1,4 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { keepTrying } from "../domain/keep-trying.ts";
+import { isDatabaseUnavailable } from "../storage/database.ts";
 import type { JournalCollection, LastSlot } from "../storage/journal.ts";
 import { anyToken, type JournalDocument, slotKey } from "../storage/journal-documents.ts";
 import { key } from "../storage/keys.ts";
@@ -36,6 +38,7 @@ export interface JournalWriter extends JournalPort {
 
 const retryMinMs = 5;
 const retryMaxMs = 1_000;
+const readRetryMs = 100;
 
 /**
  * Opens a journal for one lease token. Rejects with a {@link FencedError} when the token is fenced already: a writer that
@@ -111,8 +114,18 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     lastFlushId = flush.flushId;
   }
 
+  const reader = createJournalReader(journal, options.journal);
+  /** A graph that reads while the database is away waits for it; the driver's error would be taken for the graph's own. */
+  const insist = <T>(what: () => Promise<T>): Promise<T> =>
+    keepTrying(what, {
+      isPassing: isDatabaseUnavailable,
+      pause: () => delay(readRetryMs, undefined, { signal }).catch(() => {}),
+      signal,
+    });
+
   return {
-    ...createJournalReader(journal, options.journal),
+    read: (query) => insist(() => reader.read(query)),
+    list: (query) => insist(() => reader.list(query)),
     newestAtOpen: last ? newestIn(last) : null,
     get headSlot() {
       return headSlot;

@@ -40,8 +40,8 @@ interface PendingInspection {
   readonly answer: PromiseWithResolvers<InspectionAnswer>;
   readonly stalled: PromiseWithResolvers<void>;
   readonly timer: NodeJS.Timeout;
-  /** The journal's own failure, which says more than what the child makes of it. */
-  journalError?: Error;
+  /** The storage's own failure, which says more than what the child makes of it. */
+  storageError?: Error;
 }
 
 /** The server's half of the inspections in one child process: what was asked, and what may be read and written for it. */
@@ -78,9 +78,9 @@ export class ChildInspections {
   inspected(message: Inspected): void {
     const pending = this.#take(message.scope);
     if (pending === undefined) return;
-    const { inspection, answer, journalError } = pending;
+    const { inspection, answer, storageError } = pending;
     if (message.error === undefined) answered(pending, message);
-    else if (journalError !== undefined) answer.reject(journalError);
+    else if (storageError !== undefined) answer.reject(storageError);
     else if (message.refused !== undefined) answer.reject(refused(message.refused, message.error.message));
     else answer.reject(unreadable(inspection, message.error.message));
   }
@@ -106,7 +106,9 @@ export class ChildInspections {
       }
       return await callStorage(pending.storage, pending.storage.items, request);
     } catch (error) {
-      if (request.method !== "items" && pending !== undefined && error instanceof Error) pending.journalError = error;
+      // What long-term memory refuses is for the graph to deal with.
+      const isRefusal = request.method === "items" && (error instanceof DomainError || error instanceof FencedError);
+      if (pending !== undefined && error instanceof Error && !isRefusal) pending.storageError = error;
       throw error;
     }
   }

@@ -81,7 +81,7 @@ function nameOf({ checkpointId, namespace, metadataFields }: CheckpointRecord): 
 
 const tooLate = ({ graph }: StateEdit, cause: unknown): DomainError =>
   new DomainError(
-    "GRAPH_UNAVAILABLE",
+    "GRAPH_TIMEOUT",
     `The state cannot be edited with the graph "${graph}": it took longer than the thread could be held for it`,
     { metadata: { graph }, cause },
   );

@@ -69,7 +69,7 @@ describe("an edit whose server stops answering", () => {
     // Its place in the journal is still free, as it is for a run that has just started.
     barrier.open();
     expect(await edit).toMatchObject({
-      code: Code.FailedPrecondition,
+      code: Code.Unavailable,
       rawMessage: expect.stringMatching(/longer than the thread could be held/),
     });
     expect(await dump(slow.db, { threadId })).toEqual(before);
