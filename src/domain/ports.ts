@@ -127,6 +127,8 @@ export interface Lanes {
   ready(page: ThreadPage): Promise<FoundThread[]>;
   /** Threads whose first run the server executes, or which it holds; those first that it has had for longest. */
   headedBy(server: string, page: ThreadPage): Promise<FoundThread[]>;
+  /** The servers that execute or hold something, each once. */
+  headServers(): Promise<string[]>;
   /** Threads that owe something since the time or longer, the oldest debt first. */
   owing(since: Time, page: ThreadPage): Promise<FoundThread[]>;
   /** Threads whose oldest debt is the server's, the oldest first. */
@@ -253,6 +255,8 @@ export interface ServerStore {
   beat(server: NewServer): Promise<Date | undefined>;
   /** The server is over: from now on it cannot beat. False when it has been heard of since it was read. Repeatable. */
   declareDead(server: Server): Promise<boolean>;
+  /** A server that nobody knows of counts as dead from now on; nothing happens to one that is known. */
+  presumeDead(server: string, now: Date): Promise<void>;
   leave(server: string): Promise<void>;
   others(server: string): Promise<Server[]>;
   watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;

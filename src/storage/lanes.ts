@@ -131,6 +131,21 @@ export function createLanes({ threads, removedThreads }: Pick<Collections, "thre
     /** Index: lanes_by_server. */
     headedBy: (server, page) => find({ head_server: server }, "head_since", page),
 
+    /** Index: lanes_by_server, from one server to the next. */
+    async headServers() {
+      const servers: string[] = [];
+      for (;;) {
+        const [next] = await threads
+          .find({ head_server: { $gt: servers.at(-1) ?? "" } })
+          .sort({ head_server: 1, head_since: 1, _id: 1 })
+          .limit(1)
+          .project<Pick<ThreadDocument, "head_server">>({ head_server: 1 })
+          .toArray();
+        if (!next) return servers;
+        servers.push(next.head_server!);
+      }
+    },
+
     /** Index: lanes_by_debt. */
     owing: (since, page) => find({}, "owes_since", page, since),
 

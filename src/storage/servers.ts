@@ -29,6 +29,15 @@ export function createServerStore({
       return (await servers.updateOne(unheard, [{ $set: { dead_at: "$$NOW" } }])).matchedCount === 1;
     },
 
+    async presumeDead(id, now) {
+      const nothing = { machine: "", pid: 0, started: "", children: [], free_slots: 0 };
+      await servers.updateOne(
+        { _id: id },
+        { $setOnInsert: { ...nothing, seen_at: now, dead_at: now } },
+        { upsert: true },
+      );
+    },
+
     async leave(server) {
       await nudges.deleteOne({ _id: server });
       await servers.deleteOne({ _id: server });

@@ -33,7 +33,11 @@ export interface Foundation extends RunsOptions {
   readonly holds: Set<string>;
   /** This server's present life; a new one begins when others have declared it dead. */
   readonly self: () => Incarnation;
-  readonly beginNewLife: () => void;
+  /**
+   * Ends the present life at once. The next one begins when `join` has made it known, so that nothing is ever leased to a server of
+   * which nobody could tell that it is dead; until then nothing can be decided. Tried again after a failure, it is still the same.
+   */
+  readonly beginNewLife: <T>(join: (id: string) => Promise<T>) => Promise<T>;
   readonly findRun: FindRun;
   /** Aborted when the server ends: what still waits for the database gives up. */
   readonly closing: AbortController;
@@ -49,6 +53,7 @@ export function layFoundation(options: RunsOptions): Foundation {
   // What a life that is over has begun may be tried again in the next one.
   const isPassing = (error: unknown) => error instanceof LifeIsOver || options.isPassing(error);
   let life = newLife();
+  let next: typeof life | undefined;
   const closing = new AbortController();
   const monotonicMs = () => performance.now();
   const onError = (what: string) => (error: unknown) =>
@@ -58,9 +63,13 @@ export function layFoundation(options: RunsOptions): Foundation {
     ...options,
     isPassing,
     self: () => life.incarnation,
-    beginNewLife() {
+    async beginNewLife(join) {
       life.end.abort();
-      life = newLife();
+      next ??= newLife();
+      const joined = await join(next.incarnation.id);
+      life = next;
+      next = undefined;
+      return joined;
     },
     holds: new Set(),
     findRun: createFindRun(options.stores),

@@ -35,8 +35,10 @@ export function createUpkeep(parts: UpkeepParts) {
   const { unsettled, executor, temporaryThreads, webhooks } = worker;
   const machine = machineName();
   const process_ = identifyProcess(process.pid) ?? { pid: process.pid, started: "" };
-  const identity = (children: readonly number[]) => ({
-    ...{ id: self().id, machine, ...process_ },
+  const asServer = (id: string, children: readonly number[] = host.pids) => ({
+    id,
+    machine,
+    ...process_,
     children: [...children],
     freeSlots: host.freeSlots,
   });
@@ -62,7 +64,9 @@ export function createUpkeep(parts: UpkeepParts) {
     removeRun: removal.removeRun,
     keepLatest: data.keepLatest,
     wasUnsettled: (runId) => unsettled.delete(runId),
+    now: clock.now,
     rememberMs: 10 * config.leaseMs,
+    forgottenEveryMs: 3 * config.leaseMs,
     onError: (error, what) => onError(`taking over (${what})`)(error),
   });
 
@@ -75,6 +79,7 @@ export function createUpkeep(parts: UpkeepParts) {
     isMyRound: createSharedRounds(liveServers),
     removeThread,
     others: {
+      "look for forgotten servers": takeOver.findForgotten,
       "create the rest of batches": domain.createBatch.sweep,
       "remove temporary threads": temporaryThreads.sweep,
       "call webhooks": webhooks.sweep,
@@ -84,9 +89,10 @@ export function createUpkeep(parts: UpkeepParts) {
 
   /** Others have taken over what this server had: what still executes here is ended, and then it begins anew. */
   async function beginAnew(): Promise<Date> {
-    foundation.beginNewLife();
-    await executor.killAll();
-    const now = await servers.join(identity(host.pids));
+    const now = await foundation.beginNewLife(async (id) => {
+      await executor.killAll();
+      return servers.join(asServer(id));
+    });
     signals.newLife.emit();
     return now;
   }
@@ -100,7 +106,7 @@ export function createUpkeep(parts: UpkeepParts) {
     cancelStored: executor.cancelStored,
     host,
     leaseMs: config.leaseMs,
-    beat: (children) => servers.beat(identity(children)),
+    beat: (children) => servers.beat(asServer(self().id, children)),
     declaredDead: beginAnew,
     orphaned: takeOver.orphaned,
     monotonicMs: foundation.monotonicMs,
@@ -125,7 +131,7 @@ export function createUpkeep(parts: UpkeepParts) {
      * dead servers have left follows.
      */
     async begin() {
-      clock.set(await foundation.whileAway(() => servers.join(identity(host.pids))));
+      clock.set(await foundation.whileAway(() => servers.join(asServer(self().id))));
       void lookAround().catch(onError("looking around"));
     },
     async stop() {

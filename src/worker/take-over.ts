@@ -17,7 +17,7 @@ import type { Presence } from "./server-presence.ts";
 import type { AttemptResult, Settle } from "./settle.ts";
 
 export interface TakeOverParts {
-  readonly lanes: Pick<Lanes, "read" | "headedBy" | "owingBy">;
+  readonly lanes: Pick<Lanes, "read" | "headedBy" | "headServers" | "owingBy">;
   readonly runs: Pick<RunStore, "find">;
   readonly servers: ServerStore;
   readonly act: Pick<Act, "act" | "decide" | "follow" | "payDebts">;
@@ -41,8 +41,12 @@ export interface TakeOverParts {
   readonly keepLatest: (thread: Thread, check: () => Promise<void>) => Promise<void>;
   /** Whether an attempt of the run has ended here without an outcome that could be written. */
   readonly wasUnsettled: (runId: string) => boolean;
+  /** The database's time. */
+  readonly now: () => Date;
   /** A dead server is kept in mind so long, for a decision of its that comes late. */
   readonly rememberMs: number;
+  /** An engine may read all busy threads to find forgotten servers. */
+  readonly forgottenEveryMs: number;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -51,6 +55,11 @@ export interface TakeOver {
   round(): Promise<void>;
   /** Goes on with a lease or a hold of this server's that nobody here works under. */
   orphaned(thread: FoundThread): Promise<void>;
+  /**
+   * Declares dead who has a lease or a hold and is not among the servers: a decision of theirs came when they had been forgotten. The
+   * rounds that follow take over what they have.
+   */
+  findForgotten(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -68,6 +77,8 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   /** Tokens of leases and holds that are being taken over right now. */
   const taking = new Set<string>();
   let stopped = false;
+  /** When somebody last looked for forgotten servers, by the database's clock. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
   const rounds = createRounds(round, { everyMs: parts.everyMs, onError: (error) => parts.onError(error, "a round") });
 
   async function round(): Promise<void> {
@@ -183,6 +194,17 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     }
   }
 
+  async function findForgotten(): Promise<void> {
+    const now = parts.now();
+    if (now.getTime() - lookedAt < parts.forgottenEveryMs) return;
+    lookedAt = now.getTime();
+    const found = await lanes.headServers();
+    // Asked for afterwards, since a server is known before it has anything.
+    const me = parts.self().id;
+    const known = new Set([me, ...(await servers.others(me)).map(({ id }) => id)]);
+    for (const id of found) if (!known.has(id)) await servers.presumeDead(id, now);
+  }
+
   async function cancelWatched(server: Server, lost: readonly Server[]): Promise<void> {
     for (const watch of await servers.watchesOf(server.id)) {
       if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) {
@@ -209,6 +231,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   return {
     round: rounds.join,
     orphaned,
+    findForgotten,
     async stop() {
       stopped = true;
       await rounds.stop();

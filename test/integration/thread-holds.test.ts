@@ -88,6 +88,17 @@ describe("a thread that is held by what is no run", () => {
     kit.gates.remove();
   });
 
+  it("goes on when its server is not known any more, or was never known", async () => {
+    const { kit } = await afterTwoRuns();
+    const { threadId } = kit;
+    const decide = decideAs(newId(), stores.lanes);
+    await decide({ owner: "", threadId }, { kind: "hold", id: newId(), what: "edit" });
+    const next = await kit.start({ steps: ["c"] });
+    expect((await kit.join(next.runId)).status).toBe(RunStatus.SUCCESS);
+    expect((await kit.state()).values).toMatchObject({ log: ["a", "b", "c"] });
+    kit.gates.remove();
+  });
+
   it.each(["copy", "edit"] as const)("is as it was when its server has died (%s)", async (what) => {
     const { kit } = await afterTwoRuns();
     const { threadId } = kit;

@@ -184,6 +184,10 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
         expect(found).toStrictEqual(expected);
       }
     });
+
+    it("tell which servers execute or hold something", async () => {
+      expect(await lanes.headServers()).toEqual(["s0", "s1", "s2"]);
+    });
   });
 
   describe(`many servers that decide at once ${which}`, () => {

@@ -59,6 +59,10 @@ export function createMemoryLanes(): Lanes {
     ready: async (which) => page(({ head, headSince }) => (head === "ready" ? headSince : undefined), which),
     headedBy: async (server, which) =>
       page(({ headServer, headSince }) => (headServer === server ? headSince : undefined), which),
+    headServers: async () => {
+      const all = [...threads.keys()].map((key) => stored(key)!.control.headServer);
+      return [...new Set(all.filter((server) => server !== undefined))].sort();
+    },
     owing: async (since, which) => page(({ owes }) => upTo(owes?.since, since), which),
     owingBy: async (server, which) => page(({ owes }) => (owes?.server === server ? owes.since : undefined), which),
     due: async (by, which) => page(({ due }) => upTo(due, by), which),

@@ -169,6 +169,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["ready", () => [amidLive()], "deep"],
       ["headedBy", () => [servers[1], some]],
       ["headedBy", () => [servers[1], amidLive()], "deep"],
+      ["headServers", () => []],
       ["owing", () => [now, some]],
       ["owing", () => [now, amid()], "deep"],
       ["owingBy", () => [servers[0], some]],
@@ -274,6 +275,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["markLeft", () => ["a-watch"]],
       ["watchesOfRun", () => [over(load.runs - 3)]],
       ["unwatch", () => ["a-watch"]],
+      ["presumeDead", () => [servers[1], new Date(now)]],
       ["leave", () => ["me"]],
     ],
     requests: [

@@ -11,21 +11,29 @@ describe("a lease that nobody here works under", () => {
   let decide: ReturnType<typeof decideAs>;
   let takeOver: TakeOver;
   let fenced: string[];
+  let presumed: string[];
 
   beforeEach(async () => {
     lanes = createMemoryLanes();
     decide = decideAs("me", lanes);
     fenced = [];
+    presumed = [];
     takeOver = createTakeOver({
       lanes,
+      servers: {
+        others: async () => [{ id: "known" }],
+        presumeDead: async (server: string) => void presumed.push(server),
+      },
+      now: () => new Date(),
+      forgottenEveryMs: 1_000,
       self: () => ({ id: "me", ended: new AbortController().signal }),
       everyMs: 3_600_000,
-      fence: async (_run, _thread, token) => fenced.push(token),
+      fence: async (_run: unknown, _thread: unknown, token: string) => fenced.push(token),
       newestCheckpoint: async () => undefined,
       settle: async () => undefined,
       wasUnsettled: () => false,
       onError: () => undefined,
-    } as Partial<TakeOverParts> as TakeOverParts);
+    } as unknown as TakeOverParts);
     await decide(
       name,
       { kind: "enter", run: "first", strategy: "enqueue", next: "token" },
@@ -39,6 +47,21 @@ describe("a lease that nobody here works under", () => {
   it("is fenced before its run goes on", async () => {
     await takeOver.orphaned(await found());
     expect(fenced).toEqual(["token"]);
+  });
+
+  it("of a server that nobody knows is left to the rounds that follow, once that server counts as dead", async () => {
+    await decideAs("forgotten", lanes)(
+      { owner: "", threadId: "other" },
+      { kind: "enter", run: "second", strategy: "enqueue", next: "late" },
+      { origin: { ...origin, threadId: "other" }, kept: { metadata: {} } },
+    );
+    await decideAs("known", lanes)(
+      { owner: "", threadId: "third" },
+      { kind: "enter", run: "third", strategy: "enqueue", next: "held" },
+      { origin: { ...origin, threadId: "third" }, kept: { metadata: {} } },
+    );
+    await takeOver.findForgotten();
+    expect(presumed).toEqual(["forgotten"]);
   });
 
   it("is left alone when it has ended since the thread was found, and so is the next one", async () => {
