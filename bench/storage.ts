@@ -181,7 +181,7 @@ function decide(lanes: Lanes, name: ThreadName, command: Command) {
     newRev: randomUUID,
     random: Math.random,
     sleep: (ms) => sleep(ms),
-    isPassing: () => false,
+    isTransient: () => false,
     pause: () => sleep(1),
   })(name, command);
 }

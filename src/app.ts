@@ -109,11 +109,11 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
-  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, isPassing, pause, log });
+  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
   await runs.begun;
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const { watchers } = serve(server, config, parts, runs, { about, large, isPassing, pause: () => pause(), log });
+  const { watchers } = serve(server, config, parts, runs, { about, large, isTransient, pause: () => pause(), log });
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
@@ -179,13 +179,13 @@ function serve(
   {
     about,
     large,
-    isPassing,
+    isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isPassing" | "pause" | "log"> & { about: About; large: LargeBodies },
+  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; large: LargeBodies },
 ): Api {
   const { shutdownSignal } = server;
-  const api = createApi({ config, stores, runs, shutdownSignal, isPassing, pause, log });
+  const api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
@@ -217,8 +217,8 @@ const servedOf = (graphs: About["graphs"]): string[] =>
   graphs.filter(({ problem }) => problem === undefined).map(({ name }) => name);
 
 /** Worth another try: the database is away, or has been so for so long that others took this server for dead. */
-const isPassing = (error: unknown): boolean => isDatabaseUnavailable(error) || error instanceof LifeIsOver;
-const nameError = (error: unknown): unknown => (isPassing(error) ? databaseAway(error) : error);
+const isTransient = (error: unknown): boolean => isDatabaseUnavailable(error) || error instanceof LifeIsOver;
+const nameError = (error: unknown): unknown => (isTransient(error) ? databaseAway(error) : error);
 
 const databaseAway = (cause: unknown): DomainError =>
   new DomainError("DATABASE_UNAVAILABLE", "the database cannot be reached at the moment; try again", { cause });

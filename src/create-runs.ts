@@ -17,7 +17,7 @@ export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "t
   /** With its request id, if it has one. */
   readonly createRun: Domain["requestIds"]["createRun"];
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
-  readonly openAttachment: Worker["temporaryThreads"]["open"];
+  readonly pinThread: Worker["temporaryThreads"]["open"];
   /** What there is to do; `live` counts the runs of all servers, up to the most that there may be. */
   load(): Promise<{ readonly live: number; readonly executing: number; readonly slots: number }>;
   /** Claims nothing more and hands back what executes. */
@@ -53,7 +53,7 @@ export function createRuns(options: RunsOptions): Runs {
     tail: streams.tail,
     sequenceAt: streams.sequenceAt,
     createRun: domain.requestIds.createRun,
-    openAttachment: temporaryThreads.open,
+    pinThread: temporaryThreads.open,
 
     async load() {
       const slots = config.children * config.slotsPerChild;

@@ -15,16 +15,16 @@ export interface Signal<Facts extends readonly unknown[] = []> {
 export interface Signals {
   /** A run is first in its lane and waits for a worker. */
   readonly turnPassed: Signal;
-  /** A run has given back the place that it had borrowed from its parent, or a reserved place was not needed. */
-  readonly placeReturned: Signal;
+  /** A run has given back the slot that it had borrowed from its parent, or a reserved slot was not needed. */
+  readonly slotReturned: Signal;
   /** The cancel of a run that executes on a server, this one or another, is stored. */
   readonly cancelStored: Signal<[wish: StopWish]>;
   /** Events of a run are stored. */
   readonly published: Signal<[run: RunName, chunk: EventChunk]>;
   /** A run is over for everybody: its record says so. */
   readonly over: Signal<[run: Run]>;
-  /** A run that could be claimed finds no place here. */
-  readonly placeMissing: Signal;
+  /** A run that could be claimed finds no slot here. */
+  readonly slotMissing: Signal;
   /** The other servers that live, as far as this one can tell. */
   readonly othersSeen: Signal<[others: readonly Server[]]>;
   /** Another server says that a run waits for a free slot. */
@@ -43,11 +43,11 @@ export interface Signals {
 export function createSignals(onError: (error: unknown) => void): Signals {
   return {
     turnPassed: createSignal(onError),
-    placeReturned: createSignal(onError),
+    slotReturned: createSignal(onError),
     cancelStored: createSignal(onError),
     published: createSignal(onError),
     over: createSignal(onError),
-    placeMissing: createSignal(onError),
+    slotMissing: createSignal(onError),
     othersSeen: createSignal(onError),
     readyElsewhere: createSignal(onError),
     publishedElsewhere: createSignal(onError),

@@ -81,7 +81,7 @@ export const breaks: readonly Break[] = [
   {
     law: 4,
     file: "src/domain/thread/pay-debts.ts",
-    lines: [["      await runs.entomb({ ...asInLane(run, entry), journal });\n", ""]],
+    lines: [["      await runs.insertTombstone({ ...asInLane(run, entry), journal });\n", ""]],
     means: "Nothing is kept of a rolled back run, so that who asks again learns something else.",
     test: "test/laws/law-04-repeats.test.ts",
     name: "ROLLBACK answers the same while the run stops and afterwards",
@@ -120,8 +120,8 @@ export const breaks: readonly Break[] = [
     file: "src/checkpoints/journal-deletion.ts",
     lines: [
       [
-        "  if (doomed.length > 0) await collection.blankRun(journal, runId, doomed[0]!.slot);\n",
-        "  const first = doomed.find(({ checkpoints }) => (checkpoints ?? []).length > 0);\n  if (first) await collection.blankRun(journal, runId, first.slot);\n",
+        "  if (ofRun.length > 0) await collection.blankRun(journal, runId, ofRun[0]!.slot);\n",
+        "  const first = ofRun.find(({ checkpoints }) => (checkpoints ?? []).length > 0);\n  if (first) await collection.blankRun(journal, runId, first.slot);\n",
       ],
     ],
     means: "A rollback leaves the pending writes that the run put on earlier checkpoints.",

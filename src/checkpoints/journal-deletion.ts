@@ -11,8 +11,8 @@ export async function deleteRunFromJournal(
   journal: string,
   runId: string,
 ): Promise<void> {
-  const [doomed, kept] = await Promise.all([collection.slotsOfRun(journal, runId), collection.keptSlots(journal)]);
-  const candidates = [...kept, ...doomed];
+  const [ofRun, kept] = await Promise.all([collection.slotsOfRun(journal, runId), collection.keptSlots(journal)]);
+  const candidates = [...kept, ...ofRun];
   const from = Math.min(...candidates.map(({ slot }) => slot));
   const needed = new Set<string>();
   let lastDelta = 0;
@@ -32,7 +32,7 @@ export async function deleteRunFromJournal(
     const segments = (slot.segments ?? []).map(({ id }) => id).filter((id) => needed.has(id));
     if (slot.kept !== undefined || segments.length > 0) await collection.keepSegments(journal, slot._id, segments);
   }
-  if (doomed.length > 0) await collection.blankRun(journal, runId, doomed[0]!.slot);
+  if (ofRun.length > 0) await collection.blankRun(journal, runId, ofRun[0]!.slot);
 }
 
 /**

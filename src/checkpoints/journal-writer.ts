@@ -16,9 +16,9 @@ export interface WriterOptions {
   /** Absent for an update from outside a run. */
   readonly runId?: string;
   readonly token: string;
-  /** Whether the token is still the lease token of its run. Asked when a gate for another token is met. */
+  /** Whether the token is still the lease token of its run. Asked when a fence record for another token is met. */
   stillMine(): Promise<boolean>;
-  /** Whether by the clock alone the lease is held for sure, so that nobody has fenced the token. Spares the look for gates. */
+  /** Whether by the clock alone the lease is held for sure, so that nobody has fenced the token. Spares the look for fence records. */
   isHeld?(): boolean;
   /** Gives up what is in flight: its fate is then unknown. */
   readonly signal?: AbortSignal;
@@ -42,13 +42,13 @@ const readRetryMs = 100;
 
 /**
  * Opens a journal for one lease token. Rejects with a {@link FencedError} when the token is fenced already: a writer that
- * opened late would otherwise start beyond its gates.
+ * opened late would otherwise start beyond its fence records.
  */
 export async function openJournalWriter(journal: JournalCollection, options: WriterOptions): Promise<JournalWriter> {
-  // The head first: a gate that lands after this read lies ahead of it.
+  // The head first: a fence record that lands after this read lies ahead of it.
   const last = await journal.last(options.journal);
   const mayBeFenced = last !== undefined && !options.isHeld?.();
-  if (mayBeFenced && (await journal.firstGate(options.journal, options.token)) !== undefined) throw fenced();
+  if (mayBeFenced && (await journal.firstFence(options.journal, options.token)) !== undefined) throw fenced();
 
   let headSlot = last?.slot ?? 0;
   let lastFlushId: string | undefined;
@@ -118,7 +118,7 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
   /** A graph that reads while the database is away waits for it; the driver's error would be taken for the graph's own. */
   const insist = <T>(what: () => Promise<T>): Promise<T> =>
     keepTrying(what, {
-      isPassing: isDatabaseUnavailable,
+      isTransient: isDatabaseUnavailable,
       pause: () => delay(readRetryMs, undefined, { signal }).catch(() => {}),
       signal,
     });

@@ -108,7 +108,7 @@ export function createJournal(db: JournalDatabase): Journal {
     discardCopy: (journal) => dropSlots(collection, journal),
     keepLatest: (journal, check) => pruneJournal(collection, journal, check),
     async deleteJournal(journal) {
-      // The gate comes first and the emptied slots stay for a day, so a writer that has been asleep finds no free slot. One
+      // The fence record comes first and the emptied slots stay for a day, so a writer that has been asleep finds no free slot. One
       // that sleeps longer writes into a journal whose name nobody knows.
       await fence(journal, anyToken);
       await collection.blankJournal(journal);

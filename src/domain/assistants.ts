@@ -20,15 +20,15 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  * A graph's own is found without the database: most runs are of one.
  */
 export function createResolveAssistant(
-  own: GraphAssistants,
+  graphAssistants: GraphAssistants,
   assistants: Pick<AssistantStore, "find">,
 ): ResolveAssistant {
   return async (assistantId, owner) => {
-    const ofGraph = own.find(assistantId, owner);
-    if (!ofGraph && !uuid.test(assistantId)) throw own.graphNotFound("assistant_id", assistantId);
+    const ofGraph = graphAssistants.find(assistantId, owner);
+    if (!ofGraph && !uuid.test(assistantId)) throw graphAssistants.graphNotFound("assistant_id", assistantId);
     const found = ofGraph ?? (await assistants.find({ owner, assistantId: assistantId.toLowerCase() }));
     if (!found) throw assistantNotFound(assistantId);
-    own.checkUsable(found);
+    graphAssistants.checkUsable(found);
     return { graph: found.graph, assistant: ofRun(found) };
   };
 }

@@ -7,7 +7,7 @@ import { assistantNotFound } from "./not-found.ts";
 import type { AssistantStore } from "./ports.ts";
 
 export interface EditAssistantsParts {
-  readonly own: GraphAssistants;
+  readonly graphAssistants: GraphAssistants;
   readonly assistants: AssistantStore;
 }
 
@@ -32,9 +32,9 @@ export interface EditAssistants {
   remove(name: AssistantName): Promise<void>;
 }
 
-export function createEditAssistants({ own, assistants }: EditAssistantsParts): EditAssistants {
+export function createEditAssistants({ graphAssistants, assistants }: EditAssistantsParts): EditAssistants {
   function checkWritable({ assistantId, owner }: AssistantName): void {
-    const graph = own.find(assistantId, owner)?.graph;
+    const graph = graphAssistants.find(assistantId, owner)?.graph;
     if (graph === undefined) return;
     throw new DomainError(
       "ASSISTANT_READ_ONLY",
@@ -45,12 +45,12 @@ export function createEditAssistants({ own, assistants }: EditAssistantsParts): 
 
   return {
     async create({ ifExists, ...said }) {
-      own.checkGraph("graph_id", said.graph);
+      graphAssistants.checkGraph("graph_id", said.graph);
       checkSaid(said);
       const now = new Date();
       const assistant: StoredAssistant = { ...said, version: 1, createdAt: now, updatedAt: now, system: false };
       for (;;) {
-        const there = own.find(said.assistantId, said.owner) ?? (await assistants.find(said));
+        const there = graphAssistants.find(said.assistantId, said.owner) ?? (await assistants.find(said));
         if (!there && (await assistants.insert(assistant))) return assistant;
         if (ifExists === "raise") throw assistantExists(said.assistantId);
         if (there) return there;
@@ -60,7 +60,7 @@ export function createEditAssistants({ own, assistants }: EditAssistantsParts): 
 
     async update({ removeMetadata, ...change }) {
       checkWritable(change);
-      if (change.graph !== undefined) own.checkGraph("graph_id", change.graph);
+      if (change.graph !== undefined) graphAssistants.checkGraph("graph_id", change.graph);
       const both = removeMetadata.find((field) => Object.hasOwn(change.metadata ?? {}, field));
       if (both !== undefined)
         throw invalid("remove_metadata", `the field "${both}" is also in metadata; name it in one`);

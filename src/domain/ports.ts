@@ -22,7 +22,7 @@ export interface RunStore {
   /** False when the id is taken. */
   insert(run: Run): Promise<boolean>;
   /** Removes a record that no entry came for, as long as it is this one. */
-  withdraw(run: Pick<Run, keyof RunName | "made">): Promise<boolean>;
+  deleteUnentered(run: Pick<Run, keyof RunName | "made">): Promise<boolean>;
   /**
    * Puts the record in the place of the one with the same id that was `made` so, and that nobody knows an entry of. False when
    * there is none: it was removed, or another one is there, or it says more by now.
@@ -50,7 +50,7 @@ export interface RunStore {
    * Keeps the last record of a run that is rolled back or deleted, without what it was given, for an hour. The first one
    * stays when it is repeated. `values` are kept for a webhook that is still to be told of them.
    */
-  entomb(run: Run, values?: Json): Promise<void>;
+  insertTombstone(run: Run, values?: Json): Promise<void>;
   /** Removes a run that has a tombstone. Repeatable. */
   remove(name: RunName): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
@@ -229,17 +229,17 @@ export interface RequestStore {
 export interface RunEventStore {
   /** Inserts what can be inserted; answers the positions of those whose chunk number was taken. */
   insert(chunks: readonly NewChunk[]): Promise<Set<number>>;
-  chunk(run: RunName, chunk: number): Promise<{ token: string; gate: boolean; first: number | null } | undefined>;
+  chunk(run: RunName, chunk: number): Promise<{ token: string; isFence: boolean; first: number | null } | undefined>;
   head(run: RunName): Promise<EventHead>;
   /** The runs of which the chunk is there. */
   withChunk(chunks: readonly { readonly run: RunName; readonly chunk: number }[]): Promise<RunName[]>;
-  /** Whether there is a gate for the token. */
+  /** Whether there is a fence record for the token. */
   isFenced(run: RunName, token: string): Promise<boolean>;
   /** The number of the run's first event after a checkpoint; undefined when none is known to be. */
   firstAfter(run: RunName, checkpointId: string): Promise<number | undefined>;
   /** Chunks that hold events from this number on, in order, up to about a megabyte. */
   from(run: RunName, sequence: number): Promise<EventChunk[]>;
-  /** Removes a run's events. What stands before a gate is emptied only, so that a late writer finds no free chunk number. */
+  /** Removes a run's events. What stands before a fence record is emptied only, so that a late writer finds no free chunk number. */
   remove(run: RunName): Promise<void>;
   /** The same for a run whose record is gone; the database removes what is left of its events after a day. */
   discard(run: RunName): Promise<void>;

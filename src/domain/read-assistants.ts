@@ -9,7 +9,7 @@ import type { AssistantStore } from "./ports.ts";
 import { answerBytes } from "./read-page.ts";
 
 export interface ReadAssistantsParts<Drawing, Schemas> {
-  readonly own: GraphAssistants;
+  readonly graphAssistants: GraphAssistants;
   readonly assistants: AssistantStore;
   /** Both throw GRAPH_UNAVAILABLE when the graph's code cannot answer. */
   readonly draw: (assistant: Assistant, subgraphDepth: number) => Promise<Drawing>;
@@ -36,11 +36,12 @@ const defaultPageSize = 20;
 export function createReadAssistants<Drawing, Schemas>(
   parts: ReadAssistantsParts<Drawing, Schemas>,
 ): ReadAssistants<Drawing, Schemas> {
-  const { own, assistants } = parts;
+  const { graphAssistants, assistants } = parts;
 
   async function get({ owner, assistantId }: AssistantName): Promise<Assistant> {
     const found =
-      own.find(assistantId, owner) ?? (await assistants.find({ owner, assistantId: assistantId.toLowerCase() }));
+      graphAssistants.find(assistantId, owner) ??
+      (await assistants.find({ owner, assistantId: assistantId.toLowerCase() }));
     if (!found) throw assistantNotFound(assistantId);
     return found;
   }
@@ -48,14 +49,14 @@ export function createReadAssistants<Drawing, Schemas>(
   /** One whose graph can be used. */
   async function usable(name: AssistantName): Promise<Assistant> {
     const assistant = await get(name);
-    own.checkUsable(assistant);
+    graphAssistants.checkUsable(assistant);
     return assistant;
   }
 
   /** All that match, from after the end of a page on. */
   async function* matching(filter: AssistantFilter, after?: AssistantPageEnd): AsyncGenerator<Assistant> {
     if (after === undefined || "graph" in after) {
-      for (const one of own.all(filter.owner)) {
+      for (const one of graphAssistants.all(filter.owner)) {
         if ((after === undefined || one.graph > after.graph) && matches(one, filter)) yield one;
       }
     }

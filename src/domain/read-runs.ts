@@ -18,7 +18,7 @@ export interface ReadRunsParts {
   /** The thread's state at a checkpoint; undefined when its graph cannot be loaded. */
   readonly readState: (thread: Thread, graph: string, checkpointId?: string) => Promise<StateAtEnd | undefined>;
   /** What is known of a run that has just ended here, by the very object. */
-  readonly stateLeft: (over: Run) => StateAtEnd | undefined;
+  readonly finalStateOf: (over: Run) => StateAtEnd | undefined;
 }
 
 /** The thread's state at a run's end. */
@@ -44,7 +44,7 @@ export interface ReadRuns {
 
 const defaultPageSize = 20;
 
-export function createReadRuns({ findRun, lanes, runs, threads, readState, stateLeft }: ReadRunsParts): ReadRuns {
+export function createReadRuns({ findRun, lanes, runs, threads, readState, finalStateOf }: ReadRunsParts): ReadRuns {
   /** One thread's runs as they are now, which GetRun may have told already: the record of a live one follows its lane. */
   async function asTheyAre(name: ThreadName, found: readonly Run[], { statuses = [] }: RunFilter): Promise<Run[]> {
     if (found.every((run) => run.phase === "over")) return [...found];
@@ -98,7 +98,7 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, state
     },
 
     async endState(run) {
-      const left = stateLeft(run);
+      const left = finalStateOf(run);
       if (left?.values !== undefined) return left;
       const thread = await threads.find(run);
       const remembered = thread?.state;

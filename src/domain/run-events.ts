@@ -33,7 +33,8 @@ export interface NewChunk {
   readonly journal: string;
   readonly chunk: number;
   readonly token: string;
-  readonly gate: boolean;
+  /** A number that a fenced writer can no longer take; it holds no events. */
+  readonly isFence: boolean;
   readonly first: number | null;
   readonly last: number | null;
   readonly events: readonly StoredEvent[];

@@ -15,12 +15,12 @@ import type { ThreadName } from "./thread.ts";
 
 export interface StoreRunParts {
   readonly lanes: Pick<Lanes, "read">;
-  readonly runs: Pick<RunStore, "insert" | "withdraw" | "putAgain" | "find" | "tombstone">;
+  readonly runs: Pick<RunStore, "insert" | "deleteUnentered" | "putAgain" | "find" | "tombstone">;
   readonly findRun: FindRun;
   readonly act: Act;
   readonly children: Pick<ChildRuns, "wishFor">;
-  /** A worker's place, if one is free: the run is then claimed in the decision that lets it enter. */
-  readonly reserve: (run: Run) => Place | undefined;
+  /** A worker's slot, if one is free: the run is then claimed in the decision that lets it enter. */
+  readonly reserve: (run: Run) => Slot | undefined;
   /** The servers in which somebody waits for the run that is about to be stored on a temporary thread. */
   readonly watchersOf: (thread: ThreadName) => readonly string[];
   readonly maxThreadRuns: number;
@@ -28,8 +28,8 @@ export interface StoreRunParts {
   readonly monotonicMs: () => number;
 }
 
-/** A place at a worker, taken before a run is claimed. Exactly one of the two must be called. */
-export interface Place {
+/** A slot at a worker, taken before a run is claimed. Exactly one of the two must be called. */
+export interface Slot {
   /** The lease's. */
   readonly token: string;
   /** Executes what was claimed with the token: `known` is its record, where it is at hand. */
@@ -65,22 +65,22 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       if (there && options.again) return there;
       if (there || !(await takesId(run, options))) throw runExists(run);
     }
-    const place = run.dueAt || wish.parent ? undefined : parts.reserve(run);
+    const slot = run.dueAt || wish.parent ? undefined : parts.reserve(run);
     let record = run;
     const ifStillWanted = async () => {
       record = await keepRecord(record, options);
     };
     let acted: Acted | undefined;
     try {
-      acted = await act.decide(run, { ...wish, next: place?.token }, { born, seen: seen ?? null, ifStillWanted });
+      acted = await act.decide(run, { ...wish, next: slot?.token }, { born, seen: seen ?? null, ifStillWanted });
       if (!acted) throw threadNotFound(run.threadId);
       if (acted.answer.did === "missed") throw runExists(run);
     } catch (error) {
-      place?.release();
-      if (error instanceof DomainError) await runs.withdraw(record);
+      slot?.release();
+      if (error instanceof DomainError) await runs.deleteUnentered(record);
       throw error;
     }
-    begin(place, acted, record);
+    begin(slot, acted, record);
     // The record is that of the entry which a twin has brought.
     if (acted.answer.did === "again" && !options.again) throw runExists(run);
     if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);
@@ -140,11 +140,11 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     }
   }
 
-  function begin(place: Place | undefined, acted: Acted, run: Run): void {
+  function begin(slot: Slot | undefined, acted: Acted, run: Run): void {
     const { claimed } = acted.answer;
-    if (!place) return;
-    if (claimed) place.start({ ...acted, entry: claimed }, claimed.run === run.runId ? run : undefined);
-    else place.release();
+    if (!slot) return;
+    if (claimed) slot.start({ ...acted, entry: claimed }, claimed.run === run.runId ? run : undefined);
+    else slot.release();
   }
 
   /** It took so long that its record may have been taken for left behind, and removed. */
@@ -154,7 +154,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const confirmed = await act.decide(run, { kind: "confirm", run: run.runId });
     if (confirmed?.answer.did !== "missed") return;
     // It has come to its end, of which its record tells; or its entry was forgotten.
-    if (isBare) await runs.withdraw(anew);
+    if (isBare) await runs.deleteUnentered(anew);
     if (isBare || !(await runs.find(run))) throw runExists(run);
   }
 
@@ -167,26 +167,26 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       const asked = await act.act(run, { kind: "requestCancel", runs: [run.runId], wish });
       return (asked && entryOf(asked.control, run.runId)) ?? asked?.answer.entry ?? entry;
     }
-    const place = run.dueAt ? undefined : parts.reserve(run);
-    if (!place) return entry;
-    return claim(run, place, entry);
+    const slot = run.dueAt ? undefined : parts.reserve(run);
+    if (!slot) return entry;
+    return claim(run, slot, entry);
   }
 
-  async function claim(run: Run, place: Place, entry: Entry): Promise<Entry> {
-    const { token } = place;
+  async function claim(run: Run, slot: Slot, entry: Entry): Promise<Entry> {
+    const { token } = slot;
     let acted: Acted | undefined;
     try {
       acted = await act.decide(run, { kind: "claim", run: run.runId, token, parentIsLive: true });
     } catch (error) {
-      place.release();
+      slot.release();
       throw error;
     }
     const claimed = acted?.answer.did === "missed" ? undefined : acted?.answer.entry;
     if (!acted || !claimed) {
-      place.release();
+      slot.release();
       return entry;
     }
-    place.start({ ...acted, entry: claimed }, run);
+    slot.start({ ...acted, entry: claimed }, run);
     await act.follow(acted);
     return claimed;
   }

@@ -97,7 +97,7 @@ export function createRemoval(parts: RemovalParts): Removal {
   /** The thread goes last: as long as it is there, whoever comes goes on with the rest. */
   async function removeAll(stored: StoredThread): Promise<boolean> {
     const thread = threadOf(stored);
-    for (const run of await runs.outliving(thread)) await runs.entomb(run, valuesOf(thread, run));
+    for (const run of await runs.outliving(thread)) await runs.insertTombstone(run, valuesOf(thread, run));
     await data.removeThread(thread);
     await runs.removeAll(thread);
     return lanes.remove(thread, stored.control.rev);
@@ -134,7 +134,7 @@ export function createRemoval(parts: RemovalParts): Removal {
     await check();
     await data.removeEvents(run);
     await check();
-    await runs.entomb(run, valuesOf(thread, run));
+    await runs.insertTombstone(run, valuesOf(thread, run));
     await runs.remove(run);
     const last = await runs.lastStarted(thread, run.runId);
     const state = thread.state?.n === run.n ? await stateOf(thread, run, last) : undefined;

@@ -11,7 +11,7 @@ import { readQuery } from "./read-query.ts";
 import type { Route } from "./route.ts";
 import { createRoutes, type RoutesParts } from "./routes.ts";
 import { sendAnswer, sendJson } from "./send-answer.ts";
-import { createThreadBell, ringing } from "./thread-stream/thread-bell.ts";
+import { createRunCreated, notifying } from "./thread-stream/run-created.ts";
 
 export interface RestEdgeOptions extends RoutesParts {
   readonly services: Services;
@@ -34,10 +34,10 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export function createRestEdge(options: RestEdgeOptions): FallbackFn {
   const { log } = options;
   const router = createRouter({ ignoreTrailingSlash: true, maxParamLength: 500 });
-  const bell = createThreadBell();
-  const services = { ...options.services, runs: ringing(options.services.runs, bell) };
+  const runCreated = createRunCreated();
+  const services = { ...options.services, runs: notifying(options.services.runs, runCreated) };
   const createInvoke = createInvokers(services, options.shutdownSignal);
-  const routes = createRoutes({ ...options, bell });
+  const routes = createRoutes({ ...options, runCreated });
   for (const one of routes) router.on(one.method, one.path, () => {}, one);
   const methods = [...new Set(routes.map((one) => one.method))];
 

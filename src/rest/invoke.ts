@@ -13,8 +13,8 @@ import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import type { RunName } from "../domain/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
 import { validator } from "../server/validator.ts";
+import { onRunExistsKey } from "../services/on-run-exists.ts";
 import { refuseRepeatKey } from "../services/refuse-repeat.ts";
-import { runKnownKey } from "../services/run-known.ts";
 
 export interface Services {
   readonly runs: ServiceImpl<typeof RunService>;
@@ -23,19 +23,19 @@ export interface Services {
 }
 
 /** Told once, when the run of a wait or a stream is known to exist. */
-export type RunKnown = (run: RunName) => void;
+export type OnRunExists = (run: RunName) => void;
 
 /** Calls the handlers of the RPCs for one REST request, with the same validation but without a wire. */
 export interface Invoke {
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
-    known?: RunKnown,
+    onRunExists?: OnRunExists,
   ): Promise<MessageShape<O>>;
   stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
-    known?: RunKnown,
+    onRunExists?: OnRunExists,
   ): AsyncIterable<MessageShape<O>>;
 }
 
@@ -53,7 +53,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
   ]);
 
   return (requestSignal) => {
-    function prepare(method: Method, init: MessageInitShape<DescMessage>, known: RunKnown | undefined) {
+    function prepare(method: Method, init: MessageInitShape<DescMessage>, onRunExists: OnRunExists | undefined) {
       const request = create(method.input, init);
       check(method.input, request);
       const context = createHandlerContext({
@@ -64,23 +64,23 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
         protocolName: "rest",
         requestMethod: "POST",
         url: "http://localhost/",
-        contextValues: createContextValues().set(runKnownKey, known).set(refuseRepeatKey, true),
+        contextValues: createContextValues().set(onRunExistsKey, onRunExists).set(refuseRepeatKey, true),
       });
       const handler = implementations.get(method.parent.typeName)![method.localName] as Handler;
       return { context, answer: () => handler(request, context) };
     }
 
     return {
-      async call(method, init, known) {
-        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, known);
+      async call(method, init, onRunExists) {
+        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, onRunExists);
         try {
           return create(method.output, (await answer()) as MessageInitShape<typeof method.output>);
         } finally {
           context.abort();
         }
       },
-      async *stream(method, init, known) {
-        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, known);
+      async *stream(method, init, onRunExists) {
+        const { context, answer } = prepare(method, init as MessageInitShape<DescMessage>, onRunExists);
         try {
           for await (const message of answer() as AsyncIterable<MessageInitShape<typeof method.output>>) {
             yield create(method.output, message);

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { ErrorAnswers } from "./errors.ts";
-import type { Invoke, RunKnown } from "./invoke.ts";
+import type { Invoke, OnRunExists } from "./invoke.ts";
 import type { Query } from "./read-query.ts";
 
 /** What a route is called with. */
@@ -20,15 +20,19 @@ export type Answer =
   | { readonly kind: "json"; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> }
   | { readonly kind: "text"; readonly contentType: string; readonly text: string }
   | { readonly kind: "empty"; readonly status: 202 | 204 }
-  /** A body that may take long: 200 as soon as the run is known, then white space until it is there. */
-  | { readonly kind: "late"; readonly location: LocationOf; readonly body: (known: RunKnown) => Promise<unknown> }
+  /** A body that may take long: 200 as soon as the run is known to exist, then white space until it is there. */
+  | {
+      readonly kind: "deferred";
+      readonly location: LocationOf;
+      readonly body: (onRunExists: OnRunExists) => Promise<unknown>;
+    }
   /** Server-sent events, each as its finished text. */
   | {
       readonly kind: "events";
       readonly location?: LocationOf;
       /** An error after the beginning ends the stream with an event of its own, as clients of runs know it, and cuts no one off. */
       readonly tellsErrors?: true;
-      readonly events: (known: RunKnown) => AsyncIterable<string>;
+      readonly events: (onRunExists: OnRunExists) => AsyncIterable<string>;
     };
 
 /** The headers that name the run of an answer, and where to take it up again. */

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { NodeServerResponse } from "../server/node-messages.ts";
 import type { RestError } from "./errors.ts";
-import type { RunKnown } from "./invoke.ts";
+import type { OnRunExists } from "./invoke.ts";
 import { jsonPieces, stringify } from "./json/raw-json.ts";
 import type { Answer } from "./route.ts";
 import { frame } from "./run-answers.ts";
@@ -27,8 +27,8 @@ export async function sendAnswer(response: NodeServerResponse, answer: Answer, o
       return end(response, 200, { "content-type": answer.contentType }, answer.text);
     case "empty":
       return end(response, answer.status, answer.status === 202 ? { "content-length": "0" } : {}, "");
-    case "late":
-      return sendLate(response, answer, options);
+    case "deferred":
+      return sendDeferred(response, answer, options);
     case "events":
       return sendEvents(response, answer, options);
   }
@@ -65,27 +65,27 @@ async function sendPieces(
 }
 
 /** White space before JSON is JSON: it keeps proxies and clients from giving up, and shows a client that has gone. */
-async function sendLate(
+async function sendDeferred(
   response: NodeServerResponse,
-  { location, body }: Extract<Answer, { kind: "late" }>,
+  { location, body }: Extract<Answer, { kind: "deferred" }>,
   { beatMs, tell, signal }: SendOptions,
 ): Promise<void> {
   let beat: NodeJS.Timeout | undefined;
-  const known: RunKnown = (run) => {
+  const onRunExists: OnRunExists = (run) => {
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, { ...location(run), ...jsonType });
     sendHead(response);
     beat = setInterval(() => showLife(response, "\n"), beatMs);
   };
   try {
-    const finished = stringify(await body(known));
+    const finished = stringify(await body(onRunExists));
     if (!response.headersSent) response.writeHead(200, jsonType);
     response.end(finished);
   } catch (error) {
     const told = tell(error);
     // Nothing has become of the run: whoever waits for it is cut off and comes back to the location.
     if (!response.headersSent || !told || told.status === 503) throw error;
-    // The status has been sent: this is how LangGraph's clients learn of an error in a late answer.
+    // The status has been sent: this is how LangGraph's clients learn of an error in a deferred answer.
     response.end(stringify({ __error__: { error: nameOf(told), message: told.message } }));
   } finally {
     clearInterval(beat);

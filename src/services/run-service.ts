@@ -14,10 +14,10 @@ import type { ReadRuns } from "../domain/read-runs.ts";
 import type { RequestIds } from "../domain/request-ids.ts";
 import type { ParentOfRun, Run, RunName } from "../domain/run.ts";
 import type { Removal } from "../domain/threads.ts";
-import type { Attachment } from "../stream/attachment.ts";
 import type { Feed } from "../stream/event-hub.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import type { NumberedEvent, TailOptions } from "../stream/tail.ts";
+import type { ThreadPin } from "../stream/thread-pin.ts";
 import type { Calls } from "./calls.ts";
 import { cancelMany } from "./cancel-many.ts";
 import { toRunEvent } from "./convert/event.ts";
@@ -27,10 +27,10 @@ import { fromSpec, fromStreamModes } from "./convert/spec.ts";
 import { stateWriter, toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
+import { onRunExistsKey } from "./on-run-exists.ts";
 import { owner } from "./owner.ts";
 import { runBytes, sizeIn } from "./page-bytes.ts";
 import { refuseRepeatKey } from "./refuse-repeat.ts";
-import { runKnownKey } from "./run-known.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
 
 export interface RunServiceParts {
@@ -50,7 +50,7 @@ export interface RunServiceParts {
   readonly sequenceAt: (run: Run, checkpointId: string) => Promise<number>;
   readonly openWatcher: OpenWatcher;
   /** Keeps the thread of a stateless run for a call; see TemporaryThreads. */
-  readonly openAttachment: (name: RunName) => Attachment;
+  readonly pinThread: (name: RunName) => ThreadPin;
   readonly calls: Calls;
 }
 
@@ -78,8 +78,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
   }
 
   /** The run, kept for the call that is attached to it. */
-  async function kept(attachment: Attachment, run: Run): Promise<Run> {
-    if (await attachment.keep(run)) return run;
+  async function kept(pin: ThreadPin, run: Run): Promise<Run> {
+    if (await pin.keep(run)) return run;
     throw runNotFound(run);
   }
 
@@ -107,15 +107,15 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     context: HandlerContext,
     request: { onDisconnect: OnDisconnect },
     name: RunName,
-    start: (attachment: Attachment) => Promise<TailOptions>,
+    start: (pin: ThreadPin) => Promise<TailOptions>,
     write: PayloadWriter,
   ) {
     let watcher = await parts.openWatcher(context, name, request.onDisconnect);
-    const attachment = parts.openAttachment(name);
+    const pin = parts.pinThread(name);
     try {
-      const options = await start(attachment);
+      const options = await start(pin);
       watcher = await watched(watcher, context, request, { wanted: name, run: options.run });
-      let known = context.values.get(runKnownKey);
+      let known = context.values.get(onRunExistsKey);
       for await (const batch of parts.tail(options)) {
         known?.(options.run);
         known = undefined;
@@ -124,7 +124,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     } catch (error) {
       throw context.signal.aborted ? parts.calls.abortError(context) : error;
     } finally {
-      attachment.close();
+      pin.close();
       watcher.close();
     }
   }
@@ -149,18 +149,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     async waitRun(request, context) {
       const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
       let watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
-      const attachment = parts.openAttachment(wanted);
-      const expected = outcomes.expect(wanted);
+      const pin = parts.pinThread(wanted);
+      const listener = outcomes.listen(wanted);
       try {
         const created = await parts.createRun(wanted);
         watcher = await watched(watcher, context, request, { wanted, run: created });
-        context.values.get(runKnownKey)?.(created);
-        const run = await inCall(context, () => expected.end(created, context.signal));
+        context.values.get(onRunExistsKey)?.(created);
+        const run = await inCall(context, () => listener.end(created, context.signal));
         const includeInput = request.includeInput || request.create!.includeInput;
         return create(pb.WaitRunResponseSchema, await ending(run, { ...request, includeInput }));
       } finally {
-        expected.close();
-        attachment.close();
+        listener.close();
+        pin.close();
         watcher.close();
       }
     },
@@ -207,16 +207,16 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const name = nameOf(request);
       const found = await read.get(name);
       const watcher = await parts.openWatcher(context, name, request.onDisconnect);
-      const attachment = parts.openAttachment(name);
+      const pin = parts.pinThread(name);
       try {
         watcher.runExists();
-        await kept(attachment, found);
-        context.values.get(runKnownKey)?.(found);
+        await kept(pin, found);
+        context.values.get(onRunExistsKey)?.(found);
         const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
         if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
         return { run: toRun(await read.latest(name), inputWriter(request)) };
       } finally {
-        attachment.close();
+        pin.close();
         watcher.close();
       }
     },
@@ -224,8 +224,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     joinRunStream(request, context) {
       const name = nameOf(request);
       const checkpointId = request.afterCheckpointId.toLowerCase();
-      const start = async (attachment: Attachment) => {
-        const run = await kept(attachment, await read.get(name));
+      const start = async (pin: ThreadPin) => {
+        const run = await kept(pin, await read.get(name));
         const after = checkpointId === "" ? Number(request.afterSequence) : await parts.sequenceAt(run, checkpointId);
         return {
           run,
@@ -244,7 +244,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const refuseRepeat = context.values.get(refuseRepeatKey);
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
       let run = await parts.cancels.cancel(name, wanted);
-      context.values.get(runKnownKey)?.(name);
+      context.values.get(onRunExistsKey)?.(name);
       if (wait) {
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
         run = over ?? (await read.latest(name));

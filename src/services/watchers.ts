@@ -5,8 +5,8 @@ import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunName } from "../domain/run.ts";
-import { type AttachedTo, createAttached } from "./attached.ts";
 import type { Calls } from "./calls.ts";
+import { type CountedWatcher, createWatcherCount } from "./watcher-count.ts";
 
 export interface WatcherParts {
   readonly calls: Pick<Calls, "onClientGone">;
@@ -20,7 +20,7 @@ export interface WatcherParts {
   /** Cancels the run because its watcher left. */
   readonly cancel: (run: RunName) => Promise<void>;
   /** Whether it is worth trying again. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   /** The server is ending calls that nobody has left. */
   readonly isEnding: () => boolean;
   readonly pause: () => Promise<void>;
@@ -49,7 +49,7 @@ export interface Watchers {
 
 export function createWatchers(parts: WatcherParts): Watchers {
   const pending = new Set<Promise<void>>();
-  const attached = createAttached();
+  const counts = createWatcherCount();
 
   /** Does it while the handler goes on. Never rejects. */
   function begin(work: Promise<void>): void {
@@ -89,41 +89,46 @@ export function createWatchers(parts: WatcherParts): Watchers {
       const left = [...new Set([...leftHere, ...stored.left])];
       if (left.length === 0 || stored.elsewhere) return;
       // Somebody has come meanwhile.
-      if (attached.inherit(run, left)) return;
+      if (counts.inherit(run, left)) return;
       await leave(left, run);
     } catch (err) {
       parts.log.error({ err, run_id: run.runId }, "a run that may be left is not looked at; its watches are kept");
     }
   }
 
-  async function depart(id: string, to: AttachedTo, run: RunName, how: OnDisconnect | "closed"): Promise<void> {
+  async function depart(
+    id: string,
+    counted: CountedWatcher,
+    run: RunName,
+    how: OnDisconnect | "closed",
+  ): Promise<void> {
     const isLeftBehind = how === OnDisconnect.CANCEL_IF_LAST;
     // At once, so that of several who go at the same time one is the last.
-    const last = to.depart(isLeftBehind ? id : undefined);
+    const last = counted.depart(isLeftBehind ? id : undefined);
     if (how === OnDisconnect.CANCEL) return leave([id, ...(last?.left ?? [])], run);
     if (isLeftBehind) {
       const marked = keepTrying(() => parts.markLeft(id), parts);
       await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
-    } else if (to.isStored) {
+    } else if (counted.isStored) {
       await forget([id]);
     }
     if (!last) return;
     if (parts.isEnding() && how === "closed") return forget(last.left);
-    if (to.isStored || last.left.length > 0) await lastDeparted(run, last.left);
+    if (counted.isStored || last.left.length > 0) await lastDeparted(run, last.left);
   }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {
     const id = newId();
     const ifLast = onDisconnect === OnDisconnect.CANCEL_IF_LAST;
     const isStored = ifLast || onDisconnect === OnDisconnect.CANCEL;
-    const to = attached.attach(run, isStored);
+    const counted = counts.attach(run, isStored);
     let exists = false;
     let gone = false;
     let departed = false;
     function go(how: OnDisconnect | "closed"): void {
       if (departed) return;
       departed = true;
-      begin(depart(id, to, run, how));
+      begin(depart(id, counted, run, how));
     }
     const stopListening = parts.calls.onClientGone(context, () => {
       gone = true;

@@ -70,7 +70,7 @@ export interface BatchDocument {
   records?: string;
 }
 
-/** The events of one flush, or a gate: a chunk number that a fenced writer can no longer take. */
+/** The events of one flush, or a fence record: a chunk number that a fenced writer can no longer take. */
 export interface RunEventsDocument {
   /** Run key and chunk number: two writers can never both write the next chunk. */
   _id: string;
@@ -80,10 +80,10 @@ export interface RunEventsDocument {
   /** The thread's: a later thread with the same id has another one. */
   journal: string;
   chunk: number;
-  /** The lease token of the writer; of a gate, the one that it fences. */
+  /** The lease token of the writer; of a fence record, the one that it fences. */
   token: string;
   gate: boolean;
-  /** Sequence numbers of the first and last event; a gate has none. */
+  /** Sequence numbers of the first and last event; a fence record has none. */
   first: number | null;
   last: number | null;
   events: StoredEvent[];

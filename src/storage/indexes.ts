@@ -166,7 +166,7 @@ export const indexes: readonly Index[] = [
     collection: "run_events",
     name: "expired_events",
     key: { expire_at: 1 },
-    serves: "the removal of a deleted thread's gates",
+    serves: "the removal of a deleted thread's fence records",
     options: { expireAfterSeconds: 0 },
   },
   { collection: "watches", name: "watches_of_server", key: { server: 1 }, serves: "a dead server's watchers" },

@@ -2,7 +2,7 @@ import type { IndexDescription } from "mongodb";
 
 /**
  * One slot of a thread's journal. A slot is taken once and for good: whatever happens to its content, the document stays, so
- * that a late insert of an old writer can never fill a hole. Three kinds share the collection: data (`flush_id`), gates
+ * that a late insert of an old writer can never fill a hole. Three kinds share the collection: data (`flush_id`), fence records
  * (`fences`) and blanks (neither).
  */
 export interface JournalDocument {
@@ -14,7 +14,7 @@ export interface JournalDocument {
   readonly slot: number;
   readonly owner: string;
   readonly thread_id: string;
-  /** The run that wrote it; absent for an update from outside a run, a gate and a blank. */
+  /** The run that wrote it; absent for an update from outside a run, a fence record and a blank. */
   readonly run_id?: string;
   /** The lease token it was written with. */
   readonly token?: string;
@@ -23,7 +23,7 @@ export interface JournalDocument {
   readonly checkpoints?: readonly CheckpointEntry[];
   readonly writes?: readonly WriteEntry[];
   readonly segments?: readonly SegmentEntry[];
-  /** A gate: no writer with this token passes it. */
+  /** A fence record: no writer with this token passes it. */
   readonly fences?: string;
   /** Of a deleted run, and kept since later checkpoints build on it: bytes only, or unlisted ancestors as well. */
   readonly kept?: "segments" | "ancestors";
@@ -63,7 +63,7 @@ export interface SegmentEntry {
   readonly bytes: Uint8Array;
 }
 
-/** A gate for every token: it stands in the journal of a deleted thread. */
+/** A fence record for every token: it stands in the journal of a deleted thread. */
 export const anyToken = "*";
 
 /** Twelve digits, so that the keys of a journal sort like its slots. */

@@ -2,7 +2,7 @@ import type { UpdateFilter } from "mongodb";
 import type { JournalCollection } from "./journal.ts";
 import { type CheckpointEntry, type JournalDocument, ofJournal, type WriteEntry } from "./journal-documents.ts";
 
-/** What a slot holds, without the bytes. Gates are left out. */
+/** What a slot holds, without the bytes. Fence records are left out. */
 export type SlotOutline = Pick<JournalDocument, "_id" | "slot" | "kept"> & {
   readonly checkpoints?: readonly Pick<CheckpointEntry, "ns" | "id" | "parent" | "fields" | "values">[];
   readonly writes?: readonly Pick<WriteEntry, "ns" | "checkpoint" | "parts">[];

@@ -81,15 +81,15 @@ export class JournalCollection {
     return (await this.documents.findOne<LastSlot>(ofJournal(journal), { sort: { _id: -1 }, projection })) ?? undefined;
   }
 
-  /** The highest slot below `below` that is no gate. */
+  /** The highest slot below `below` that is no fence record. */
   async lastData(journal: string, below: number): Promise<number> {
     return (await this.#edge({ ...ofJournal(journal, { to: below - 1 }), ...dataOnly }, { _id: -1 })) ?? 0;
   }
 
-  /** The lowest gate that stops this token, if there is one. Index: gates_of_token. */
-  async firstGate(journal: string, token: string): Promise<number | undefined> {
-    const gates = [token, anyToken].map((fences) => this.#edge({ journal, fences }, { slot: 1 }));
-    const slots = (await Promise.all(gates)).filter((slot) => slot !== undefined);
+  /** The lowest fence record that stops this token, if there is one. Index: gates_of_token. */
+  async firstFence(journal: string, token: string): Promise<number | undefined> {
+    const lowest = [token, anyToken].map((fences) => this.#edge({ journal, fences }, { slot: 1 }));
+    const slots = (await Promise.all(lowest)).filter((slot) => slot !== undefined);
     return slots.length === 0 ? undefined : Math.min(...slots);
   }
 
@@ -97,13 +97,13 @@ export class JournalCollection {
     return (await this.documents.findOne(filter, { sort, projection: { slot: 1 } }))?.slot;
   }
 
-  /** Free slots → gates, each by itself; answers how many were free. Guard: `_id`. */
-  async insertGates(gate: Omit<JournalDocument, "_id" | "slot">, from: number, to: number): Promise<number> {
-    const gates: JournalDocument[] = [];
-    for (let slot = from; slot <= to; slot++) gates.push({ _id: slotKey(gate.journal, slot), slot, ...gate });
-    if (gates.length === 0) return 0;
+  /** Free slots → fence records, each by itself; answers how many were free. Guard: `_id`. */
+  async insertFences(fence: Omit<JournalDocument, "_id" | "slot">, from: number, to: number): Promise<number> {
+    const fences: JournalDocument[] = [];
+    for (let slot = from; slot <= to; slot++) fences.push({ _id: slotKey(fence.journal, slot), slot, ...fence });
+    if (fences.length === 0) return 0;
     try {
-      return (await this.documents.insertMany(gates, { ordered: false })).insertedCount;
+      return (await this.documents.insertMany(fences, { ordered: false })).insertedCount;
     } catch (error) {
       const onlyTaken =
         error instanceof MongoBulkWriteError && [error.writeErrors].flat().every((write) => write.code === 11000);

@@ -7,7 +7,7 @@ import type { RunEventsDocument } from "./documents.ts";
 import { isDuplicateKey } from "./keys.ts";
 import { runKey, threadKey } from "./run-document.ts";
 
-/** What a chunk becomes when it is emptied: a gate for its own writer. */
+/** What a chunk becomes when it is emptied: a fence record for its own writer. */
 const blank = { gate: true, first: null, last: null, events: [] };
 
 const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
@@ -23,13 +23,14 @@ export function createRunEventStore(
   const id = (run: RunName, chunk: number) => `${runKey(run)}:${String(chunk).padStart(10, "0")}`;
   const ofRun = (run: RunName): Filter<RunEventsDocument> => ({ thread_id: threadKey(run), run_id: runKey(run) });
 
-  function toDocument({ run, ...chunk }: NewChunk): RunEventsDocument {
+  function toDocument({ run, isFence, ...chunk }: NewChunk): RunEventsDocument {
     return {
       _id: id(run, chunk.chunk),
       owner: run.owner,
       thread_id: threadKey(run),
       run_id: runKey(run),
       ...chunk,
+      gate: isFence,
       events: [...chunk.events],
       at: new Date(),
     };
@@ -49,7 +50,8 @@ export function createRunEventStore(
     },
 
     async chunk(run, chunk) {
-      return (await runEvents.findOne({ _id: id(run, chunk), ...ofRun(run) })) ?? undefined;
+      const found = await runEvents.findOne({ _id: id(run, chunk), ...ofRun(run) });
+      return found ? { token: found.token, isFence: found.gate, first: found.first } : undefined;
     },
 
     /** Index: events_by_chunk. */
@@ -75,7 +77,7 @@ export function createRunEventStore(
       return found.map(({ _id }) => runs.get(_id)!);
     },
 
-    /** Index: events_by_sequence, where gates stand under `last` null. */
+    /** Index: events_by_sequence, where fence records stand under `last` null. */
     async isFenced(run, token) {
       return (await runEvents.findOne({ ...ofRun(run), last: null, gate: true, token })) !== null;
     },
@@ -85,10 +87,10 @@ export function createRunEventStore(
       const marked = [{ "events.after": checkpointId }, { "events.checkpointId": checkpointId }];
       const filter: Filter<RunEventsDocument> = { ...ofRun(run), $or: marked };
       const [chunk] = await runEvents.find(filter).sort({ chunk: 1 }).limit(1).toArray();
-      const place = chunk?.events.findIndex((event) =>
+      const index = chunk?.events.findIndex((event) =>
         event.kind === "output" ? event.after?.includes(checkpointId) : event.checkpointId === checkpointId,
       );
-      return chunk && chunk.first! + place!;
+      return chunk && chunk.first! + index!;
     },
 
     /** Index: events_by_sequence. */
@@ -113,11 +115,11 @@ export function createRunEventStore(
     /** Index: events_by_chunk. */
     async removeAll(thread) {
       const ofThread = { thread_id: threadKey(thread), journal: thread.journal };
-      const gates = await runEvents
+      const fences = await runEvents
         .find({ ...ofThread, gate: true })
         .project<{ run_id: string }>({ run_id: 1 })
         .toArray();
-      await runEvents.deleteMany({ ...ofThread, run_id: { $nin: gates.map((gate) => gate.run_id) } });
+      await runEvents.deleteMany({ ...ofThread, run_id: { $nin: fences.map(({ run_id }) => run_id) } });
       const expire_at = new Date(Date.now() + deletedThreadKeptMs);
       await runEvents.updateMany(ofThread, { $set: { ...blank, expire_at } });
     },

@@ -35,7 +35,7 @@ export function createRunStore(
     insert,
 
     /** Guard: it is the one that was made then, and nobody has brought it up to an entry. */
-    async withdraw(run) {
+    async deleteUnentered(run) {
       return (await runs.deleteOne({ ...byName(run), made: run.made, changes: 0 })).deletedCount === 1;
     },
 
@@ -71,7 +71,7 @@ export function createRunStore(
       return docs.map(toRun);
     },
 
-    async entomb(run, values) {
+    async insertTombstone(run, values) {
       const doc = await runs.findOne(byName(run));
       if (!doc) return;
       const { assistantId, version } = doc.assistant;

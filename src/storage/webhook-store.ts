@@ -46,14 +46,14 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
     async undelivered(endedBefore, now) {
       const state = { "webhook.state": "pending" } as const;
       const ended = { ...state, phase: "over", ended_at: { $lt: endedBefore } } as const;
-      const [live, buried] = await Promise.all([
+      const [live, removed] = await Promise.all([
         runs.find(ended).sort({ ended_at: 1 }).limit(1000).toArray(),
         graves.find(state).limit(1000).toArray(),
       ]);
       const due = ({ webhook, ended_at }: RunDocument) =>
         ended_at !== null && ended_at < endedBefore && (webhook!.due_at === null || webhook!.due_at < now);
       const ownRecord = live.filter((doc) => !doc.stateless?.temporary);
-      return [...ownRecord, ...buried].filter(due).map(toRun);
+      return [...ownRecord, ...removed].filter(due).map(toRun);
     },
   };
 }

@@ -38,16 +38,16 @@ export interface EventWriterOptions {
   /** Called with each chunk once it is stored. */
   readonly published: (chunk: EventChunk) => void;
   /** Whether the database is away for the moment: the write is tried again. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   readonly pause: (signal?: AbortSignal) => Promise<unknown>;
-  /** Nobody has written events of the run before: it begins at the beginning, where a gate for it would meet it. */
+  /** Nobody has written events of the run before: it begins at the beginning, where a fence record for it would meet it. */
   readonly isFirst: boolean;
 }
 
-/** Rejects with a FencedError when the token is fenced already: a writer that opens late would start beyond its gate. */
+/** Rejects with a FencedError when the token is fenced already: a writer that opens late would start beyond its fence record. */
 export async function openEventWriter(options: EventWriterOptions): Promise<EventWriter> {
   const { run, token, store, flusher } = options;
-  // The head first: a gate that lands after this read lies ahead of it.
+  // The head first: a fence record that lands after this read lies ahead of it.
   let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);
   if (!options.isFirst && (await store.isFenced(run, token))) throw new FencedError("the attempt is fenced");
   let clean = true;
@@ -58,8 +58,8 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
   async function write(events: readonly StoredEvent[]): Promise<void> {
     /** An earlier try may have landed all the same. */
     let doubtful = false;
-    function isPassing(error: unknown): boolean {
-      if (error instanceof FencedError || !options.isPassing(error)) return false;
+    function isTransient(error: unknown): boolean {
+      if (error instanceof FencedError || !options.isTransient(error)) return false;
       doubtful = true;
       clean = false;
       return true;
@@ -72,7 +72,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
             journal: options.journal,
             chunk,
             token,
-            gate: false,
+            isFence: false,
             first: last + 1,
             last: last + events.length,
             events,
@@ -86,15 +86,15 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
           return;
         }
       },
-      { isPassing, pause: options.pause, signal: closing.signal },
+      { isTransient, pause: options.pause, signal: closing.signal },
     );
   }
 
-  /** The number was taken: by this very chunk in an earlier try, by a gate to step over, or by one that stops us. */
+  /** The number was taken: by this very chunk in an earlier try, by a fence record to step over, or by one that stops us. */
   async function isMine(next: NewChunk, doubtful: boolean): Promise<boolean> {
     const there = await store.chunk(run, next.chunk);
-    if (doubtful && there && !there.gate && there.token === token && there.first === next.first) return true;
-    if (!there?.gate || there.token === token) throw new FencedError("another attempt writes this run's events");
+    if (doubtful && there && !there.isFence && there.token === token && there.first === next.first) return true;
+    if (!there?.isFence || there.token === token) throw new FencedError("another attempt writes this run's events");
     chunk += 1;
     return false;
   }
@@ -155,8 +155,17 @@ export async function fenceEvents(
 ): Promise<number> {
   for (;;) {
     const head = await store.head(run);
-    const gate: NewChunk = { run, journal, chunk: head.chunk, token, gate: true, first: null, last: null, events: [] };
-    const taken = await store.insert([gate]);
+    const fence: NewChunk = {
+      run,
+      journal,
+      chunk: head.chunk,
+      token,
+      isFence: true,
+      first: null,
+      last: null,
+      events: [],
+    };
+    const taken = await store.insert([fence]);
     if (taken.size === 0) return (await store.head(run)).last;
   }
 }

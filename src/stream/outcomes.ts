@@ -12,7 +12,7 @@ interface Waiters {
 }
 
 /** Somebody who listens for the end of a run that is about to be created. */
-export interface Expected {
+export interface EndListener {
   /** The same as {@link Outcomes.wait} for the run as it was created, without a first look at it. */
   end(created: Run, signal: AbortSignal): Promise<Run>;
   close(): void;
@@ -30,7 +30,7 @@ export interface Outcomes {
    */
   wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined>;
   /** Listens for the end of a run from before it is created; until it is closed. */
-  expect(name: RunName): Expected;
+  listen(name: RunName): EndListener;
   /** Wakes the waiters in this server. */
   announce(run: Run): void;
   /** Looks whether the run has ended, or gone, in another server. */
@@ -79,7 +79,7 @@ export function createOutcomes(
   }
 
   /** Registers somebody who waits. */
-  function listen(name: RunName) {
+  function register(name: RunName) {
     const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set(), exists: false };
     waiting.set(id(name), waiters);
     const mine = Promise.withResolvers<Run | undefined>();
@@ -114,7 +114,7 @@ export function createOutcomes(
 
   async function wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined> {
     signal.throwIfAborted();
-    const { mine, exists, close } = listen(name);
+    const { mine, exists, close } = register(name);
     exists();
     const timeout =
       timeoutMs === undefined
@@ -134,8 +134,8 @@ export function createOutcomes(
     announce,
     look,
     wait,
-    expect(name) {
-      const { mine, exists, close } = listen(name);
+    listen(name) {
+      const { mine, exists, close } = register(name);
       return {
         async end(created, signal) {
           // A request that is repeated may have been done with another id.

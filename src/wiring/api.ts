@@ -16,7 +16,7 @@ export interface ApiParts {
   readonly runs: Runs;
   readonly shutdownSignal: AbortSignal;
   /** Whether a failure of the database is worth trying again. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   readonly pause: () => Promise<void>;
   readonly log: Logger;
 }
@@ -25,7 +25,7 @@ export type Api = ReturnType<typeof createApi>;
 
 /** The handlers of all RPCs, made once: the protocols of gRPC and the REST edge call the same ones. */
 export function createApi(parts: ApiParts) {
-  const { config, stores, runs, shutdownSignal, isPassing, pause, log } = parts;
+  const { config, stores, runs, shutdownSignal, isTransient, pause, log } = parts;
   const calls: Calls = {
     onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
     abortError: (context) => abortError(context, shutdownSignal),
@@ -43,7 +43,7 @@ export function createApi(parts: ApiParts) {
     isEnding: () => shutdownSignal.aborted,
     cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
     // What cannot be done before the end is left to the server that comes next: it finds the watch.
-    isPassing: (error) => isPassing(error) && !shutdownSignal.aborted,
+    isTransient: (error) => isTransient(error) && !shutdownSignal.aborted,
     pause,
     log,
   });

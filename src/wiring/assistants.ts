@@ -11,7 +11,7 @@ export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
   readonly reports: readonly GraphReport[];
 }
 
-/** The assistants of this server: what the services call, and how a run finds its own. */
+/** The assistants of this server: what the services call, and how a run finds its graphAssistants. */
 export interface Assistants {
   readonly edit: EditAssistants;
   readonly read: ReadAssistants<GraphDrawing, GraphSchemas>;
@@ -22,21 +22,21 @@ export interface Assistants {
 export function createAssistants({ stores, host, graphs, reports }: AssistantsOptions): Assistants {
   const { assistants } = stores;
   const specs = new Map(graphs.map((spec) => [spec.name, spec]));
-  const own = createGraphAssistants(
+  const graphAssistants = createGraphAssistants(
     reports.map(({ name, problem }) => {
       const { description, config, context } = specs.get(name) ?? {};
       return { name, problem, description, config, context };
     }),
   );
   return {
-    edit: createEditAssistants({ own, assistants }),
+    edit: createEditAssistants({ graphAssistants, assistants }),
     read: createReadAssistants({
-      own,
+      graphAssistants,
       assistants,
       draw: (assistant, subgraphDepth) => host.inspect(undefined, { kind: "graph", ...open(assistant), subgraphDepth }),
       schemas: (assistant) => host.inspect(undefined, { kind: "schemas", ...open(assistant) }),
     }),
-    resolve: createResolveAssistant(own, assistants),
+    resolve: createResolveAssistant(graphAssistants, assistants),
   };
 }
 

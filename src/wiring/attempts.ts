@@ -15,14 +15,14 @@ export function createAttempts(
   { items }: States,
   { act, isAlive }: Lifecycle,
 ): StartAttempt {
-  const { config, stores, journal, host, graphs, clock, isPassing, pause, whileAway, onError } = foundation;
+  const { config, stores, journal, host, graphs, clock, isTransient, pause, whileAway, onError } = foundation;
   const { limitMs, writeBy } = writeLimits(clock, config);
 
   const parts: AttemptParts = {
     host,
     journal,
     openEvents: streams.openEvents,
-    openItems: ({ owner }) => openAttemptItems({ items, owner, limitMs, writeBy, now: clock.now, isPassing, pause }),
+    openItems: ({ owner }) => openAttemptItems({ items, owner, limitMs, writeBy, now: clock.now, isTransient, pause }),
     isDedicated: (graph) => graphs.find((one) => one.name === graph)?.isolation === "dedicated",
     fence: streams.fence,
     async stillMine(run, token) {
@@ -37,7 +37,7 @@ export function createAttempts(
         .act(run, { kind: "delivered", run: run.runId, token })
         .catch(onError("noting that a cancel was delivered")),
     now: clock.now,
-    isPassing,
+    isTransient,
     whileAway,
   };
 

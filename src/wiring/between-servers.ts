@@ -58,7 +58,7 @@ export function createBetweenServers(foundation: Foundation) {
   });
   signals.published.on(followers.published);
   signals.over.on(followers.over);
-  signals.placeMissing.on(callForSlots);
+  signals.slotMissing.on(callForSlots);
 
   const act: { [Kind in Nudge["kind"]]: (nudge: Extract<Nudge, { kind: Kind }>) => void } = {
     // All of them at once.

@@ -16,7 +16,7 @@ export interface RunsOptions extends AppParts {
   readonly graphs: readonly GraphSpec[];
   readonly reports: readonly GraphReport[];
   /** Whether an error means that the database is away for the moment. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   readonly pause: (signal?: AbortSignal) => Promise<void>;
   /** On this thread, if nothing else is said. */
   readonly canonicalOf?: CanonicalOf;
@@ -51,17 +51,17 @@ export interface Foundation extends RunsOptions {
 export function layFoundation(options: RunsOptions): Foundation {
   const { config, pause, log } = options;
   // What a life that is over has begun may be tried again in the next one.
-  const isPassing = (error: unknown) => error instanceof LifeIsOver || options.isPassing(error);
+  const isTransient = (error: unknown) => error instanceof LifeIsOver || options.isTransient(error);
   let life = newLife();
   let next: typeof life | undefined;
   const closing = new AbortController();
   const monotonicMs = () => performance.now();
   const onError = (what: string) => (error: unknown) =>
-    log[isPassing(error) ? "warn" : "error"]({ err: error }, `${what} failed; it is tried again`);
+    log[isTransient(error) ? "warn" : "error"]({ err: error }, `${what} failed; it is tried again`);
 
   return {
     ...options,
-    isPassing,
+    isTransient,
     self: () => life.incarnation,
     async beginNewLife(join) {
       life.end.abort();
@@ -81,7 +81,7 @@ export function layFoundation(options: RunsOptions): Foundation {
     monotonicMs,
     onError,
     whileAway: (what, signal = closing.signal) =>
-      keepTrying(what, { isPassing: (error) => isPassing(error) && !closing.signal.aborted, pause, signal }),
+      keepTrying(what, { isTransient: (error) => isTransient(error) && !closing.signal.aborted, pause, signal }),
   };
 }
 

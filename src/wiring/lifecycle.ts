@@ -17,7 +17,7 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** How threads are decided about: how runs stop and end, what holds a thread, and what is removed. */
 export function createLifecycle(foundation: Foundation, { outcomes }: Streams, states: States) {
-  const { config, stores, journal, signals, clock, self, holds, findRun, isPassing, pause, onError } = foundation;
+  const { config, stores, journal, signals, clock, self, holds, findRun, isTransient, pause, onError } = foundation;
   const { runs, lanes, events } = stores;
   const data = createThreadData(journal, events);
   /** What runs have left that have just ended here, by the very object that was announced. */
@@ -31,7 +31,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
       newRev: newId,
       random: Math.random,
       sleep: (ms, signal) => sleep(ms, undefined, { signal }),
-      isPassing,
+      isTransient,
       pause,
     }),
     self,
@@ -60,7 +60,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     data,
     findRun,
     isAlive,
-    stateLeft: (over: Run) => left.get(over),
+    finalStateOf: (over: Run) => left.get(over),
     cancels: createCancelRuns({ runs, act }),
     children: createChildRuns({ runs, lanes }),
     holdThread,

@@ -13,7 +13,7 @@ export type Streams = ReturnType<typeof createStreams>;
 
 /** What runs put out: writing it, reading it, and waiting for their ends. */
 export function createStreams(foundation: Foundation, { follow }: BetweenServers) {
-  const { stores, journal, signals, findRun, isPassing, pause, whileAway } = foundation;
+  const { stores, journal, signals, findRun, isTransient, pause, whileAway } = foundation;
   const { runs, threads, events } = stores;
   const hub = createEventHub((run) => follow(run, "events"));
   const flusher = createEventFlusher(events);
@@ -50,7 +50,7 @@ export function createStreams(foundation: Foundation, { follow }: BetweenServers
         store: events,
         flusher,
         published: (chunk) => signals.published.emit(run, chunk),
-        isPassing,
+        isTransient,
         pause,
         isFirst: run.attempt === 1,
       }),

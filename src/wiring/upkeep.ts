@@ -108,7 +108,7 @@ export function createUpkeep(parts: UpkeepParts) {
     leaseMs: config.leaseMs,
     beat: (children) => servers.beat(asServer(self().id, children)),
     declaredDead: beginAnew,
-    orphaned: takeOver.orphaned,
+    adoptUnknownLease: takeOver.adoptUnknownLease,
     monotonicMs: foundation.monotonicMs,
     onError: onError("the heartbeat"),
   });

@@ -17,7 +17,7 @@ export type Worker = ReturnType<typeof createWorker>;
 /** Claims runs, executes them, writes their outcomes, and does what follows a run's end. */
 export function createWorker(foundation: Foundation, states: States, lifecycle: Lifecycle, start: StartAttempt) {
   const { config, stores, host, self, signals, clock, executing, closing, log } = foundation;
-  const { isPassing, whileAway, onError } = foundation;
+  const { isTransient, whileAway, onError } = foundation;
   const { runs, threads, lanes, servers } = stores;
   const { act, children, findRun, removal } = lifecycle;
 
@@ -33,7 +33,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
         runs,
         act,
         reserve,
-        isPassing,
+        isTransient,
         dropped: ({ runId }) =>
           log.warn({ run_id: runId }, "a late outcome was dropped: the run is somebody else's by now"),
       }),
@@ -42,7 +42,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
       unsettled.add(runId);
       log.error({ err, run_id: runId }, "an attempt has failed; its run will be taken up again");
     },
-    placeReturned: signals.placeReturned.emit,
+    slotReturned: signals.slotReturned.emit,
   });
   signals.cancelStored.on((wish) => {
     if (wish.server === self().id) executor.cancelStored(wish);
@@ -54,14 +54,14 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     act,
     children,
     reserve: executor.reserveForQueue,
-    placeMissing: signals.placeMissing.emit,
+    slotMissing: signals.slotMissing.emit,
     pollMs: config.pollMs,
     recordLimitMs: 2 * config.leaseMs,
     now: clock.now,
     onError: onError("claiming runs"),
   });
   signals.turnPassed.on(scheduler.wake);
-  signals.placeReturned.on(scheduler.slotFree);
+  signals.slotReturned.on(scheduler.slotFree);
   signals.readyElsewhere.on(scheduler.wake);
   host.onFree(scheduler.slotFree);
 
@@ -91,11 +91,11 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     runs,
     threads,
     readState: states.stateIfReadable,
-    stateLeft: lifecycle.stateLeft,
+    finalStateOf: lifecycle.finalStateOf,
   });
   const webhooks = createWebhooks({
     store: stores.webhooks,
-    entomb: runs.entomb,
+    insertTombstone: runs.insertTombstone,
     async valuesAtEnd(run) {
       const { values } = await readRuns.endState(run);
       return values !== undefined && values.length <= rememberedCharacters ? values : undefined;

@@ -91,6 +91,6 @@ export type AttemptOver =
   | { readonly how: "displaced" }
   /**
    * Its process died by itself. `blamed`: it is the known culprit (alone in the process, or the error was traced to it);
-   * otherwise each attempt in the process is a suspect.
+   * otherwise each attempt in the process may be the cause.
    */
   | { readonly how: "crashed"; readonly blamed: boolean; readonly error?: ErrorReport };

@@ -17,7 +17,7 @@ export interface AttemptItemsParts {
   /** The database's time, never later than it is. */
   readonly now: () => Date;
   /** Whether an error means that the database is away for the moment. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   readonly pause: (signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -72,13 +72,13 @@ export function openAttemptItems(parts: AttemptItemsParts): AttemptItems {
         const result = await what(limit);
         if (result) return result.done;
       } catch (error) {
-        if (parts.isPassing(error)) unknownUntil = Math.max(unknownUntil, until);
+        if (parts.isTransient(error)) unknownUntil = Math.max(unknownUntil, until);
         throw error;
       }
       throw tooLate;
     };
     return keepTrying(tryOnce, {
-      isPassing: (error) => error === tooLate || parts.isPassing(error),
+      isTransient: (error) => error === tooLate || parts.isTransient(error),
       pause: () => parts.pause(signal),
     });
   }

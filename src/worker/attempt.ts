@@ -28,7 +28,7 @@ export interface AttemptParts {
   /** The database's time. */
   readonly now: () => Date;
   /** Whether an error means that the database is away for the moment. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   /** Does it as soon as the database is there. */
   readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
 }
@@ -86,10 +86,10 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   let stop: { by: "cancel" | "timeout"; action: CancelAction; reason: string } | undefined;
   let released: "drain" | "kill" | undefined;
   let timeout: NodeJS.Timeout | undefined;
-  let noPlace = false;
+  let noSlot = false;
   let unstorable: RunError | undefined;
   let giveUpWriting: (() => void) | undefined;
-  const hasPlace = Promise.withResolvers<void>();
+  const hasSlot = Promise.withResolvers<void>();
 
   function request(wanted: NonNullable<typeof stop>): void {
     if (stop?.by === "cancel" && wanted.by === "timeout") return;
@@ -163,17 +163,17 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     placed = parts.host.place(attemptSpec(run, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {
-      noPlace = true;
+      noSlot = true;
       return { how: "ended", end: { kind: "drained" } };
     }
-    hasPlace.resolve();
+    hasSlot.resolve();
     watchTime();
     return done.promise;
   }
 
   /** It could not be begun. Only a database that is away, or a kill, is no fault of the run. */
   function failed(error: unknown): AttemptOver {
-    if (released || parts.isPassing(error)) return { how: "ended", end: { kind: "drained" } };
+    if (released || parts.isTransient(error)) return { how: "ended", end: { kind: "drained" } };
     return { how: "crashed", blamed: false, error: describe(error) };
   }
 
@@ -181,7 +181,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     // Somebody else has the run: what goes on here is for nothing.
     if (error instanceof FencedError) placed?.kill();
     // Another execution would put out the same.
-    else if (!parts.isPassing(error)) unstorable = describe(error);
+    else if (!parts.isTransient(error)) unstorable = describe(error);
   }
 
   function watchTime(): void {
@@ -220,8 +220,8 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
       return { kind: over.end.kind, error: over.end.error! };
     }
     if (stop) return { kind: "stopped", by: stop.by, killed };
-    if (over.how === "crashed") return { kind: "lost", suspect: true, error: over.error };
-    return { kind: "displaced", killed, noPlace };
+    if (over.how === "crashed") return { kind: "lost", runAlone: true, error: over.error };
+    return { kind: "displaced", killed, noSlot };
   }
 
   return {
@@ -238,8 +238,8 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
       // Its end must not wait for a database that is away.
       giveUpWriting?.();
     },
-    placed: hasPlace.promise,
-    ended: execute().finally(hasPlace.resolve),
+    placed: hasSlot.promise,
+    ended: execute().finally(hasSlot.resolve),
   };
 }
 

@@ -59,8 +59,8 @@ export class ChildAttempts {
   }
 
   /** The kill for the sake of one is near. */
-  get clearing(): boolean {
-    return this.#stops.clearing;
+  get drainsNeighbours(): boolean {
+    return this.#stops.drainsNeighbours;
   }
 
   get(attemptId: string): ChildAttempt | undefined {

@@ -108,13 +108,13 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   });
 
   /** Live processes of a role, without those that are to be replaced. */
-  function staff(role: Role): ChildWorker[] {
+  function workersOf(role: Role): ChildWorker[] {
     return [...workers]
-      .filter(([worker, its]) => its === role && worker.alive && !worn(worker))
+      .filter(([worker, its]) => its === role && worker.alive && !isRecyclable(worker))
       .map(([worker]) => worker);
   }
 
-  function worn(worker: ChildWorker): boolean {
+  function isRecyclable(worker: ChildWorker): boolean {
     return recycleAfter > 0 && worker.placed >= recycleAfter && workers.get(worker) === "shared";
   }
 
@@ -177,18 +177,18 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
    */
   function maintain(): void {
     if (stopped || pulse === undefined) return;
-    for (const [worker] of workers) if (worn(worker) && worker.isIdle) worker.retire();
-    const shared = staff("shared");
+    for (const [worker] of workers) if (isRecyclable(worker) && worker.isIdle) worker.retire();
+    const shared = workersOf("shared");
     const useful = shared.filter(({ occupied }) => !occupied);
     const size = wanted(useful);
     for (const worker of useful.slice(size)) if (worker.isIdle) worker.retire();
     const room = 2 * children - shared.length;
     for (let missing = Math.min(size - useful.length, room); missing > 0; missing -= 1) {
-      const spare = staff("spare").find(({ occupied }) => !occupied);
+      const spare = workersOf("spare").find(({ occupied }) => !occupied);
       if (spare !== undefined) workers.set(spare, "shared");
       else if (!mayStart() || spawn("shared") === undefined) return;
     }
-    const spares = staff("spare").filter(({ blocked }) => !blocked);
+    const spares = workersOf("spare").filter(({ blocked }) => !blocked);
     for (const worker of spares.slice(isGrown() ? 1 : 0)) if (worker.isIdle) worker.retire();
     // The spare waits until those that are needed first have started.
     if (keepsSpare && isGrown() && firstStarted && spares.length === 0 && mayStart()) spawn("spare");
@@ -198,7 +198,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   function mayStart(): boolean {
     if (!backoff.mayStart) return false;
     if (!firstStarted) return true;
-    const starting = [...staff("shared"), ...staff("spare")].filter(({ wasReady }) => !wasReady);
+    const starting = [...workersOf("shared"), ...workersOf("spare")].filter(({ wasReady }) => !wasReady);
     return starting.length < Math.max(1, Math.floor(children / 4));
   }
 
@@ -211,7 +211,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   }
 
   function leastLoaded(hasRoom: (worker: ChildWorker) => boolean): ChildWorker | undefined {
-    return staff("shared")
+    return workersOf("shared")
       .filter(hasRoom)
       .sort((a, b) => Number(a.inspecting) - Number(b.inspecting) || a.load - b.load)
       .at(0);
@@ -228,7 +228,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
   function exclusive(extra: boolean): ChildWorker | undefined {
     if (exclusivesInUse() >= exclusiveChildren && !extra) return undefined;
-    const worker = staff("spare").find(({ isIdle, blocked }) => isIdle && !blocked) ?? spawn("exclusive");
+    const worker = workersOf("spare").find(({ isIdle, blocked }) => isIdle && !blocked) ?? spawn("exclusive");
     if (worker === undefined) return undefined;
     workers.set(worker, "exclusive");
     worker.exclusive = true;
@@ -237,7 +237,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
   /** For inspections: the spare, or a shared process that executes nothing; one is started if there is none. */
   function idleChild(): ChildWorker | undefined {
-    const idle = [...staff("spare"), ...staff("shared")].filter(({ load, blocked }) => load === 0 && !blocked);
+    const idle = [...workersOf("spare"), ...workersOf("shared")].filter(({ load, blocked }) => load === 0 && !blocked);
     const ready = idle.filter(({ isReady }) => isReady);
     const spare = ready.find((worker) => workers.get(worker) === "spare");
     return spare ?? ready.find(({ inspecting }) => inspecting) ?? ready.at(0) ?? idle.at(0) ?? startReader("spare");
@@ -250,7 +250,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   }
 
   function startReader(role: "spare" | "apart"): ChildWorker | undefined {
-    return staff("spare").length + staff("apart").length < maxReaders ? spawn(role) : undefined;
+    return workersOf("spare").length + workersOf("apart").length < maxReaders ? spawn(role) : undefined;
   }
 
   function beat(): void {
@@ -262,7 +262,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     if (busy) grow();
     const changes = wasGrown !== isGrown();
     wasGrown = isGrown();
-    if (changes || staff("shared").some(({ occupied }) => occupied)) maintain();
+    if (changes || workersOf("shared").some(({ occupied }) => occupied)) maintain();
   }
 
   return {
@@ -270,7 +270,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       pulse = setInterval(beat, settings.pingIntervalMs);
       // Others start up while the first one loads, and load what it has found to be in order.
       maintain();
-      const first = staff("shared").at(0);
+      const first = workersOf("shared").at(0);
       const startTrial = () => spawn("trial");
       reports = await loadGraphs({ graphs: options.graphs, first, startTrial, isStopped: () => stopped, log });
       const broken = new Set(reports.filter(({ problem }) => problem !== undefined).map(({ name }) => name));
@@ -284,7 +284,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
     get freeSlots() {
       if (stopped) return 0;
-      const free = staff("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
+      const free = workersOf("shared").reduce((sum, worker) => sum + freeIn(worker), 0);
       return Math.max(0, free - exclusivesInUse());
     },
 

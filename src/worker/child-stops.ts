@@ -42,7 +42,7 @@ export class ChildStops {
   }
 
   /** The neighbours are being drained: the kill is near. */
-  get clearing(): boolean {
+  get drainsNeighbours(): boolean {
     return this.#drainTimer !== undefined;
   }
 
@@ -79,7 +79,7 @@ export class ChildStops {
   ended(attempt: ChildAttempt): void {
     clearTimeout(this.#graceTimers.get(attempt));
     this.#graceTimers.delete(attempt);
-    if (!this.clearing) return;
+    if (!this.drainsNeighbours) return;
     if (!this.#process.live().some(({ overdue }) => overdue)) {
       // What was to be killed came to its end after all.
       clearTimeout(this.#drainTimer);
@@ -116,7 +116,7 @@ export class ChildStops {
   /** Kills the process for the attempt's sake, after its neighbours have had a short time to reach a step boundary. */
   evict(attempt: ChildAttempt): void {
     attempt.overdue = true;
-    if (this.clearing) return;
+    if (this.drainsNeighbours) return;
     const responsive = this.#process.pulse.missedTicks <= 1;
     const neighbours = this.#innocent();
     if (neighbours.length === 0 || !responsive) {

@@ -116,7 +116,7 @@ export class ChildWorker {
 
   /** Attempts may be placed in it: it answers its pings, is not being cleared for a kill and not inspected for long. */
   get accepting(): boolean {
-    return this.isReady && !this.#attempts.clearing && !this.occupied;
+    return this.isReady && !this.#attempts.drainsNeighbours && !this.occupied;
   }
 
   /** Why the server has killed it, if it has. */

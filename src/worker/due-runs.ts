@@ -47,10 +47,10 @@ export function createDueRuns({ lanes, act, now, pollMs, onError }: DueRunsParts
     if (times.length === 0 || stopped) return;
     // Not a moment too early, lest the look finds nothing.
     const ms = Math.ceil(times[0]! - now().getTime()) + 1;
-    timer = setTimeout(ring, Math.min(Math.max(ms, 0), longestTimerMs));
+    timer = setTimeout(onTimer, Math.min(Math.max(ms, 0), longestTimerMs));
   }
 
-  function ring(): void {
+  function onTimer(): void {
     const time = now().getTime();
     times = times.filter((one) => one > time);
     rounds.wake();

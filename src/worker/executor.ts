@@ -1,7 +1,7 @@
 import { newId } from "../domain/ids.ts";
 import type { StoredThread } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { Place } from "../domain/store-run.ts";
+import type { Slot } from "../domain/store-run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
 import type { Entry } from "../domain/thread/entry.ts";
 import { asInLane } from "../domain/thread/project.ts";
@@ -16,23 +16,23 @@ export interface ExecutorParts {
   readonly host: Pick<AttemptHost, "freeSlots">;
   readonly findRecord: (name: RunName) => Promise<Run | undefined>;
   readonly start: (execution: Execution) => Attempt;
-  /** How outcomes are written, with a place for the run that is next. */
+  /** How outcomes are written, with a slot for the run that is next. */
   readonly settleWith: (reserve: Executor["reserve"]) => Settle;
   /** Does it as soon as the database is there. */
   readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
   readonly failed: (run: RunName, error: unknown) => void;
-  /** A borrowed place was given back, or a reserved one was not needed: whoever waits for one may have it. */
-  readonly placeReturned: () => void;
+  /** A borrowed slot was given back, or a reserved one was not needed: whoever waits for one may have it. */
+  readonly slotReturned: () => void;
 }
 
 /** Begins, stops and follows the attempts of this server. */
 export interface Executor {
   /**
-   * Takes a place for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
+   * Takes a slot for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
-  reserve(run?: Pick<Run, "runId" | "parent">): Place | undefined;
-  /** The same for the queue itself, to which it is no news that it gives a place back. */
+  reserve(run?: Pick<Run, "runId" | "parent">): Slot | undefined;
+  /** The same for the queue itself, to which it is no news that it gives a slot back. */
   reserveForQueue: Executor["reserve"];
   /** Writes an outcome. */
   readonly settle: Settle;
@@ -47,14 +47,14 @@ export interface Executor {
 export function createExecutor(parts: ExecutorParts): Executor {
   const { attempts, claiming, early } = parts.executing;
   const working = new Set<Promise<void>>();
-  /** The tokens of runs that have their parent's place, by the parent. */
+  /** The tokens of runs that have their parent's slot, by the parent. */
   const borrowers = new Map<string, string>();
   /** Attempts that are not in their process yet. */
   let starting = 0;
   let draining = false;
   const settle = parts.settleWith(reserve);
 
-  /** Whether the run may have the place of its parent, which executes here. */
+  /** Whether the run may have the slot of its parent, which executes here. */
   function canBorrow(parent: Run["parent"]): boolean {
     return parent !== undefined && attempts.has(parent.runId) && !borrowers.has(parent.runId);
   }
@@ -63,7 +63,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     for (const [parent, borrower] of borrowers) {
       if (borrower !== token) continue;
       borrowers.delete(parent);
-      parts.placeReturned();
+      parts.slotReturned();
     }
   }
 
@@ -125,19 +125,19 @@ export function createExecutor(parts: ExecutorParts): Executor {
     working.add(done);
   }
 
-  function reserve(run?: Pick<Run, "runId" | "parent">): Place | undefined {
-    const place = reserveForQueue(run);
-    if (!place) return undefined;
+  function reserve(run?: Pick<Run, "runId" | "parent">): Slot | undefined {
+    const slot = reserveForQueue(run);
+    if (!slot) return undefined;
     return {
-      ...place,
+      ...slot,
       release() {
-        place.release();
-        parts.placeReturned();
+        slot.release();
+        parts.slotReturned();
       },
     };
   }
 
-  function reserveForQueue(run?: Pick<Run, "runId" | "parent">): Place | undefined {
+  function reserveForQueue(run?: Pick<Run, "runId" | "parent">): Slot | undefined {
     if (draining) return undefined;
     const token = newId();
     if (parts.host.freeSlots - claiming.size - starting <= 0) {

@@ -21,7 +21,7 @@ export interface HeartbeatParts {
   /** Tells the database that this server lives; answers the database's time, undefined when it has been declared dead. */
   readonly beat: (children: readonly number[]) => Promise<Date | undefined>;
   /** A lease or a hold of this server's that nobody here works under: the answer to its decision was lost, or its work. */
-  readonly orphaned: (thread: FoundThread) => Promise<void>;
+  readonly adoptUnknownLease: (thread: FoundThread) => Promise<void>;
   /** This server's life has been ended by others: what it executed is theirs. Resolves when a new one has begun. */
   readonly declaredDead: () => Promise<Date>;
   readonly monotonicMs: () => number;
@@ -87,7 +87,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         if (entry.cancel) parts.cancelStored(wishOf(thread, entry));
       }
       // What was known until now has come to its end since the database was asked.
-      if (!isKnown(thread, entry, knownBefore)) await parts.orphaned(thread);
+      if (!isKnown(thread, entry, knownBefore)) await parts.adoptUnknownLease(thread);
     }
     if (life.ended.aborted) return;
     for (const attempt of executing.attempts.values()) {

@@ -2,7 +2,7 @@ import type { ChildRuns } from "../domain/child-runs.ts";
 import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
-import type { Place } from "../domain/store-run.ts";
+import type { Slot } from "../domain/store-run.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import { type Entry, firstInTurn } from "../domain/thread/entry.ts";
 
@@ -11,9 +11,9 @@ export interface SchedulerParts {
   readonly runs: Pick<RunStore, "find">;
   readonly act: Pick<Act, "act" | "decide" | "follow">;
   readonly children: Pick<ChildRuns, "wishFor">;
-  readonly reserve: (run: Pick<Run, "runId" | "parent">) => Place | undefined;
-  /** There is a run that finds no place here: another server may have one. */
-  readonly placeMissing: () => void;
+  readonly reserve: (run: Pick<Run, "runId" | "parent">) => Slot | undefined;
+  /** There is a run that finds no slot here: another server may have one. */
+  readonly slotMissing: () => void;
   /** How often to look for runs of which no word came, for example from another server. */
   readonly pollMs: number;
   /** An entry whose record has not come by then is forgotten. */
@@ -23,7 +23,7 @@ export interface SchedulerParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** Claims the runs that are first in their lanes, those that have been first for longest before others, whenever there is a place. */
+/** Claims the runs that are first in their lanes, those that have been first for longest before others, whenever there is a slot. */
 export interface Scheduler {
   /** There may be something to claim. */
   wake(): void;
@@ -34,7 +34,7 @@ export interface Scheduler {
 
 /** Candidates of one look. Another server may take some of them first. */
 const candidates = 32;
-/** So many looks at those behind are taken for runs that may borrow their parent's place. */
+/** So many looks at those behind are taken for runs that may borrow their parent's slot. */
 const looksForChildren = 32;
 
 export function createScheduler(parts: SchedulerParts): Scheduler {
@@ -46,7 +46,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   let crowded = true;
   let stopped = false;
 
-  /** Those without a place wait; behind them there may be children that borrow one. */
+  /** Those without a slot wait; behind them there may be children that borrow one. */
   async function look(): Promise<void> {
     crowded = false;
     let after: FoundThread | undefined;
@@ -68,13 +68,13 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
     claims.set(key, claimed);
   }
 
-  /** Does nothing when there is no place, or somebody else was faster. */
+  /** Does nothing when there is no slot, or somebody else was faster. */
   async function claim({ owner, threadId, at }: FoundThread, { run: runId, parent }: Entry): Promise<void> {
     const name: RunName = { owner, threadId, runId };
-    const place = parts.reserve({ runId, parent: parent && { ...parent, independent: false } });
-    if (!place) {
+    const slot = parts.reserve({ runId, parent: parent && { ...parent, independent: false } });
+    if (!slot) {
       crowded = true;
-      parts.placeMissing();
+      parts.slotMissing();
       return;
     }
     let acted: Acted | undefined;
@@ -82,17 +82,17 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
     try {
       record = await runs.find(name);
       if (record && !(await isCancelledWithParent(name, parent))) {
-        acted = await act.decide(name, { kind: "claim", run: runId, token: place.token, parentIsLive: true });
+        acted = await act.decide(name, { kind: "claim", run: runId, token: slot.token, parentIsLive: true });
       } else if (!record && parts.now().getTime() - at > parts.recordLimitMs) {
         await act.act(name, { kind: "forget", run: runId, lacks: "record" });
       }
     } catch (error) {
-      place.release();
+      slot.release();
       throw error;
     }
     const entry = acted?.answer.did === "missed" ? undefined : acted?.answer.entry;
-    if (!acted || !entry) return place.release();
-    place.start({ ...acted, entry }, record);
+    if (!acted || !entry) return slot.release();
+    slot.start({ ...acted, entry }, record);
     await act.follow(acted);
   }
 
@@ -105,7 +105,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
 
   return {
     wake() {
-      if (stopped) parts.placeMissing();
+      if (stopped) parts.slotMissing();
       else rounds.wake();
     },
     slotFree() {

@@ -2,7 +2,7 @@ import { boundedState } from "../domain/bounded.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { RunStore, StoredThread } from "../domain/ports.ts";
 import type { Run, RunError, RunName } from "../domain/run.ts";
-import type { Place } from "../domain/store-run.ts";
+import type { Slot } from "../domain/store-run.ts";
 import type { Act, Acted, Wish } from "../domain/thread/act.ts";
 import { fitsEntry } from "../domain/thread/entry-text.ts";
 import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
@@ -16,9 +16,9 @@ export type AttemptResult =
   /** Its nodes have settled, or its process is dead, after a stop that was asked for. */
   | { readonly kind: "stopped"; readonly by: "cancel" | "timeout"; readonly killed: boolean }
   /** It can go on elsewhere: it was drained, or its process was killed for another's sake. */
-  | { readonly kind: "displaced"; readonly killed: boolean; readonly noPlace: boolean }
-  /** Its process crashed, or its server did. `suspect`: the run itself may have been the cause. */
-  | { readonly kind: "lost"; readonly suspect: boolean; readonly error?: RunError };
+  | { readonly kind: "displaced"; readonly killed: boolean; readonly noSlot: boolean }
+  /** Its process crashed, or its server did. `runAlone`: the run may have been the cause, and is executed in a process of its own from now on. */
+  | { readonly kind: "lost"; readonly runAlone: boolean; readonly error?: RunError };
 
 /** What it has left. */
 export interface AttemptLeft {
@@ -30,12 +30,12 @@ export interface AttemptLeft {
 export interface SettleParts {
   readonly runs: Pick<RunStore, "keepError">;
   readonly act: Pick<Act, "decide" | "follow">;
-  /** A worker's place for the run that is next. */
-  readonly reserve: () => Place | undefined;
+  /** A worker's slot for the run that is next. */
+  readonly reserve: () => Slot | undefined;
   /** A late write: the run belongs to another worker by now, or is gone. It is counted and dropped. */
   readonly dropped: (run: RunName) => void;
   /** Whether an error means that the database is away for the moment. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
 }
 
 /** A run by its name, with what its outcome is told by. */
@@ -59,20 +59,20 @@ export type Settle = (
  * its result was, and a result that comes too late is dropped. An outcome that the database refuses as such ends the run with
  * an error that says so: refused again and again, it would be executed without end. Repeatable.
  */
-export function createSettle({ runs, act, reserve, dropped, isPassing }: SettleParts): Settle {
-  const isRefusal = (error: unknown): boolean => !isPassing(error) && !(error instanceof DomainError);
+export function createSettle({ runs, act, reserve, dropped, isTransient }: SettleParts): Settle {
+  const isRefusal = (error: unknown): boolean => !isTransient(error) && !(error instanceof DomainError);
 
   const settle: Settle = async (run, token, result, left, seen) => {
     const wish = wishOf(run, token, result, left);
     if ("error" in wish && wish.error && !fitsEntry(wish.error)) await runs.keepError(run, token, wish.error);
-    const place = reserve();
+    const slot = reserve();
     let acted: Acted | undefined;
     try {
-      acted = await act.decide(run, { ...wish, next: place?.token }, { seen });
+      acted = await act.decide(run, { ...wish, next: slot?.token }, { seen });
     } finally {
       const claimed = acted?.answer.claimed;
-      if (acted && claimed) place?.start({ ...acted, entry: claimed });
-      else place?.release();
+      if (acted && claimed) slot?.start({ ...acted, entry: claimed });
+      else slot?.release();
     }
     if (!acted || acted.answer.did === "missed") return dropped(run);
     await act.follow(acted, left.state && { run: run.runId, state: left.state });
@@ -116,7 +116,7 @@ function wishOf(run: SettledRun, token: string, result: AttemptResult, left: Att
     case "displaced":
       return { kind: "handBack", ...common, killed: result.killed };
     case "lost":
-      return { kind: "handBack", ...common, killed: true, lost: true, alone: result.suspect, error: result.error };
+      return { kind: "handBack", ...common, killed: true, lost: true, alone: result.runAlone, error: result.error };
   }
 }
 

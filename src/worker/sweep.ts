@@ -8,7 +8,7 @@ import type { ThreadName } from "../domain/thread.ts";
 
 export interface SweepParts {
   readonly lanes: Pick<Lanes, "read" | "owing" | "removing">;
-  readonly runs: Pick<RunStore, "unentered" | "withdraw" | "project">;
+  readonly runs: Pick<RunStore, "unentered" | "deleteUnentered" | "project">;
   readonly act: Pick<Act, "decide" | "payDebts">;
   /** The database's time. */
   readonly now: () => Date;
@@ -92,7 +92,7 @@ export function createSweep(parts: SweepParts): Sweep {
     }
     // The decision that was to bring the entry misses from here on.
     const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });
-    if (acted?.answer.did !== "missed") await runs.withdraw(run);
+    if (acted?.answer.did !== "missed") await runs.deleteUnentered(run);
   }
 
   return {

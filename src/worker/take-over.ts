@@ -54,7 +54,7 @@ export interface TakeOver {
   /** One round, at once; joins the one that is under way. */
   round(): Promise<void>;
   /** Goes on with a lease or a hold of this server's that nobody here works under. */
-  orphaned(thread: FoundThread): Promise<void>;
+  adoptUnknownLease(thread: FoundThread): Promise<void>;
   /**
    * Declares dead who has a lease or a hold and is not among the servers: a decision of theirs came when they had been forgotten. The
    * rounds that follow take over what they have.
@@ -141,7 +141,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   async function goOn(acted: Pick<Acted, "origin" | "control">, token: string): Promise<void> {
     const { lane } = acted.control;
     const entry = lane.entries.find(({ lease }) => lease?.token === token);
-    if (entry) await handBack(threadOf(acted), entry, { kind: "lost", suspect: false });
+    if (entry) await handBack(threadOf(acted), entry, { kind: "lost", runAlone: false });
     else if (lane.holder?.id === token) await completeHold(acted, lane.holder);
   }
 
@@ -177,7 +177,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     if (stored?.control.lane.holder?.id !== hold) throw new Error(`the hold ${hold} was taken over by another server`);
   }
 
-  async function orphaned(found: FoundThread): Promise<void> {
+  async function adoptUnknownLease(found: FoundThread): Promise<void> {
     const stored = await lanes.read(found);
     if (!stored) return;
     const { lane } = stored.control;
@@ -188,7 +188,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     taking.add(token);
     try {
       if (!entry) await completeHold(stored, lane.holder!);
-      else await handBack(threadOf(stored), entry, orphanedResult(entry, parts.wasUnsettled(entry.run)));
+      else await handBack(threadOf(stored), entry, resultOfUnknownLease(entry, parts.wasUnsettled(entry.run)));
     } finally {
       taking.delete(token);
     }
@@ -230,7 +230,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
 
   return {
     round: rounds.join,
-    orphaned,
+    adoptUnknownLease,
     findForgotten,
     async stop() {
       stopped = true;
@@ -246,10 +246,10 @@ function hadBy(server: string, { entries, holder }: Lane): { readonly entry?: En
 }
 
 /** Of a run that nobody executes: one that was taken over, or whose outcome could not be written, counts as a lost execution. */
-const orphanedResult = ({ lease }: Entry, wasUnsettled: boolean): AttemptResult =>
+const resultOfUnknownLease = ({ lease }: Entry, wasUnsettled: boolean): AttemptResult =>
   wasUnsettled || lease!.tokensToFence
-    ? { kind: "lost", suspect: false }
-    : { kind: "displaced", killed: false, noPlace: false };
+    ? { kind: "lost", runAlone: false }
+    : { kind: "displaced", killed: false, noSlot: false };
 
 /** What a watcher that leaves asks for. */
 export const disconnected = { action: "interrupt", reason: "client disconnected", requestedBy: "disconnect" } as const;

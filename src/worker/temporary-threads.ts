@@ -3,7 +3,7 @@ import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import type { Act } from "../domain/thread/act.ts";
 import type { ThreadName } from "../domain/thread.ts";
-import type { Attachment } from "../stream/attachment.ts";
+import type { ThreadPin } from "../stream/thread-pin.ts";
 
 export interface TemporaryThreadsParts {
   readonly lanes: Pick<Lanes, "read" | "temporary">;
@@ -21,7 +21,7 @@ export interface TemporaryThreadsParts {
 /** The threads of stateless runs, which disappear when their run is over and nobody is attached to it in any server. */
 export interface TemporaryThreads {
   /** Counts a caller in this server, at no cost for plain threads. */
-  open(name: ThreadName): Attachment;
+  open(name: ThreadName): ThreadPin;
   /** The servers that the thread of a run which is about to be created must name from the beginning. */
   watchersOf(name: ThreadName): readonly string[];
   /** The run is over for everybody. */

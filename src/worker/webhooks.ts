@@ -6,8 +6,8 @@ import type { Posting } from "./webhook-post.ts";
 
 export interface WebhooksParts {
   readonly store: WebhookStore;
-  /** Puts the run's last record where its thread's end does not reach it; see RunStore.entomb. */
-  readonly entomb: (run: Run, values: Json | undefined) => Promise<void>;
+  /** Puts the run's last record where its thread's end does not reach it; see RunStore.insertTombstone. */
+  readonly insertTombstone: (run: Run, values: Json | undefined) => Promise<void>;
   /** The thread's values at the run's end; undefined when they are too large, or cannot be read any more. */
   readonly valuesAtEnd: (run: Run) => Promise<Json | undefined>;
   readonly post: (url: string, body: string, options: Posting) => Promise<void>;
@@ -103,7 +103,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   /** The run as it is to be tried again, or undefined when there is nothing more to do. */
   async function deliver(run: Run): Promise<Run | undefined> {
     const outlives = run.stateless?.temporary && !run.webhook!.kept;
-    if (outlives) await parts.entomb(run, await parts.valuesAtEnd(run));
+    if (outlives) await parts.insertTombstone(run, await parts.valuesAtEnd(run));
     const tries = run.webhook!.tries + 1;
     const takes = parts.limitMs + pauseAfter(tries) + parts.leaseMs;
     const taken = await store.take(run, new Date(parts.now().getTime() + takes));

@@ -11,7 +11,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
 /** What follows from a create with INTERRUPT or ROLLBACK, whose one decision has cancelled the runs before it. */
 const writes = {
   INTERRUPT: ["project", "end"],
-  ROLLBACK: ["rollBack", "removeCheckpoints", "rolledBack", "entomb", "remove"],
+  ROLLBACK: ["rollBack", "removeCheckpoints", "rolledBack", "insertTombstone", "remove"],
 } as const;
 type Write = (typeof writes)["INTERRUPT" | "ROLLBACK"][number];
 
@@ -42,7 +42,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
     app = await startTestApp({
       config: { leaseMs: 3_000, pollMs: 60_000 },
       decorate: ({ stores, journal, host }) => {
-        const runs = (["project", "entomb", "remove"] as const).reduce(
+        const runs = (["project", "insertTombstone", "remove"] as const).reduce(
           (all, write) => around(all, write, { before: ofRun(write) }),
           stores.runs,
         );

@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly paceMs: number;
   /** Lets something go on while the client does other things. */
   readonly meanwhile: (name: string, what: Promise<unknown>) => void;
-  readonly isResting: () => boolean;
+  readonly isIdling: () => boolean;
 }
 
 interface Name {
@@ -27,7 +27,7 @@ const mostLive = 5;
 const recent = 6;
 
 /** One client, on one thread at a time: creates runs, waits for them, reads, cancels and edits, until it is to rest. */
-export async function work({ caller, random, paceMs, meanwhile, isResting }: ClientOptions): Promise<void> {
+export async function work({ caller, random, paceMs, meanwhile, isIdling }: ClientOptions): Promise<void> {
   const { witness, anyServer, giveUp } = caller;
   let thread = await newThread(caller);
   let graph = drawGraph(random);
@@ -107,7 +107,7 @@ export async function work({ caller, random, paceMs, meanwhile, isResting }: Cli
     [0.4, startAnew],
   ];
 
-  while (!isResting()) {
+  while (!isIdling()) {
     await sleep(2 * paceMs * random());
     await pick(random(), isCrowded() ? others : [...creates, ...others])();
   }

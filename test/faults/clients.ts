@@ -7,7 +7,7 @@ import type { Witness } from "./witness.ts";
 /** Clients that work at the same time, each on a thread of its own. */
 export interface Clients {
   /** Begin nothing new, but end what they have begun. */
-  rest(): Promise<void>;
+  idle(): Promise<void>;
   /** Resolves when all that they wait for and read is over; to what is not when the time is. */
   settle(limitMs: number): Promise<string[]>;
 }
@@ -24,7 +24,7 @@ export interface ClientsOptions {
 export function startClients({ members, witness, seed, clients, paceMs }: ClientsOptions): Clients {
   const giveUp = new AbortController();
   const underWay = new Map<Promise<unknown>, string>();
-  let isResting = false;
+  let isIdling = false;
 
   function meanwhile(name: string, what: Promise<unknown>): void {
     const done = what.finally(() => underWay.delete(done));
@@ -35,13 +35,13 @@ export function startClients({ members, witness, seed, clients, paceMs }: Client
     const random = seededRandom(1_000 * seed + i + 1);
     const anyServer = () => members[Math.floor(random() * members.length)]!;
     const caller = { witness, anyServer, giveUp: giveUp.signal };
-    const options: ClientOptions = { caller, random, paceMs, meanwhile, isResting: () => isResting };
+    const options: ClientOptions = { caller, random, paceMs, meanwhile, isIdling: () => isIdling };
     return work(options);
   });
 
   return {
-    async rest() {
-      isResting = true;
+    async idle() {
+      isIdling = true;
       await Promise.all(working);
     },
     async settle(limitMs) {

@@ -51,7 +51,7 @@ export async function play(schedule: Schedule): Promise<Played> {
     const working = startClients({ members: cluster.members, witness, seed, clients, paceMs: 120 });
     await strikeFaults(cluster, faults, clockSpreadMs);
     await until(() => witness.works.length >= schedule.leastRuns, endLimitMs);
-    await Promise.race([working.rest(), sleep(endLimitMs)]);
+    await Promise.race([working.idle(), sleep(endLimitMs)]);
     await untilNothingIsLive(cluster.members, witness, endLimitMs);
     for (const name of await working.settle(settleLimitMs))
       witness.complaints.push(`${name} does not end, and nothing is live`);

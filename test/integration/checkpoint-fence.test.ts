@@ -55,7 +55,7 @@ describe("fence", () => {
     expect(leaked).toBe(0);
   });
 
-  it("is what stops it: without gates the writer goes on", async () => {
+  it("is what stops it: without fence records the writer goes on", async () => {
     const name = randomUUID();
     const { writer, token } = await startRun(journal, name);
     const hammering = hammer(() => writer.append(smallFlush()));
@@ -111,12 +111,12 @@ describe("fence", () => {
     expect(await slots.countDocuments({ journal: name })).toBe(once);
   });
 
-  it("fills what an earlier fence left free below its gates when it crashed", async () => {
+  it("fills what an earlier fence left free below its fence records when it crashed", async () => {
     const name = randomUUID();
     const { writer, token } = await startRun(journal, name);
     await writer.append(smallFlush());
-    const gate = { journal: name, owner: "", thread_id: "thread", fences: token };
-    await slots.insertOne({ _id: slotKey(name, 4), slot: 4, ...gate });
+    const fence = { journal: name, owner: "", thread_id: "thread", fences: token };
+    await slots.insertOne({ _id: slotKey(name, 4), slot: 4, ...fence });
     await otherServer.fence(name, token);
     await expect(writer.append(smallFlush())).rejects.toBeInstanceOf(FencedError);
     expect(await written(name, token)).toBe(1);
@@ -145,7 +145,7 @@ describe("fence", () => {
 });
 
 describe("a writer that meets a taken slot", () => {
-  it("steps over gates for another token as long as the run is still its own", async () => {
+  it("steps over fence records for another token as long as the run is still its own", async () => {
     const name = randomUUID();
     const mine = { value: true };
     const { writer, token } = await startRun(journal, name, { stillMine: async () => mine.value });

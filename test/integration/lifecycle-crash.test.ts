@@ -115,7 +115,7 @@ describe("a server that dies at any write", () => {
         pids: [],
       },
       config: { ...config, leaseMs: 3_000 },
-      ...{ isPassing: () => false, pause: () => Promise.resolve(), log: silentLog },
+      ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
     });
     await runs.begun;
     return runs;

@@ -169,7 +169,7 @@ describe("a run's events", () => {
     await stores.runs.insert(run);
     await stores.events.insert(
       Array.from({ length: chunks }, (_, chunk) => ({
-        ...{ run, journal: "journal", chunk, token: "t", gate: false, first: chunk + 2, last: chunk + 2 },
+        ...{ run, journal: "journal", chunk, token: "t", isFence: false, first: chunk + 2, last: chunk + 2 },
         events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" } as const],
       })),
     );

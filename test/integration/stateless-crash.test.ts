@@ -91,7 +91,7 @@ describe("a server that dies at any write of a stateless run's life", () => {
     const scene: Scene = {
       ...{ server, name, gates },
       async wait() {
-        const attachment = runs.openAttachment(name);
+        const pin = runs.pinThread(name);
         try {
           await runs.createRun({
             ...{ ...name, isChosenId: true, createThread: false, stateless: { temporary: true } },
@@ -105,7 +105,7 @@ describe("a server that dies at any write of a stateless run's life", () => {
           const run = await runs.outcomes.wait(name, AbortSignal.timeout(60_000));
           await runs.readRuns.endState(run!);
         } finally {
-          attachment.close();
+          pin.close();
         }
       },
     };
@@ -143,7 +143,7 @@ describe("a server that dies at any write of a stateless run's life", () => {
           pids: [],
         },
         config: { ...config, leaseMs: 3_000 },
-        ...{ isPassing: () => false, pause: () => Promise.resolve(), log: silentLog },
+        ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
       }),
     );
   }

@@ -227,7 +227,7 @@ describe("when the database's clock goes back", () => {
       host: { renewed: () => undefined, pids: [] },
       leaseMs: 600_000,
       beat: () => Promise.resolve(new Date(databaseTimes.shift()!)),
-      orphaned: () => Promise.resolve(),
+      adoptUnknownLease: () => Promise.resolve(),
       declaredDead: () => Promise.reject(new Error("it was declared dead")),
       monotonicMs: () => 0,
       onError: (error) => {

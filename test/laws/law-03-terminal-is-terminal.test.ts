@@ -149,7 +149,7 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
       await stores.runs.keepError(name, lease.token, { name: "Late", message: "late" });
       expect(await stores.runs.insert(over)).toBe(false);
       expect(await stores.runs.putAgain({ ...over, phase: "waiting" }, over.made)).toBe(false);
-      expect(await stores.runs.withdraw(over)).toBe(false);
+      expect(await stores.runs.deleteUnentered(over)).toBe(false);
       expect(await document()).toEqual(record);
     }
 

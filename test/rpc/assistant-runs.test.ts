@@ -206,9 +206,9 @@ describe("a run that is under way", () => {
       wait: true,
     });
     expect(last).toMatchObject({ assistantId, assistantVersion: 1 });
-    const buried = (await tombstones(app.db)).filter(({ _id }) => _id === runId);
-    expect(buried).toHaveLength(1);
-    expect(JSON.stringify(buried)).not.toContain("legible");
+    const stones = (await tombstones(app.db)).filter(({ _id }) => _id === runId);
+    expect(stones).toHaveLength(1);
+    expect(JSON.stringify(stones)).not.toContain("legible");
     gates.remove();
   });
 });

@@ -17,7 +17,7 @@ export function decideAs(
     newRev: newId,
     random: Math.random,
     sleep: () => Promise.resolve(),
-    isPassing: () => false,
+    isTransient: () => false,
     pause: () => Promise.resolve(),
   });
   return (name, wish, born) => decide(name, { ...wish, server } as Command, { born });

@@ -38,10 +38,10 @@ export async function crowdOfDeciders(inner: Lanes, options: CrowdOptions): Prom
   const network = lossyLanes(inner, { random, delay, share: 0.4 });
   const behind = connected(network.lanes);
   // Reads that are lost are the callers' to repeat; what is looked at here is what becomes of writes.
-  const isPassing = (error: unknown) => error instanceof AnswerLost;
+  const isTransient = (error: unknown) => error instanceof AnswerLost;
   const lanes: Lanes = {
     ...behind,
-    read: (name) => keepTrying(() => behind.read(name), { isPassing, pause: () => delay(2) }),
+    read: (name) => keepTrying(() => behind.read(name), { isTransient, pause: () => delay(2) }),
   };
   const decided: Decided[] = [];
   let time = 0;
@@ -67,7 +67,7 @@ export async function crowdOfDeciders(inner: Lanes, options: CrowdOptions): Prom
       newRev: () => `rev-${seed}-${made++}`,
       random,
       sleep: delay,
-      isPassing,
+      isTransient,
       pause: () => delay(2),
     });
     return threadIds.flatMap((threadId) => [1, 2].map(() => decideOften(decide, server, threadId)));

@@ -64,7 +64,7 @@ export async function createMortalServer({ db, config, host, reports, threadId }
   const mortalHost = hostOf(host, life);
   const runs = createRuns({
     ...{ stores, journal: createJournal(mortalDb), host: mortalHost, config, graphs: [], reports },
-    ...{ isPassing: () => false, pause: () => Promise.resolve(), log: silentLog },
+    ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
   });
   await runs.begun;
   return {
@@ -85,8 +85,8 @@ type Life = ReturnType<typeof createLife>;
 function createLife() {
   const writes: string[] = [];
   const death = Promise.withResolvers<void>();
-  const rest = Promise.withResolvers<void>();
-  rest.promise.catch(() => undefined);
+  const awakening = Promise.withResolvers<void>();
+  awakening.promise.catch(() => undefined);
   let left = Number.POSITIVE_INFINITY;
   let state: "alive" | "dead" | "woken" = "alive";
 
@@ -110,20 +110,20 @@ function createLife() {
           death.resolve();
         }
       }
-      if (state === "dead") await rest.promise;
+      if (state === "dead") await awakening.promise;
       const result = await make();
-      if (state === "dead") await rest.promise;
+      if (state === "dead") await awakening.promise;
       return result;
     },
     /** Hangs while the server is dead: so do its looks at the database, which would only cost time. */
-    async rest(): Promise<void> {
-      if (state === "dead") await rest.promise;
+    async hangWhileDead(): Promise<void> {
+      if (state === "dead") await awakening.promise;
     },
     wake() {
       state = "woken";
-      rest.resolve();
+      awakening.resolve();
     },
-    end: () => rest.reject(new Error("this server is dead")),
+    end: () => awakening.reject(new Error("this server is dead")),
   };
 }
 
@@ -159,7 +159,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
   const narrow =
     <A extends unknown[], T extends { threadId: string }>(find: (...args: A) => Promise<T[]>) =>
     async (...args: A) => {
-      await life.rest();
+      await life.hangWhileDead();
       return (await find(...args)).filter((one) => one.threadId === threadId);
     };
   const { runs, lanes, servers, webhooks, batches } = stores;

@@ -83,14 +83,14 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("is withdrawn by whoever made it, as long as nobody knows of an entry", async () => {
       const run = await stored();
-      expect(await runs.withdraw({ ...run, made: "another" })).toBe(false);
+      expect(await runs.deleteUnentered({ ...run, made: "another" })).toBe(false);
       expect(await runs.find(run)).toEqual(run);
-      expect(await runs.withdraw(run)).toBe(true);
+      expect(await runs.deleteUnentered(run)).toBe(true);
       expect(await runs.find(run)).toBeUndefined();
-      expect(await runs.withdraw(run)).toBe(false);
+      expect(await runs.deleteUnentered(run)).toBe(false);
       const entered = await stored();
       await runs.project(entered, projectionOf(running, "journal"));
-      expect(await runs.withdraw(entered)).toBe(false);
+      expect(await runs.deleteUnentered(entered)).toBe(false);
       expect(await runs.find(entered)).toMatchObject({ phase: "running" });
     });
 
@@ -101,7 +101,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       expect(await runs.find(run)).toEqual(run);
       expect(await runs.putAgain(again, run.made)).toBe(true);
       expect(await runs.find(run)).toEqual(again);
-      expect(await runs.withdraw(run)).toBe(false);
+      expect(await runs.deleteUnentered(run)).toBe(false);
       await runs.remove(run);
       expect(await runs.putAgain(run, "again")).toBe(false);
       expect(await runs.find(run)).toBeUndefined();
@@ -255,7 +255,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       const run = await stored({ assistant: { assistantId: "assistant", version: 3, context: "{}" } });
       const record = (await runs.project(run, projectionOf(running, "journal")))!;
       const last = asInLane(record, undone);
-      await runs.entomb(last);
+      await runs.insertTombstone(last);
       await runs.remove(run);
       expect(await runs.find(run)).toBeUndefined();
       const tombstone = (await runs.tombstone(run))!;
@@ -272,11 +272,11 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("stays the first one, and there is none of a record that is gone", async () => {
       const run = await ended();
-      await runs.entomb(run);
-      await runs.entomb({ ...run, status: "error" });
+      await runs.insertTombstone(run);
+      await runs.insertTombstone({ ...run, status: "error" });
       expect(await runs.tombstone(run)).toMatchObject({ status: "success" });
       const gone = newRecord();
-      await runs.entomb(gone);
+      await runs.insertTombstone(gone);
       expect(await runs.tombstone(gone)).toBeUndefined();
     });
 
@@ -285,17 +285,17 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       const long = { name: "Error", message: "long" };
       await runs.keepError(run, "t0", long);
       const end = { status: "error", error: { name: "Error", message: "…" }, sequence: 1, at: 5, token: "t0" } as const;
-      await runs.entomb((await runs.project(run, projectionOf({ ...over, end }, "journal")))!);
+      await runs.insertTombstone((await runs.project(run, projectionOf({ ...over, end }, "journal")))!);
       expect(await runs.tombstone(run)).toMatchObject({ error: long });
     });
 
     it("keeps what a webhook is still to be told", async () => {
       const owed = await ended({ spec: { ...newRecord().spec, metadata: { a: 1 }, webhook: "http://localhost" } });
-      await runs.entomb(owed, '{"b":2}');
+      await runs.insertTombstone(owed, '{"b":2}');
       const kept = { metadata: { a: 1 }, values: '{"b":2}' };
       expect(await runs.tombstone(owed)).toMatchObject({ webhook: { state: "pending", kept }, spec: { metadata: {} } });
       const nobody = await ended();
-      await runs.entomb(nobody, '{"b":2}');
+      await runs.insertTombstone(nobody, '{"b":2}');
       expect((await runs.tombstone(nobody))!.webhook).toBeUndefined();
     });
   });
@@ -307,7 +307,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       const { threadId } = newRecord();
       const [plain, owed] = [await ended({ threadId }), await ended({ threadId, ...webhook })];
       const other = await ended();
-      for (const run of [plain, owed, other]) await runs.entomb(run);
+      for (const run of [plain, owed, other]) await runs.insertTombstone(run);
       const thread = threadOfRun(plain);
       expect((await runs.outliving(thread)).map(({ runId }) => runId)).toEqual([owed.runId]);
       await runs.removeAll(thread);
@@ -320,7 +320,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
     it("stay when it was another thread with the same id, as do records without a known entry", async () => {
       const { threadId } = newRecord();
       const [unentered, run] = [await stored({ threadId }), await ended({ threadId, ...webhook }, over, "another")];
-      await runs.entomb(run);
+      await runs.insertTombstone(run);
       const thread = threadOfRun(run);
       expect(await runs.outliving(thread)).toEqual([]);
       await runs.removeAll(thread);
@@ -335,7 +335,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       const run = await ended({ threadId });
       const thread = threadOfRun(run, true);
       expect((await runs.outliving(thread)).map(({ runId }) => runId)).toEqual([run.runId]);
-      await runs.entomb(run);
+      await runs.insertTombstone(run);
       await runs.removeAll(thread);
       expect(await runs.find(run)).toBeUndefined();
       expect(await runs.tombstone(run)).toMatchObject({ runId: run.runId });

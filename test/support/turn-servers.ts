@@ -49,7 +49,7 @@ export async function openTurnServers(): Promise<TurnServers> {
       const runs = createRuns({
         ...{ stores: decorate(await openStores(db)), journal: createJournal(db), host: ownHost, graphs: [], reports },
         ...{ config: { ...config, ...changes }, log: silentLog },
-        ...{ isPassing: () => false, pause: () => Promise.resolve() },
+        ...{ isTransient: () => false, pause: () => Promise.resolve() },
       });
       closing.push(() => runs.close());
       await runs.begun;

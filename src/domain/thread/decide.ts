@@ -51,7 +51,7 @@ export interface DecideOptions {
   readonly random: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   /** Whether an error means that the database is away, so that nobody knows what became of the write. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
   /** Before a look at a database that was away, or at a write that may land yet. */
   readonly pause: (signal?: AbortSignal) => Promise<unknown>;
 }
@@ -64,7 +64,7 @@ interface Attempt {
 }
 
 export function createDecide(options: DecideOptions): Decide {
-  const { lanes, self, now, newRev, random, sleep, isPassing, pause } = options;
+  const { lanes, self, now, newRev, random, sleep, isTransient, pause } = options;
   // A server's mark is that of its last decision on the thread: the next one waits until the fate of this one is known.
   const oneByOne = createOneByOne();
 
@@ -143,7 +143,7 @@ export function createDecide(options: DecideOptions): Decide {
       const fate = fateAmong(stored, server, from, next.control.rev);
       if (fate === "landed") return { hasLanded: true };
       if (fate === "missed") return { hasLanded: false, stored };
-      if (failure && !isPassing(failure.error)) throw failure.error;
+      if (failure && !isTransient(failure.error)) throw failure.error;
       if (signal?.aborted) throw failure ? failure.error : signal.reason;
       await pause(signal);
     }

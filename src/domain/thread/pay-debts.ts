@@ -104,7 +104,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
   async function bury(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
     const run = await runs.find(name);
     if (run) {
-      await runs.entomb({ ...asInLane(run, entry), journal });
+      await runs.insertTombstone({ ...asInLane(run, entry), journal });
       await runs.remove(name);
     }
     return runs.tombstone(name);

@@ -55,10 +55,14 @@ async function cancelOne(request: RestRequest, graceMs: number): Promise<Answer>
   const wait = request.query.boolean("wait") ?? false;
   if (wait) {
     return {
-      kind: "late",
+      kind: "deferred",
       location: joinedAt,
-      async body(known) {
-        const { run: stopped } = await invoke.call(methods.cancelRun, { ...name, action, reason, wait: true }, known);
+      async body(onRunExists) {
+        const { run: stopped } = await invoke.call(
+          methods.cancelRun,
+          { ...name, action, reason, wait: true },
+          onRunExists,
+        );
         return { __cancelled__: cancellationJson(stopped!.cancellation!) };
       },
     };

@@ -63,10 +63,10 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
     const create = toCreateRun(request.body, request.params.thread_id);
     const onDisconnect = disconnectOf(request);
     return {
-      kind: "late",
+      kind: "deferred",
       location: joinedAt,
-      body: async (known) =>
-        waited(await request.invoke.call(methods.waitRun, { create, onDisconnect, payloadFormat }, known)),
+      body: async (onRunExists) =>
+        waited(await request.invoke.call(methods.waitRun, { create, onDisconnect, payloadFormat }, onRunExists)),
     };
   };
 
@@ -78,8 +78,11 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
       kind: "events",
       location: streamedAt(wish),
       tellsErrors: true,
-      events: (known) =>
-        sentEvents(request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, known), wish),
+      events: (onRunExists) =>
+        sentEvents(
+          request.invoke.stream(methods.streamRun, { create, onDisconnect, payloadFormat }, onRunExists),
+          wish,
+        ),
     };
   };
 

@@ -81,11 +81,11 @@ async function get(request: RestRequest): Promise<Answer> {
   const name = nameOf(request);
   if (request.query.boolean("wait")) {
     return {
-      kind: "late",
+      kind: "deferred",
       location: joinedAt,
-      async body(known) {
+      async body(onRunExists) {
         const wanted = { ...name, payloadFormat, omitValues: true, includeInput: true };
-        const end = await request.invoke.call(methods.joinRun, wanted, known);
+        const end = await request.invoke.call(methods.joinRun, wanted, onRunExists);
         return runJson(end.run!);
       },
     };
@@ -96,10 +96,12 @@ async function get(request: RestRequest): Promise<Answer> {
 function join(request: RestRequest): Answer {
   const onDisconnect = disconnectOf(request);
   return {
-    kind: "late",
+    kind: "deferred",
     location: joinedAt,
-    body: async (known) =>
-      waited(await request.invoke.call(methods.joinRun, { ...nameOf(request), onDisconnect, payloadFormat }, known)),
+    body: async (onRunExists) =>
+      waited(
+        await request.invoke.call(methods.joinRun, { ...nameOf(request), onDisconnect, payloadFormat }, onRunExists),
+      ),
   };
 }
 
@@ -128,9 +130,9 @@ async function stream(request: RestRequest): Promise<Answer> {
     kind: "events",
     location: streamedAt(wish),
     tellsErrors: true,
-    events: (known) =>
+    events: (onRunExists) =>
       sentEvents(
-        invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...start, payloadFormat }, known),
+        invoke.stream(methods.joinRunStream, { ...name, ...wanted, ...start, payloadFormat }, onRunExists),
         wish,
         run!.attempt || 1,
       ),

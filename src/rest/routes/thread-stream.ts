@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RunEvent } from "../../../gen/reins/v1/run_event_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { RestError, toRestError } from "../errors.ts";
-import type { RunKnown } from "../invoke.ts";
+import type { OnRunExists } from "../invoke.ts";
 import { cancellationJson, errorJson, statusName } from "../json/run.ts";
 import { json, namesParameter, type RestRequest, type Route, route } from "../route.ts";
 import { frame, outputFrame } from "../run-answers.ts";
@@ -10,14 +10,14 @@ import { runPayloads } from "../run-body.ts";
 import { answerCommand, commandBody } from "../thread-stream/commands.ts";
 import { type FollowStart, followThread } from "../thread-stream/follow-thread.ts";
 import { createProtocolEvents, timeOfNumber } from "../thread-stream/protocol-events.ts";
+import type { RunCreated } from "../thread-stream/run-created.ts";
 import { isWanted, type Subscription, subscriptionBody } from "../thread-stream/subscription.ts";
-import type { ThreadBell } from "../thread-stream/thread-bell.ts";
 import type { BegunRun } from "../thread-stream/thread-runs.ts";
 import { createErrors } from "./create-runs.ts";
 
 export interface ThreadStreamParts {
   readonly graphs: readonly string[];
-  readonly bell: ThreadBell;
+  readonly runCreated: RunCreated;
   /** Aborted when the server ends: a stream that waits for nothing else ends then. */
   readonly shutdownSignal: AbortSignal;
 }
@@ -102,19 +102,19 @@ function startAt({ since }: Subscription): FollowStart {
 }
 
 /** Routes of a thread's whole stream: the events of all its runs, and LangChain's streaming protocol. */
-export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStreamParts): Route[] {
+export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: ThreadStreamParts): Route[] {
   const errors = createErrors(graphs);
   /** Known, and so answered, when the client may count on whatever it does then to be told. */
-  const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart, known: RunKnown) => {
+  const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart, onRunExists: OnRunExists) => {
     const threadId = params.thread_id!;
     return followThread({
       invoke,
       threadId,
       start,
-      bell,
+      runCreated,
       pollMs,
       signal: AbortSignal.any([signal, shutdownSignal]),
-      ready: () => known({ owner: "", threadId, runId: "" }),
+      ready: () => onRunExists({ owner: "", threadId, runId: "" }),
     });
   };
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>
@@ -136,8 +136,8 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
         return {
           kind: "events",
           location: () => ({ location: `/threads/${threadId}/stream` }),
-          async *events(known) {
-            for await (const part of follow(request, start, known)) {
+          async *events(onRunExists) {
+            for await (const part of follow(request, start, onRunExists)) {
               const text = part.events.map((event) => sentEvent(part, event, withOutput)).join("");
               if (text !== "") yield text;
             }
@@ -154,9 +154,9 @@ export function threadStreamRoutes({ graphs, bell, shutdownSignal }: ThreadStrea
         await checkThread(request);
         return {
           kind: "events",
-          async *events(known) {
+          async *events(onRunExists) {
             let current: { runId: string; tell: ReturnType<typeof createProtocolEvents> } | undefined;
-            for await (const part of follow(request, startAt(request.body), known)) {
+            for await (const part of follow(request, startAt(request.body), onRunExists)) {
               const { runId } = part.run;
               if (current?.runId !== runId) current = { runId, tell: createProtocolEvents(part) };
               const wanted = part.events.flatMap(current.tell).filter((event) => isWanted(event, request.body));

@@ -5,7 +5,7 @@ import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { DomainError } from "../../domain/errors.ts";
 import type { Invoke } from "../invoke.ts";
 import { payloadFormat } from "../json/payload.ts";
-import type { ThreadBell } from "./thread-bell.ts";
+import type { RunCreated } from "./run-created.ts";
 import { type BegunRun, createThreadRuns, isOver } from "./thread-runs.ts";
 
 const methods = RunService.method;
@@ -29,7 +29,7 @@ export interface FollowOptions {
   readonly invoke: Invoke;
   readonly threadId: string;
   readonly start: FollowStart;
-  readonly bell: ThreadBell;
+  readonly runCreated: RunCreated;
   /** How often to look for runs that were created in other servers. */
   readonly pollMs: number;
   readonly signal: AbortSignal;
@@ -45,7 +45,7 @@ const waitingPollMs = 100;
  * the signal, or that of a thread which is gone.
  */
 export async function* followThread(options: FollowOptions): AsyncGenerator<FollowedEvents> {
-  const { invoke, threadId, start, bell, signal, ready } = options;
+  const { invoke, threadId, start, runCreated, signal, ready } = options;
   const everything = typeof start === "object" || start === "all";
   const runs = createThreadRuns({ invoke, threadId, everything });
   await runs.look();
@@ -62,7 +62,7 @@ export async function* followThread(options: FollowOptions): AsyncGenerator<Foll
       }
     } else {
       ready();
-      await bell.heard(threadId, runs.isOneWaiting() ? waitingPollMs : options.pollMs, signal);
+      await runCreated.wait(threadId, runs.isOneWaiting() ? waitingPollMs : options.pollMs, signal);
     }
     await runs.look();
   }

@@ -30,7 +30,7 @@ function setup() {
       newRev: () => `rev-${revs++}`,
       random: () => 0.5,
       sleep,
-      isPassing: (error) => error === away,
+      isTransient: (error) => error === away,
       pause,
     });
   return {

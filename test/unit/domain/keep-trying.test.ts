@@ -19,7 +19,7 @@ describe("keepTrying", () => {
   ])("tries again %s", async (_, errors, signal, tries, result) => {
     const what = failing(...errors);
     const pause = vi.fn(async () => undefined);
-    const outcome = await keepTrying(what, { isPassing: (error) => error === away, pause, signal }).catch(
+    const outcome = await keepTrying(what, { isTransient: (error) => error === away, pause, signal }).catch(
       (error: unknown) => error,
     );
     expect(outcome).toEqual(result);

@@ -14,7 +14,7 @@ import type { Invoke } from "../../../src/rest/invoke.ts";
 import { readQuery } from "../../../src/rest/read-query.ts";
 import type { RestRequest } from "../../../src/rest/route.ts";
 import { threadStreamRoutes } from "../../../src/rest/routes/thread-stream.ts";
-import { createThreadBell } from "../../../src/rest/thread-stream/thread-bell.ts";
+import { createRunCreated } from "../../../src/rest/thread-stream/run-created.ts";
 
 const threadId = crypto.randomUUID();
 const idOf = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
@@ -23,7 +23,7 @@ const { PENDING, RUNNING, SUCCESS, INTERRUPTED } = RunStatus;
 /** A thread with runs that are only said to be; each began and ended at its number, and was created then if not told otherwise. */
 function createThread() {
   const runs = new Map<string, Run>();
-  const bell = createThreadBell();
+  const runCreated = createRunCreated();
   const happened: string[] = [];
   const over = new Map<string, PromiseWithResolvers<void>>();
 
@@ -76,7 +76,7 @@ function createThread() {
 
   return {
     happened,
-    ring: () => bell.ring(threadId),
+    runCreated: () => runCreated.notify(threadId),
     add(number: number, more: { status?: RunStatus; createdAt?: number; startedAt?: number | null } = {}): void {
       const { status = SUCCESS, createdAt = number, startedAt = number } = more;
       const isLive = status === PENDING || status === RUNNING;
@@ -98,7 +98,7 @@ function createThread() {
     /** Follows it as a client of the route does; answers the numbers of the runs, as each begins or ends to be told. */
     async follow(last?: string) {
       const leaving = new AbortController();
-      const [route] = threadStreamRoutes({ graphs: [], bell, shutdownSignal: leaving.signal });
+      const [route] = threadStreamRoutes({ graphs: [], runCreated, shutdownSignal: leaving.signal });
       const answer = await route!.handle({
         ...{ params: { thread_id: threadId }, query: readQuery(new URLSearchParams()), body: undefined },
         ...{ header: () => last, invoke, signal: leaving.signal },
@@ -185,7 +185,7 @@ describe("the stream of a thread", () => {
     await expect.poll(() => thread.happened).toContain("known");
     for (const number of range(101, 200)) thread.remove(number);
     thread.add(251);
-    thread.ring();
+    thread.runCreated();
     expect(await first).toEqual([251]);
     await reader.leave();
   });
@@ -198,7 +198,7 @@ describe("the stream of a thread", () => {
     for (const number of range(1000, 1490)) thread.remove(number);
     const next = reader.take(1);
     thread.add(1501);
-    thread.ring();
+    thread.runCreated();
     expect(await next).toEqual([1501]);
     await reader.leave();
   });
@@ -213,7 +213,7 @@ describe("the stream of a thread", () => {
     thread.add(251, { createdAt: 0 });
     thread.add(252, { createdAt: 240 });
     thread.add(253, { createdAt: 100, status: RUNNING });
-    thread.ring();
+    thread.runCreated();
     await expect.poll(() => thread.happened).toContain("tail of 253");
     thread.end(253);
     expect(await all).toEqual([251, 252, 253]);
@@ -240,7 +240,7 @@ describe("the stream of a thread", () => {
     expect(thread.happened.slice(0, thread.happened.indexOf("known"))).toEqual(["list", "list"]);
     // What the client starts now is told from its first event on.
     thread.add(2, { status: RUNNING });
-    thread.ring();
+    thread.runCreated();
     await expect.poll(() => thread.happened).toContain("tail of 2");
     thread.end(2);
     expect(await first).toEqual([2]);

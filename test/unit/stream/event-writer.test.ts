@@ -12,7 +12,7 @@ const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom",
 describe("an event that can wait a little", () => {
   let chunks: NewChunk[];
   /** What the next insert finds in its place. */
-  let occupant: { token: string; gate: boolean; first: null } | undefined;
+  let occupant: { token: string; isFence: boolean; first: null } | undefined;
 
   beforeEach(() => {
     vi.useFakeTimers();
@@ -39,7 +39,7 @@ describe("an event that can wait a little", () => {
         store: store as RunEventStore,
         flusher: createEventFlusher(store),
       },
-      ...{ published: () => {}, isPassing: () => false, pause: async () => {} },
+      ...{ published: () => {}, isTransient: () => false, pause: async () => {} },
     });
   }
   const stored = () => chunks.map(({ first, last, events }) => [first, last, events]);
@@ -72,7 +72,7 @@ describe("an event that can wait a little", () => {
 
   it("tells its own caller that it may not be written", async () => {
     const writer = await open();
-    occupant = { token: "mine", gate: true, first: null };
+    occupant = { token: "mine", isFence: true, first: null };
     const soon = expect(writer.appendSoon(attempt)).rejects.toBeInstanceOf(FencedError);
     await expect(writer.append([output("1")])).rejects.toBeInstanceOf(FencedError);
     await soon;

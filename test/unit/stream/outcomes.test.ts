@@ -37,23 +37,23 @@ describe("expecting the end of a run that is about to be created", () => {
   });
 
   it("hears of an end that comes before it is asked for, without a look", async () => {
-    const expected = outcomes.expect(name);
+    const listener = outcomes.listen(name);
     outcomes.announce(over);
-    expect(await expected.end(live, signal)).toBe(over);
+    expect(await listener.end(live, signal)).toBe(over);
     expect(looks).toBe(0);
   });
 
   it("looks at a run that had ended before", async () => {
     stored = over;
-    expect(await outcomes.expect(name).end({ ...over, status: "interrupted" }, signal)).toBe(over);
+    expect(await outcomes.listen(name).end({ ...over, status: "interrupted" }, signal)).toBe(over);
   });
 
   it("does not take a run for deleted that is not there yet", async () => {
-    const expected = outcomes.expect(name);
+    const listener = outcomes.listen(name);
     await outcomes.look(name);
     expect(looks).toBe(0);
     stored = live;
-    const end = expected.end(live, signal);
+    const end = listener.end(live, signal);
     await outcomes.look(name);
     expect(looks).toBeGreaterThan(0);
     // It ends in another server.
@@ -65,7 +65,7 @@ describe("expecting the end of a run that is about to be created", () => {
   it("waits for the run that was created when that got another id", async () => {
     const created = { ...live, runId: "another" };
     stored = created;
-    const end = outcomes.expect(name).end(created, signal);
+    const end = outcomes.listen(name).end(created, signal);
     await outcomes.look(created);
     stored = { ...over, runId: "another" };
     await outcomes.look(created);
@@ -74,9 +74,9 @@ describe("expecting the end of a run that is about to be created", () => {
 
   it("rejects for a run that is deleted, and for a caller that leaves", async () => {
     stored = live;
-    const deleted = expect(outcomes.expect(name).end(live, signal)).rejects.toMatchObject({ reason: "RUN_NOT_FOUND" });
+    const deleted = expect(outcomes.listen(name).end(live, signal)).rejects.toMatchObject({ reason: "RUN_NOT_FOUND" });
     const leaving = new AbortController();
-    const left = expect(outcomes.expect(name).end(live, leaving.signal)).rejects.toThrow("gone");
+    const left = expect(outcomes.listen(name).end(live, leaving.signal)).rejects.toThrow("gone");
     leaving.abort(new Error("gone"));
     await left;
     stored = undefined;
@@ -85,8 +85,8 @@ describe("expecting the end of a run that is about to be created", () => {
   });
 
   it("listens no more once it is closed", async () => {
-    outcomes.expect(name).close();
-    const other = outcomes.expect(name);
+    outcomes.listen(name).close();
+    const other = outcomes.listen(name);
     stored = live;
     void other.end(live, signal);
     expect(followed).toBe(1);

@@ -35,7 +35,7 @@ function open({ writeBy, ...own }: Partial<Items> & { writeBy?: () => Date } = {
   };
   const pause = vi.fn(async () => turn());
   const attempt = openAttemptItems({
-    ...{ items, owner: "o", limitMs, now: () => new Date(), isPassing: (error) => error === away, pause },
+    ...{ items, owner: "o", limitMs, now: () => new Date(), isTransient: (error) => error === away, pause },
     writeBy: writeBy ?? (() => new Date(Date.now() + limitMs)),
   });
   return { attempt, calls, pause };

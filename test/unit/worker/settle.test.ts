@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { DomainError } from "../../../src/domain/errors.ts";
-import type { Place } from "../../../src/domain/store-run.ts";
+import type { Slot } from "../../../src/domain/store-run.ts";
 import type { Acted, Wish } from "../../../src/domain/thread/act.ts";
 import type { Answer } from "../../../src/domain/thread/commands.ts";
 import { type Entry, newControl } from "../../../src/domain/thread/entry.ts";
@@ -30,7 +30,7 @@ function settling(decide: (wish: Wish) => Acted | undefined = () => decided({ di
   const done: string[] = [];
   const wishes: Wish[] = [];
   const say = (what: string) => () => void done.push(what);
-  const place: Place = { token: "next", start: vi.fn(say("start")), release: vi.fn(say("release")) };
+  const slot: Slot = { token: "next", start: vi.fn(say("start")), release: vi.fn(say("release")) };
   const asked: SettleParts["act"]["decide"] = async (_, wish) => {
     done.push("decide");
     wishes.push(wish);
@@ -38,17 +38,17 @@ function settling(decide: (wish: Wish) => Acted | undefined = () => decided({ di
   };
   const follow = vi.fn<SettleParts["act"]["follow"]>(async () => void done.push("follow"));
   const keepError = vi.fn<SettleParts["runs"]["keepError"]>(async () => void done.push("keepError"));
-  const reserve = vi.fn((): Place | undefined => place);
+  const reserve = vi.fn((): Slot | undefined => slot);
   const parts: SettleParts = {
     runs: { keepError },
     act: { decide: asked, follow },
     reserve,
     dropped: say("dropped"),
-    isPassing: (one) => one === away,
+    isTransient: (one) => one === away,
   };
   const settle = createSettle(parts);
   return {
-    ...{ done, wishes, place, reserve, follow, keepError },
+    ...{ done, wishes, slot, reserve, follow, keepError },
     settle: (result: AttemptResult, what: AttemptLeft = left) => settle(run, "token", result, what),
   };
 }
@@ -70,11 +70,11 @@ describe("an outcome", () => {
       { kind: "stopped", by: "timeout", killed: true },
       { ...ended, result: "timeout", error: timeout, killed: true },
     ],
-    ["a displacement", { kind: "displaced", killed: true, noPlace: false }, { ...back, killed: true }],
-    ["a loss", { kind: "lost", suspect: false, error }, { ...back, killed: true, lost: true, alone: false, error }],
+    ["a displacement", { kind: "displaced", killed: true, noSlot: false }, { ...back, killed: true }],
+    ["a loss", { kind: "lost", runAlone: false, error }, { ...back, killed: true, lost: true, alone: false, error }],
     [
       "a loss that it may have caused",
-      { kind: "lost", suspect: true },
+      { kind: "lost", runAlone: true },
       { ...back, killed: true, lost: true, alone: true },
     ],
   ])("is one decision: %s", async (_, result, wish) => {
@@ -118,14 +118,14 @@ describe("an outcome", () => {
 describe("the run that is next", () => {
   const claimed = entry("another");
 
-  it("is claimed with the place, and begins before anybody is told of the end", async () => {
-    const { settle, place, done } = settling(() => decided({ did: "done", claimed }));
+  it("is claimed with the slot, and begins before anybody is told of the end", async () => {
+    const { settle, slot, done } = settling(() => decided({ did: "done", claimed }));
     await settle({ kind: "success" });
-    expect(place.start).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ entry: claimed }));
+    expect(slot.start).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ entry: claimed }));
     expect(done).toEqual(["decide", "start", "follow"]);
   });
 
-  it("is not claimed where there is no place", async () => {
+  it("is not claimed where there is no slot", async () => {
     const { settle, reserve, wishes, done } = settling();
     reserve.mockReturnValue(undefined);
     await settle({ kind: "success" });
@@ -133,7 +133,7 @@ describe("the run that is next", () => {
     expect(done).toEqual(["decide", "follow"]);
   });
 
-  it("leaves no place taken by a decision that fails", async () => {
+  it("leaves no slot taken by a decision that fails", async () => {
     const { settle, done } = settling(() => {
       throw away;
     });

@@ -45,7 +45,7 @@ describe("a lease that nobody here works under", () => {
   const found = async (): Promise<FoundThread> => (await lanes.headedBy("me", { limit: 1 }))[0]!;
 
   it("is fenced before its run goes on", async () => {
-    await takeOver.orphaned(await found());
+    await takeOver.adoptUnknownLease(await found());
     expect(fenced).toEqual(["token"]);
   });
 
@@ -76,7 +76,7 @@ describe("a lease that nobody here works under", () => {
       next: "another",
     });
     expect((await found()).lane.entries.at(-1)!.lease!.token).toBe("another");
-    await takeOver.orphaned(before);
+    await takeOver.adoptUnknownLease(before);
     expect(fenced).toEqual([]);
   });
 });

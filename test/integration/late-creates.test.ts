@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Runs } from "../../../src/create-runs.ts";
-import { DomainError } from "../../../src/domain/errors.ts";
-import { newId } from "../../../src/domain/ids.ts";
-import type { NewRun } from "../../../src/domain/new-run.ts";
-import type { Run, RunName } from "../../../src/domain/run.ts";
-import { anHourLater } from "../../support/clocks.ts";
-import { createGates, type Gates, until } from "../../support/gates.ts";
-import type { MortalServer } from "../../support/mortal-server.ts";
-import { gatedSpec, openTurnServers, type TurnServers } from "../../support/turn-servers.ts";
+import type { Runs } from "../../src/create-runs.ts";
+import { DomainError } from "../../src/domain/errors.ts";
+import { newId } from "../../src/domain/ids.ts";
+import type { NewRun } from "../../src/domain/new-run.ts";
+import type { Run, RunName } from "../../src/domain/run.ts";
+import { anHourLater } from "../support/clocks.ts";
+import { createGates, type Gates, until } from "../support/gates.ts";
+import type { MortalServer } from "../support/mortal-server.ts";
+import { gatedSpec, openTurnServers, type TurnServers } from "../support/turn-servers.ts";
 
 /**
  * A client chooses its run's id, and the server that creates the run dies or falls asleep before the run stands in its thread's

@@ -1,15 +1,15 @@
 import type { RunName } from "../domain/run.ts";
 
 /** Who waits for runs or reads their events in this server, whatever is to happen when they leave. */
-export interface Attached {
+export interface WatcherCount {
   /** From now on the run has one more watcher. */
-  attach(run: RunName, isStored: boolean): AttachedTo;
+  attach(run: RunName, isStored: boolean): CountedWatcher;
   /** Hands left wishes on to those who watch the run now; false when nobody does. */
   inherit(run: RunName, left: readonly string[]): boolean;
 }
 
-/** One watcher's place. */
-export interface AttachedTo {
+/** One watcher that is counted. */
+export interface CountedWatcher {
   /** The database knows of it. */
   readonly isStored: boolean;
   /**
@@ -24,7 +24,7 @@ interface Watched {
   readonly left: Set<string>;
 }
 
-export function createAttached(): Attached {
+export function createWatcherCount(): WatcherCount {
   const runs = new Map<string, Watched>();
   const keyOf = (run: RunName) => `${run.owner}/${run.threadId}/${run.runId}`;
 

@@ -6,6 +6,6 @@ import type { RunName } from "../domain/run.ts";
  * stored: whoever calls a handler without the RPC protocols may then begin its answer. What fails before that can still be told
  * with a status of its own.
  */
-export const runKnownKey = createContextKey<((run: RunName) => void) | undefined>(undefined, {
+export const onRunExistsKey = createContextKey<((run: RunName) => void) | undefined>(undefined, {
   description: "told when the run is known",
 });

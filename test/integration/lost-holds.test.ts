@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { MongoNetworkError } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Runs } from "../../../src/create-runs.ts";
-import type { Run } from "../../../src/domain/run.ts";
-import { around, type Barrier, createBarrier } from "../../support/barrier.ts";
-import { anHourLater } from "../../support/clocks.ts";
-import { createGates, type Gates, until } from "../../support/gates.ts";
-import type { MortalServer } from "../../support/mortal-server.ts";
-import { gatedSpec, openTurnServers, runToEnd, type TurnServers } from "../../support/turn-servers.ts";
+import type { Runs } from "../../src/create-runs.ts";
+import type { Run } from "../../src/domain/run.ts";
+import { around, type Barrier, createBarrier } from "../support/barrier.ts";
+import { anHourLater } from "../support/clocks.ts";
+import { createGates, type Gates, until } from "../support/gates.ts";
+import type { MortalServer } from "../support/mortal-server.ts";
+import { gatedSpec, openTurnServers, runToEnd, type TurnServers } from "../support/turn-servers.ts";
 
 /**
  * DeleteRun, PruneThreads, CopyThread and UpdateThreadState hold a thread, or remove it. Here the server that does so falls
