@@ -22,7 +22,7 @@ export interface RunStore {
   /** False when the id is taken. */
   insert(run: Run): Promise<boolean>;
   /** Removes a record that no entry came for, as long as it is this one. */
-  deleteUnentered(run: Pick<Run, keyof RunName | "made">): Promise<boolean>;
+  deleteUnentered(run: Run): Promise<boolean>;
   /**
    * Puts the record in the place of the one with the same id that was `made` so, and that nobody knows an entry of. False when
    * there is none: it was removed, or another one is there, or it says more by now.
@@ -32,8 +32,11 @@ export interface RunStore {
   project(name: RunName, projection: Projection): Promise<Run | undefined>;
   /** An error that is too long for an entry: it counts for the end under this lease token. */
   keepError(name: RunName, token: string, error: RunError): Promise<void>;
+  /** What is too large for a record is not in the runs that are found: see {@link Run.givenApart}. */
   find(name: RunName): Promise<Run | undefined>;
   findMany(names: readonly RunName[]): Promise<Run[]>;
+  /** The same runs with all that they were given. One that has gone meanwhile stays as it is. */
+  withGiven(runs: readonly Run[]): Promise<Run[]>;
   list(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]>;
   /** Live runs, newest first. */
   live(filter: LiveFilter, limit: number, after?: RunPosition): Promise<Run[]>;
@@ -45,6 +48,8 @@ export interface RunStore {
   liveChildren(parents: readonly RunName[], limit: number): Promise<Run[]>;
   /** Records that were made before the time and of which nobody knows whether they have an entry, oldest first. */
   unentered(madeBefore: Date, limit: number, after?: RunPosition): Promise<Run[]>;
+  /** Removes what runs were given that were created before the time, where a crash has left it without a record. */
+  sweepSpecs(before: Date): Promise<void>;
 
   /**
    * Keeps the last record of a run that is rolled back or deleted, without what it was given, for an hour. The first one
@@ -52,7 +57,7 @@ export interface RunStore {
    */
   insertTombstone(run: Run, values?: Json): Promise<void>;
   /** Removes a run that has a tombstone. Repeatable. */
-  remove(name: RunName): Promise<void>;
+  remove(run: Run): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
   tombstones(names: readonly RunName[]): Promise<Run[]>;
   /** Runs that are over and whose events are to be removed by that time. */
@@ -61,7 +66,7 @@ export interface RunStore {
   /** Runs that are over, whose events are gone, and whose record is to be removed by that time. */
   recordsDue(before: Date, limit: number): Promise<Run[]>;
   /** Removes such a record. */
-  removeRecord(name: RunName, before: Date): Promise<boolean>;
+  removeRecord(run: Run, before: Date): Promise<boolean>;
 
   /**
    * Runs whose last record must outlive their thread: the run of a temporary thread, for those who wait for it elsewhere, and

@@ -36,6 +36,8 @@ export interface ReadRuns {
     filter: RunFilter,
     page: { size: number; token: string; sizeOf?: (run: Run) => number },
   ): Promise<{ runs: Run[]; nextPageToken: string }>;
+  /** With all that they were given, as far as it is kept. */
+  withGiven(runs: readonly Run[]): Promise<Run[]>;
   /** Live runs, newest first, at most `limit` of them. */
   live(filter: LiveFilter, page: { limit: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** The state at the end of a run that is over, whatever has come after it; of a rolled back run the state before it. */
@@ -87,6 +89,8 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, final
         nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "",
       };
     },
+
+    withGiven: runs.withGiven,
 
     async live(filter, { limit, token }) {
       checkMetadata(filter.metadata ?? {}, "filter.metadata");

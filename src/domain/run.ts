@@ -96,6 +96,8 @@ export interface Run {
   /** The order of creation on the thread; 0 as long as nobody knows. */
   readonly n: number;
   readonly spec: RunSpec;
+  /** So many characters of what it was given (given.ts) are not in here: they lie apart, until they are asked for. */
+  readonly givenApart?: number;
   readonly status: RunStatus;
   readonly phase: Phase;
   /** Executions so far. */

@@ -9,8 +9,8 @@ export const sizeIn = <T>({ protocolName }: Pick<HandlerContext, "protocolName">
 /** A run's bytes in an answer, as far as they may be many. */
 export const runBytes =
   (includeInput: boolean) =>
-  ({ spec, error }: Run): number =>
-    JSON.stringify([includeInput ? spec : spec.metadata, error]).length;
+  ({ spec, error, givenApart = 0 }: Run): number =>
+    JSON.stringify([includeInput ? spec : spec.metadata, error]).length + (includeInput ? givenApart : 0);
 
 /** A thread's. */
 export const threadBytes =

@@ -67,11 +67,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     }
   }
 
+  /** What a run was given may have more bytes than a client takes, so that it is answered only if that was asked for. */
+  async function told(run: Run, { includeInput, payloadFormat }: RunReading) {
+    if (!includeInput) return toRun(run);
+    const [whole] = await read.withGiven([run]);
+    return toRun(whole!, payloadWriter(payloadFormat));
+  }
+
   async function ending(run: Run, request: RunReading & { omitValues: boolean }) {
     const { values, question } = stateWriter(payloadWriter(request.payloadFormat), request.omitValues);
     const state = await read.endState(run);
     return {
-      run: toRun(run, inputWriter(request)),
+      run: await told(run, request),
       values: state.values === undefined ? undefined : values?.(state.values),
       interrupts: toInterrupts(state.interrupts, question),
     };
@@ -133,17 +140,17 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     async createRun(request) {
       const run = await parts.createRun(newRun(request, "spec"));
       const payloadFormat = formatOf(request.spec!.input);
-      return { run: toRun(run, inputWriter({ payloadFormat, includeInput: request.includeInput })) };
+      return { run: await told(run, { payloadFormat, includeInput: request.includeInput }) };
     },
 
     async batchCreateRuns(request) {
       const runs = await parts.createBatch.create(newBatch(request));
       const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
         includeInput || request.includeInput
-          ? toRun(run, payloadWriter(formatOf(spec!.input)))
+          ? told(run, { includeInput: true, payloadFormat: formatOf(spec!.input) })
           : // A hundred specs without their input may still have too many bytes of metadata.
             toRunWithoutSpec(run);
-      return { runs: runs.map((run, place) => answer(run, request.runs[place]!)) };
+      return { runs: await Promise.all(runs.map((run, place) => answer(run, request.runs[place]!))) };
     },
 
     async waitRun(request, context) {
@@ -181,7 +188,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async getRun(request) {
-      return { run: toRun(await read.get(nameOf(request)), inputWriter(request)) };
+      return { run: await told(await read.get(nameOf(request)), request) };
     },
 
     async listRuns(request, context) {
@@ -193,8 +200,9 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         metadata,
       };
       const page = await read.list(filter, { size, token, sizeOf: sizeIn(context, runBytes(request.includeInput)) });
-      const write = inputWriter(request);
-      const runs = page.runs.map((run) => (request.omitSpec ? toRunWithoutSpec(run) : toRun(run, write)));
+      const write = request.includeInput ? payloadWriter(request.payloadFormat) : undefined;
+      const found = request.includeInput ? await read.withGiven(page.runs) : page.runs;
+      const runs = found.map((run) => (request.omitSpec ? toRunWithoutSpec(run) : toRun(run, write)));
       return { runs, nextPageToken: page.nextPageToken };
     },
 
@@ -214,7 +222,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         context.values.get(onRunExistsKey)?.(found);
         const run = await inCall(context, () => outcomes.wait(found, context.signal, msOf(request.timeout)));
         if (run) return create(pb.JoinRunResponseSchema, await ending(run, request));
-        return { run: toRun(await read.latest(name), inputWriter(request)) };
+        return { run: await told(await read.latest(name), request) };
       } finally {
         pin.close();
         watcher.close();
@@ -249,7 +257,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
         run = over ?? (await read.latest(name));
       }
-      return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: toRun(run, inputWriter(request)) };
+      return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: await told(run, request) };
     },
 
     cancelRuns: (request, context) => inCall(context, () => cancelMany(parts, request, context.signal)),
@@ -261,10 +269,6 @@ interface RunReading {
   readonly payloadFormat: PayloadFormat;
   readonly includeInput: boolean;
 }
-
-/** Writes what a run was given, if that was asked for: it may have more bytes than a client takes. */
-const inputWriter = ({ includeInput, payloadFormat }: RunReading): PayloadWriter | undefined =>
-  includeInput ? payloadWriter(payloadFormat) : undefined;
 
 /** An answer that echoes the request does so in the encoding that the request used. */
 const formatOf = (payload: Payload | undefined): PayloadFormat =>

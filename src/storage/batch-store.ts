@@ -1,5 +1,6 @@
 import { BSON } from "mongodb";
 import type { Batch, BatchName } from "../domain/batch.ts";
+import { givenOf } from "../domain/given.ts";
 import type { BatchStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
@@ -61,11 +62,14 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
     },
 
     unstorable(records) {
-      const at = records.findIndex((run) => BSON.calculateObjectSize(newRunDocument(run)) > maxRunBytes);
+      const at = records.findIndex((run) => sizeOf(run) > maxRunBytes);
       return at < 0 ? undefined : at;
     },
   };
 }
+
+/** Of the record and what lies apart of it together. */
+const sizeOf = (run: Run) => BSON.calculateObjectSize({ record: newRunDocument(run), given: givenOf(run) });
 
 function toBatch(doc: BatchDocument): Batch {
   const { owner } = doc;

@@ -7,6 +7,8 @@ import type {
   RequestDocument,
   RunEventsDocument,
   ServerDocument,
+  SpecDocument,
+  SpecNote,
   WatchDocument,
 } from "./documents.ts";
 import type { RunDocument } from "./run-document.ts";
@@ -15,6 +17,9 @@ import type { RemovedThread, ThreadDocument } from "./thread-document.ts";
 /** Every collection but the journal's own (see journal.ts), by name. */
 export interface Collections {
   readonly runs: Collection<RunDocument>;
+  readonly runSpecs: Collection<SpecDocument>;
+  /** In the same collection. */
+  readonly runSpecNotes: Collection<SpecNote>;
   readonly tombstones: Collection<TombstoneDocument>;
   readonly threads: Collection<ThreadDocument>;
   /** What is left of removed ones, among the others. */
@@ -38,6 +43,8 @@ export function collections(db: Db): Collections {
   const options = { ignoreUndefined: true };
   return {
     runs: db.collection("runs", options),
+    runSpecs: db.collection("run_specs", options),
+    runSpecNotes: db.collection("run_specs", options),
     tombstones: db.collection("tombstones", options),
     threads: db.collection("threads", options),
     removedThreads: db.collection("threads", options),

@@ -1,5 +1,27 @@
 import type { StoredAssistant } from "../domain/assistant.ts";
+import type { Given } from "../domain/given.ts";
 import type { StoredEvent } from "../domain/run-events.ts";
+
+/**
+ * What a run was given, where that is too large for its record. It is named by the record's `_id` and `made`, so that no storing
+ * of a record ever meets what belongs to another one. Never changed, and read only when somebody asks for it.
+ */
+export interface SpecDocument extends Given {
+  _id: string;
+  owner: string;
+  thread_id: string;
+}
+
+/** Stands beside it until its record is known to have an entry: before that, a crash may leave it without a record. */
+export interface SpecNote {
+  _id: string;
+  owner: string;
+  thread_id: string;
+  /** The record's `_id` and `made`. */
+  run: string;
+  made: string;
+  at: Date;
+}
 
 /** A configured assistant. Graphs' own are not stored. */
 export interface AssistantDocument {

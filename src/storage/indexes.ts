@@ -74,6 +74,12 @@ export const indexes: readonly Index[] = [
   { collection: "runs", name: "expired_run_events", key: { events_expire_at: 1 }, serves: "events to be removed" },
   { collection: "runs", name: "expired_runs", key: { expire_at: 1 }, serves: "records to be removed" },
   {
+    collection: "run_specs",
+    name: "notes_of_run_specs",
+    key: { at: 1, _id: 1 },
+    serves: "what runs were given that no record may name",
+  },
+  {
     collection: "tombstones",
     name: "tombstone_age",
     key: { buried_at: 1 },

@@ -1,6 +1,8 @@
+import { charactersOf, givenOf, withoutGiven } from "../domain/given.ts";
 import type { Cancellation, Run, RunName, WebhookDelivery } from "../domain/run.ts";
 import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Projection } from "../domain/thread/project.ts";
+import type { Thread } from "../domain/thread.ts";
 import type { Phase, RunStatus } from "../domain/transitions.ts";
 import { key } from "./keys.ts";
 
@@ -20,6 +22,8 @@ export interface RunDocument {
   graph: string;
   assistant: Run["assistant"];
   spec: Run["spec"];
+  /** See {@link Run.givenApart}; absent where the record has all. */
+  given_apart?: number;
   status: RunStatus;
   phase: Phase;
   attempt: number;
@@ -72,6 +76,9 @@ export interface CancelDocument {
 export const runKey = (name: RunName): string => key(name.owner, name.runId);
 export const threadKey = (name: { owner: string; threadId: string }): string => key(name.owner, name.threadId);
 
+/** What was stored for this very thread, and not for another one that had its id or has it by now. */
+export const ofIncarnation = (thread: Thread) => ({ thread_id: threadKey(thread), journal: thread.journal });
+
 /** The part after the owner. */
 const idOf = (documentKey: string): string => documentKey.slice(documentKey.lastIndexOf("/") + 1);
 
@@ -91,6 +98,7 @@ export function toRun(doc: RunDocument): Run {
     changes: doc.changes,
     n: doc.n,
     spec: doc.spec,
+    givenApart: doc.given_apart,
     status: doc.status,
     phase: doc.phase,
     attempt: doc.attempt,
@@ -169,8 +177,20 @@ const toCancelDocument = (cancellation: Cancellation): CancelDocument => ({
   outcome: cancellation.outcome,
 });
 
+/** What a run was given is kept in its record up to so many characters: a record is rewritten with each step of the run's life. */
+const maxGivenInRecord = 16 * 1024;
+
+/** How much the run was given that is not, or is not to be, in its record. */
+export function givenApart(run: Pick<Run, "givenApart" | "spec" | "assistant">): number | undefined {
+  if (run.givenApart !== undefined) return run.givenApart;
+  const characters = charactersOf(givenOf(run));
+  return characters > maxGivenInRecord ? characters : undefined;
+}
+
 /** A record as it is stored before its entry. */
 export function newRunDocument(run: Run): RunDocument {
+  const given_apart = givenApart(run);
+  const { spec, assistant } = given_apart === undefined ? run : withoutGiven(run);
   return {
     _id: runKey(run),
     owner: run.owner,
@@ -180,8 +200,9 @@ export function newRunDocument(run: Run): RunDocument {
     changes: 0,
     n: 0,
     graph: run.graph,
-    assistant: run.assistant,
-    spec: run.spec,
+    assistant,
+    spec,
+    given_apart,
     status: run.status,
     phase: run.phase,
     attempt: 0,

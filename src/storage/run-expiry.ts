@@ -2,6 +2,7 @@ import type { Collection, Filter } from "mongodb";
 import type { RunStore } from "../domain/ports.ts";
 import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import type { RunSpecs } from "./run-specs.ts";
 
 /** How long what has ended is kept; 0: for ever. */
 export interface Retention {
@@ -32,7 +33,7 @@ export type RunExpiry = Pick<RunStore, "eventsDue" | "eventsGone" | "recordsDue"
 const eventsAreGone = { events_expire_at: { $exists: false } };
 
 /** What is due of the runs that are over. The records are not left to the database, since what hangs on them goes first. */
-export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
+export function createRunExpiry(runs: Collection<RunDocument>, specs: Pick<RunSpecs, "remove">): RunExpiry {
   const find = async (filter: Filter<RunDocument>, limit: number) =>
     (await runs.find(filter).limit(limit).toArray()).map(toRun);
 
@@ -51,15 +52,20 @@ export function createRunExpiry(runs: Collection<RunDocument>): RunExpiry {
     recordsDue: (before, limit) => find({ expire_at: { $gte: earliest, $lte: before }, ...eventsAreGone }, limit),
 
     /** Guard: it is over, its events are gone, and it is due. */
-    async removeRecord(name, before) {
-      const removed = await runs.deleteOne({
-        _id: runKey(name),
-        thread_id: threadKey(name),
+    async removeRecord(run, before) {
+      const guard: Filter<RunDocument> = {
+        _id: runKey(run),
+        thread_id: threadKey(run),
         phase: "over",
         ...eventsAreGone,
         expire_at: { $gte: earliest, $lte: before },
-      });
-      return removed.deletedCount === 1;
+      };
+      if (run.givenApart !== undefined) {
+        // From here on nothing makes the guard fail but another removal.
+        if (!(await runs.findOne(guard, { projection: { _id: 1 } }))) return false;
+        await specs.remove(run);
+      }
+      return (await runs.deleteOne(guard)).deletedCount === 1;
     },
   };
 }

@@ -1,46 +1,68 @@
 import type { Filter } from "mongodb";
 import { boundedError } from "../domain/bounded.ts";
+import { withoutGiven } from "../domain/given.ts";
 import type { RunStore } from "../domain/ports.ts";
-import type { Run, RunName, RunSpec } from "../domain/run.ts";
-import type { Thread } from "../domain/thread.ts";
+import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
 import { isDuplicateKey } from "./keys.ts";
-import { newRunDocument, projectedFields, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import {
+  newRunDocument,
+  ofIncarnation,
+  projectedFields,
+  type RunDocument,
+  runKey,
+  threadKey,
+  toRun,
+} from "./run-document.ts";
 import { createRunExpiry, expiry, keepForEver, type RetentionOptions } from "./run-expiry.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunLookups } from "./run-lookups.ts";
+import { createRunSpecs } from "./run-specs.ts";
 
 /** Runs in MongoDB. Each query says which index (see indexes.ts) it walks; those by name walk `_id`. */
 export function createRunStore(
-  { runs, tombstones }: Pick<Collections, "runs" | "tombstones">,
+  { runs, tombstones, runSpecs, runSpecNotes }: Pick<Collections, "runs" | "tombstones" | "runSpecs" | "runSpecNotes">,
   options: RetentionOptions = keepForEver,
   listed: Pick<Collections, "runs"> = { runs },
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
+  const specs = createRunSpecs({ runs, runSpecs, runSpecNotes });
+
+  /** Guard: the id is free. The record comes first: whoever has the id is known by it. */
   async function insert(run: Run): Promise<boolean> {
     try {
       await runs.insertOne(newRunDocument(run));
-      return true;
     } catch (error) {
       if (isDuplicateKey(error)) return false;
       throw error;
     }
+    await specs.store(run);
+    return true;
   }
 
   return {
     ...createRunLists(runs, listed.runs),
-    ...createRunExpiry(runs),
+    ...createRunExpiry(runs, specs),
     ...createRunLookups({ runs }),
     insert,
+    withGiven: specs.withGiven,
+    sweepSpecs: specs.sweepSpecs,
 
     /** Guard: it is the one that was made then, and nobody has brought it up to an entry. */
     async deleteUnentered(run) {
-      return (await runs.deleteOne({ ...byName(run), made: run.made, changes: 0 })).deletedCount === 1;
+      const { deletedCount } = await runs.deleteOne({ ...byName(run), made: run.made, changes: 0 });
+      if (deletedCount === 1) await specs.remove(run);
+      return deletedCount === 1;
     },
 
+    /** Guard: as to deleteUnentered. A record that may have an entry always has what it names. */
     async putAgain(run, made) {
-      return (await runs.replaceOne({ ...byName(run), made, changes: 0 }, newRunDocument(run))).matchedCount === 1;
+      await specs.store(run);
+      const { matchedCount } = await runs.replaceOne({ ...byName(run), made, changes: 0 }, newRunDocument(run));
+      if (matchedCount === 1) await specs.removeMade(run, made);
+      else await specs.remove(run);
+      return matchedCount === 1;
     },
 
     /** Guard: the record says less. */
@@ -74,8 +96,8 @@ export function createRunStore(
     async insertTombstone(run, values) {
       const doc = await runs.findOne(byName(run));
       if (!doc) return;
-      const { assistantId, version } = doc.assistant;
-      const bare = { spec: withoutPayloads(doc.spec), assistant: { assistantId, version } };
+      const { spec, assistant } = withoutGiven(doc);
+      const bare = { spec: { ...spec, metadata: {} }, assistant, given_apart: undefined };
       const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
       const buried_at = options.now();
       try {
@@ -85,8 +107,9 @@ export function createRunStore(
       }
     },
 
-    async remove(name) {
-      await runs.deleteOne(byName(name));
+    async remove(run) {
+      await specs.remove(run);
+      await runs.deleteOne(byName(run));
     },
 
     async tombstone(name) {
@@ -110,13 +133,11 @@ export function createRunStore(
     async removeAll(thread) {
       const its = ofIncarnation(thread);
       if (!thread.temporary) await tombstones.deleteMany({ ...its, "webhook.state": { $ne: "pending" } });
+      await specs.removeAll(thread);
       await runs.deleteMany(its);
     },
   };
 }
-
-/** What was stored for this very thread, and not for another one that had its id or has it by now. */
-const ofIncarnation = (thread: Thread) => ({ thread_id: threadKey(thread), journal: thread.journal });
 
 /** A run's life as it is known, which may be ahead of its record. */
 const lifeOf = (run: Run): Partial<RunDocument> => ({
@@ -129,13 +150,3 @@ const lifeOf = (run: Run): Partial<RunDocument> => ({
 const unexpired = { events_expire_at: undefined, expire_at: undefined };
 /** What a webhook is still to be told of a run whose record goes. */
 const toldOf = ({ spec }: RunDocument, values?: string) => ({ metadata: { ...spec.metadata }, values });
-
-/** What a client gave a run goes with the run. */
-const withoutPayloads = (spec: RunSpec): RunSpec => ({
-  ...spec,
-  input: undefined,
-  command: undefined,
-  config: undefined,
-  context: undefined,
-  metadata: {},
-});

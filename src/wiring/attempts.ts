@@ -23,6 +23,7 @@ export function createAttempts(
     journal,
     openEvents: streams.openEvents,
     openItems: ({ owner }) => openAttemptItems({ items, owner, limitMs, writeBy, now: clock.now, isTransient, pause }),
+    withGiven: async (run) => (await stores.runs.withGiven([run]))[0]!,
     isDedicated: (graph) => graphs.find((one) => one.name === graph)?.isolation === "dedicated",
     fence: streams.fence,
     async stillMine(run, token) {

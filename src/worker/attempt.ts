@@ -19,6 +19,8 @@ export interface AttemptParts {
   readonly journal: Journal;
   readonly openEvents: (run: Run, thread: Thread, token: string) => Promise<EventWriter>;
   readonly openItems: (run: Run) => AttemptItems;
+  /** The run with all that it was given. */
+  readonly withGiven: (run: Run) => Promise<Run>;
   readonly isDedicated: (graph: string) => boolean;
   readonly fence: (run: Run, thread: Thread, token: string) => Promise<number>;
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
@@ -77,7 +79,11 @@ interface Begin {
   readonly from: string | undefined;
 }
 
-type Failed = { readonly error: unknown };
+/** What went wrong before anything could be written; told when it can. */
+type Failed = { readonly failure: unknown };
+
+const failing = (failure: unknown): Failed => ({ failure });
+const isFailed = (it: object): it is Failed => "failure" in it;
 
 export function startAttempt(parts: AttemptParts, execution: Execution): Attempt {
   const { run, thread, token, alone, isExtra } = execution;
@@ -100,18 +106,29 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   async function execute(): Promise<AttemptEnded> {
     const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
     const mine = { stillMine: () => parts.stillMine(run, token), isHeld: () => parts.isHeld(claimedAtMs) };
-    const [events, journal, start] = await Promise.all([
+    const [events, journal, given, start] = await Promise.all([
       parts.whileAway(() => parts.openEvents(run, thread, token)),
       parts.whileAway(() => parts.journal.writer({ ...home, runId: run.runId, token, ...mine })),
-      howToStart().catch((error: unknown): Failed => ({ error })),
+      whole().catch(failing),
+      howToStart().catch(failing),
     ]);
     const items = parts.openItems(run);
     giveUpWriting = () => void Promise.all([events.close(), journal.close(), items.close()]);
-    const over = await place(events, journal, items, start).catch((error: unknown): AttemptOver => failed(error));
+    const over = await place(events, journal, items, given, start).catch(
+      (error: unknown): AttemptOver => failed(error),
+    );
     // From here on a stop or kill would hit whoever has the process now.
     placed = undefined;
     clearTimeout(timeout);
     return conclude(over, events, journal, items);
+  }
+
+  /** What lies apart is not there any more only when somebody else has removed it. */
+  async function whole(): Promise<Run> {
+    if (run.givenApart === undefined) return run;
+    const found = await parts.whileAway(() => parts.withGiven(run));
+    if (found.givenApart !== undefined) throw new Error("what the run was given is not stored any more");
+    return found;
   }
 
   /** Nobody else writes the thread's journal while the run has the turn, so that this may be asked before it is opened. */
@@ -135,9 +152,11 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     events: EventWriter,
     journal: JournalWriter,
     items: AttemptItems,
+    given: Run | Failed,
     start: Omit<Begin, "from"> | Failed,
   ): Promise<AttemptOver> {
-    if ("error" in start) throw start.error;
+    if (isFailed(given)) throw given.failure;
+    if (isFailed(start)) throw start.failure;
     const begin: Begin = { ...start, from: start.start.checkpointId ?? (await newest(journal)) };
     // What it is of no use to wait for: the output that follows goes with it.
     events.appendSoon({ kind: "attempt", attempt: run.attempt, checkpointId: begin.from }).catch(outputFailed);
@@ -160,7 +179,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     };
     const exclusive = alone || parts.isDedicated(run.graph);
     const options = { exclusive, extra: isExtra };
-    placed = parts.host.place(attemptSpec(run, token, begin), hooks, options);
+    placed = parts.host.place(attemptSpec(given, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
     if (!placed) {
       noSlot = true;

@@ -8,7 +8,7 @@ import type { ThreadName } from "../domain/thread.ts";
 
 export interface SweepParts {
   readonly lanes: Pick<Lanes, "read" | "owing" | "removing">;
-  readonly runs: Pick<RunStore, "unentered" | "deleteUnentered" | "project">;
+  readonly runs: Pick<RunStore, "unentered" | "deleteUnentered" | "project" | "sweepSpecs">;
   readonly act: Pick<Act, "decide" | "payDebts">;
   /** The database's time. */
   readonly now: () => Date;
@@ -50,6 +50,7 @@ export function createSweep(parts: SweepParts): Sweep {
     await each("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);
     await each("finish removals", (page) => lanes.removing(aLeaseAgo, page), parts.removeThread);
     await attempt("look after records without an entry", lookAfterRecords);
+    await attempt("look after what runs were given", () => runs.sweepSpecs(ago(2)));
     for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(ago(1)));
   }
 

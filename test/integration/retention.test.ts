@@ -227,21 +227,21 @@ describe("a finished run's record", () => {
   it("stays until the run is over and its events are gone", async () => {
     const kit = await createRunKit(app);
     const runId = await done(kit, "a");
-    const name = { owner: "", threadId: kit.threadId, runId };
+    const run = (await stores.runs.find({ owner: "", threadId: kit.threadId, runId }))!;
     const later = new Date(Date.now() + 31 * day);
     const inPhase = (phase: string) =>
       app.db.collection("runs").updateOne({ thread_id: kit.threadId }, { $set: { phase } });
-    expect(await stores.runs.removeRecord(name, later)).toBe(false);
+    expect(await stores.runs.removeRecord(run, later)).toBe(false);
     await inPhase("stopping");
-    await stores.runs.eventsGone(name);
+    await stores.runs.eventsGone(run);
     await inPhase("over");
-    expect(await stores.runs.removeRecord(name, later)).toBe(false);
-    await stores.runs.eventsGone(name);
+    expect(await stores.runs.removeRecord(run, later)).toBe(false);
+    await stores.runs.eventsGone(run);
     await inPhase("stopping");
-    expect(await stores.runs.removeRecord(name, later)).toBe(false);
+    expect(await stores.runs.removeRecord(run, later)).toBe(false);
     await inPhase("over");
-    expect(await stores.runs.removeRecord(name, new Date())).toBe(false);
-    expect(await stores.runs.removeRecord(name, later)).toBe(true);
+    expect(await stores.runs.removeRecord(run, new Date())).toBe(false);
+    expect(await stores.runs.removeRecord(run, later)).toBe(true);
     kit.gates.remove();
   });
 

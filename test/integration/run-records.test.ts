@@ -1,12 +1,15 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "../../src/domain/run.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
+import { collections } from "../../src/storage/collections.ts";
+import type { Retention } from "../../src/storage/run-expiry.ts";
+import { createRunSpecs } from "../../src/storage/run-specs.ts";
 import { openStores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { describeRunRecords } from "../support/run-contract.ts";
-import { syntheticRecord } from "../support/synthetic-load.ts";
+import { newRecord } from "../support/run-records.ts";
+import { describeRunSpecs } from "../support/spec-contract.ts";
 import { type Given, situations, threadAfter } from "../unit/domain/lane-situations.ts";
 
 let database: TestDatabase;
@@ -15,12 +18,57 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-describeRunRecords("in the database", async (retention) => (await openStores(database.db, retention)).runs);
+const open = async (retention?: Retention) => (await openStores(database.db, retention)).runs;
+describeRunRecords("in the database", open);
+describeRunSpecs("in the database", open);
+
+describe("what was left of a run's creation that a crash has ended", () => {
+  const input = JSON.stringify("x".repeat(20_000));
+  const newLarge = (): Run => {
+    const record = newRecord();
+    return { ...record, spec: { ...record.spec, input } };
+  };
+  const all = () => collections(database.db);
+  const later = new Date(Date.now() + 60_000);
+  const left = async ({ runId }: Run) =>
+    (await database.db.collection<{ _id: string }>("run_specs").find({}).toArray()).filter(({ _id }) =>
+      _id.startsWith(runId),
+    ).length;
+
+  it("goes where there is no record, or the record names another storing, and stays as long as that may change", async () => {
+    const { runs } = await openStores(database.db);
+    const [withdrawn, replaced] = [newLarge(), newLarge()];
+    const specs = createRunSpecs(all());
+    for (const run of [withdrawn, replaced]) await runs.insert(run);
+    await all().runs.deleteOne({ _id: withdrawn.runId });
+    // The put again has stored it, and was not heard of since.
+    await specs.store({ ...replaced, made: "again" });
+    expect([await left(withdrawn), await left(replaced)]).toEqual([2, 4]);
+    await runs.sweepSpecs(new Date(withdrawn.createdAt.getTime() - 1));
+    expect(await left(withdrawn)).toBe(2);
+    await runs.sweepSpecs(later);
+    expect([await left(withdrawn), await left(replaced)]).toEqual([0, 4]);
+    await runs.project(replaced, projectionOf(entryOf(threadAfter(...situations.running), "a")!, "journal"));
+    await runs.sweepSpecs(later);
+    // With its record it goes as well, and has no note any more.
+    expect(await left(replaced)).toBe(1);
+    expect(await runs.withGiven([(await runs.find(replaced))!])).toMatchObject([{ spec: { input } }]);
+    await runs.remove(replaced);
+    expect(await left(replaced)).toBe(0);
+  });
+
+  it("goes however many there are", async () => {
+    const { runs } = await openStores(database.db);
+    const specs = createRunSpecs(all());
+    const many = Array.from({ length: 230 }, newLarge);
+    await Promise.all(many.map((run, n) => specs.store({ ...run, createdAt: new Date(1_000 + (n % 3)) })));
+    await runs.sweepSpecs(later);
+    expect(await Promise.all(many.slice(0, 5).map(left))).toEqual([0, 0, 0, 0, 0]);
+    expect(await all().runSpecNotes.countDocuments({ at: { $lt: new Date(2_000) } })).toBe(0);
+  });
+});
 
 describe("live runs", () => {
-  const newRecord = (change: Partial<Run> = {}): Run =>
-    syntheticRecord(0, { runId: randomUUID(), threadId: randomUUID(), made: randomUUID(), ...change });
-
   it("are counted, and those that nodes have created are found by their parents", async () => {
     const { runs } = await openStores(database.db);
     const stored = async (change: Partial<Run>) => {

@@ -12,6 +12,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
  *   which leave when they leave, with what they owe;
  * - slots of a journal and chunks of an event log that are gates or blanks: they stay occupied for good, so that no late
  *   writer finds a free one, and hold nothing; so does the id of a thread that was removed;
+ * - the notes beside what runs were given: they go when a sweep has seen the run's entry;
  * - `tombstones`, which expire: see {@link tombstones}.
  */
 export const ignored = {
@@ -22,6 +23,7 @@ export const ignored = {
   isOccupiedOnly: {
     checkpoints: (slot: Document) =>
       holdsOnly(slot, ["_id", "journal", "slot", "owner", "thread_id", "fences", "expire_at"]),
+    run_specs: (one: Document) => holdsOnly(one, ["_id", "owner", "thread_id", "run", "made", "at"]),
     threads: (thread: Document) => holdsOnly(thread, ["_id", "removed_journal", "removed_at"]),
     run_events: (chunk: Document) => chunk.gate === true && chunk.events.length === 0,
   } as Readonly<Record<string, (document: Document) => boolean>>,

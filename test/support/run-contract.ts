@@ -2,16 +2,14 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunStore } from "../../src/domain/ports.ts";
-import { type Run, type RunName, runName } from "../../src/domain/run.ts";
-import { type Entry, entryOf, newControl } from "../../src/domain/thread/entry.ts";
+import type { Run, RunName } from "../../src/domain/run.ts";
+import { type Entry, entryOf } from "../../src/domain/thread/entry.ts";
 import { asInLane, projectionOf } from "../../src/domain/thread/project.ts";
-import { threadOf } from "../../src/domain/thread/view.ts";
-import type { Thread } from "../../src/domain/thread.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { controlsOf, lifeOf, steps } from "../unit/domain/lane-sequences.ts";
 import { decided, type Given, rollback, situations, success, threadAfter } from "../unit/domain/lane-situations.ts";
+import { newRecord, threadOfRun } from "./run-records.ts";
 import { seededRandom } from "./seeded-random.ts";
-import { syntheticRecord } from "./synthetic-load.ts";
 
 /** What every store of runs must do with a run's record, besides answering lists. `open` is given how long what has ended is kept, and answers a store of the same runs. */
 export function describeRunRecords(which: string, open: (retention?: Retention) => Promise<RunStore>): void {
@@ -19,9 +17,6 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
   beforeAll(async () => {
     runs = await open();
   });
-
-  const newRecord = (change: Partial<Run> = {}): Run =>
-    syntheticRecord(0, { runId: randomUUID(), threadId: randomUUID(), made: randomUUID(), ...change });
 
   async function stored(change: Partial<Run> = {}): Promise<Run> {
     const run = newRecord(change);
@@ -38,14 +33,6 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
   async function ended(change: Partial<Run> = {}, entry = over, journal = "journal"): Promise<Run> {
     return (await runs.project(await stored(change), projectionOf(entry, journal)))!;
   }
-
-  const threadOfRun = ({ owner, threadId }: RunName, temporary = false): Thread => ({
-    ...threadOf({
-      origin: { owner, threadId, journal: "journal", createdAt: 1 },
-      control: newControl({ threadId, rev: "rev", metadata: {} }, 1),
-    }),
-    temporary,
-  });
 
   describe(`a run's record ${which}`, () => {
     const full: Partial<Run> = {
@@ -68,7 +55,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
     it("belongs to its owner and its thread", async () => {
       const run = await stored();
       const ofAnother = { ...run, owner: "owner", graph: "of the owner" };
-      const elsewhere = { ...runName(run), threadId: randomUUID() };
+      const elsewhere = { ...run, threadId: randomUUID() };
       expect(await runs.find(ofAnother)).toBeUndefined();
       expect(await runs.find(elsewhere)).toBeUndefined();
       expect(await runs.insert(ofAnother)).toBe(true);

@@ -64,6 +64,8 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     ...{ changes: run.changes + 1, journal: "journal", n: 1, attempt: 1, status: "success", phase: "over" },
     endedAt: new Date(now),
   });
+  /** One that was given too much for its record. */
+  const large = (run: Run): Run => ({ ...run, givenApart: 20_000 });
   const withItsEnd = (run: Run) => [run, ends(run)];
   const some = { limit: 32 };
   /** From the middle on. */
@@ -112,7 +114,10 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     runs: [
       ["insert", () => [syntheticRecord(0, { runId: crypto.randomUUID() })]],
       ["insert", () => [over(0)], "taken"],
+      ["withGiven", () => [[10, 20, 30].map((n) => large(over(n)))]],
+      ["withGiven", () => [[{ ...over(10), made: "before", givenApart: 20_000 }]], "of one that was put again"],
       ["deleteUnentered", () => [aWaiting()]],
+      ["deleteUnentered", () => [large(aWaiting())], "with what lies apart"],
       ["putAgain", () => [{ ...aWaiting(), made: "again" }, "made"]],
       ["putAgain", () => [over(1), "made"], "of one that was executed"],
       ["project", () => withItsEnd(aRunning())],
@@ -144,6 +149,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["unentered", () => [new Date(now), 100, documentOf(first + load.liveRuns / 2)], "deep"],
       ["insertTombstone", async () => [await settled(aRunning())]],
       ["remove", async () => [await settled(aRunning())]],
+      ["remove", async () => [large(await settled(aRunning()))], "with what lies apart"],
       ["tombstone", () => [over(2)]],
       ["tombstones", () => [[2, 3].map(over)]],
       ["outliving", () => [aThread(10)]],
@@ -155,6 +161,8 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["eventsGone", () => [over(load.runs - load.liveRuns - 1)]],
       ["recordsDue", () => [new Date(now), 100]],
       ["removeRecord", () => [over(13), later]],
+      ["removeRecord", () => [large(over(20)), later], "with what lies apart"],
+      ["sweepSpecs", () => [new Date(now)]],
     ],
     lanes: [
       ["read", () => [threadOf(1)]],

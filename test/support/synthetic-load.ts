@@ -13,6 +13,8 @@ import type {
   ItemDocument,
   RequestDocument,
   RunEventsDocument,
+  SpecDocument,
+  SpecNote,
 } from "../../src/storage/documents.ts";
 import { newItemDocument } from "../../src/storage/item-store.ts";
 import { type JournalDocument, slotKey } from "../../src/storage/journal-documents.ts";
@@ -66,6 +68,25 @@ const createdAtOf = (n: number, { runs }: Load, now: number) => now - ((runs - n
 const isLive = (n: number, { runs, liveRuns }: Load) => n >= runs - liveRuns;
 const isWaiting = (n: number, load: Load) => isLive(n, load) && n % 2 === 0;
 
+/** One run in so many was given too much for its record. */
+const givenApartOne = 10;
+const specKey = (n: number, load: Load) => ({
+  _id: `${runId(n)}/made-${n}`,
+  owner: "",
+  thread_id: threadId(n % load.threads),
+});
+
+const syntheticSpec = (n: number, load: Load): SpecDocument => ({
+  ...specKey(n, load),
+  spec: { input: '{"question":"what is new?"}' },
+  assistant: {},
+});
+
+const syntheticNote = (n: number, load: Load, now: number): SpecNote => {
+  const { _id, ...home } = specKey(n, load);
+  return { _id: `${_id}/new`, ...home, run: runId(n), made: `made-${n}`, at: new Date(createdAtOf(n, load, now)) };
+};
+
 /** One run in a hundred was created by a node of the one before it. */
 export function syntheticRun(n: number, load: Load, now: number): RunDocument {
   const at = createdAtOf(n, load, now);
@@ -74,7 +95,12 @@ export function syntheticRun(n: number, load: Load, now: number): RunDocument {
       ? { threadId: threadId((n - 1) % load.threads), runId: runId(n - 1), independent: false }
       : undefined;
   const record = newRunDocument(
-    syntheticRecord(n, { threadId: threadId(n % load.threads), createdAt: new Date(at), parent }),
+    syntheticRecord(n, {
+      threadId: threadId(n % load.threads),
+      createdAt: new Date(at),
+      parent,
+      givenApart: n % givenApartOne === 0 ? 20_000 : undefined,
+    }),
   );
   if (isWaiting(n, load)) return record;
   const journal = journalOf(n % load.threads);
@@ -246,6 +272,8 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
   const [eventful, chunks] = [Math.min(load.runs, 2_000), 3];
   return {
     runs: await insertAll(all.runs, load.runs, (n) => syntheticRun(n, load, now)),
+    run_specs: await insertAll(all.runSpecs, load.runs / givenApartOne, (n) => syntheticSpec(n * givenApartOne, load)),
+    notes: await insertAll(all.runSpecNotes, 200, (n) => syntheticNote(n * givenApartOne, load, now)),
     threads: await insertAll(all.threads, load.threads, (n) => syntheticThread(n, load, now)),
     run_events: await insertAll(all.runEvents, eventful * chunks, (n) =>
       syntheticEvents(load.runs - 1 - Math.floor(n / chunks), n % chunks, load),

@@ -105,7 +105,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     const run = await runs.find(name);
     if (run) {
       await runs.insertTombstone({ ...asInLane(run, entry), journal });
-      await runs.remove(name);
+      await runs.remove(run);
     }
     return runs.tombstone(name);
   }
