@@ -23,6 +23,11 @@ import {
 const broken = (name: keyof typeof checks, evidence: Evidence): string[] =>
   checks[name]!(openCaseFile(evidence)).map(({ says }) => says);
 
+const endOfRollback = (sequence: number) => ({
+  ...event(sequence, "ended"),
+  end: { status: "interrupted", action: "rollback" } as const,
+});
+
 describe("evidence without a fault", () => {
   it.each([
     ["of two successes", sound()],
@@ -55,6 +60,15 @@ describe("evidence without a fault", () => {
     [
       "of a reader that comes again when its run is being rolled back",
       rolledBack({ readers: [reader(connection(0, allEvents.slice(0, 3), "cut"), connection(3, [], "out of range"))] }),
+    ],
+    [
+      "of a reader that comes while a run is being rolled back, and is told of the end where there had been events",
+      rolledBack({
+        readers: [
+          reader(connection(0, [...allEvents.slice(0, 3), endOfRollback(4)])),
+          reader(connection(0, [allEvents[0]!, endOfRollback(2)])),
+        ],
+      }),
     ],
     [
       "of a process that sleeps through its lease",

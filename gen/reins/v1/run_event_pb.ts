@@ -24,7 +24,8 @@ export const file_reins_v1_run_event: GenFile = /*@__PURE__*/
 export type RunEvent = Message<"reins.v1.RunEvent"> & {
   /**
    * From 1, without gap or repeat within the run, over all attempts. With a `stream_modes` filter on the reader's side
-   * the numbers increase but are not contiguous.
+   * the numbers increase but are not contiguous. When a run is rolled back its events go, and the terminal event comes next to
+   * whoever still reads them.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -78,7 +79,8 @@ export type RunEvent = Message<"reins.v1.RunEvent"> & {
 export type RunEventJson = {
   /**
    * From 1, without gap or repeat within the run, over all attempts. With a `stream_modes` filter on the reader's side
-   * the numbers increase but are not contiguous.
+   * the numbers increase but are not contiguous. When a run is rolled back its events go, and the terminal event comes next to
+   * whoever still reads them.
    *
    * @generated from field: uint64 sequence = 1;
    */

@@ -29,7 +29,8 @@ function wrongSequences({ connections }: Reader): string[] {
 function contradictions(readers: readonly Reader[]): string[] {
   const seen = new Map<number, StreamedEvent>();
   const wrong: string[] = [];
-  for (const event of readers.flatMap(({ connections }) => connections.flatMap(({ got }) => got))) {
+  const events = readers.flatMap(({ connections }) => connections.flatMap(({ got }) => got));
+  for (const event of events.filter((one) => !isEndOfRollback(one))) {
     const before = seen.get(event.sequence);
     if (before === undefined) seen.set(event.sequence, event);
     else if (before.says !== event.says) wrong.push(`event ${event.sequence} is ${before.says} and ${event.says}`);
@@ -42,6 +43,9 @@ function contradictions(readers: readonly Reader[]): string[] {
   if (first !== undefined && first.kind !== "created") wrong.push(`the first event is ${first.says}`);
   return wrong;
 }
+
+/** It comes next to whoever still reads, whatever events had that number before they were removed. */
+const isEndOfRollback = ({ end }: StreamedEvent): boolean => end?.action === "rollback";
 
 /** Everybody who stays is told of the end; but for a run that goes, whose events may go before its record. */
 function wrongEnds(file: CaseFile, id: string, readers: readonly Reader[]): string[] {
