@@ -29,6 +29,8 @@ export interface Sweep {
 
 /** What one look brings. */
 const chunk = 100;
+/** Records that are looked after side by side. */
+const atATime = 8;
 
 /**
  * Does what a crash, or a write that came too late, has left: ends that are not told, records without an entry, removals. Every
@@ -77,7 +79,11 @@ export function createSweep(parts: SweepParts): Sweep {
   async function lookAfterRecords(): Promise<void> {
     for (let after: RunPosition | undefined; !stopped; ) {
       const found = await runs.unentered(ago(2), chunk, after);
-      for (const run of found) await attempt("look after a record", () => lookAfter(run));
+      for (let i = 0; i < found.length && !stopped; i += atATime) {
+        await Promise.all(
+          found.slice(i, i + atATime).map((run) => attempt("look after a record", () => lookAfter(run))),
+        );
+      }
       if (found.length < chunk) return;
       after = found.at(-1);
     }

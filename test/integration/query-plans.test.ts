@@ -192,7 +192,8 @@ describe.skipIf(engine === "secantusd-py")("at forty thousand runs", () => {
       // The changes that it makes are made once; what they look for is looked for again.
       for (const query of await capture(database.client, () => database.call(store, method, made))) {
         const find = () => database.db.collection(query.collection).findOne(query.filter);
-        const takes = await fastest(5, find, limitMs);
+        // On a busy machine one of so many is undisturbed; what reads everything is never fast enough.
+        const takes = await fastest(50, find, limitMs);
         process.stdout.write(`${name}: ${query.command} ${query.collection}: ${takes.toFixed(1)} ms\n`);
         expect(takes, JSON.stringify(query.filter)).toBeLessThanOrEqual(limitMs);
       }
