@@ -24,6 +24,7 @@ const engineTests = [
   "test/integration/lanes",
   "test/integration/run-records",
   "test/integration/nudges",
+  "test/integration/servers",
   "checkpoint",
   "law-01",
   "law-05",

@@ -38,7 +38,13 @@ export function createServerStore({
       );
     },
 
+    /** Guard: nobody has declared it dead. */
     async leave(server) {
+      const { deletedCount } = await servers.deleteOne({ _id: server, dead_at: { $exists: false } });
+      if (deletedCount === 1) await nudges.deleteOne({ _id: server });
+    },
+
+    async forget(server) {
       await nudges.deleteOne({ _id: server });
       await servers.deleteOne({ _id: server });
     },

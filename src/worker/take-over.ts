@@ -99,7 +99,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     await cancelWatched(server, lost);
     await takeFound((page) => lanes.headedBy(server.id, page), server.id, isReachable);
     await takeFound((page) => lanes.owingBy(server.id, page), server.id, isReachable);
-    if (server.readAt.getTime() - server.seenAt.getTime() > parts.rememberMs) await servers.leave(server.id);
+    if (server.readAt.getTime() - server.seenAt.getTime() > parts.rememberMs) await servers.forget(server.id);
   }
 
   async function takeFound(

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { collections } from "../../src/storage/collections.ts";
 import { createNudgeStore } from "../../src/storage/nudge-store.ts";
-import { createServerStore } from "../../src/storage/servers.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { createMemoryNudges } from "../support/memory-nudges.ts";
 import { describeNudges } from "../support/nudge-contract.ts";
@@ -26,11 +25,4 @@ describeNudges("in memory", async () => createMemoryNudges());
 it("cannot be watched without a connection for it", async () => {
   const watching = openStore(false).watch("server", () => undefined, new AbortController().signal);
   await expect(watching).rejects.toThrow("no connection");
-});
-
-it("a server's nudges go with its record", async () => {
-  const [store, servers] = [openStore(), createServerStore(collections(database.db))];
-  await store.open("leaving");
-  await servers.leave("leaving");
-  expect(await store.read("leaving")).toBeUndefined();
 });

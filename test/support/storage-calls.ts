@@ -285,6 +285,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["unwatch", () => ["a-watch"]],
       ["presumeDead", () => [servers[1], new Date(now)]],
       ["leave", () => ["me"]],
+      ["forget", () => [servers[1]]],
     ],
     requests: [
       ["remember", () => [request("new")]],
