@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
@@ -295,10 +296,9 @@ describe("a thread with a time to live", () => {
     expect((await kit.thread()).status).toBe(ThreadStatus.BUSY);
     turn(0);
     kit.gates.open("a");
-    const before = Date.now();
-    await kit.join(runId);
+    const { endedAt } = await kit.join(runId);
     const { expire_at } = (await app.db.collection("threads").findOne({ thread_id: kit.threadId }))!;
-    expect(expire_at.getTime()).toBeGreaterThanOrEqual(before + minute);
+    expect(expire_at.getTime()).toBeGreaterThanOrEqual(timestampMs(endedAt!) + minute);
     turn(minute + second);
     await until(async () => (await stored("threads", { thread_id: kit.threadId })) === 0);
     kit.gates.remove();
