@@ -10,6 +10,7 @@ import { createExecuting, type Executing } from "../worker/executing.ts";
 import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
 import type { GraphReport, GraphSpec } from "../worker/protocol.ts";
 import type { AppParts } from "./parts.ts";
+import { type Machine, thisMachine } from "./this-machine.ts";
 
 export interface RunsOptions extends AppParts {
   readonly config: Config;
@@ -20,12 +21,15 @@ export interface RunsOptions extends AppParts {
   readonly pause: (signal?: AbortSignal) => Promise<void>;
   /** On this thread, if nothing else is said. */
   readonly canonicalOf?: CanonicalOf;
+  /** This one, if nothing else is said. */
+  readonly machine?: Machine;
   readonly log: Logger;
 }
 
 /** What every part may use, and what needs none of them. */
 export interface Foundation extends RunsOptions {
   readonly canonicalOf: CanonicalOf;
+  readonly machine: Machine;
   readonly signals: Signals;
   readonly clock: LeaseClock;
   readonly executing: Executing;
@@ -74,6 +78,7 @@ export function layFoundation(options: RunsOptions): Foundation {
     holds: new Set(),
     findRun: createFindRun(options.stores),
     canonicalOf: options.canonicalOf ?? canonicalOf,
+    machine: options.machine ?? thisMachine(),
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),
     clock: createLeaseClock(config.leaseMs, monotonicMs),
     executing: createExecuting(),

@@ -1,8 +1,7 @@
 import type { ThreadName } from "../domain/thread.ts";
-import { identifyProcess, isAlive } from "../storage/embedded/process-identity.ts";
 import { createHeartbeat } from "../worker/heartbeat.ts";
 import { createRetention } from "../worker/retention.ts";
-import { killChildren, machineName, presenceOf } from "../worker/server-presence.ts";
+import { presenceOf } from "../worker/server-presence.ts";
 import { createSharedRounds } from "../worker/shared-rounds.ts";
 import { createSweep } from "../worker/sweep.ts";
 import { createTakeOver } from "../worker/take-over.ts";
@@ -33,12 +32,13 @@ export function createUpkeep(parts: UpkeepParts) {
   const { runs, lanes, servers, events } = stores;
   const { act, cancels, data, removal } = lifecycle;
   const { unsettled, executor, temporaryThreads, webhooks } = worker;
-  const machine = machineName();
-  const process_ = identifyProcess(process.pid) ?? { pid: process.pid, started: "" };
+  const { name: machine, isAlive, killChildren } = foundation.machine;
+  const { pid, started } = foundation.machine.self;
   const asServer = (id: string, children: readonly number[] = host.pids) => ({
     id,
     machine,
-    ...process_,
+    pid,
+    started,
     children: [...children],
     freeSlots: host.freeSlots,
   });
@@ -55,7 +55,7 @@ export function createUpkeep(parts: UpkeepParts) {
     everyMs: Math.min(config.leaseMs / 3, 1_000),
     presenceOf: (other) => presenceOf(other, { machine, isAlive, silentAfterMs: config.leaseMs }),
     othersSeen: signals.othersSeen.emit,
-    killChildren: (other) => killChildren(other.children, (line) => line.includes("worker/child/main.")),
+    killChildren,
     fence: streams.fence,
     fenceHold: (thread, hold) => journal.fence(thread.journal, hold, thread),
     newestCheckpoint: states.newestCheckpoint,
