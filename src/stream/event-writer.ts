@@ -20,7 +20,8 @@ export interface EventWriter {
   appendSoon(event: StoredEvent): Promise<void>;
   /**
    * No later append is accepted. Resolves, when what is under way has settled, to the last stored sequence number; `clean`
-   * is false when the fate of a write is unknown, in which case the run's events must be fenced.
+   * is false when the fate of a write is unknown, in which case the run's events must be fenced. So it is also when the write has
+   * been repeated: the first copy may still come, and would find its place free once the run's events are removed.
    */
   close(): Promise<{ last: number; clean: boolean }>;
 }
@@ -79,7 +80,6 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
           };
           const landed = await flusher.insert(next);
           if (!landed && !(await isMine(next, doubtful))) continue;
-          clean = true;
           last = next.last!;
           chunk += 1;
           options.published({ first: next.first!, last, events });
