@@ -15,6 +15,8 @@ export interface HoldThreadParts {
   readonly holds: Set<string>;
   /** Whether this server's lease, and with it every hold of it, is held for sure, by the clock alone. */
   readonly isAlive: () => boolean;
+  /** Whether an error means that the database is away for the moment. */
+  readonly isPassing: (error: unknown) => boolean;
 }
 
 /** A thread on which no run is live, and none begins. */
@@ -40,7 +42,8 @@ export interface HoldOptions {
 
 /**
  * Does something with a thread that must not meet a run. The hold lasts as long as this server's lease, however long it takes,
- * and ends in any case; when the server dies, whoever takes its threads over completes or drops it. THREAD_NOT_FOUND;
+ * and ends in any case; when the server dies, whoever takes its threads over completes or drops it. So does this server's
+ * heartbeat, when the work ends half-way since the database is away: what the thread remembers must be what was done. THREAD_NOT_FOUND;
  * THREAD_BUSY with the run that is live.
  */
 export type HoldThread = <T>(
@@ -49,7 +52,7 @@ export type HoldThread = <T>(
   work: (held: HeldThread) => Promise<T>,
 ) => Promise<T>;
 
-export function createHoldThread({ act, lanes, holds, isAlive }: HoldThreadParts): HoldThread {
+export function createHoldThread({ act, lanes, holds, isAlive, isPassing }: HoldThreadParts): HoldThread {
   return async (name, { kind, target }, work) => {
     const id = newId();
     holds.add(id);
@@ -82,11 +85,16 @@ export function createHoldThread({ act, lanes, holds, isAlive }: HoldThreadParts
     };
     const { last } = acted.control;
     const held: HeldThread = { thread: threadOf(acted), last, id, check, confirm, leave };
+    const release = () => act.act(name, { kind: "release", id, ...change });
+    let done: T;
     try {
-      return await work(held);
-    } finally {
-      await act.act(name, { kind: "release", id, ...change });
+      done = await work(held);
+    } catch (error) {
+      if (!isPassing(error)) await release();
+      throw error;
     }
+    await release();
+    return done;
   }
 }
 
