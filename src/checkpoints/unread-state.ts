@@ -4,9 +4,12 @@ import type { JournalPort, PendingWriteRecord, StoredCheckpoint } from "./journa
 import { loadValue } from "./segment-list.ts";
 import { WaitingTasks } from "./waiting-tasks.ts";
 
-/** What the journal says of a thread's state by itself, when its graph cannot read it: where it stands and what is asked. */
-export async function unreadState(journal: JournalPort): Promise<StateAtEnd> {
-  const newest = await journal.read({ namespace: "" });
+/**
+ * What the journal says of a thread's state by itself, at a checkpoint or now, when its graph cannot read it: where it stands and
+ * what is asked.
+ */
+export async function unreadState(journal: JournalPort, checkpointId?: string): Promise<StateAtEnd> {
+  const newest = await journal.read({ namespace: "", checkpointId });
   if (!newest) return { next: [], interrupts: [] };
   const questions = new WaitingTasks().questions(newest.writes);
   return {

@@ -40,9 +40,10 @@ export function createStates({ config, stores, journal, host, reports, log }: Fo
     }
   }
 
-  async function stateAtEnd(thread: Thread, graph: string): Promise<StateAtEnd> {
-    const report = await stateIfReadable(thread, graph);
-    return report ? toState(report) : unreadState(journal.reader(thread.journal));
+  /** At a checkpoint, or else where the thread stands now. */
+  async function stateAtEnd(thread: Thread, graph: string, checkpointId?: string): Promise<StateAtEnd> {
+    const report = await stateIfReadable(thread, graph, checkpointId);
+    return report ? toState(report) : unreadState(journal.reader(thread.journal), checkpointId);
   }
 
   return {

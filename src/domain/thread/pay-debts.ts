@@ -23,8 +23,8 @@ export interface PayDebtsParts {
   readonly lanes: Pick<Lanes, "read">;
   readonly runs: RunStore;
   readonly data: RunData;
-  /** Reads the thread's state with its graph; when that cannot be done, what is known without it. */
-  readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
+  /** Reads the thread's state at a checkpoint with its graph; when that cannot be done, what is known without it. */
+  readonly readState: (thread: Thread, graph: string, checkpointId: string) => Promise<StateAtEnd>;
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** The run is over for everybody. `left`: what its execution reported, where that is known. */
   readonly over: (run: Run, left: StateAtEnd | undefined) => void;
@@ -81,18 +81,21 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     const { owner, threadId, journal } = stored.origin;
     const name: RunName = { owner, threadId, runId: entry.run };
     const duties = dutiesOf(stored.control, entry);
-    const state = duties.includes("readState") ? await stateOf(stored, name) : undefined;
+    const state = duties.includes("readState") ? await stateOf(stored, name, entry) : undefined;
     const over = duties.includes("storeTombstone")
       ? await bury(name, entry, journal)
       : await record(name, entry, journal);
     return { end: { run: entry.run, changes: entry.changes, state }, over };
   }
 
-  async function stateOf(stored: StoredThread, name: RunName): Promise<ToldEnd["state"]> {
+  /** Where the run has left the thread: the next one may have gone on from there by now, and may yet be rolled back. */
+  async function stateOf(stored: StoredThread, name: RunName, { end }: Entry): Promise<ToldEnd["state"]> {
     const run = await runs.find(name);
     if (!run) return { graph: "", next: [], interrupts: [], unread: true };
     const { graph, assistant } = run;
-    const read = await parts.readState(threadOf(stored), graph);
+    const { checkpoint } = end!;
+    const nothing: StateAtEnd = { next: [], interrupts: [] };
+    const read = checkpoint === undefined ? nothing : await parts.readState(threadOf(stored), graph, checkpoint);
     const { n: _, ...state } = boundedState({ ...read, n: 0, graph, assistantId: assistant.assistantId });
     return state;
   }
