@@ -137,9 +137,13 @@ export function createRemoval(parts: RemovalParts): Removal {
     await runs.insertTombstone(run, valuesOf(thread, run));
     await runs.remove(run);
     const last = await runs.lastStarted(thread, run.runId);
-    const state = thread.state?.n === run.n ? await stateOf(thread, run, last) : undefined;
+    const state = isOf(run, thread) ? await stateOf(thread, run, last) : undefined;
     leave({ state, last: outcome?.n === run.n ? outcomeOf(last) : undefined });
   }
+
+  /** Also when a later run has left the thread where this one had brought it. */
+  const isOf = ({ n, endCheckpointId }: Run, { state }: Thread): boolean =>
+    state !== undefined && (state.n === n || state.checkpointId === endCheckpointId);
 
   async function over(name: RunName, signal: AbortSignal): Promise<void> {
     await parts.wait(name, signal).catch(ifMerely("RUN_NOT_FOUND"));
