@@ -91,7 +91,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       detaching.set(key(name), settled);
       await detached.catch(ifMerely("THREAD_NOT_FOUND"));
     }
-    await remove(name);
+    await remove(name).catch(ifMerely("THREAD_NOT_FOUND"));
   }
 
   /** Only if its run is over, told, and nobody waits for it. */
