@@ -76,7 +76,7 @@ export function createRuns(options: RunsOptions): Runs {
       closing.abort();
       await upkeep.stop();
       await betweenServers.stop();
-      await stores.servers.leave(self().id).catch(onError("leaving"));
+      await stores.servers.end(self().id).catch(onError("leaving"));
     },
   };
 }

@@ -16,7 +16,7 @@ export interface HoldThreadParts {
   /** Whether this server's lease, and with it every hold of it, is held for sure, by the clock alone. */
   readonly isAlive: () => boolean;
   /** Whether an error means that the database is away for the moment. */
-  readonly isPassing: (error: unknown) => boolean;
+  readonly isTransient: (error: unknown) => boolean;
 }
 
 /** A thread on which no run is live, and none begins. */
@@ -52,7 +52,7 @@ export type HoldThread = <T>(
   work: (held: HeldThread) => Promise<T>,
 ) => Promise<T>;
 
-export function createHoldThread({ act, lanes, holds, isAlive, isPassing }: HoldThreadParts): HoldThread {
+export function createHoldThread({ act, lanes, holds, isAlive, isTransient }: HoldThreadParts): HoldThread {
   return async (name, { kind, target }, work) => {
     const id = newId();
     holds.add(id);
@@ -90,7 +90,7 @@ export function createHoldThread({ act, lanes, holds, isAlive, isPassing }: Hold
     try {
       done = await work(held);
     } catch (error) {
-      if (!isPassing(error)) await release();
+      if (!isTransient(error)) await release();
       throw error;
     }
     await release();

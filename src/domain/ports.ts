@@ -262,9 +262,12 @@ export interface ServerStore {
   declareDead(server: Server): Promise<boolean>;
   /** A server that nobody knows of counts as dead from now on; nothing happens to one that is known. */
   presumeDead(server: string, now: Date): Promise<void>;
-  /** A server ends of its own accord, and has nothing. One that has been declared dead stays, for those who take over what it has. */
-  leave(server: string): Promise<void>;
-  /** Of a dead one: all has been taken over. */
+  /**
+   * The server ends in order, and beats no more. Others look for what it has left, and for what of its comes late, as long as a dead
+   * one is kept in mind.
+   */
+  end(server: string): Promise<void>;
+  /** Of a dead one: nothing of it can come any more. */
   forget(server: string): Promise<void>;
   others(server: string): Promise<Server[]>;
   watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;

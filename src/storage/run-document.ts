@@ -98,7 +98,7 @@ export function toRun(doc: RunDocument): Run {
     changes: doc.changes,
     n: doc.n,
     spec: doc.spec,
-    givenApart: doc.given_apart,
+    givenApart: doc.given_apart ?? undefined,
     status: doc.status,
     phase: doc.phase,
     attempt: doc.attempt,

@@ -38,10 +38,8 @@ export function createServerStore({
       );
     },
 
-    /** Guard: nobody has declared it dead. */
-    async leave(server) {
-      const { deletedCount } = await servers.deleteOne({ _id: server, dead_at: { $exists: false } });
-      if (deletedCount === 1) await nudges.deleteOne({ _id: server });
+    async end(server) {
+      await servers.updateOne({ _id: server }, [{ $set: { dead_at: "$$NOW" } }]);
     },
 
     async forget(server) {

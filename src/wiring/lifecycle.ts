@@ -53,7 +53,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
   });
   // A small part of a lease at most may have passed since the last heartbeat.
   const isAlive = () => clock.now().getTime() < clock.heldUntil().getTime() - config.leaseMs / 2;
-  const holdThread = createHoldThread({ act, lanes, holds, isAlive, isPassing });
+  const holdThread = createHoldThread({ act, lanes, holds, isAlive, isTransient });
 
   return {
     act,

@@ -65,6 +65,7 @@ export function createUpkeep(parts: UpkeepParts) {
     keepLatest: data.keepLatest,
     wasUnsettled: (runId) => unsettled.delete(runId),
     now: clock.now,
+    leaseMs: config.leaseMs,
     rememberMs: 10 * config.leaseMs,
     forgottenEveryMs: 3 * config.leaseMs,
     onError: (error, what) => onError(`taking over (${what})`)(error),

@@ -45,6 +45,7 @@ export interface TakeOverParts {
   readonly now: () => Date;
   /** A dead server is kept in mind so long, for a decision of its that comes late. */
   readonly rememberMs: number;
+  readonly leaseMs: number;
   /** An engine may read all busy threads to find forgotten servers. */
   readonly forgottenEveryMs: number;
   readonly onError: (error: unknown, what: string) => void;
@@ -77,6 +78,8 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   /** Tokens of leases and holds that are being taken over right now. */
   const taking = new Set<string>();
   let stopped = false;
+  /** When all that a dead server had was taken over, by its id and the database's clock. */
+  const doneAt = new Map<string, number>();
   /** When somebody last looked for forgotten servers, by the database's clock. */
   let lookedAt = Number.NEGATIVE_INFINITY;
   const rounds = createRounds(round, { everyMs: parts.everyMs, onError: (error) => parts.onError(error, "a round") });
@@ -85,8 +88,12 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     const others = await servers.others(parts.self().id);
     const lost = others.filter((server) => server.isDead || parts.presenceOf(server) !== "alive");
     parts.othersSeen(others.filter((server) => !lost.includes(server)));
+    const known = new Set(lost.map(({ id }) => id));
+    for (const id of doneAt.keys()) if (!known.has(id)) doneAt.delete(id);
     for (const server of lost) {
       if (stopped) return;
+      // What comes late is looked for once a lease.
+      if (server.readAt.getTime() - (doneAt.get(server.id) ?? 0) < parts.leaseMs) continue;
       await takeAll(server, lost).catch((error) => parts.onError(error, `the end of server ${server.id}`));
     }
   }
@@ -97,30 +104,37 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     if (!(await servers.declareDead(server))) return;
     // Before the runs are taken over: one that is to be cancelled does not start again.
     await cancelWatched(server, lost);
-    await takeFound((page) => lanes.headedBy(server.id, page), server.id, isReachable);
-    await takeFound((page) => lanes.owingBy(server.id, page), server.id, isReachable);
+    const headed = await takeFound((page) => lanes.headedBy(server.id, page), server.id, isReachable);
+    const owing = await takeFound((page) => lanes.owingBy(server.id, page), server.id, isReachable);
+    if (!headed || !owing) return;
+    doneAt.set(server.id, server.readAt.getTime());
     if (server.readAt.getTime() - server.seenAt.getTime() > parts.rememberMs) await servers.forget(server.id);
   }
 
+  /** False when something is left. */
   async function takeFound(
     find: (page: ThreadPage) => Promise<FoundThread[]>,
     dead: string,
     isReachable: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let isAll = true;
+    const failed = ({ threadId }: FoundThread, error: unknown) => {
+      isAll = false;
+      parts.onError(error, `taking over ${threadId}`);
+    };
     for (let after: FoundThread | undefined; !stopped; ) {
       const found = await find({ limit: chunk, after });
       for (let i = 0; i < found.length && !stopped; i += atATime) {
         await Promise.all(
           found
             .slice(i, i + atATime)
-            .map((thread) =>
-              take(thread, dead, isReachable).catch((error) => parts.onError(error, `taking over ${thread.threadId}`)),
-            ),
+            .map((thread) => take(thread, dead, isReachable).catch((error) => failed(thread, error))),
         );
       }
-      if (found.length < chunk) return;
+      if (found.length < chunk) return isAll;
       after = found.at(-1);
     }
+    return false;
   }
 
   async function take(name: ThreadName, dead: string, reachable: boolean): Promise<void> {

@@ -97,7 +97,8 @@ describe("a repair", () => {
     return id;
   }
   const deadServer = () => serverOn("elsewhere", new Date(0));
-  const livingServer = () => serverOn("elsewhere", new Date());
+  /** It is heard of for as long as the tests may take. */
+  const livingServer = () => serverOn("elsewhere", new Date(Date.now() + hourMs));
 
   const entry = async (name: RunName) => entryOf((await stores.lanes.read(name))!.control, name.runId);
   const isTaken = async (name: RunName, from: string) => (await entry(name))?.lease?.server !== from;

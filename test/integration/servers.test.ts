@@ -16,7 +16,6 @@ describe("the servers of a database", () => {
   afterAll(() => database.close());
 
   const nudges = () => createNudgeStore(collections(database.db), () => undefined);
-  const isThere = async (id: string) => (await known(id)) !== undefined;
   const known = async (id: string) => (await servers.others("me")).find((one) => one.id === id);
   const one = () => ({ id: randomUUID(), machine: "m", pid: 1, started: "s", children: [2], freeSlots: 3 });
 
@@ -61,15 +60,15 @@ describe("the servers of a database", () => {
     expect(await servers.beat(unknown)).toBeUndefined();
   });
 
-  it("leave with their nudges, but stay once they have been declared dead, until they are forgotten", async () => {
-    const [leaving, lost] = [await joined(), await dead()];
-    await servers.leave(leaving.id);
-    await servers.leave(lost.id);
-    expect([await isThere(leaving.id), await isThere(lost.id)]).toEqual([false, true]);
-    expect(await nudges().read(leaving.id)).toBeUndefined();
-    expect(await nudges().read(lost.id)).toBeDefined();
-    await servers.forget(lost.id);
-    expect(await isThere(lost.id)).toBe(false);
-    expect(await nudges().read(lost.id)).toBeUndefined();
+  it("that end in order are dead to the others, until they are forgotten with their nudges", async () => {
+    const [ending, lost] = [await joined(), await dead()];
+    await servers.end(ending.id);
+    expect(await servers.beat(ending)).toBeUndefined();
+    for (const { id } of [ending, lost]) {
+      expect(await known(id)).toMatchObject({ isDead: true });
+      await servers.forget(id);
+      expect(await known(id)).toBeUndefined();
+      expect(await nudges().read(id)).toBeUndefined();
+    }
   });
 });
