@@ -44,8 +44,8 @@ export interface RunStore {
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
   /** How many runs are live, counted up to `most`. */
   countLive(most: number): Promise<number>;
-  /** The live runs that nodes of these runs have created and that do not outlive them. */
-  liveChildren(parents: readonly RunName[], limit: number): Promise<Run[]>;
+  /** The live runs that nodes of this run have created and that do not outlive it. */
+  liveChildren(parent: RunName, limit: number): Promise<Run[]>;
   /** Records that were made before the time and of which nobody knows whether they have an entry, oldest first. */
   unentered(madeBefore: Date, limit: number, after?: RunPosition): Promise<Run[]>;
   /** Removes what runs were given that were created before the time, where a crash has left it without a record. */
@@ -82,8 +82,6 @@ export interface BatchStore {
   /** False when the id is taken. */
   insertBatch(batch: Batch): Promise<boolean>;
   findBatch(name: BatchName): Promise<Batch | undefined>;
-  /** Also when it is forgotten. */
-  isBatchDone(name: BatchName): Promise<boolean>;
   /** All runs are created: what they were created from goes. For a day the batch is known by its id. */
   finishBatch(batch: Batch): Promise<void>;
   /** Batches that were decided before the time, and of which some runs may not be created. */

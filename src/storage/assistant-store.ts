@@ -3,28 +3,22 @@ import type { AssistantName, StoredAssistant } from "../domain/assistant.ts";
 import type { AssistantStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import type { AssistantDocument } from "./documents.ts";
-import { isDuplicateKey, key } from "./keys.ts";
+import { insertIfFree, key } from "./keys.ts";
 
 const assistantKey = (name: AssistantName): string => key(name.owner, name.assistantId);
 
 /** Configured assistants in MongoDB. Those by name walk `_id`. */
 export function createAssistantStore({ assistants }: Pick<Collections, "assistants">): AssistantStore {
   return {
-    async insert(assistant) {
+    insert(assistant) {
       const { owner, assistantId, createdAt } = assistant;
-      try {
-        await assistants.insertOne({
-          _id: assistantKey(assistant),
-          owner,
-          assistant_id: assistantId,
-          ...whatChanges(assistant),
-          created_at: createdAt,
-        });
-        return true;
-      } catch (error) {
-        if (isDuplicateKey(error)) return false;
-        throw error;
-      }
+      return insertIfFree(assistants, {
+        _id: assistantKey(assistant),
+        owner,
+        assistant_id: assistantId,
+        ...whatChanges(assistant),
+        created_at: createdAt,
+      });
     },
 
     async find(name) {

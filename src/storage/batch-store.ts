@@ -5,7 +5,7 @@ import type { BatchStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
 import type { BatchDocument } from "./documents.ts";
-import { isDuplicateKey, key } from "./keys.ts";
+import { insertIfFree, key } from "./keys.ts";
 import { newRunDocument } from "./run-document.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
@@ -17,32 +17,22 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
   const batchKey = ({ owner, batchId }: BatchName) => key(owner, `batch:${batchId}`);
 
   return {
-    async insertBatch(batch) {
-      try {
-        await batches.insertOne({
-          _id: batchKey(batch),
-          owner: batch.owner,
-          kind: "batch",
-          hash: batch.hash,
-          created: batch.created,
-          done: false,
-          runs: batch.runs.map(({ threadId, runId }) => ({ thread_id: threadId, run_id: runId })),
-          records: JSON.stringify(batch.records),
-        });
-        return true;
-      } catch (error) {
-        if (isDuplicateKey(error)) return false;
-        throw error;
-      }
+    insertBatch(batch) {
+      return insertIfFree(batches, {
+        _id: batchKey(batch),
+        owner: batch.owner,
+        kind: "batch",
+        hash: batch.hash,
+        created: batch.created,
+        done: false,
+        runs: batch.runs.map(({ threadId, runId }) => ({ thread_id: threadId, run_id: runId })),
+        records: JSON.stringify(batch.records),
+      });
     },
 
     async findBatch(name) {
       const doc = await batches.findOne({ _id: batchKey(name) });
       return doc ? toBatch(doc) : undefined;
-    },
-
-    async isBatchDone(name) {
-      return (await batches.countDocuments({ _id: batchKey(name), done: false }, { limit: 1 })) === 0;
     },
 
     /** Repeatable. */

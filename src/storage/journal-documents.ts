@@ -1,4 +1,4 @@
-import type { IndexDescription } from "mongodb";
+import { type IndexDefinition, indexesOf } from "./index-definition.ts";
 
 /**
  * One slot of a thread's journal. A slot is taken once and for good: whatever happens to its content, the document stays, so
@@ -81,26 +81,12 @@ export const ofJournal = (journal: string, { from = 1, to = maxSlot }: { from?: 
 
 export const maxSlot = 999_999_999_999;
 
-interface JournalIndex {
-  readonly collection: "checkpoints";
-  readonly name: string;
-  readonly key: Record<string, 1 | -1>;
-  /** The query that it is there for. */
-  readonly serves: string;
-  readonly options?: Pick<IndexDescription, "expireAfterSeconds" | "partialFilterExpression">;
-}
-
-const index = (
-  name: string,
-  key: JournalIndex["key"],
-  serves: string,
-  options?: JournalIndex["options"],
-): JournalIndex => ({ collection: "checkpoints", name, key, serves, ...(options && { options }) });
+const index = indexesOf("checkpoints");
 
 const where = (field: keyof JournalDocument) => ({ partialFilterExpression: { [field]: { $exists: true } } });
 
 /** For what {@link ofJournal} does not serve. None is unique: uniqueness is asked of `_id` alone. */
-export const journalIndexes: readonly JournalIndex[] = [
+export const journalIndexes: readonly IndexDefinition[] = [
   index(
     "checkpoints_of_namespace",
     { journal: 1, "checkpoints.ns": 1, slot: -1 },

@@ -1,3 +1,5 @@
+import type { Collection, Document, OptionalUnlessRequiredId } from "mongodb";
+
 /**
  * A client chooses the ids of its threads and runs, so each key carries the owner: two owners never meet. An owner is ''
  * until access control is on; ids are UUIDs and hold no slash.
@@ -19,6 +21,20 @@ type TokenCondition<F extends string> = { [K in F]?: string | { $all: string[] }
 export function hasTokens<F extends string>(field: F, tokens: readonly string[]): TokenCondition<F> {
   if (tokens.length === 0) return {};
   return { [field]: tokens.length === 1 ? tokens[0] : { $all: [...tokens] } } as TokenCondition<F>;
+}
+
+/** Inserts the document; false when its `_id` is taken. */
+export async function insertIfFree<T extends Document>(
+  collection: Pick<Collection<T>, "insertOne">,
+  document: OptionalUnlessRequiredId<T>,
+): Promise<boolean> {
+  try {
+    await collection.insertOne(document);
+    return true;
+  } catch (error) {
+    if (isDuplicateKey(error)) return false;
+    throw error;
+  }
 }
 
 /** An insert of an `_id` that is taken. */

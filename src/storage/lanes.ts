@@ -2,79 +2,43 @@ import type { Filter } from "mongodb";
 import type { FoundThread, Lanes, ThreadPage } from "../domain/ports.ts";
 import type { Time } from "../domain/thread/entry.ts";
 import type { Collections } from "./collections.ts";
-import { earliest, isDuplicateKey } from "./keys.ts";
+import { type IndexDefinition, indexesOf } from "./index-definition.ts";
+import { earliest, insertIfFree } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 import { changedFields, type ThreadDocument, toStoredThread, toThreadDocument } from "./thread-document.ts";
+import { walkIndex } from "./walk-index.ts";
 
 type TimeField = "head_since" | "owes_since" | "due" | "expire_at" | "updated_at";
 
+const index = indexesOf("threads");
+
 /** One a finder: what must be equal, then the time, then the id. */
-export const laneIndexes = [
-  {
-    collection: "threads",
-    name: "lanes_by_head",
-    key: { head: 1, head_since: 1, _id: 1 },
-    serves: "what may be claimed",
-  },
-  {
-    collection: "threads",
-    name: "lanes_by_server",
-    key: { head_server: 1, head_since: 1, _id: 1 },
-    serves: "what a server executes or holds",
-  },
-  {
-    collection: "threads",
-    name: "lanes_by_debt",
-    key: { owes_since: 1, _id: 1 },
-    serves: "what has been owed for too long",
-  },
-  {
-    collection: "threads",
-    name: "lanes_by_debtor",
-    key: { owes_server: 1, owes_since: 1, _id: 1 },
-    serves: "what a dead server owes",
-  },
-  { collection: "threads", name: "lanes_by_delay", key: { due: 1, _id: 1 }, serves: "delays that have ended" },
-  { collection: "threads", name: "lanes_by_expiry", key: { expire_at: 1, _id: 1 }, serves: "threads to remove" },
-  {
-    collection: "threads",
-    name: "lanes_by_removal",
-    key: { removing: 1, updated_at: 1, _id: 1 },
-    serves: "removals that a crash has left",
-  },
-  {
-    collection: "threads",
-    name: "lanes_by_watch",
-    key: { temporary: 1, updated_at: 1, _id: 1 },
-    serves: "temporary threads that a crash has left",
-  },
-] as const satisfies readonly { collection: string; name: string; key: Record<string, 1>; serves: string }[];
+export const laneIndexes: readonly IndexDefinition[] = [
+  index("lanes_by_head", { head: 1, head_since: 1, _id: 1 }, "what may be claimed"),
+  index("lanes_by_server", { head_server: 1, head_since: 1, _id: 1 }, "what a server executes or holds"),
+  index("lanes_by_debt", { owes_since: 1, _id: 1 }, "what has been owed for too long"),
+  index("lanes_by_debtor", { owes_server: 1, owes_since: 1, _id: 1 }, "what a dead server owes"),
+  index("lanes_by_delay", { due: 1, _id: 1 }, "delays that have ended"),
+  index("lanes_by_expiry", { expire_at: 1, _id: 1 }, "threads to remove"),
+  index("lanes_by_removal", { removing: 1, updated_at: 1, _id: 1 }, "removals that a crash has left"),
+  index("lanes_by_watch", { temporary: 1, updated_at: 1, _id: 1 }, "temporary threads that a crash has left"),
+];
 
 /** Lanes in MongoDB. Each change is one insert, or one update by `_id` whose guard is the revision. */
 export function createLanes({ threads, removedThreads }: Pick<Collections, "threads" | "removedThreads">): Lanes {
-  /**
-   * From the earliest on, or after the last of the page before. Two walks of an index instead of an `$or`, which the embedded
-   * engines answer by reading everything.
-   */
+  /** From the earliest on, or after the last of the page before. */
   async function find(
     filter: Filter<ThreadDocument>,
     field: TimeField,
     { limit, after }: ThreadPage,
     by?: Time,
   ): Promise<FoundThread[]> {
-    const ask = (range: Filter<ThreadDocument>, most: number) =>
-      threads
-        .find({ ...filter, ...range })
-        .sort({ [field]: 1, _id: 1 })
-        .limit(most)
-        .project<ThreadDocument>({ owner: 1, thread_id: 1, lane: 1, [field]: 1 })
-        .toArray();
-    const same = after ? await ask({ [field]: new Date(after.at), _id: { $gt: threadKey(after) } }, limit) : [];
-    const from = after ? { $gt: new Date(after.at) } : { $gte: earliest };
     // An engine leaves out what equals the inclusive end of a range, where the index goes on behind it.
-    const range = by === undefined ? from : { ...from, $lt: new Date(by + 1) };
-    const later = same.length < limit ? await ask({ [field]: range }, limit - same.length) : [];
-    return [...same, ...later].map((doc) => ({
+    const range = { $gte: earliest, ...(by !== undefined && { $lt: new Date(by + 1) }) };
+    const last = after && { value: new Date(after.at), id: threadKey(after) };
+    const shown = { owner: 1, thread_id: 1, lane: 1, [field]: 1 };
+    const found = await walkIndex(threads, { ...filter, [field]: range }, { field }, limit, last, shown);
+    return found.map((doc) => ({
       owner: doc.owner,
       threadId: doc.thread_id,
       at: doc[field]!.getTime(),
@@ -95,12 +59,7 @@ export function createLanes({ threads, removedThreads }: Pick<Collections, "thre
 
     async insert(thread) {
       const document = toThreadDocument(thread);
-      try {
-        await threads.insertOne(document);
-        return true;
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
-      }
+      if (await insertIfFree(threads, document)) return true;
       // Where a thread was removed another may be made, but not that one.
       const { _id, journal } = document;
       const removed = { _id, removed_journal: { $exists: true, $ne: journal } };

@@ -1,7 +1,7 @@
 import type { RequestStore } from "../domain/ports.ts";
 import type { RequestName } from "../domain/request-name.ts";
 import type { Collections } from "./collections.ts";
-import { isDuplicateKey, key } from "./keys.ts";
+import { insertIfFree, key } from "./keys.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
 
@@ -9,17 +9,11 @@ const requestKey = ({ owner, kind, requestId }: RequestName): string => key(owne
 
 /** Request ids in MongoDB. Everything goes by `_id`. */
 export function createRequestStore({ requests }: Pick<Collections, "requests">): RequestStore {
-  async function insert(request: Parameters<RequestStore["remember"]>[0], created: boolean): Promise<boolean> {
+  function insert(request: Parameters<RequestStore["remember"]>[0], created: boolean): Promise<boolean> {
     const { owner, hash, threadId, runId } = request;
     const expire_at = new Date(Date.now() + keptMs);
-    try {
-      const ids = { thread_id: threadId, run_id: runId };
-      await requests.insertOne({ _id: requestKey(request), owner, hash, ...ids, created, expire_at });
-      return true;
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
-    }
+    const ids = { thread_id: threadId, run_id: runId };
+    return insertIfFree(requests, { _id: requestKey(request), owner, hash, ...ids, created, expire_at });
   }
 
   return {

@@ -4,7 +4,7 @@ import { withoutGiven } from "../domain/given.ts";
 import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
-import { isDuplicateKey } from "./keys.ts";
+import { insertIfFree } from "./keys.ts";
 import {
   newRunDocument,
   ofIncarnation,
@@ -31,14 +31,9 @@ export function createRunStore(
 
   /** Guard: the id is free. The record comes first: whoever has the id is known by it. */
   async function insert(run: Run): Promise<boolean> {
-    try {
-      await runs.insertOne(newRunDocument(run));
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
-    }
-    await specs.store(run);
-    return true;
+    const isFree = await insertIfFree(runs, newRunDocument(run));
+    if (isFree) await specs.store(run);
+    return isFree;
   }
 
   return {
@@ -100,11 +95,7 @@ export function createRunStore(
       const bare = { spec: { ...spec, metadata: {} }, assistant, given_apart: undefined };
       const webhook = doc.webhook?.state === "pending" ? { ...doc.webhook, kept: toldOf(doc, values) } : doc.webhook;
       const buried_at = options.now();
-      try {
-        await tombstones.insertOne({ ...doc, ...lifeOf(run), ...unexpired, ...bare, webhook, tokens: [], buried_at });
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
-      }
+      await insertIfFree(tombstones, { ...doc, ...lifeOf(run), ...unexpired, ...bare, webhook, tokens: [], buried_at });
     },
 
     async remove(run) {

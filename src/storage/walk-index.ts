@@ -3,7 +3,7 @@ import type { Collection, Document, Filter } from "mongodb";
 /** By a field, and those of one value by their ids: an index that ends with both holds them in this order. */
 export interface WalkOrder {
   readonly field: string;
-  readonly descending: boolean;
+  readonly descending?: boolean;
 }
 
 /** What a document is sorted by, and its `_id`. */
@@ -22,11 +22,12 @@ export async function walkIndex<T extends Document & { _id: string }>(
   { field, descending }: WalkOrder,
   limit: number,
   after?: Place,
+  projection?: Document,
 ): Promise<T[]> {
   const direction = descending ? -1 : 1;
   const walk = async (change: Document, most: number): Promise<T[]> =>
     (await collection
-      .find({ ...filter, ...change })
+      .find({ ...filter, ...change }, { projection })
       .sort({ [field]: direction, _id: direction })
       .limit(most)
       .toArray()) as T[];

@@ -11,7 +11,7 @@ export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
   readonly reports: readonly GraphReport[];
 }
 
-/** The assistants of this server: what the services call, and how a run finds its graphAssistants. */
+/** The assistants of this server: what the services call, and how a run finds its own. */
 export interface Assistants {
   readonly edit: EditAssistants;
   readonly read: ReadAssistants<GraphDrawing, GraphSchemas>;

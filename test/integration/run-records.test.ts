@@ -87,12 +87,11 @@ describe("live runs", () => {
     const others = [await childOf("", true), await childOf("owner", false)];
     const done = await childOf("", false);
     await runs.project(done, projectionOf(over, "journal"));
-    expect((await runs.liveChildren([parent], 10)).map(({ runId }) => runId).sort()).toEqual(
+    expect((await runs.liveChildren(parent, 10)).map(({ runId }) => runId).sort()).toEqual(
       [waiting.runId, executing.runId].sort(),
     );
-    expect(await runs.liveChildren([parent], 1)).toHaveLength(1);
-    expect(await runs.liveChildren([newRecord()], 10)).toEqual([]);
-    expect(await runs.liveChildren([], 10)).toEqual([]);
+    expect(await runs.liveChildren(parent, 1)).toHaveLength(1);
+    expect(await runs.liveChildren(newRecord(), 10)).toEqual([]);
     expect(await runs.countLive(10_000)).toBe(before + 4);
     expect(await runs.countLive(1)).toBeGreaterThanOrEqual(1);
     for (const run of [waiting, executing, ...others]) await runs.remove(run);

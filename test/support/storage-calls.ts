@@ -144,7 +144,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["lastStarted", () => [threadOf(7)]],
       ["lastStarted", () => [threadOf(7), over(7).runId], "but one"],
       ["countLive", () => [1000]],
-      ["liveChildren", () => [[over(50), over(150)], 100]],
+      ["liveChildren", () => [over(50), 100]],
       ["unentered", () => [new Date(now), 100]],
       ["unentered", () => [new Date(now), 100, documentOf(first + load.liveRuns / 2)], "deep"],
       ["insertTombstone", async () => [await settled(aRunning())]],
@@ -296,7 +296,6 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     batches: [
       ["insertBatch", () => [batch("new")]],
       ["findBatch", () => [batch("new")]],
-      ["isBatchDone", () => [batch("new")]],
       ["undoneBatches", () => [later]],
       ["finishBatch", () => [batch("new")]],
       ["unstorable", () => [[over(1)]]],

@@ -24,7 +24,7 @@ export async function cancelChildren(
   const seen = new Set<string>();
   for (;;) {
     // A child that executes stays live until it has stopped: what was asked for already is not asked for again.
-    const found = await runs.liveChildren([parent], seen.size + chunk);
+    const found = await runs.liveChildren(parent, seen.size + chunk);
     const children = found.filter((child) => !seen.has(child.runId));
     for (const ofThread of Map.groupBy(children, (child) => child.threadId).values()) {
       await cancelOn(ofThread, wishOfParent(parent.runId, action));
