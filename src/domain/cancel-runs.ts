@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { DomainError } from "./errors.ts";
 import { runNotFound } from "./not-found.ts";
+import { groupsOf } from "./pages-of.ts";
 import type { CancelRequest, Lanes, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { Act, Acted } from "./thread/act.ts";
@@ -72,10 +73,10 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
     const decided: [Acted | undefined, readonly Run[]][] = [];
     const wish = wishOf(request);
     const byThread = [...Map.groupBy(live, threadKey).values()];
-    for (const group of chunked(byThread, sideBySide)) {
+    for (const group of groupsOf(byThread, sideBySide)) {
       decided.push(...(await Promise.all(group.map((ofThread) => decideOn(ofThread, wish)))));
     }
-    for (const group of chunked(decided, sideBySide)) {
+    for (const group of groupsOf(decided, sideBySide)) {
       await Promise.all(group.map(([acted]) => acted && act.follow(acted)));
       await Promise.all(group.map((one) => answerAll(one, request, results)));
     }
@@ -131,7 +132,7 @@ export async function lookUp(
 ): Promise<{ live: Run[]; gone: [RunName, Run | undefined][] }> {
   const live: Run[] = [];
   const gone: [RunName, Run | undefined][] = [];
-  for (const some of chunked(names, atOnce)) {
+  for (const some of groupsOf(names, atOnce)) {
     const found = byName(await runs.findMany(some));
     const missing = some.filter((name) => !found.has(keyOf(name)));
     const last = missing.length > 0 ? byName(await runs.tombstones(missing)) : new Map<string, Run>();
@@ -149,7 +150,7 @@ export async function asTheyAre(lanes: Pick<Lanes, "readMany">, runs: readonly R
       .map((run) => [threadKey(run), { owner: run.owner, threadId: run.threadId }]),
   );
   const stored = new Map<string, Awaited<ReturnType<Lanes["readMany"]>>[number]>();
-  for (const some of chunked([...threads.values()], atOnce)) {
+  for (const some of groupsOf([...threads.values()], atOnce)) {
     for (const one of await lanes.readMany(some)) stored.set(threadKey(one.origin), one);
   }
   return runs.map((run) => {
@@ -161,7 +162,7 @@ export async function asTheyAre(lanes: Pick<Lanes, "readMany">, runs: readonly R
 
 /** The items of a list; an error for each, with its stack, would hold up everybody else. */
 export async function* inSlices<T>(items: readonly T[]): AsyncGenerator<T> {
-  for (const some of chunked(items, atOnce)) {
+  for (const some of groupsOf(items, atOnce)) {
     yield* some;
     await setImmediate();
   }
@@ -203,10 +204,6 @@ export function alreadyDecided(
   }
   if (run.phase === "rolling_back") return run;
   return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;
-}
-
-function chunked<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 function notCancellable(run: Run): DomainError {

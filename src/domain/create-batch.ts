@@ -7,6 +7,7 @@ import type { FindRun } from "./find-run.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
 import { runOfRequestGone } from "./not-found.ts";
+import { groupsOf } from "./pages-of.ts";
 import type { BatchStore, RunStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
@@ -159,8 +160,6 @@ function inBatch(error: unknown, place: number): unknown {
 
 async function inGroups<T, R>(items: readonly T[], what: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
-  for (let at = 0; at < items.length; at += atATime) {
-    results.push(...(await Promise.all(items.slice(at, at + atATime).map(what))));
-  }
+  for (const some of groupsOf(items, atATime)) results.push(...(await Promise.all(some.map(what))));
   return results;
 }

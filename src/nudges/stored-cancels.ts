@@ -1,3 +1,4 @@
+import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
@@ -40,12 +41,8 @@ export function createStoredCancels({ lanes, self, mayExecuteHere, stop }: Store
       for (const { origin, control } of await lanes.readMany([...threads.values()])) stopIn(origin, control.lane);
     },
     async lookAtAll() {
-      for (let after: FoundThread | undefined; ; ) {
-        const found = await lanes.headedBy(self(), { limit: chunk, after });
-        for (const thread of found) stopIn(thread, thread.lane);
-        if (found.length < chunk) return;
-        after = found.at(-1);
-      }
+      const headed = pagesOf<FoundThread>(chunk, (page) => lanes.headedBy(self(), page));
+      for await (const found of headed) for (const thread of found) stopIn(thread, thread.lane);
     },
   };
 }

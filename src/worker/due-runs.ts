@@ -1,4 +1,5 @@
 import { longestTimerMs } from "../domain/longest-timer.ts";
+import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Act } from "../domain/thread/act.ts";
@@ -34,12 +35,10 @@ export function createDueRuns({ lanes, act, now, pollMs, onError }: DueRunsParts
 
   /** Threads that cannot be decided about stand behind the others in the next page. */
   async function look(): Promise<void> {
-    let after: FoundThread | undefined;
-    do {
-      const due = await lanes.due(now().getTime(), { limit: chunk, after });
+    for await (const due of pagesOf<FoundThread>(chunk, (page) => lanes.due(now().getTime(), page))) {
       await Promise.all(due.map((thread) => act.act(thread, { kind: "due" }).catch(onError)));
-      after = due.length === chunk ? due.at(-1) : undefined;
-    } while (after && !stopped);
+      if (stopped) return;
+    }
   }
 
   function setTimer(): void {

@@ -1,3 +1,4 @@
+import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { StopWish } from "../domain/thread/act.ts";
@@ -80,7 +81,14 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     const before = new Set(executing.attempts.values());
     const knownBefore = new Set([...before].map(({ token }) => token));
     const leased = new Set<string>();
-    for await (const thread of headed(life.id)) {
+    const headed = pagesOf<FoundThread>(chunk, (page) => parts.lanes.headedBy(life.id, page));
+    for await (const found of headed) for (const thread of found) await compareWith(thread);
+    if (life.ended.aborted) return;
+    for (const attempt of executing.attempts.values()) {
+      if (before.has(attempt) && !leased.has(attempt.token)) attempt.kill();
+    }
+
+    async function compareWith(thread: FoundThread): Promise<void> {
       const entry = leasedBy(thread, life.id);
       if (entry) {
         leased.add(entry.lease!.token);
@@ -88,19 +96,6 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       }
       // What was known until now has come to its end since the database was asked.
       if (!isKnown(thread, entry, knownBefore)) await parts.adoptUnknownLease(thread);
-    }
-    if (life.ended.aborted) return;
-    for (const attempt of executing.attempts.values()) {
-      if (before.has(attempt) && !leased.has(attempt.token)) attempt.kill();
-    }
-  }
-
-  async function* headed(server: string): AsyncGenerator<FoundThread> {
-    for (let after: FoundThread | undefined; ; ) {
-      const found = await parts.lanes.headedBy(server, { limit: chunk, after });
-      yield* found;
-      if (found.length < chunk) return;
-      after = found.at(-1);
     }
   }
 

@@ -1,4 +1,5 @@
-import { DomainError } from "../domain/errors.ts";
+import { ifMerely } from "../domain/errors.ts";
+import { groupsOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunEventStore, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Act } from "../domain/thread/act.ts";
@@ -65,9 +66,7 @@ export function createRetention(parts: RetentionParts): Retention {
     try {
       for (let batch = 0; batch < batchesARound && !stopped; batch++) {
         const found = await due(now(), batchSize);
-        for (let i = 0; i < found.length && !stopped; i += atATime) {
-          await Promise.all(found.slice(i, i + atATime).map(remove));
-        }
+        for (const some of groupsOf(found, atATime)) if (!stopped) await Promise.all(some.map(remove));
         if (found.length < batchSize) return;
       }
     } catch (error) {
@@ -77,13 +76,11 @@ export function createRetention(parts: RetentionParts): Retention {
 
   /** Only if nothing has come to it in between. */
   async function removeThread(thread: FoundThread): Promise<void> {
-    try {
-      const acted = await act.act(thread, { kind: "change", remove: { when: "expired" } });
-      if (acted?.answer.did === "done") await parts.removeThread(thread);
-    } catch (error) {
+    const acted = await act
+      .act(thread, { kind: "change", remove: { when: "expired" } })
       // Another server was faster. What is left half-way here is found by the sweep.
-      if (!(error instanceof DomainError && error.reason === "THREAD_NOT_FOUND")) throw error;
-    }
+      .catch(ifMerely("THREAD_NOT_FOUND"));
+    if (acted?.answer.did === "done") await parts.removeThread(thread).catch(ifMerely("THREAD_NOT_FOUND"));
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { ChildRuns } from "../domain/child-runs.ts";
+import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run, RunName } from "../domain/run.ts";
@@ -49,12 +50,11 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   /** Those without a slot wait; behind them there may be children that borrow one. */
   async function look(): Promise<void> {
     crowded = false;
-    let after: FoundThread | undefined;
-    for (let looks = 0; looks < looksForChildren; looks++) {
-      const found = await lanes.ready({ limit: candidates, after });
+    let looks = 0;
+    for await (const found of pagesOf<FoundThread>(candidates, (page) => lanes.ready(page))) {
       for (const thread of found) if (!crowded || firstInTurn(thread.lane)?.parent) begin(thread);
-      if (found.length < candidates) return;
-      after = found.at(-1);
+      looks += 1;
+      if (looks === looksForChildren) return;
     }
   }
 

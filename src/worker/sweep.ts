@@ -1,4 +1,5 @@
-import type { FoundThread, Lanes, RunPosition, RunStore, ThreadPage } from "../domain/ports.ts";
+import { groupsOf, pagesOf } from "../domain/pages-of.ts";
+import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
 import type { Act } from "../domain/thread/act.ts";
@@ -29,7 +30,7 @@ export interface Sweep {
 
 /** What one look brings. */
 const chunk = 100;
-/** Records that are looked after side by side. */
+/** What is repaired side by side. */
 const atATime = 8;
 
 /**
@@ -49,9 +50,13 @@ export function createSweep(parts: SweepParts): Sweep {
   async function sweep(): Promise<void> {
     if (!parts.isMyRound()) return;
     const aLeaseAgo = ago(1).getTime();
-    await each("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);
-    await each("finish removals", (page) => lanes.removing(aLeaseAgo, page), parts.removeThread);
-    await attempt("look after records without an entry", lookAfterRecords);
+    await each<FoundThread>("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);
+    await each<FoundThread>("finish removals", (page) => lanes.removing(aLeaseAgo, page), parts.removeThread);
+    await each(
+      "look after records without an entry",
+      ({ limit, after }) => runs.unentered(ago(2), limit, after),
+      lookAfter,
+    );
     await attempt("look after what runs were given", () => runs.sweepSpecs(ago(2)));
     for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(ago(1)));
   }
@@ -61,32 +66,19 @@ export function createSweep(parts: SweepParts): Sweep {
   }
 
   /** Goes through all pages. What fails is left to the next round, and holds up nothing else. */
-  async function each(
+  async function each<T>(
     what: string,
-    find: (page: ThreadPage) => Promise<FoundThread[]>,
-    repair: (thread: ThreadName) => Promise<void>,
+    find: (page: { readonly limit: number; readonly after?: T }) => Promise<T[]>,
+    repair: (one: T) => Promise<void>,
   ): Promise<void> {
     await attempt(what, async () => {
-      for (let after: FoundThread | undefined; !stopped; ) {
-        const found = await find({ limit: chunk, after });
-        for (const thread of found) await attempt(what, () => repair(thread));
-        if (found.length < chunk) return;
-        after = found.at(-1);
+      for await (const found of pagesOf(chunk, find)) {
+        for (const some of groupsOf(found, atATime)) {
+          await Promise.all(some.map((one) => attempt(what, () => repair(one))));
+          if (stopped) return;
+        }
       }
     });
-  }
-
-  async function lookAfterRecords(): Promise<void> {
-    for (let after: RunPosition | undefined; !stopped; ) {
-      const found = await runs.unentered(ago(2), chunk, after);
-      for (let i = 0; i < found.length && !stopped; i += atATime) {
-        await Promise.all(
-          found.slice(i, i + atATime).map((run) => attempt("look after a record", () => lookAfter(run))),
-        );
-      }
-      if (found.length < chunk) return;
-      after = found.at(-1);
-    }
   }
 
   /** A record that has its entry is well, and not looked at again; one that no entry came for goes. */

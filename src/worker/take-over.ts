@@ -2,6 +2,7 @@ import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { HeldThread } from "../domain/hold-thread.ts";
 import { newId } from "../domain/ids.ts";
+import { groupsOf, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore, ServerStore, StoredThread, ThreadPage } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { RunName } from "../domain/run.ts";
@@ -118,23 +119,18 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     isReachable: boolean,
   ): Promise<boolean> {
     let isAll = true;
-    const failed = ({ threadId }: FoundThread, error: unknown) => {
-      isAll = false;
-      parts.onError(error, `taking over ${threadId}`);
-    };
-    for (let after: FoundThread | undefined; !stopped; ) {
-      const found = await find({ limit: chunk, after });
-      for (let i = 0; i < found.length && !stopped; i += atATime) {
-        await Promise.all(
-          found
-            .slice(i, i + atATime)
-            .map((thread) => take(thread, dead, isReachable).catch((error) => failed(thread, error))),
-        );
+    const takeOne = (thread: FoundThread) =>
+      take(thread, dead, isReachable).catch((error) => {
+        isAll = false;
+        parts.onError(error, `taking over ${thread.threadId}`);
+      });
+    for await (const found of pagesOf(chunk, find)) {
+      for (const some of groupsOf(found, atATime)) {
+        if (stopped) return false;
+        await Promise.all(some.map(takeOne));
       }
-      if (found.length < chunk) return isAll;
-      after = found.at(-1);
     }
-    return false;
+    return isAll;
   }
 
   async function take(name: ThreadName, dead: string, reachable: boolean): Promise<void> {

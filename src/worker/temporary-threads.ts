@@ -1,4 +1,5 @@
-import { DomainError, ifMerely } from "../domain/errors.ts";
+import { ifMerely } from "../domain/errors.ts";
+import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import type { Act } from "../domain/thread/act.ts";
@@ -121,7 +122,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
           if (!run.stateless?.temporary) return true;
           await detaching.get(key(name));
           if (callers.stored) return true;
-          const acted = await act.act(run, { kind: "change", watch: "attach" }).catch(ifGone);
+          const acted = await act.act(run, { kind: "change", watch: "attach" }).catch(ifMerely("THREAD_NOT_FOUND"));
           if (!acted) return false;
           callers.stored = true;
           return true;
@@ -153,18 +154,20 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
 
     renew() {
       for (const { name, stored } of callersOf.values()) {
-        if (stored) begin(async () => void (await act.act(name, { kind: "change", watch: "attach" }).catch(ifGone)));
+        if (stored)
+          begin(
+            async () =>
+              void (await act.act(name, { kind: "change", watch: "attach" }).catch(ifMerely("THREAD_NOT_FOUND"))),
+          );
       }
     },
 
     async sweep(unchangedSince) {
       const alive = new Set(await parts.servers());
-      for (let after: FoundThread | undefined; ; ) {
-        const found = await lanes.temporary(unchangedSince.getTime(), { limit: chunk, after });
+      const all = pagesOf<FoundThread>(chunk, (page) => lanes.temporary(unchangedSince.getTime(), page));
+      for await (const found of all) {
         for (const thread of found)
           await sweepThread(thread, alive).catch(ifMerely("THREAD_NOT_FOUND")).catch(parts.onError);
-        if (found.length < chunk) return;
-        after = found.at(-1);
       }
     },
 
@@ -173,9 +176,4 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       while (working.size > 0) await Promise.all(working);
     },
   };
-}
-
-/** For the caller the thread is gone. */
-function ifGone(error: unknown): undefined {
-  if (!(error instanceof DomainError && error.reason === "THREAD_NOT_FOUND")) throw error;
 }

@@ -1,0 +1,16 @@
+/** All that a finder finds, a page at a time, each from behind the last entry of the page before. No page is empty. */
+export async function* pagesOf<T>(
+  limit: number,
+  find: (page: { readonly limit: number; readonly after?: T }) => Promise<T[]>,
+): AsyncGenerator<T[]> {
+  for (let after: T | undefined; ; ) {
+    const found = await find({ limit, after });
+    if (found.length > 0) yield found;
+    if (found.length < limit) return;
+    after = found.at(-1);
+  }
+}
+
+/** The items in groups of at most `size`. */
+export const groupsOf = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
