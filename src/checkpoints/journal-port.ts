@@ -81,8 +81,6 @@ export interface SegmentRecord {
 }
 
 export interface StoredCheckpoint extends CheckpointRecord {
-  /** The run that wrote it; absent for an update from outside a run. */
-  readonly runId?: string;
   readonly writes: readonly PendingWriteRecord[];
   /** The bytes of the segments that `values` and `writes` refer to, by segment id. */
   readonly segmentBytes: Readonly<Record<string, Uint8Array>>;

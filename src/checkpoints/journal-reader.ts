@@ -44,14 +44,13 @@ export function createJournalReader(collection: JournalCollection, journal: stri
       includeKept,
     );
     const writesOf = Map.groupBy(effectiveWrites(writes), (write) => JSON.stringify([write.ns, write.checkpoint]));
-    const items = chosen.map(({ entry, runId }) => {
+    const items = chosen.map(({ entry }) => {
       const own = writesOf.get(JSON.stringify([entry.ns, entry.id])) ?? [];
-      return { entry, runId, own, segments: [...new Set(segmentsReferred({ checkpoints: [entry], writes: own }))] };
+      return { entry, own, segments: [...new Set(segmentsReferred({ checkpoints: [entry], writes: own }))] };
     });
     const bytes = await queries.segments(journal, new Set(items.flatMap(({ segments }) => segments)));
-    return items.map(({ entry, runId, own, segments }) => ({
+    return items.map(({ entry, own, segments }) => ({
       ...toCheckpointRecord(entry),
-      ...(runId !== undefined && { runId }),
       writes: own.map(toWriteRecord),
       segmentBytes: Object.fromEntries(segments.flatMap((id) => (bytes.has(id) ? [[id, bytes.get(id)!]] : []))),
     }));

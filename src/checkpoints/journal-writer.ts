@@ -20,8 +20,6 @@ export interface WriterOptions {
   stillMine(): Promise<boolean>;
   /** Whether by the clock alone the lease is held for sure, so that nobody has fenced the token. Spares the look for fence records. */
   isHeld?(): boolean;
-  /** Gives up what is in flight: its fate is then unknown. */
-  readonly signal?: AbortSignal;
 }
 
 export interface JournalWriter extends JournalPort {
@@ -56,7 +54,6 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
   let clean = true;
   let queue: Promise<unknown> = Promise.resolve();
   const givenUp = new AbortController();
-  const signal = options.signal ? AbortSignal.any([givenUp.signal, options.signal]) : givenUp.signal;
 
   async function land(content: Partial<JournalDocument>, flushId: string): Promise<void> {
     let retryMs = retryMinMs;
@@ -101,8 +98,8 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
 
   /** Between two tries of the same insert. Once the writer is given up, the insert's fate stays unknown. */
   async function pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal }).catch(() => {});
-    if (!signal.aborted) return;
+    await delay(ms, undefined, { signal: givenUp.signal }).catch(() => {});
+    if (!givenUp.signal.aborted) return;
     clean = false;
     throw new Error("The journal's writer was closed before the database had confirmed a write");
   }
@@ -141,12 +138,8 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     async close() {
       closed = true;
       givenUp.abort();
-      const settled = queue.then(
-        () => true,
-        () => true,
-      );
-      const inTime = await Promise.race([settled, aborted(options.signal)]);
-      return { clean: clean && inTime };
+      await Promise.allSettled([queue]);
+      return { clean };
     },
   };
 }
@@ -155,10 +148,3 @@ const newestIn = ({ kept, checkpoints = [] }: LastSlot): string | undefined =>
   kept === undefined ? checkpoints.findLast(({ ns }) => ns === "")?.id : undefined;
 
 const fenced = () => new FencedError("The attempt may not write to its thread's journal any more");
-
-function aborted(signal: AbortSignal | undefined): Promise<false> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) resolve(false);
-    else signal?.addEventListener("abort", () => resolve(false), { once: true });
-  });
-}

@@ -1,3 +1,5 @@
+import type { FoundCheckpoint } from "../domain/checkpoints.ts";
+import type { CheckpointName } from "../domain/run.ts";
 import { JournalCollection, type JournalDatabase } from "../storage/journal.ts";
 import { copySlots, dropSlots, keepSlots } from "../storage/journal-copies.ts";
 import { anyToken } from "../storage/journal-documents.ts";
@@ -27,12 +29,10 @@ export interface Journal {
   hasCheckpoints(journal: string, runId: string): Promise<boolean>;
   /** Whether a run has stored anything: its answer, the result of one of its tasks, a checkpoint. */
   hasWritten(journal: string, runId: string): Promise<boolean>;
-  /** In the root namespace unless one is named. */
-  checkpointExists(journal: string, checkpointId: string, namespace?: string): Promise<boolean>;
   /** A checkpoint, or the newest of its namespace when no id is given. */
-  checkpoint(journal: string, name: CheckpointAddress): Promise<FoundCheckpoint | undefined>;
+  checkpoint(journal: string, name: Omit<CheckpointName, "checkpointMap">): Promise<FoundCheckpoint | undefined>;
   /** Where the thread stands: the newest checkpoint of the root namespace. */
-  newest(journal: string): Promise<{ slot: number; checkpointId: string } | undefined>;
+  newest(journal: string): Promise<string | undefined>;
   /** See {@link deleteRunFromJournal}: for rollback and for DeleteRun. Repeatable. */
   deleteRun(journal: string, runId: string): Promise<void>;
   /** See {@link copySlots}. Nobody may know the new journal yet. `check` is asked before each write. */
@@ -45,19 +45,6 @@ export interface Journal {
   keepLatest(journal: string, check: () => Promise<void>): Promise<void>;
   /** Of a thread that is deleted. No writer can add to it afterwards. Repeatable. */
   deleteJournal(journal: string): Promise<void>;
-}
-
-export interface CheckpointAddress {
-  readonly checkpointId?: string;
-  readonly checkpointNs: string;
-}
-
-export interface FoundCheckpoint {
-  readonly checkpointId: string;
-  /** Where it was found: a subgraph that keeps one history for its thread has no task ids in its namespace. */
-  readonly checkpointNs: string;
-  /** The metadata's JSON-like fields at the top. */
-  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** Whose journal it is. A journal that holds a slot already knows it. */
@@ -83,9 +70,6 @@ export function createJournal(db: JournalDatabase): Journal {
     fence,
     hasCheckpoints: (journal, runId) => queries.hasCheckpoints(journal, runId),
     hasWritten: (journal, runId) => queries.hasWritten(journal, runId),
-    async checkpointExists(journal, checkpointId, namespace = "") {
-      return (await queries.checkpoint(journal, checkpointId, { namespace })) !== undefined;
-    },
     async checkpoint(journal, { checkpointId, checkpointNs }) {
       for (const namespace of new Set([checkpointNs, checkpointNs.replace(/:[^|]*/g, "")])) {
         const placed =
@@ -97,10 +81,7 @@ export function createJournal(db: JournalDatabase): Journal {
       }
       return undefined;
     },
-    async newest(journal) {
-      const placed = await queries.newest(journal, "");
-      return placed && { slot: placed.slot, checkpointId: placed.entry.id };
-    },
+    newest: async (journal) => (await queries.newest(journal, ""))?.entry.id,
     deleteRun: (journal, runId) => deleteRunFromJournal(collection, journal, runId),
     copy: (from, { journal, owner, threadId }, check) =>
       copySlots(collection, from, { journal, owner, thread_id: key(owner, threadId) }, check),

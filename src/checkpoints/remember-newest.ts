@@ -3,17 +3,12 @@ import type { ChannelValue, JournalFlush, JournalPort, JournalReadQuery, StoredC
 /** More than this is read from the journal again rather than kept. */
 const maxBytes = 1024 * 1024;
 
-export interface RememberOptions {
-  readonly runId: string;
-  /** The thread has no checkpoint when the attempt begins. */
-  readonly isEmpty: boolean;
-}
-
 /**
  * A port that answers by itself what the attempt knows: the graph's newest checkpoint, when it has stored that itself and
- * nothing was added to it since, or that there is none yet. Nobody else writes to the thread while the attempt may.
+ * nothing was added to it since, or that there is none yet. Nobody else writes to the thread while the attempt may. `isEmpty`: the thread
+ * has no checkpoint when the attempt begins.
  */
-export function rememberNewest(port: JournalPort, { runId, isEmpty }: RememberOptions): JournalPort {
+export function rememberNewest(port: JournalPort, isEmpty: boolean): JournalPort {
   /** Null: there is none. Undefined: the journal must be asked. */
   let newest: StoredCheckpoint | null | undefined = isEmpty ? null : undefined;
 
@@ -27,7 +22,7 @@ export function rememberNewest(port: JournalPort, { runId, isEmpty }: RememberOp
     if (needed.some((id) => known[id] === undefined)) return undefined;
     const segmentBytes = Object.fromEntries(needed.map((id) => [id, known[id]!]));
     const size = Object.values(segmentBytes).reduce((sum, bytes) => sum + bytes.length, inlineBytes(made.values));
-    return size > maxBytes ? undefined : { ...made, runId, writes: [], segmentBytes };
+    return size > maxBytes ? undefined : { ...made, writes: [], segmentBytes };
   }
 
   function knows({ namespace, checkpointId }: JournalReadQuery): boolean {

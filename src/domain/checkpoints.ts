@@ -7,8 +7,9 @@ import type { Thread } from "./thread.ts";
 /** A checkpoint as the journal has it. */
 export interface FoundCheckpoint {
   readonly checkpointId: string;
+  /** Where it was found: a subgraph that keeps one history for its thread has no task ids in its namespace. */
   readonly checkpointNs: string;
-  /** The fields of its metadata. */
+  /** The JSON-like fields at the top of its metadata. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 

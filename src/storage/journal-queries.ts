@@ -5,11 +5,10 @@ import { type CheckpointEntry, type JournalDocument, ofJournal, type WriteEntry 
 export interface PlacedCheckpoint {
   readonly slot: number;
   readonly position: number;
-  readonly runId?: string;
   readonly entry: CheckpointEntry;
 }
 
-type CheckpointSlot = Pick<JournalDocument, "slot" | "run_id" | "kept" | "checkpoints">;
+type CheckpointSlot = Pick<JournalDocument, "slot" | "kept" | "checkpoints">;
 
 /** Reads of checkpoints, newest first: by slot, never by clock or id. */
 export class JournalQueries {
@@ -134,11 +133,9 @@ const valuesEach = 64;
 /** Of a history: most readers want a page. */
 const batchSize = 32;
 
-const checkpointSlot = { slot: 1, run_id: 1, kept: 1, checkpoints: 1 } as const;
+const checkpointSlot = { slot: 1, kept: 1, checkpoints: 1 } as const;
 
-function newestFirst({ slot, run_id, kept, checkpoints }: CheckpointSlot, includeKept: boolean): PlacedCheckpoint[] {
+function newestFirst({ slot, kept, checkpoints }: CheckpointSlot, includeKept: boolean): PlacedCheckpoint[] {
   if (kept !== undefined && !includeKept) return [];
-  return (checkpoints ?? [])
-    .map((entry, position) => ({ slot, position, ...(run_id !== undefined && { runId: run_id }), entry }))
-    .reverse();
+  return (checkpoints ?? []).map((entry, position) => ({ slot, position, entry })).reverse();
 }

@@ -5,7 +5,6 @@ import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 
 interface Waiters {
-  readonly run: RunName;
   readonly settle: Set<PromiseWithResolvers<Run | undefined>>;
   /** Somebody knows that there is such a run: it is looked for. */
   exists: boolean;
@@ -80,7 +79,7 @@ export function createOutcomes(
 
   /** Registers somebody who waits. */
   function register(name: RunName) {
-    const waiters = waiting.get(id(name)) ?? { run: name, settle: new Set(), exists: false };
+    const waiters = waiting.get(id(name)) ?? { settle: new Set(), exists: false };
     waiting.set(id(name), waiters);
     const mine = Promise.withResolvers<Run | undefined>();
     mine.promise.catch(() => undefined);

@@ -56,7 +56,7 @@ export function createStates({ config, stores, journal, host, reports, log }: Fo
     readHistory,
     stateIfReadable,
     stateAtEnd,
-    newestCheckpoint: async (thread: Thread) => (await journal.newest(thread.journal))?.checkpointId,
+    newestCheckpoint: (thread: Thread) => journal.newest(thread.journal),
 
     /** What is to be remembered of the thread; null without a checkpoint. */
     async whereItStands(thread: Thread): Promise<RememberedState | null> {

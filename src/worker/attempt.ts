@@ -10,6 +10,7 @@ import type { EventWriter } from "../stream/event-writer.ts";
 import { underTheRun } from "./assistant-config.ts";
 import type { AttemptHost, AttemptOver, PlacedAttempt } from "./attempt-host.ts";
 import type { AttemptItems } from "./attempt-items.ts";
+import { errorReport } from "./error-report.ts";
 import type { AttemptSpec, OutputTuple, StateReport } from "./protocol.ts";
 import type { AttemptResult } from "./settle.ts";
 
@@ -92,7 +93,6 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   let stop: { by: "cancel" | "timeout"; action: CancelAction; reason: string } | undefined;
   let released: "drain" | "kill" | undefined;
   let timeout: NodeJS.Timeout | undefined;
-  let noSlot = false;
   let unstorable: RunError | undefined;
   let giveUpWriting: (() => void) | undefined;
   const hasSlot = Promise.withResolvers<void>();
@@ -145,7 +145,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
 
   async function newest({ newestAtOpen }: JournalWriter): Promise<string | undefined> {
     if (newestAtOpen !== undefined) return newestAtOpen ?? undefined;
-    return (await parts.journal.newest(thread.journal))?.checkpointId;
+    return parts.journal.newest(thread.journal);
   }
 
   async function place(
@@ -181,10 +181,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     const options = { exclusive, extra: isExtra };
     placed = parts.host.place(attemptSpec(given, token, begin), hooks, options);
     // No slot after all: it goes back to the queue.
-    if (!placed) {
-      noSlot = true;
-      return { how: "ended", end: { kind: "drained" } };
-    }
+    if (!placed) return { how: "ended", end: { kind: "drained" } };
     hasSlot.resolve();
     watchTime();
     return done.promise;
@@ -193,14 +190,14 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   /** It could not be begun. Only a database that is away, or a kill, is no fault of the run. */
   function failed(error: unknown): AttemptOver {
     if (released || parts.isTransient(error)) return { how: "ended", end: { kind: "drained" } };
-    return { how: "crashed", blamed: false, error: describe(error) };
+    return { how: "crashed", blamed: false, error: errorReport(error) };
   }
 
   function outputFailed(error: unknown): void {
     // Somebody else has the run: what goes on here is for nothing.
     if (error instanceof FencedError) placed?.kill();
     // Another execution would put out the same.
-    else if (!parts.isTransient(error)) unstorable = describe(error);
+    else if (!parts.isTransient(error)) unstorable = errorReport(error);
   }
 
   function watchTime(): void {
@@ -226,7 +223,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     return {
       result: resultOf(over),
       lastSequence,
-      endCheckpointId: report ? report.checkpointId : (await newestNow())?.checkpointId,
+      endCheckpointId: report ? report.checkpointId : await newestNow(),
       state: report && toState(report),
     };
   }
@@ -240,7 +237,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     }
     if (stop) return { kind: "stopped", by: stop.by, killed };
     if (over.how === "crashed") return { kind: "lost", runAlone: true, error: over.error };
-    return { kind: "displaced", killed, noSlot };
+    return { kind: "displaced", killed };
   }
 
   return {
@@ -260,11 +257,6 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     placed: hasSlot.promise,
     ended: execute().finally(hasSlot.resolve),
   };
-}
-
-function describe(error: unknown): RunError {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return { name, message };
 }
 
 function toStoredEvent([mode, name, namespace, json, after]: OutputTuple) {

@@ -22,8 +22,6 @@ export interface ChildPoolOptions {
   readonly cwd: string;
   /** Whom the children run as; the server's own user when absent. */
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** Node's flags for the children, for example a memory limit. */
-  readonly execArgv?: readonly string[];
   readonly log: Logger;
   /** How long an attempt may take to stop before its process is killed. Default 2 s. */
   readonly graceMs?: number;
@@ -33,8 +31,6 @@ export interface ChildPoolOptions {
   readonly unresponsiveMs?: number;
   /** An event loop that is blocked for so long is killed without any stop. Default 60 s; 0: never. */
   readonly blockedLimitMs?: number;
-  /** How long a kill waits for the neighbours to reach a step boundary. Default 500 ms. */
-  readonly neighbourDrainMs?: number;
   /** Default 60 s. */
   readonly loadTimeoutMs?: number;
   /** Default 10 s. */
@@ -57,6 +53,8 @@ export interface ChildPoolOptions {
 /** `apart`: for the inspections of one graph; `trial`: it shows whether a graph can be loaded. */
 type Role = "shared" | "exclusive" | "spare" | "apart" | "trial";
 
+/** How long a kill waits for the neighbours to reach a step boundary. */
+const neighbourDrainMs = 500;
 /** Processes beside the shared and exclusive ones, at most. */
 const maxReaders = 10;
 /** How long a process for the inspections of one graph is kept without any. */
@@ -75,13 +73,12 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     env: options.env,
     cwd: options.cwd,
     user: options.user,
-    execArgv: options.execArgv ?? [],
     log,
     graceMs: options.graceMs ?? 2_000,
     pingIntervalMs: options.pingIntervalMs ?? 100,
     unresponsiveMs: options.unresponsiveMs ?? 1_000,
     blockedLimitMs: options.blockedLimitMs ?? 60_000,
-    neighbourDrainMs: options.neighbourDrainMs ?? 500,
+    neighbourDrainMs,
     loadTimeoutMs: options.loadTimeoutMs ?? 60_000,
     inspectTimeoutMs: options.inspectTimeoutMs ?? 10_000,
     longInspectionMs: options.longInspectionMs ?? 250,

@@ -19,8 +19,6 @@ export interface ChildProcessSettings {
   readonly cwd: string;
   /** Whom it runs as; the server's own user when absent. */
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** Node's own flags, for example a memory limit. */
-  readonly execArgv?: readonly string[];
   readonly log: Logger;
 }
 
@@ -61,7 +59,7 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
     env: { ...settings.env },
     cwd: settings.cwd,
     ...(settings.user && { uid: settings.user.uid, gid: settings.user.gid }),
-    execArgv: [...(settings.execArgv ?? [])],
+    execArgv: [],
     serialization: "advanced",
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],

@@ -1,12 +1,12 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { AttemptHooks, PlacedAttempt, StoragePort } from "./attempt-host.ts";
 import { ChildAttempts } from "./child-attempts.ts";
-import { errorReport } from "./child-error-report.ts";
 import { type AskedInspection, ChildInspections } from "./child-inspections.ts";
 import type { WrongMessage } from "./child-message.ts";
 import { type ChildExit, type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
 import { ChildPulse } from "./child-pulse.ts";
 import type { StopTimes } from "./child-stops.ts";
+import { errorReport } from "./error-report.ts";
 import { type KillCause, killReasons } from "./kill-cause.ts";
 import { ProcessLostError } from "./process-lost-error.ts";
 import type { AttemptSpec, ChildMessage, ChildRequest, GraphReport, GraphSpec, Inspection } from "./protocol.ts";

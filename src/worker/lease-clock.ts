@@ -2,8 +2,6 @@
 export interface LeaseClock {
   /** The database's time, by the local monotonic clock; never later than it is. */
   now(): Date;
-  /** When a lease that begins now ends. */
-  leaseEnd(): Date;
   /** The end of the leases that are held, as last renewed. */
   heldUntil(): Date;
   /** The database read its clock not after now. */
@@ -16,11 +14,9 @@ export interface LeaseClock {
 export function createLeaseClock(leaseMs: number, monotonicMs: () => number): LeaseClock {
   let offsetMs = Date.now() - monotonicMs();
   const now = () => new Date(monotonicMs() + offsetMs);
-  const leaseEnd = () => new Date(now().getTime() + leaseMs);
-  let heldUntil = leaseEnd();
+  let heldUntil = new Date(now().getTime() + leaseMs);
   return {
     now,
-    leaseEnd,
     heldUntil: () => heldUntil,
     set(databaseTime) {
       offsetMs = databaseTime.getTime() - monotonicMs();

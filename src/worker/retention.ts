@@ -21,8 +21,6 @@ export interface RetentionParts {
 }
 
 export interface Retention {
-  /** Removes what is due, at once; joins the round that is under way. */
-  round(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -84,7 +82,6 @@ export function createRetention(parts: RetentionParts): Retention {
   }
 
   return {
-    round: rounds.join,
     async stop() {
       stopped = true;
       await rounds.stop();

@@ -16,7 +16,7 @@ export type AttemptResult =
   /** Its nodes have settled, or its process is dead, after a stop that was asked for. */
   | { readonly kind: "stopped"; readonly by: "cancel" | "timeout"; readonly killed: boolean }
   /** It can go on elsewhere: it was drained, or its process was killed for another's sake. */
-  | { readonly kind: "displaced"; readonly killed: boolean; readonly noSlot: boolean }
+  | { readonly kind: "displaced"; readonly killed: boolean }
   /** Its process crashed, or its server did. `runAlone`: the run may have been the cause, and is executed in a process of its own from now on. */
   | { readonly kind: "lost"; readonly runAlone: boolean; readonly error?: RunError };
 

@@ -257,9 +257,7 @@ function hadBy(server: string, { entries, holder }: Lane): { readonly entry?: En
 
 /** Of a run that nobody executes: one that was taken over, or whose outcome could not be written, counts as a lost execution. */
 const resultOfUnknownLease = ({ lease }: Entry, wasUnsettled: boolean): AttemptResult =>
-  wasUnsettled || lease!.tokensToFence
-    ? { kind: "lost", runAlone: false }
-    : { kind: "displaced", killed: false, noSlot: false };
+  wasUnsettled || lease!.tokensToFence ? { kind: "lost", runAlone: false } : { kind: "displaced", killed: false };
 
 /** What a watcher that leaves asks for. */
 export const disconnected = { action: "interrupt", reason: "client disconnected", requestedBy: "disconnect" } as const;

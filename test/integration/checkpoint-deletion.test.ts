@@ -137,7 +137,9 @@ describe("deletion of a run in the middle", () => {
     await journal.deleteRun(name, second!.runId);
     expect(await everything(chat, name)).toEqual(others);
     const gone = before.find((state) => runOf(state) === second!.runId)!;
-    expect(await journal.checkpointExists(name, gone.config.configurable!.checkpoint_id)).toBe(false);
+    expect(
+      await journal.checkpoint(name, { checkpointId: gone.config.configurable!.checkpoint_id, checkpointNs: "" }),
+    ).toBeUndefined();
     expect(await slots.countDocuments({ journal: name, kept: "segments" })).toBeGreaterThan(0);
 
     await journal.deleteRun(name, third!.runId);
@@ -162,7 +164,9 @@ describe("deletion of a run in the middle", () => {
     expect(await everything(diary, name)).toEqual(before.filter((state) => runOf(state) !== second!.runId));
     expect(await slots.countDocuments({ journal: name, kept: "ancestors" })).toBeGreaterThan(0);
     const gone = before.find((state) => runOf(state) === second!.runId)!;
-    expect(await journal.checkpointExists(name, gone.config.configurable!.checkpoint_id)).toBe(false);
+    expect(
+      await journal.checkpoint(name, { checkpointId: gone.config.configurable!.checkpoint_id, checkpointNs: "" }),
+    ).toBeUndefined();
 
     // With the last run that builds on them, they go.
     await journal.deleteRun(name, third!.runId);

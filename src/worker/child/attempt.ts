@@ -7,7 +7,7 @@ import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";
 import { Activity } from "./activity.ts";
 import { type AttemptContext, attemptContext } from "./attempt-context.ts";
-import { describeError } from "./error-report.ts";
+import { describeError } from "./describe-error.ts";
 import type { GraphRegistry, OpenGraph } from "./graph-registry.ts";
 import { createGraphStore, type GraphStore } from "./graph-store.ts";
 import type { RunControl } from "./graph-types.ts";
@@ -45,8 +45,8 @@ export class Attempt {
   constructor(spec: AttemptSpec, home: AttemptHome) {
     this.#spec = spec;
     this.#home = home;
-    const { attemptId, runId } = spec;
-    this.#journal = rememberNewest(home.channel.journal(attemptId), { runId, isEmpty: spec.isEmptyThread ?? false });
+    const { attemptId } = spec;
+    this.#journal = rememberNewest(home.channel.journal(attemptId), spec.isEmptyThread ?? false);
     this.#window = new OutputWindow((event) => home.channel.output(attemptId, event), this.#controller.signal);
     // Nodes wait to begin while their run's output is not stored: LangGraph itself runs on whether it is read or not.
     this.#activity = new Activity(() => this.#window.room());

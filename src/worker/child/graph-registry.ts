@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { register as registerCommonJs } from "tsx/cjs/api";
 import { register as registerModules } from "tsx/esm/api";
 import type { GraphReport, GraphSpec } from "../protocol.ts";
-import { describeError } from "./error-report.ts";
+import { describeError } from "./describe-error.ts";
 import type { CompiledGraph } from "./graph-types.ts";
 import { LangGraphCopy, type LangGraphInstance } from "./langgraph-copy.ts";
 
@@ -17,7 +17,6 @@ export interface OpenGraph {
 type Factory = (config: object) => unknown;
 
 interface LoadedGraph {
-  readonly spec: GraphSpec;
   readonly copy: LangGraphCopy;
   /** Fixed, or made anew for each run by the file's function. */
   readonly source: OpenGraph | Factory;
@@ -92,7 +91,7 @@ async function loadGraph(spec: GraphSpec): Promise<LoadedGraph> {
   const exported = exportOf((await import(pathToFileURL(spec.file).href)) as Module, spec.exportName);
   if (exported === undefined) throw new Error(`it exports no "${spec.exportName}"`);
   const source = typeof exported === "function" ? (exported as Factory) : await identify(await exported, copy);
-  return { spec, copy, source };
+  return { copy, source };
 }
 
 type Module = Readonly<Record<string, unknown>>;

@@ -15,7 +15,6 @@ const supported = { major: 1, minor: 7, words: "1.7 or a later 1.x" };
  * nothing of each other.
  */
 export interface LangGraphInstance {
-  readonly version: string;
   readonly langgraph: LangGraphModule;
   readonly checkpoint: CheckpointModule;
   /** Loaded when it is first asked for. */
@@ -101,7 +100,6 @@ export class LangGraphCopy {
       problem = (error as Error).message;
     }
     return {
-      version: this.#version,
       langgraph,
       checkpoint,
       schemas: () => load<SchemaModule>("@langchain/langgraph/zod/schema"),

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChildMessage, ParentMessage } from "../protocol.ts";
 import { Attempt, type AttemptHome } from "./attempt.ts";
 import { attemptContext } from "./attempt-context.ts";
-import { describeError } from "./error-report.ts";
+import { describeError } from "./describe-error.ts";
 import { GraphRegistry } from "./graph-registry.ts";
 import { inspect } from "./inspect.ts";
 import { ParentChannel } from "./parent-channel.ts";

@@ -1,6 +1,6 @@
 import type { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import type { InterruptReport, StateReport } from "../protocol.ts";
-import { describeError } from "./error-report.ts";
+import { describeError } from "./describe-error.ts";
 import type { GraphConfig, GraphState } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { JournalFlush, JournalPort } from "../../checkpoints/journal-port.ts";
 import { type CheckpointModule, createJournalSaver } from "../../checkpoints/journal-saver.ts";
 import type { EditPart, Inspection, ItemsPort } from "../protocol.ts";
-import { describeError } from "./error-report.ts";
+import { describeError } from "./describe-error.ts";
 import { createGraphStore } from "./graph-store.ts";
 import type { CompiledGraph } from "./graph-types.ts";
 

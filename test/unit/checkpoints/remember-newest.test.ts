@@ -19,7 +19,7 @@ function journal(isEmpty: boolean) {
     },
     list: async () => [],
   };
-  const remembering = rememberNewest(port, { runId: "r", isEmpty });
+  const remembering = rememberNewest(port, isEmpty);
   const newest = () => remembering.read({ namespace: "" });
   return { ...remembering, newest, asked, fail: (error: Error) => (failure = error) };
 }
@@ -56,7 +56,7 @@ describe("rememberNewest", () => {
     expect(await port.newest()).toBeUndefined();
     await port.append(smallFlush("a"));
     const [checkpoint] = smallFlush("a").checkpoints;
-    expect(await port.newest()).toEqual({ ...checkpoint, runId: "r", writes: [], segmentBytes: {} });
+    expect(await port.newest()).toEqual({ ...checkpoint, writes: [], segmentBytes: {} });
     expect(await port.read({ namespace: "", checkpointId: "a" })).toEqual(await port.newest());
     await port.append({ ...smallFlush("b"), writes: [write("a")] });
     expect((await port.newest())!.checkpointId).toBe("b");

@@ -70,7 +70,7 @@ describe("an outcome", () => {
       { kind: "stopped", by: "timeout", killed: true },
       { ...ended, result: "timeout", error: timeout, killed: true },
     ],
-    ["a displacement", { kind: "displaced", killed: true, noSlot: false }, { ...back, killed: true }],
+    ["a displacement", { kind: "displaced", killed: true }, { ...back, killed: true }],
     ["a loss", { kind: "lost", runAlone: false, error }, { ...back, killed: true, lost: true, alone: false, error }],
     [
       "a loss that it may have caused",
