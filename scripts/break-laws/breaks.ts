@@ -91,7 +91,7 @@ export const breaks: readonly Break[] = [
     file: "src/domain/thread/cancel.ts",
     lines: [
       [
-        '  return stored !== undefined && strength[stored] >= strength[action] ? "already" : undefined;\n',
+        '  return isAsStrong(stored, action) ? "already" : undefined;\n',
         '  return stored !== undefined && stored === action ? "already" : undefined;\n',
       ],
     ],

@@ -5,10 +5,11 @@ import { groupsOf } from "./pages-of.ts";
 import type { CancelRequest, Lanes, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { Act, Acted } from "./thread/act.ts";
+import { isAsStrong } from "./thread/cancel.ts";
 import type { CancelAnswer, CancelWish } from "./thread/commands.ts";
-import { entryOf } from "./thread/entry.ts";
+import { entryOf, statusOf } from "./thread/entry.ts";
 import { asInLane } from "./thread/project.ts";
-import { runIsOver, errorOf as toError } from "./thread/refusals.ts";
+import { errorOf, runIsOver } from "./thread/refusals.ts";
 import type { ThreadName } from "./thread.ts";
 
 export interface CancelRunsParts {
@@ -47,7 +48,7 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
     const { result, entry } = cancel;
     if (result === "unknown" || !entry) return asItWas(name, request);
     if (result === "refused" || (entry.phase === "over" && result === "already" && request.refuseRepeat)) {
-      throw toError(runIsOver(name, entry));
+      throw errorOf(runIsOver({ ...name, status: statusOf(entry) }));
     }
     const run = known ?? (await runs.find(name)) ?? (await runs.tombstone(name));
     if (!run) throw runNotFound(name);
@@ -186,9 +187,6 @@ export function orError<T>(answer: () => T): T | DomainError {
   }
 }
 
-/** The same strengths as in the lane: nothing weakens a rollback. */
-const strength = { interrupt: 1, rollback: 2 } as const;
-
 /**
  * The run when a request would change nothing: it is over, or a request as strong is stored. Throws RUN_NOT_CANCELLABLE when
  * it ended otherwise, or repeats are refused.
@@ -200,19 +198,8 @@ export function alreadyDecided(
   const stored = run.cancellation?.action;
   if (run.phase === "over") {
     if (run.status === "interrupted" && stored === action && !refuseRepeat) return run;
-    throw notCancellable(run);
+    throw errorOf(runIsOver(run));
   }
   if (run.phase === "rolling_back") return run;
-  return stored !== undefined && strength[stored] >= strength[action] ? run : undefined;
-}
-
-function notCancellable(run: Run): DomainError {
-  return new DomainError(
-    "RUN_NOT_CANCELLABLE",
-    `run ${run.runId} is over with status ${run.status.toUpperCase()}; only PENDING and RUNNING runs can be cancelled`,
-    {
-      metadata: { run_id: run.runId, status: run.status.toUpperCase() },
-      run: { runId: run.runId, threadId: run.threadId, status: run.status },
-    },
-  );
+  return isAsStrong(stored, action) ? run : undefined;
 }

@@ -4,9 +4,9 @@ import type { Lanes } from "./ports.ts";
 import type { Act, Acted } from "./thread/act.ts";
 import type { Release } from "./thread/commands.ts";
 import type { HolderKind, LastOutcome } from "./thread/entry.ts";
+import { errorOf, holdIsLost } from "./thread/refusals.ts";
 import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
-import { threadBusy } from "./thread-busy.ts";
 
 export interface HoldThreadParts {
   readonly act: Pick<Act, "decide" | "act">;
@@ -75,7 +75,7 @@ export function createHoldThread({ act, lanes, holds, isAlive, isTransient }: Ho
     const confirm = async () => {
       // A hold that was lost has left its name for ever.
       const stored = await lanes.read(name);
-      if (stored?.control.lane.holder?.id !== id) throw holdLost(name);
+      if (stored?.control.lane.holder?.id !== id) throw errorOf(holdIsLost(name.threadId));
     };
     const check = async () => {
       if (!isAlive()) await confirm();
@@ -97,11 +97,3 @@ export function createHoldThread({ act, lanes, holds, isAlive, isTransient }: Ho
     return done;
   }
 }
-
-const holdLost = ({ threadId }: ThreadName) =>
-  threadBusy({
-    field: "thread_id",
-    threadId,
-    otherwise: "something that was begun when this took too long",
-    advice: "try again when that is over",
-  });

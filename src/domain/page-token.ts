@@ -10,17 +10,22 @@ export const pageToken = (position: PagePosition, query: object): string =>
 
 export type PagePosition = readonly [sortedBy: number | string, id: string];
 
-/**
- * Throws INVALID_PAGE_TOKEN for anything but a token that was given out for this query. `sortedBy`: what the order's values
- * are.
- */
-export function readPageToken(token: string, query: object, sortedBy: "number"): [number, string] | undefined;
-export function readPageToken(token: string, query: object, sortedBy: "string"): [string, string] | undefined;
-export function readPageToken(token: string, query: object, sortedBy: string): PagePosition | undefined {
+interface Sorted {
+  readonly number: number;
+  readonly string: string;
+}
+
+/** Throws INVALID_PAGE_TOKEN for anything but a token that was given out for this query. `sortedBy`: what the order's values may be. */
+export function readPageToken<T extends keyof Sorted>(
+  token: string,
+  query: object,
+  ...sortedBy: readonly T[]
+): [Sorted[T], string] | undefined {
   if (token === "") return undefined;
   try {
     const [value, id, queryHash] = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    if (typeof value === sortedBy && typeof id === "string" && queryHash === hash(query)) return [value, id];
+    if (sortedBy.some((type) => typeof value === type) && typeof id === "string" && queryHash === hash(query))
+      return [value, id];
   } catch {
     // Not one of ours.
   }

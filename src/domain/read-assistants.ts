@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Assistant, AssistantFilter, AssistantName } from "./assistant.ts";
-import { type AssistantPageEnd, assistantPageToken, readAssistantPageToken } from "./assistant-page-token.ts";
+import type { Assistant, AssistantFilter, AssistantName, AssistantPosition } from "./assistant.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 import { isObject } from "./is-object.ts";
 import { assistantNotFound } from "./not-found.ts";
+import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
 import type { AssistantStore } from "./ports.ts";
 import { answerBytes } from "./read-page.ts";
 
@@ -54,7 +54,7 @@ export function createReadAssistants<Drawing, Schemas>(
   }
 
   /** All that match, from after the end of a page on. */
-  async function* matching(filter: AssistantFilter, after?: AssistantPageEnd): AsyncGenerator<Assistant> {
+  async function* matching(filter: AssistantFilter, after?: PageEnd): AsyncGenerator<Assistant> {
     if (after === undefined || "graph" in after) {
       for (const one of graphAssistants.all(filter.owner)) {
         if ((after === undefined || one.graph > after.graph) && matches(one, filter)) yield one;
@@ -69,14 +69,14 @@ export function createReadAssistants<Drawing, Schemas>(
 
     async search(filter, { size, token }) {
       checkMetadata(filter.metadata ?? {}, "filter.metadata");
-      const after = readAssistantPageToken(token, filter);
+      const after = pageEndOf(readPageToken(token, filter, "number", "string"));
       const page: Assistant[] = [];
       let bytes = 0;
       for await (const one of matching(filter, after)) {
         const last = page.at(-1);
         bytes += sizeOf(one);
         if (last && (page.length === (size || defaultPageSize) || bytes > answerBytes)) {
-          return { assistants: page, nextPageToken: assistantPageToken(endAt(last), filter) };
+          return { assistants: page, nextPageToken: pageToken(positionOf(last), filter) };
         }
         page.push(one);
       }
@@ -95,8 +95,17 @@ export function createReadAssistants<Drawing, Schemas>(
   };
 }
 
-const endAt = ({ graph, createdAt, assistantId }: Assistant): AssistantPageEnd =>
-  createdAt === undefined ? { graph } : { createdAt, assistantId };
+/** Where a page ended: among the graphs' own assistants, which come first, or among the configured ones. */
+type PageEnd = { readonly graph: string } | AssistantPosition;
+
+const positionOf = ({ graph, createdAt, assistantId }: Assistant): PagePosition =>
+  createdAt === undefined ? [graph, assistantId] : [createdAt.getTime(), assistantId];
+
+function pageEndOf(position: PagePosition | undefined): PageEnd | undefined {
+  if (!position) return undefined;
+  const [at, assistantId] = position;
+  return typeof at === "string" ? { graph: at } : { createdAt: new Date(at), assistantId };
+}
 
 const sizeOf = ({ description, config, context, metadata }: Assistant): number =>
   JSON.stringify({ description, config, context, metadata }).length;

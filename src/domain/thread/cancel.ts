@@ -6,6 +6,10 @@ import { moved } from "./move.ts";
 
 const strength: Record<CancelAction, number> = { interrupt: 1, rollback: 2 };
 
+/** Whether a stored cancel does all that another one asks for: nothing weakens a rollback. */
+export const isAsStrong = (stored: CancelAction | undefined, action: CancelAction): boolean =>
+  stored !== undefined && strength[stored] >= strength[action];
+
 export function requestCancel(control: ThreadControl, { runs, wish, server }: RequestCancel, now: Time): Handled {
   const named = runs === "live" ? liveEntries(control.lane).map(({ run }) => run) : runs;
   const asked = cancelRuns(control, named, wish, server, now);
@@ -47,7 +51,7 @@ function alreadyDecided(entry: Entry, action: CancelAction): "already" | "refuse
     // Of a run that was rolled back only its tombstone is left to be asked.
     return stored === "rollback" ? "unknown" : "refused";
   }
-  return stored !== undefined && strength[stored] >= strength[action] ? "already" : undefined;
+  return isAsStrong(stored, action) ? "already" : undefined;
 }
 
 /** When it was first asked for, and told, stays where a stronger request takes the place of a weaker one. */

@@ -156,7 +156,7 @@ export function createDecide(options: DecideOptions): Decide {
   function fateAmong(stored: StoredThread | undefined, server: string, from: string | undefined, tried: string) {
     // A thread that is gone takes no write any more; one that is not there yet may.
     if (!stored) return from === undefined ? "open" : "missed";
-    return fateOf(stored.control, server, from ?? "", [tried]);
+    return fateOf(stored.control, server, from ?? "", tried);
   }
 }
 

@@ -13,17 +13,17 @@ export const marked = (control: ThreadControl, { server, rev, at }: Mark): Threa
 });
 
 /**
- * `tried` are the revisions that this decision has tried to write, on top of `from`. Landed if and only if the server's mark is
- * one of them; with the old revision still there and no such mark it may land yet, so that one has to look again.
+ * `tried` is the revision that this decision has tried to write, on top of `from`. Landed if and only if the server's mark is that one;
+ * with the old revision still there and no such mark it may land yet, so that one has to look again.
  */
 export function fateOf(
   stored: ThreadControl,
   server: string,
   from: string,
-  tried: readonly string[],
+  tried: string,
 ): "landed" | "open" | "missed" {
   const own = stored.marks.find((mark) => mark.server === server);
-  if (own && tried.includes(own.rev)) return "landed";
+  if (own?.rev === tried) return "landed";
   return stored.rev === from ? "open" : "missed";
 }
 

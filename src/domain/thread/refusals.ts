@@ -1,6 +1,8 @@
 import { DomainError } from "../errors.ts";
+import { threadNotFound } from "../not-found.ts";
+import type { Run } from "../run.ts";
 import type { Refusal } from "./commands.ts";
-import { type Entry, firstInTurn, liveEntries, statusOf, type ThreadControl } from "./entry.ts";
+import { firstInTurn, liveEntries, statusOf, type ThreadControl } from "./entry.ts";
 
 /** The error that a refusal stands for. */
 export const errorOf = ({ reason, message, metadata, run }: Refusal): DomainError =>
@@ -13,23 +15,28 @@ export const refusalOf = ({ reason, message, metadata, run }: DomainError): Refu
   run,
 });
 
-export const threadIsGone = ({ threadId }: ThreadControl): Refusal => ({
-  reason: "THREAD_NOT_FOUND",
-  message: `thread_id: there is no thread ${threadId}`,
-  metadata: { thread_id: threadId },
-});
+export const threadIsGone = ({ threadId }: ThreadControl): Refusal => refusalOf(threadNotFound(threadId));
 
 /** Names the run that is first, or else a delayed one, or else what holds the thread. `then` says what the caller may do. */
 export function threadIsBusy({ threadId, lane }: ThreadControl, then: string): Refusal {
   const live = firstInTurn(lane) ?? liveEntries(lane)[0];
-  const what = live ? `run ${live.run}` : holding[lane.holder?.kind ?? "delete"];
+  if (!live) return busyWith(threadId, holding[lane.holder?.kind ?? "delete"], then);
   return {
-    reason: "THREAD_BUSY",
-    message: `thread_id: thread ${threadId} is busy with ${what}; ${then}`,
-    metadata: live ? { thread_id: threadId, run_id: live.run } : { thread_id: threadId },
-    run: live && { runId: live.run, threadId, status: statusOf(live) },
+    ...busyWith(threadId, `run ${live.run}`, then),
+    metadata: { thread_id: threadId, run_id: live.run },
+    run: { runId: live.run, threadId, status: statusOf(live) },
   };
 }
+
+/** Somebody else has got the thread, since this server took longer than its hold of it was sure. */
+export const holdIsLost = (threadId: string): Refusal =>
+  busyWith(threadId, "something that was begun when this took too long", "try again when that is over");
+
+const busyWith = (threadId: string, what: string, then: string): Refusal => ({
+  reason: "THREAD_BUSY",
+  message: `thread_id: thread ${threadId} is busy with ${what}; ${then}`,
+  metadata: { thread_id: threadId },
+});
 
 const holding = {
   copy: "the copying of what it holds",
@@ -51,13 +58,12 @@ export const takesNoOtherRun = ({ threadId }: ThreadControl): Refusal => ({
 });
 
 /** For a request to cancel that was refused: the run ended otherwise. */
-export function runIsOver({ threadId }: Pick<ThreadControl, "threadId">, entry: Entry): Refusal {
-  const status = statusOf(entry);
+export function runIsOver({ threadId, runId, status }: Pick<Run, "threadId" | "runId" | "status">): Refusal {
   const name = status.toUpperCase();
   return {
     reason: "RUN_NOT_CANCELLABLE",
-    message: `run ${entry.run} is over with status ${name}; only PENDING and RUNNING runs can be cancelled`,
-    metadata: { run_id: entry.run, status: name },
-    run: { runId: entry.run, threadId, status },
+    message: `run ${runId} is over with status ${name}; only PENDING and RUNNING runs can be cancelled`,
+    metadata: { run_id: runId, status: name },
+    run: { runId, threadId, status },
   };
 }

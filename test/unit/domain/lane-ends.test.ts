@@ -293,11 +293,11 @@ describe("marks", () => {
   const written = marked(fresh, { server: "s0", rev: "1", at: 5 });
 
   it("tell whether a decision has landed", () => {
-    expect(fateOf(written, "s0", "0", ["1"])).toBe("landed");
-    expect(fateOf(fresh, "s0", "0", ["1"])).toBe("open");
+    expect(fateOf(written, "s0", "0", "1")).toBe("landed");
+    expect(fateOf(fresh, "s0", "0", "1")).toBe("open");
     const later = marked(written, { server: "s1", rev: "2", at: 6 });
-    expect(fateOf(later, "s0", "0", ["1"])).toBe("landed");
-    expect(fateOf(later, "s0", "1", ["3"])).toBe("missed");
+    expect(fateOf(later, "s0", "0", "1")).toBe("landed");
+    expect(fateOf(later, "s0", "1", "3")).toBe("missed");
   });
 
   it("of another server within a second mean contention", () => {
