@@ -92,65 +92,31 @@ export function createRunRoutes(graphs: readonly string[]): Route[] {
     return json(runJson(run!), createdAt(run!));
   };
 
+  /** A run is created, waited for or streamed, on a thread or without one. */
+  const routesOf = (path: string, body: typeof statelessRunBody, what: string): Route[] => {
+    const common = { method: "POST", body, payloads, errors } as const;
+    return [
+      route({ ...common, path, is: `Creates ${what}.`, handle: create }),
+      route({
+        ...common,
+        path: `${path}/wait`,
+        is: `Creates ${what} and answers the values at its end.`,
+        query: disconnectQuery,
+        handle: wait,
+      }),
+      route({
+        ...common,
+        path: `${path}/stream`,
+        is: `Creates ${what} and streams its output as server-sent events.`,
+        query: { ...disconnectQuery, ...streamQuery },
+        handle: stream,
+      }),
+    ];
+  };
+
   return [
-    route({
-      method: "POST",
-      path: "/threads/:thread_id/runs",
-      is: "Creates a run on a thread.",
-      body: runBody,
-      payloads,
-      errors,
-      handle: create,
-    }),
-    route({
-      method: "POST",
-      path: "/threads/:thread_id/runs/wait",
-      is: "Creates a run on a thread and answers the values at its end.",
-      query: disconnectQuery,
-      body: runBody,
-      payloads,
-      errors,
-      handle: wait,
-    }),
-    route({
-      method: "POST",
-      path: "/threads/:thread_id/runs/stream",
-      is: "Creates a run on a thread and streams its output as server-sent events.",
-      query: { ...disconnectQuery, ...streamQuery },
-      body: runBody,
-      payloads,
-      errors,
-      handle: stream,
-    }),
-    route({
-      method: "POST",
-      path: "/runs",
-      is: "Creates a stateless run, on a temporary thread.",
-      body: statelessRunBody,
-      payloads,
-      errors,
-      handle: create,
-    }),
-    route({
-      method: "POST",
-      path: "/runs/wait",
-      is: "Creates a stateless run and answers the values at its end.",
-      query: disconnectQuery,
-      body: statelessRunBody,
-      payloads,
-      errors,
-      handle: wait,
-    }),
-    route({
-      method: "POST",
-      path: "/runs/stream",
-      is: "Creates a stateless run and streams its output as server-sent events.",
-      query: { ...disconnectQuery, ...streamQuery },
-      body: statelessRunBody,
-      payloads,
-      errors,
-      handle: stream,
-    }),
+    ...routesOf("/threads/:thread_id/runs", runBody, "a run on a thread"),
+    ...routesOf("/runs", statelessRunBody, "a stateless run"),
     route({
       method: "POST",
       path: "/runs/batch",

@@ -1,14 +1,13 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { z } from "zod";
-import type { ThreadState } from "../../../gen/reins/v1/checkpoint_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { type ErrorAnswers, RestError } from "../errors.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
 import { checkpointBody, checkpointJson, toCheckpoint } from "../json/checkpoint.ts";
 import { payloadFormat, toPayload } from "../json/payload.ts";
 import { stateJson } from "../json/thread.ts";
-import { flagParameter, json, type Route, route, wholeParameter } from "../route.ts";
-import { type StateSelection, selectState } from "../select-state.ts";
+import { type Answer, flagParameter, json, type RestRequest, type Route, route, wholeParameter } from "../route.ts";
+import { selectState } from "../select-state.ts";
 
 const methods = ThreadService.method;
 
@@ -51,13 +50,35 @@ const historyBody = z.object({
   select: selectBody,
 });
 
-const statesJson = (threadId: string, states: readonly ThreadState[], selection: StateSelection) =>
-  states.map((one) => selection.of(stateJson(threadId, one)));
-
 const stateQuery = {
   subgraphs: flagParameter("also the states of subgraphs"),
   select: "only these fields, with values.name one of the values; may be repeated",
 };
+
+const subgraphsOf = ({ query }: RestRequest) => ({ subgraphs: query.boolean("subgraphs") });
+
+async function readState<Body>(
+  { params, invoke }: RestRequest<Body>,
+  select: readonly string[] | undefined,
+  at: { checkpointId?: string; checkpoint?: ReturnType<typeof toCheckpoint>; subgraphs?: boolean },
+): Promise<Answer> {
+  const threadId = params.thread_id!;
+  const { omitValues, of } = selectState(select);
+  const { state } = await invoke.call(methods.getThreadState, { threadId, ...at, omitValues, payloadFormat });
+  return json(of(stateJson(threadId, state!)));
+}
+
+async function readHistory<Body>(
+  { params, invoke }: RestRequest<Body>,
+  select: readonly string[] | undefined,
+  which: { limit: number; beforeCheckpointId?: string; metadata?: JsonObject; checkpointNs?: string },
+): Promise<Answer> {
+  const threadId = params.thread_id!;
+  const { omitValues, of } = selectState(select);
+  const wanted = { threadId, ...which, omitValues, payloadFormat };
+  const { states } = await invoke.call(methods.listThreadHistory, wanted);
+  return json(states.map((one) => of(stateJson(threadId, one))));
+}
 
 /** Routes of threads' states. */
 export const threadStateRoutes: readonly Route[] = [
@@ -66,47 +87,29 @@ export const threadStateRoutes: readonly Route[] = [
     path: "/threads/:thread_id/state",
     is: "Reads the state at the newest checkpoint.",
     query: stateQuery,
-    async handle({ params, query, invoke }) {
-      const threadId = params.thread_id!;
-      const subgraphs = query.boolean("subgraphs");
-      const selection = selectState(query.list("select"));
-      const { omitValues } = selection;
-      const { state } = await invoke.call(methods.getThreadState, { threadId, subgraphs, omitValues, payloadFormat });
-      return json(selection.of(stateJson(threadId, state!)));
-    },
+    handle: (request) => readState(request, request.query.list("select"), subgraphsOf(request)),
   }),
   route({
     method: "GET",
     path: "/threads/:thread_id/state/:checkpoint",
     is: "Reads the state at a checkpoint.",
     query: stateQuery,
-    async handle({ params, query, invoke }) {
-      const { thread_id: threadId, checkpoint: checkpointId } = params as { thread_id: string; checkpoint: string };
-      const subgraphs = query.boolean("subgraphs");
-      const selection = selectState(query.list("select"));
-      const { omitValues } = selection;
-      const wanted = { threadId, checkpointId, subgraphs, omitValues, payloadFormat };
-      const { state } = await invoke.call(methods.getThreadState, wanted);
-      return json(selection.of(stateJson(threadId, state!)));
-    },
+    handle: (request) =>
+      readState(request, request.query.list("select"), {
+        ...subgraphsOf(request),
+        checkpointId: request.params.checkpoint,
+      }),
   }),
   route({
     method: "POST",
     path: "/threads/:thread_id/state/checkpoint",
     is: "Reads the state at a checkpoint, which may be a subgraph's.",
     body: z.object({ checkpoint: checkpointBody, subgraphs: optional(z.boolean()), select: selectBody }),
-    async handle({ params, body, invoke }) {
-      const threadId = params.thread_id!;
-      const selection = selectState(body.select);
-      const { state } = await invoke.call(methods.getThreadState, {
-        threadId,
-        checkpoint: toCheckpoint(body.checkpoint),
-        subgraphs: body.subgraphs,
-        omitValues: selection.omitValues,
-        payloadFormat,
-      });
-      return json(selection.of(stateJson(threadId, state!)));
-    },
+    handle: (request) =>
+      readState(request, request.body.select, {
+        checkpoint: toCheckpoint(request.body.checkpoint),
+        subgraphs: request.body.subgraphs,
+      }),
   }),
   route({
     method: "POST",
@@ -142,39 +145,23 @@ export const threadStateRoutes: readonly Route[] = [
       before: { is: "only older than this checkpoint", schema: { type: "string", format: "uuid" } },
       select: stateQuery.select,
     },
-    async handle({ params, query, invoke }) {
-      const threadId = params.thread_id!;
-      const limit = query.whole("limit", { least: 1, most: 1000 }) ?? 10;
-      const beforeCheckpointId = query.text("before");
-      const selection = selectState(query.list("select"));
-      const { states } = await invoke.call(methods.listThreadHistory, {
-        threadId,
-        limit,
-        beforeCheckpointId,
-        omitValues: selection.omitValues,
-        payloadFormat,
-      });
-      return json(statesJson(threadId, states, selection));
-    },
+    handle: (request) =>
+      readHistory(request, request.query.list("select"), {
+        limit: request.query.whole("limit", { least: 1, most: 1000 }) ?? 10,
+        beforeCheckpointId: request.query.text("before"),
+      }),
   }),
   route({
     method: "POST",
     path: "/threads/:thread_id/history",
     is: "Lists the states of a thread, newest first, by what their metadata holds.",
     body: historyBody,
-    async handle({ params, body, invoke }) {
-      const threadId = params.thread_id!;
-      const selection = selectState(body.select);
-      const { states } = await invoke.call(methods.listThreadHistory, {
-        threadId,
-        omitValues: selection.omitValues,
-        limit: body.limit ?? 10,
-        beforeCheckpointId: beforeId(body.before),
-        metadata: body.metadata as JsonObject | undefined,
-        checkpointNs: body.checkpoint?.checkpoint_ns,
-        payloadFormat,
-      });
-      return json(statesJson(threadId, states, selection));
-    },
+    handle: (request) =>
+      readHistory(request, request.body.select, {
+        limit: request.body.limit ?? 10,
+        beforeCheckpointId: beforeId(request.body.before),
+        metadata: request.body.metadata as JsonObject | undefined,
+        checkpointNs: request.body.checkpoint?.checkpoint_ns,
+      }),
   }),
 ];
