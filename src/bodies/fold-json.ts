@@ -1,3 +1,4 @@
+import { isObject } from "../domain/is-object.ts";
 import { BodyError, tooMany } from "./body-error.ts";
 import { scanJson } from "./json-scan.ts";
 import { checkNames } from "./payload-text.ts";
@@ -68,9 +69,6 @@ export function foldJson(bytes: Uint8Array, payloads: readonly string[], maxValu
 /** Any name is a field, "__proto__" too. */
 const define = (object: object, name: string, value: unknown): void =>
   void Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const hasParts = (value: unknown): value is object => typeof value === "object" && value !== null;
 

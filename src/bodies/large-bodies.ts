@@ -104,8 +104,13 @@ export function createBodyThread(): BodyThread {
     async run(task) {
       pool ??= new Piscina({
         filename: entry.href,
-        ...{ minThreads: 0, maxThreads: 1, idleTimeout: 60_000, recordTiming: false },
-        ...{ resourceLimits: { maxOldGenerationSizeMb: memoryMb }, env: {}, execArgv: [] },
+        minThreads: 0,
+        maxThreads: 1,
+        idleTimeout: 60_000,
+        recordTiming: false,
+        resourceLimits: { maxOldGenerationSizeMb: memoryMb },
+        env: {},
+        execArgv: [],
       });
       // What follows from a body that was read is not turned away again, nor is an answer.
       if ((task.kind === "json" || task.kind === "message") && pool.queueSize >= maxWaiting)

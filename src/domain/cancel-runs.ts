@@ -1,16 +1,16 @@
 import { setImmediate } from "node:timers/promises";
-import { DomainError } from "./errors.ts";
+import { type DomainError, orThrow } from "./errors.ts";
 import { runNotFound } from "./not-found.ts";
 import { groupsOf } from "./pages-of.ts";
 import type { CancelRequest, Lanes, RunStore } from "./ports.ts";
-import type { Run, RunName } from "./run.ts";
+import { keyOfRun, type Run, type RunName } from "./run.ts";
 import type { Act, Acted } from "./thread/act.ts";
 import { isAsStrong } from "./thread/cancel.ts";
 import type { CancelAnswer, CancelWish } from "./thread/commands.ts";
 import { entryOf, statusOf } from "./thread/entry.ts";
 import { asInLane } from "./thread/project.ts";
 import { errorOf, runIsOver } from "./thread/refusals.ts";
-import type { ThreadName } from "./thread.ts";
+import { keyOfThread } from "./thread.ts";
 
 export interface CancelRunsParts {
   readonly runs: Pick<RunStore, "find" | "findMany" | "tombstone" | "tombstones">;
@@ -73,7 +73,7 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
     }
     const decided: [Acted | undefined, readonly Run[]][] = [];
     const wish = wishOf(request);
-    const byThread = [...Map.groupBy(live, threadKey).values()];
+    const byThread = [...Map.groupBy(live, keyOfThread).values()];
     for (const group of groupsOf(byThread, sideBySide)) {
       decided.push(...(await Promise.all(group.map((ofThread) => decideOn(ofThread, wish)))));
     }
@@ -100,7 +100,7 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
       const answer = cancels.get(run.runId);
       results.set(
         run.runId,
-        await (answer ? answerOf(run, answer, request, run) : asItWas(run, request)).catch(ifDomainError),
+        await (answer ? answerOf(run, answer, request, run) : asItWas(run, request)).catch(orThrow),
       );
     }
   }
@@ -116,13 +116,6 @@ const wishOf = ({ action, reason, requestedBy, actor, causeRunId }: CancelReques
   cause: causeRunId,
 });
 
-const threadKey = ({ owner, threadId }: ThreadName): string => JSON.stringify([owner, threadId]);
-
-function ifDomainError(error: unknown): DomainError {
-  if (error instanceof DomainError) return error;
-  throw error;
-}
-
 /** Names of one look-up. */
 const atOnce = 1000;
 
@@ -135,10 +128,10 @@ export async function lookUp(
   const gone: [RunName, Run | undefined][] = [];
   for (const some of groupsOf(names, atOnce)) {
     const found = byName(await runs.findMany(some));
-    const missing = some.filter((name) => !found.has(keyOf(name)));
+    const missing = some.filter((name) => !found.has(keyOfRun(name)));
     const last = missing.length > 0 ? byName(await runs.tombstones(missing)) : new Map<string, Run>();
-    live.push(...some.flatMap((name) => found.get(keyOf(name)) ?? []));
-    gone.push(...missing.map((name): [RunName, Run | undefined] => [name, last.get(keyOf(name))]));
+    live.push(...some.flatMap((name) => found.get(keyOfRun(name)) ?? []));
+    gone.push(...missing.map((name): [RunName, Run | undefined] => [name, last.get(keyOfRun(name))]));
   }
   return { live, gone };
 }
@@ -148,14 +141,14 @@ export async function asTheyAre(lanes: Pick<Lanes, "readMany">, runs: readonly R
   const threads = new Map(
     runs
       .filter(({ phase }) => phase !== "over")
-      .map((run) => [threadKey(run), { owner: run.owner, threadId: run.threadId }]),
+      .map((run) => [keyOfThread(run), { owner: run.owner, threadId: run.threadId }]),
   );
   const stored = new Map<string, Awaited<ReturnType<Lanes["readMany"]>>[number]>();
   for (const some of groupsOf([...threads.values()], atOnce)) {
-    for (const one of await lanes.readMany(some)) stored.set(threadKey(one.origin), one);
+    for (const one of await lanes.readMany(some)) stored.set(keyOfThread(one.origin), one);
   }
   return runs.map((run) => {
-    const control = stored.get(threadKey(run))?.control;
+    const control = stored.get(keyOfThread(run))?.control;
     const entry = control && entryOf(control, run.runId);
     return entry ? asInLane(run, entry) : run;
   });
@@ -169,8 +162,7 @@ export async function* inSlices<T>(items: readonly T[]): AsyncGenerator<T> {
   }
 }
 
-const keyOf = ({ owner, threadId, runId }: RunName): string => JSON.stringify([owner, threadId, runId]);
-const byName = (found: readonly Run[]): Map<string, Run> => new Map(found.map((run) => [keyOf(run), run]));
+const byName = (found: readonly Run[]): Map<string, Run> => new Map(found.map((run) => [keyOfRun(run), run]));
 
 /** The last record of a run that is gone, for whoever repeats the cancel that ended it. Throws RUN_NOT_FOUND for anybody else. */
 export function lastRecord(last: Run | undefined, name: RunName, { action }: Pick<CancelRequest, "action">): Run {
@@ -183,7 +175,7 @@ export function orError<T>(answer: () => T): T | DomainError {
   try {
     return answer();
   } catch (error) {
-    return ifDomainError(error);
+    return orThrow(error);
   }
 }
 

@@ -68,13 +68,22 @@ export class DomainError extends Error {
   }
 }
 
+/** Whether it is one of these errors. */
+export const isDomainError = (error: unknown, ...reasons: readonly ErrorReason[]): boolean =>
+  error instanceof DomainError && reasons.includes(error.reason);
+
 /** A state that its graph cannot read, for good or for the moment. */
-export const cannotBeRead = (error: unknown): boolean =>
-  error instanceof DomainError && (error.reason === "GRAPH_UNAVAILABLE" || error.reason === "GRAPH_TIMEOUT");
+export const cannotBeRead = (error: unknown): boolean => isDomainError(error, "GRAPH_UNAVAILABLE", "GRAPH_TIMEOUT");
+
+/** An error of the domain's as an answer; throws any other. */
+export function orThrow(error: unknown): DomainError {
+  if (error instanceof DomainError) return error;
+  throw error;
+}
 
 /** Takes these errors as done: what was asked for has happened by itself in between. */
 export const ifMerely =
   (...reasons: ErrorReason[]) =>
   (error: unknown): void => {
-    if (!(error instanceof DomainError && reasons.includes(error.reason))) throw error;
+    if (!isDomainError(error, ...reasons)) throw error;
   };

@@ -161,4 +161,7 @@ export interface RunName {
   readonly runId: string;
 }
 
+/** The run as the key of a map. */
+export const keyOfRun = ({ owner, threadId, runId }: RunName): string => `${owner}/${threadId}/${runId}`;
+
 export const runName = (run: RunName): RunName => ({ owner: run.owner, threadId: run.threadId, runId: run.runId });

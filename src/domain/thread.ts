@@ -40,6 +40,9 @@ export interface ThreadName {
   readonly threadId: string;
 }
 
+/** The thread as the key of a map. */
+export const keyOfThread = ({ owner, threadId }: ThreadName): string => `${owner}/${threadId}`;
+
 export interface Thread extends ThreadName {
   /** Names the journal of this incarnation: a deleted and recreated thread starts afresh. */
   readonly journal: string;

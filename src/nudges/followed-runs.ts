@@ -1,8 +1,9 @@
 import type { Nudge } from "../domain/nudge.ts";
 import type { Lanes, RunEventStore, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import { type Run, type RunName, runName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName, runName } from "../domain/run.ts";
 import { entryOf } from "../domain/thread/entry.ts";
+import { keyOfThread } from "../domain/thread.ts";
 
 export interface FollowedRunsParts {
   readonly runs: Pick<RunStore, "findMany">;
@@ -67,21 +68,21 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
     const all = elsewhere();
     if (all.length === 0) return;
     const found = await findAll(all);
-    const live = all.filter(({ run }) => (found.get(keyOf(run))?.phase ?? "over") !== "over");
+    const live = all.filter(({ run }) => (found.get(keyOfRun(run))?.phase ?? "over") !== "over");
     for (const one of all) if (!live.includes(one)) parts.ended(one.run);
     await askToTell(live);
-    await lookForEvents(all.filter((one) => one.readers > 0 && found.has(keyOf(one.run))));
+    await lookForEvents(all.filter((one) => one.readers > 0 && found.has(keyOfRun(one.run))));
   }
 
   async function findAll(all: readonly Followed[]): Promise<Map<string, Run>> {
     const found = await parts.runs.findMany(all.map(({ run }) => run));
-    return new Map(found.map((run) => [keyOf(run), run]));
+    return new Map(found.map((run) => [keyOfRun(run), run]));
   }
 
   async function lookForEvents(all: readonly Followed[]): Promise<void> {
     const known = all.flatMap(({ run, chunk }) => (chunk === undefined ? [] : [{ run, chunk }]));
-    const grown = new Set((known.length > 0 ? await parts.events.withChunk(known) : []).map(keyOf));
-    for (const one of all.filter(({ run, chunk }) => chunk === undefined || grown.has(keyOf(run)))) {
+    const grown = new Set((known.length > 0 ? await parts.events.withChunk(known) : []).map(keyOfRun));
+    for (const one of all.filter(({ run, chunk }) => chunk === undefined || grown.has(keyOfRun(run)))) {
       one.chunk = (await parts.events.head(one.run)).chunk;
       parts.published(one.run);
     }
@@ -90,21 +91,19 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
   async function askToTell(all: readonly Followed[]): Promise<void> {
     if (all.length === 0 || parts.others().length === 0) return;
     const executors = await findExecutors(all);
-    for (const one of all) askFor(one, executors.get(keyOf(one.run)));
+    for (const one of all) askFor(one, executors.get(keyOfRun(one.run)));
   }
 
   /** Where those execute that do. */
   async function findExecutors(all: readonly Followed[]): Promise<Map<string, string>> {
-    const threads = new Map(all.map(({ run }) => [`${run.owner}/${run.threadId}`, run]));
+    const threads = new Map(all.map(({ run }) => [keyOfThread(run), run]));
     const stored = await parts.lanes.readMany([...threads.values()]);
-    const controls = new Map(
-      stored.map(({ origin, control }) => [`${origin.owner}/${origin.threadId}`, control] as const),
-    );
+    const controls = new Map(stored.map(({ origin, control }) => [keyOfThread(origin), control] as const));
     return new Map(
       all.flatMap(({ run }) => {
-        const control = controls.get(`${run.owner}/${run.threadId}`);
+        const control = controls.get(keyOfThread(run));
         const server = control && entryOf(control, run.runId)?.lease?.server;
-        return server === undefined ? [] : [[keyOf(run), server] as const];
+        return server === undefined ? [] : [[keyOfRun(run), server] as const];
       }),
     );
   }
@@ -123,7 +122,7 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
   }
 
   async function askAboutFresh(): Promise<void> {
-    const asking = [...fresh].filter((one) => followed.has(keyOf(one.run)) && !parts.executesHere(one.run.runId));
+    const asking = [...fresh].filter((one) => followed.has(keyOfRun(one.run)) && !parts.executesHere(one.run.runId));
     fresh = new Set();
     soon = undefined;
     await askToTell(asking).catch(parts.onError);
@@ -133,8 +132,8 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
     follow(run, what) {
       timer ??= setInterval(() => void rounds.join(), parts.everyMs).unref();
       const field = what === "events" ? "readers" : "waiters";
-      const one = followed.get(keyOf(run)) ?? newFollowed(run);
-      followed.set(keyOf(run), one);
+      const one = followed.get(keyOfRun(run)) ?? newFollowed(run);
+      followed.set(keyOfRun(run), one);
       one[field] += 1;
       if (one[field] === 1) {
         fresh.add(one);
@@ -145,7 +144,7 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
         if (!isFollowing) return;
         isFollowing = false;
         one[field] -= 1;
-        if (one.readers + one.waiters === 0) followed.delete(keyOf(run));
+        if (one.readers + one.waiters === 0) followed.delete(keyOfRun(run));
       };
     },
     lookAtAll: rounds.wake,
@@ -168,5 +167,3 @@ const newFollowed = (run: RunName): Followed => ({
   chunk: undefined,
   asked: undefined,
 });
-
-const keyOf = (run: RunName): string => `${run.owner}/${run.runId}`;

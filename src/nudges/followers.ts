@@ -1,5 +1,5 @@
 import type { Nudge } from "../domain/nudge.ts";
-import { type RunName, runName } from "../domain/run.ts";
+import { keyOfRun, type RunName, runName } from "../domain/run.ts";
 
 export interface FollowersParts {
   readonly send: (to: string, nudge: Nudge) => void;
@@ -29,35 +29,33 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
   const followersOf = new Map<string, Map<string, Follower>>();
 
   function tell(run: RunName, kind: "events" | "ended"): void {
-    const followers = followersOf.get(keyOf(run));
+    const followers = followersOf.get(keyOfRun(run));
     if (!followers) return;
     const now = monotonicMs();
     for (const [server, { events, until }] of followers) {
       if (until < now) followers.delete(server);
       else if (events || kind === "ended") send(server, { kind, run: runName(run) });
     }
-    if (followers.size === 0) followersOf.delete(keyOf(run));
+    if (followers.size === 0) followersOf.delete(keyOfRun(run));
   }
 
   return {
     add({ kind, run, follower, events }) {
       const isHere = mayExecuteHere(run.runId);
-      const followers = followersOf.get(keyOf(run)) ?? new Map<string, Follower>();
+      const followers = followersOf.get(keyOfRun(run)) ?? new Map<string, Follower>();
       const before = followers.get(follower);
       const isRepeated = before !== undefined && before.until >= monotonicMs() && (before.events || !events);
       // What was stored while the nudge was under way has been told to nobody.
       if (isHere ? !isRepeated : kind === "follow") send(follower, { kind: "ended", run });
       if (!isHere && kind === "follow") return;
-      followersOf.delete(keyOf(run));
-      followersOf.set(keyOf(run), followers.set(follower, { events, until: monotonicMs() + keptMs }));
+      followersOf.delete(keyOfRun(run));
+      followersOf.set(keyOfRun(run), followers.set(follower, { events, until: monotonicMs() + keptMs }));
       if (followersOf.size > followedLimit) followersOf.delete(followersOf.keys().next().value!);
     },
     published: (run) => tell(run, "events"),
     over(run) {
       tell(run, "ended");
-      followersOf.delete(keyOf(run));
+      followersOf.delete(keyOfRun(run));
     },
   };
 }
-
-const keyOf = (run: RunName): string => `${run.owner}/${run.runId}`;

@@ -1,5 +1,6 @@
 import type { Nudge } from "../domain/nudge.ts";
 import type { NudgeStore } from "../domain/ports.ts";
+import { keyOfRun } from "../domain/run.ts";
 
 export interface NudgerParts {
   readonly store: Pick<NudgeStore, "add">;
@@ -89,5 +90,4 @@ const newOutbox = (): Outbox => ({
 
 const isUrgent = (nudge: Nudge): boolean => nudge.kind === "cancel";
 
-const keyOf = (nudge: Nudge): string =>
-  nudge.kind === "ready" ? nudge.kind : `${nudge.kind} ${nudge.run.owner}/${nudge.run.runId}`;
+const keyOf = (nudge: Nudge): string => (nudge.kind === "ready" ? nudge.kind : `${nudge.kind} ${keyOfRun(nudge.run)}`);

@@ -3,7 +3,7 @@ import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
 import type { Lane } from "../domain/thread/entry.ts";
-import type { ThreadName } from "../domain/thread.ts";
+import { keyOfThread, type ThreadName } from "../domain/thread.ts";
 
 export interface StoredCancelsParts {
   readonly lanes: Pick<Lanes, "headedBy" | "readMany">;
@@ -36,7 +36,7 @@ export function createStoredCancels({ lanes, self, mayExecuteHere, stop }: Store
     async lookAt(runs) {
       const threads = new Map<string, ThreadName>();
       for (const { owner, threadId, runId } of runs)
-        if (mayExecuteHere(runId)) threads.set(`${owner}/${threadId}`, { owner, threadId });
+        if (mayExecuteHere(runId)) threads.set(keyOfThread({ owner, threadId }), { owner, threadId });
       if (threads.size === 0) return;
       for (const { origin, control } of await lanes.readMany([...threads.values()])) stopIn(origin, control.lane);
     },

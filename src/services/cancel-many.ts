@@ -3,7 +3,7 @@ import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { invalid } from "../domain/check-metadata.ts";
-import { DomainError } from "../domain/errors.ts";
+import { DomainError, orThrow } from "../domain/errors.ts";
 import type { CancelPreview, PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { Run, RunName } from "../domain/run.ts";
@@ -82,16 +82,11 @@ async function waitForAll(
   await Promise.all(
     [...outcomes].map(async ([runId, run]) => {
       if (run instanceof DomainError) return;
-      const over = await parts.outcomes.wait(run, signal, timeoutMs).catch(asOutcome);
+      // A run that was removed with its thread meanwhile does not hide the others.
+      const over = await parts.outcomes.wait(run, signal, timeoutMs).catch(orThrow);
       if (over) outcomes.set(runId, over);
     }),
   );
-}
-
-/** A run that was removed with its thread meanwhile does not hide the others. */
-function asOutcome(error: unknown): DomainError {
-  if (error instanceof DomainError) return error;
-  throw error;
 }
 
 function toResult({ runId, threadId }: RunName, outcome: CancelPreview | DomainError): pb.CancelRunsResult {

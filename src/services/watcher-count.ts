@@ -1,4 +1,4 @@
-import type { RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run.ts";
 
 /** Who waits for runs or reads their events in this server, whatever is to happen when they leave. */
 export interface WatcherCount {
@@ -26,11 +26,10 @@ interface Watched {
 
 export function createWatcherCount(): WatcherCount {
   const runs = new Map<string, Watched>();
-  const keyOf = (run: RunName) => `${run.owner}/${run.threadId}/${run.runId}`;
 
   return {
     attach(run, isStored) {
-      const key = keyOf(run);
+      const key = keyOfRun(run);
       const watched = runs.get(key) ?? { count: 0, left: new Set() };
       runs.set(key, watched);
       watched.count += 1;
@@ -47,7 +46,7 @@ export function createWatcherCount(): WatcherCount {
     },
 
     inherit(run, left) {
-      const watched = runs.get(keyOf(run));
+      const watched = runs.get(keyOfRun(run));
       for (const id of left) watched?.left.add(id);
       return watched !== undefined;
     },

@@ -1,4 +1,4 @@
-import type { Run, RunName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
 import type { EventChunk } from "../domain/run-events.ts";
 
 /** How many chunks wait in memory for one reader; a slower one reads the log instead. */
@@ -26,10 +26,9 @@ interface Reader {
 /** Live fan-out of stored events to the readers in this server. `follow` is told of each reader, and what it answers of its end. */
 export function createEventHub(follow: (run: RunName) => () => void = () => () => undefined) {
   const readersOf = new Map<string, Set<Reader>>();
-  const id = (run: RunName) => `${run.owner}/${run.runId}`;
 
   function notify(run: RunName, change: (reader: Reader) => void): void {
-    for (const reader of readersOf.get(id(run)) ?? []) {
+    for (const reader of readersOf.get(keyOfRun(run)) ?? []) {
       change(reader);
       reader.wake?.();
     }
@@ -38,8 +37,8 @@ export function createEventHub(follow: (run: RunName) => () => void = () => () =
   return {
     open(run: RunName): Feed {
       const reader: Reader = { chunks: [], ended: undefined, stale: false, wake: undefined };
-      const readers = readersOf.get(id(run)) ?? new Set();
-      readersOf.set(id(run), readers.add(reader));
+      const readers = readersOf.get(keyOfRun(run)) ?? new Set();
+      readersOf.set(keyOfRun(run), readers.add(reader));
       const unfollow = follow(run);
       return {
         take() {
@@ -65,7 +64,7 @@ export function createEventHub(follow: (run: RunName) => () => void = () => () =
         close() {
           unfollow();
           readers.delete(reader);
-          if (readers.size === 0 && readersOf.get(id(run)) === readers) readersOf.delete(id(run));
+          if (readers.size === 0 && readersOf.get(keyOfRun(run)) === readers) readersOf.delete(keyOfRun(run));
         },
       };
     },

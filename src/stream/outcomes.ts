@@ -2,7 +2,7 @@ import { DomainError } from "../domain/errors.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
 import { runDeleted } from "../domain/not-found.ts";
 import type { RunStore } from "../domain/ports.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
 
 interface Waiters {
   readonly settle: Set<PromiseWithResolvers<Run | undefined>>;
@@ -46,7 +46,6 @@ export function createOutcomes(
   follow: (run: RunName) => () => void = () => () => undefined,
 ): Outcomes {
   const waiting = new Map<string, Waiters>();
-  const id = (run: RunName) => `${run.owner}/${run.runId}`;
 
   const isOver = (run: Run) => run.phase === "over";
 
@@ -59,15 +58,15 @@ export function createOutcomes(
   }
 
   function settle(name: RunName, how: (one: PromiseWithResolvers<Run | undefined>) => void): void {
-    const waiters = waiting.get(id(name));
-    waiting.delete(id(name));
+    const waiters = waiting.get(keyOfRun(name));
+    waiting.delete(keyOfRun(name));
     waiters?.settle.forEach(how);
   }
 
   const announce = (run: Run): void => settle(run, (one) => one.resolve(run));
 
   async function look(name: RunName): Promise<void> {
-    if (!waiting.get(id(name))?.exists) return;
+    if (!waiting.get(keyOfRun(name))?.exists) return;
     try {
       const run = await ended(name);
       if (run) announce(run);
@@ -79,8 +78,8 @@ export function createOutcomes(
 
   /** Registers somebody who waits. */
   function register(name: RunName) {
-    const waiters = waiting.get(id(name)) ?? { settle: new Set(), exists: false };
-    waiting.set(id(name), waiters);
+    const waiters = waiting.get(keyOfRun(name)) ?? { settle: new Set(), exists: false };
+    waiting.set(keyOfRun(name), waiters);
     const mine = Promise.withResolvers<Run | undefined>();
     mine.promise.catch(() => undefined);
     waiters.settle.add(mine);
@@ -94,7 +93,7 @@ export function createOutcomes(
       close() {
         unfollow();
         waiters.settle.delete(mine);
-        if (waiters.settle.size === 0 && waiting.get(id(name)) === waiters) waiting.delete(id(name));
+        if (waiters.settle.size === 0 && waiting.get(keyOfRun(name)) === waiters) waiting.delete(keyOfRun(name));
       },
     };
   }
@@ -138,7 +137,7 @@ export function createOutcomes(
       return {
         async end(created, signal) {
           // A request that is repeated may have been done with another id.
-          if (id(created) !== id(name)) return (await wait(created, signal))!;
+          if (keyOfRun(created) !== keyOfRun(name)) return (await wait(created, signal))!;
           exists();
           const isLive = created.phase !== "over" && created.phase !== "rolling_back";
           const over = await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);

@@ -35,12 +35,23 @@ export function createBetweenServers(foundation: Foundation) {
   let watchesInVain = false;
 
   const nudger = createNudger({
-    ...{ store: nudges, self, everyMs: tellEveryMs, monotonicMs, onError: onError("telling another server") },
+    store: nudges,
+    self,
+    everyMs: tellEveryMs,
+    monotonicMs,
+    onError: onError("telling another server"),
   });
   const { send } = nudger;
   const followers = createFollowers({ send, mayExecuteHere, keptMs, monotonicMs });
   const followed = createFollowedRuns({
-    ...{ runs, lanes, events, self, send, renewMs, monotonicMs, executesHere },
+    runs,
+    lanes,
+    events,
+    self,
+    send,
+    renewMs,
+    monotonicMs,
+    executesHere,
     others: () => others.map(({ id }) => id),
     published: signals.publishedElsewhere.emit,
     ended: signals.endedElsewhere.emit,
@@ -48,7 +59,11 @@ export function createBetweenServers(foundation: Foundation) {
     onError: onError("looking at runs of other servers"),
   });
   const callForSlots = createCallForSlots({
-    ...{ others: () => others, send, everyMs: callEveryMs, inVainEveryMs: callInVainEveryMs, monotonicMs },
+    others: () => others,
+    send,
+    everyMs: callEveryMs,
+    inVainEveryMs: callInVainEveryMs,
+    monotonicMs,
   });
 
   const cancels = createStoredCancels({ lanes, self, mayExecuteHere, stop: signals.cancelStored.emit });

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { ChildExit } from "./child-process.ts";
+import { type ChildExit, describeExit } from "./child-process.ts";
 
 const firstDelayMs = 200;
 
@@ -87,7 +87,5 @@ function createPause(
   };
 }
 
-function describe(exit: ChildExit | undefined): string {
-  if (exit === undefined) return "the system has no process to give";
-  return exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
-}
+const describe = (exit: ChildExit | undefined): string =>
+  exit ? describeExit(exit) : "the system has no process to give";

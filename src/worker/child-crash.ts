@@ -1,6 +1,6 @@
 import type { AttemptOver } from "./attempt-host.ts";
 import type { ChildAttempt } from "./child-attempt.ts";
-import type { ChildExit } from "./child-process.ts";
+import { type ChildExit, describeExit } from "./child-process.ts";
 import type { ErrorReport } from "./protocol.ts";
 
 /** With this code a child ends after an uncaught exception, which it has reported as its last fault. */
@@ -34,13 +34,13 @@ export function crashOutcome(
   return { how: "crashed", blamed, error: fatal?.error ?? crashError(exit, killCause) };
 }
 
-function crashError({ code, signal }: ChildExit, killCause: string | undefined): ErrorReport {
+function crashError(exit: ChildExit, killCause: string | undefined): ErrorReport {
   if (killCause === "blocked") {
     return { name: "EventLoopBlocked", message: "The process was killed: its event loop was blocked for too long" };
   }
   if (killCause === "load") {
     return { name: "LoadTimeout", message: "The process was killed: its graphs took too long to load" };
   }
-  const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  return { name: "ProcessCrashed", message: `The process that executed the run ended by itself (${how})` };
+  const message = `The process that executed the run ended by itself (${describeExit(exit)})`;
+  return { name: "ProcessCrashed", message };
 }

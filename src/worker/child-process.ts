@@ -38,6 +38,10 @@ export interface ChildExit {
   readonly leaseOver: boolean;
 }
 
+/** How a process ended, for a sentence. */
+export const describeExit = ({ code, signal }: Pick<ChildExit, "code" | "signal">): string =>
+  signal === null ? `exit code ${code}` : `signal ${signal}`;
+
 /** A child process: the leader of its own process group, with a message channel and a lifeline. */
 export interface RunningChild {
   readonly pid: number;

@@ -3,7 +3,13 @@ import type { AttemptHooks, PlacedAttempt, StoragePort } from "./attempt-host.ts
 import { ChildAttempts } from "./child-attempts.ts";
 import { type AskedInspection, ChildInspections } from "./child-inspections.ts";
 import type { WrongMessage } from "./child-message.ts";
-import { type ChildExit, type ChildProcessSettings, type RunningChild, startChildProcess } from "./child-process.ts";
+import {
+  type ChildExit,
+  type ChildProcessSettings,
+  describeExit,
+  type RunningChild,
+  startChildProcess,
+} from "./child-process.ts";
 import { ChildPulse } from "./child-pulse.ts";
 import type { StopTimes } from "./child-stops.ts";
 import { errorReport } from "./error-report.ts";
@@ -333,8 +339,7 @@ export class ChildWorker {
   async #close(exit: ChildExit): Promise<void> {
     clearTimeout(this.#loadTimer);
     this.#state = "gone";
-    const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
-    const lost = new ProcessLostError(`the process ended (${how})`, this.#killCause === "inspection");
+    const lost = new ProcessLostError(`the process ended (${describeExit(exit)})`, this.#killCause === "inspection");
     this.#loaded.reject(lost);
     const reported = this.#attempts.lost(exit, this.#killCause, this.#wasReady);
     this.#inspections.lost(lost);

@@ -6,6 +6,7 @@ import type { Run, RunName } from "../domain/run.ts";
 import type { Slot } from "../domain/store-run.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import { type Entry, firstInTurn } from "../domain/thread/entry.ts";
+import { keyOfThread } from "../domain/thread.ts";
 
 export interface SchedulerParts {
   readonly lanes: Pick<Lanes, "ready">;
@@ -60,7 +61,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
 
   function begin(thread: FoundThread): void {
     const entry = firstInTurn(thread.lane);
-    const key = JSON.stringify([thread.owner, thread.threadId]);
+    const key = keyOfThread(thread);
     if (!entry || claims.has(key)) return;
     const claimed = claim(thread, entry)
       .catch(onError)

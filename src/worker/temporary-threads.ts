@@ -3,7 +3,7 @@ import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import type { Act } from "../domain/thread/act.ts";
-import type { ThreadName } from "../domain/thread.ts";
+import { keyOfThread, type ThreadName } from "../domain/thread.ts";
 import type { ThreadPin } from "../stream/thread-pin.ts";
 
 export interface TemporaryThreadsParts {
@@ -51,7 +51,6 @@ const chunk = 100;
 export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryThreads {
   const { lanes, act, server } = parts;
   const callersOf = new Map<string, Callers>();
-  const key = ({ owner, threadId }: ThreadName) => `${owner}/${threadId}`;
   /** Detachments under way: who comes now attaches after them. */
   const detaching = new Map<string, Promise<void>>();
   const queue: (() => Promise<void>)[] = [];
@@ -77,7 +76,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
 
   /** The last caller in this server has gone, unless another has come since. */
   async function leave(name: ThreadName, callers: Callers): Promise<void> {
-    const successors = callersOf.get(key(name));
+    const successors = callersOf.get(keyOfThread(name));
     if (successors) {
       successors.stored ||= callers.stored;
       successors.over ||= callers.over;
@@ -86,10 +85,10 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
     if (callers.stored) {
       const detached = act.act(name, { kind: "change", watch: "detach" });
       const settled = detached.then(
-        () => void detaching.delete(key(name)),
-        () => void detaching.delete(key(name)),
+        () => void detaching.delete(keyOfThread(name)),
+        () => void detaching.delete(keyOfThread(name)),
       );
-      detaching.set(key(name), settled);
+      detaching.set(keyOfThread(name), settled);
       await detached.catch(ifMerely("THREAD_NOT_FOUND"));
     }
     await remove(name).catch(ifMerely("THREAD_NOT_FOUND"));
@@ -105,7 +104,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
     const stored = await lanes.read(name);
     for (const watcher of stored?.control.watchedBy ?? []) {
       const isHere = watcher === server();
-      if (isHere ? callersOf.has(key(name)) : alive.has(watcher)) return;
+      if (isHere ? callersOf.has(keyOfThread(name)) : alive.has(watcher)) return;
       await act.act(name, { kind: "change", watch: "detach", watcher });
     }
     await remove(name);
@@ -113,14 +112,14 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
 
   return {
     open(name) {
-      const callers = callersOf.get(key(name)) ?? { name, count: 0, stored: false, over: false };
-      callersOf.set(key(name), callers);
+      const callers = callersOf.get(keyOfThread(name)) ?? { name, count: 0, stored: false, over: false };
+      callersOf.set(keyOfThread(name), callers);
       callers.count += 1;
       let closed = false;
       return {
         async keep(run) {
           if (!run.stateless?.temporary) return true;
-          await detaching.get(key(name));
+          await detaching.get(keyOfThread(name));
           if (callers.stored) return true;
           const acted = await act.act(run, { kind: "change", watch: "attach" }).catch(ifMerely("THREAD_NOT_FOUND"));
           if (!acted) return false;
@@ -132,14 +131,14 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
           closed = true;
           callers.count -= 1;
           if (callers.count > 0) return;
-          callersOf.delete(key(name));
+          callersOf.delete(keyOfThread(name));
           if (callers.stored || callers.over) begin(() => leave(name, callers));
         },
       };
     },
 
     watchersOf(name) {
-      const callers = callersOf.get(key(name));
+      const callers = callersOf.get(keyOfThread(name));
       if (!callers) return [];
       callers.stored = true;
       return [server()];
@@ -147,7 +146,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
 
     over(run) {
       if (!run.stateless?.temporary) return;
-      const callers = callersOf.get(key(run));
+      const callers = callersOf.get(keyOfThread(run));
       if (callers) callers.over = true;
       else begin(() => remove(run).catch(ifMerely("THREAD_NOT_FOUND")));
     },

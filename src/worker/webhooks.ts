@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { WebhookStore } from "../domain/ports.ts";
-import type { Json, Run } from "../domain/run.ts";
+import { type Json, keyOfRun, type Run } from "../domain/run.ts";
 import { webhookBody } from "./webhook-body.ts";
 import type { Posting } from "./webhook-post.ts";
 
@@ -55,11 +55,10 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   let stopping = false;
 
   const receiverOf = (run: Run) => new URL(run.spec.webhook!).origin;
-  const keyOf = (run: Run) => `${run.owner}/${run.runId}`;
 
   function begin(run: Run): void {
-    if (stopping || run.webhook?.state !== "pending" || known.has(keyOf(run)) || known.size >= maxKnown) return;
-    known.add(keyOf(run));
+    if (stopping || run.webhook?.state !== "pending" || known.has(keyOfRun(run)) || known.size >= maxKnown) return;
+    known.add(keyOfRun(run));
     enqueue(run);
   }
 
@@ -97,7 +96,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
       // The database: the sweep finds it again.
       parts.onError(error);
     }
-    known.delete(keyOf(run));
+    known.delete(keyOfRun(run));
   }
 
   /** The run as it is to be tried again, or undefined when there is nothing more to do. */

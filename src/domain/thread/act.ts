@@ -1,7 +1,7 @@
 import { createOneByOne } from "../one-by-one.ts";
 import type { ThreadOrigin } from "../ports.ts";
 import type { RunName } from "../run.ts";
-import type { ThreadName } from "../thread.ts";
+import { keyOfThread, type ThreadName } from "../thread.ts";
 import type { CancelAction } from "../transitions.ts";
 import { cancelChildren } from "./children.ts";
 import type { Command, Decided, ToldEnd } from "./commands.ts";
@@ -60,7 +60,6 @@ export function createAct(parts: ActParts): Act {
   const { runs, self, tell } = parts;
   /** Ends that are told, and whose entries leave with the thread's next decision. */
   const told = new Map<string, ToldEnd[]>();
-  const keyOf = ({ owner, threadId }: ThreadName) => JSON.stringify([owner, threadId]);
   const payOneByOne = createOneByOne();
   const pay = createPayDebts(parts, {
     act,
@@ -69,12 +68,12 @@ export function createAct(parts: ActParts): Act {
       if (acted) signals(acted);
       return acted;
     },
-    remember: (name, end) => void told.set(keyOf(name), [...(told.get(keyOf(name)) ?? []), end]),
-    remembered: (name, run) => told.get(keyOf(name))?.find((end) => end.run === run),
+    remember: (name, end) => void told.set(keyOfThread(name), [...(told.get(keyOfThread(name)) ?? []), end]),
+    remembered: (name, run) => told.get(keyOfThread(name))?.find((end) => end.run === run),
   });
 
   async function decide(name: ThreadName, wish: Wish, given?: Given): Promise<Acted | undefined> {
-    const key = keyOf(name);
+    const key = keyOfThread(name);
     const leaving = told.get(key);
     const decision = await parts.decide(name, { ...wish, server: self().id, told: leaving } as Command, given);
     if (decision && "refusal" in decision) throw errorOf(decision.refusal);
@@ -132,7 +131,7 @@ export function createAct(parts: ActParts): Act {
   }
 
   function payDebts(name: ThreadName, options: PayOptions): Promise<void> {
-    return payOneByOne(keyOf(name), () => pay(name, options));
+    return payOneByOne(keyOfThread(name), () => pay(name, options));
   }
 
   return { act, decide, follow, payDebts: (name) => payDebts(name, { leave: true }) };

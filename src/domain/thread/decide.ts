@@ -1,6 +1,6 @@
 import { createOneByOne } from "../one-by-one.ts";
 import type { Lanes, StoredThread, ThreadOrigin } from "../ports.ts";
-import type { ThreadName } from "../thread.ts";
+import { keyOfThread, type ThreadName } from "../thread.ts";
 import type { Command, Decided, Refusal } from "./commands.ts";
 import { newControl, type ThreadControl, type Time } from "./entry.ts";
 import { reduce } from "./lane.ts";
@@ -69,7 +69,7 @@ export function createDecide(options: DecideOptions): Decide {
   const oneByOne = createOneByOne();
 
   return (name, command, given = {}) => {
-    return oneByOne(JSON.stringify([name.owner, name.threadId]), () => decide(name, command, given), given.signal);
+    return oneByOne(keyOfThread(name), () => decide(name, command, given), given.signal);
   };
 
   async function decide(name: ThreadName, command: Command, given: Given): Promise<Decision | undefined> {

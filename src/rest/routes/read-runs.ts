@@ -1,7 +1,7 @@
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
-import { DomainError } from "../../domain/errors.ts";
+import { isDomainError } from "../../domain/errors.ts";
 import { streamModes } from "../../domain/transitions.ts";
 import { RestError } from "../errors.ts";
 import { enumNamed } from "../json/body-shapes.ts";
@@ -70,7 +70,7 @@ async function find({ invoke, params }: RestRequest): Promise<pb.Run> {
   try {
     return (await invoke.call(methods.getRun, { threadId, runId, includeInput: true, payloadFormat })).run!;
   } catch (error) {
-    if (error instanceof DomainError && error.reason === "RUN_NOT_FOUND") {
+    if (isDomainError(error, "RUN_NOT_FOUND")) {
       await invoke.call(ThreadService.method.getThread, { threadId, omitValues: true });
     }
     throw error;

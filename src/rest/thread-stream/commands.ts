@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
-import { DomainError } from "../../domain/errors.ts";
+import { DomainError, isDomainError } from "../../domain/errors.ts";
 import type { RestError } from "../errors.ts";
 import type { Invoke } from "../invoke.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
@@ -173,7 +173,7 @@ async function waitingInterrupts({ invoke, threadId }: CommandParts): Promise<st
     return thread!.interrupts.map(({ id }) => id);
   } catch (error) {
     // A run's start makes the thread.
-    if (error instanceof DomainError && error.reason === "THREAD_NOT_FOUND") return [];
+    if (isDomainError(error, "THREAD_NOT_FOUND")) return [];
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Run, RunStatus } from "../../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
-import { DomainError } from "../../domain/errors.ts";
+import { isDomainError } from "../../domain/errors.ts";
 import type { Invoke } from "../invoke.ts";
 import { payloadFormat } from "../json/payload.ts";
 
@@ -52,7 +52,7 @@ export function createThreadRuns({ invoke, threadId, everything }: ThreadRunsOpt
     try {
       return (await invoke.call(methods.getRun, { threadId, runId, payloadFormat })).run;
     } catch (error) {
-      if (error instanceof DomainError && error.reason === "RUN_NOT_FOUND") return undefined;
+      if (isDomainError(error, "RUN_NOT_FOUND")) return undefined;
       throw error;
     }
   }
