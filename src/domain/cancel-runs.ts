@@ -40,7 +40,7 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
     if (!run) return lastRecord(request.refuseRepeat ? undefined : await runs.tombstone(name), name, request);
     const decided = run.phase === "over" ? alreadyDecided(run, request) : undefined;
     if (decided) return decided;
-    // Its record waits for an entry that may never come, or says less than its end.
+    // A record without an entry in its lane: the entry has not come yet, and may never, or has left this very moment.
     throw runNotFound(name);
   }
 
@@ -154,7 +154,7 @@ export async function asTheyAre(lanes: Pick<Lanes, "readMany">, runs: readonly R
   });
 }
 
-/** The items of a list; an error for each, with its stack, would hold up everybody else. */
+/** The items of a list, with a turn for everybody else now and then: to make an error with its stack for each takes long. */
 export async function* inSlices<T>(items: readonly T[]): AsyncGenerator<T> {
   for (const some of groupsOf(items, atOnce)) {
     yield* some;

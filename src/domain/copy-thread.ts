@@ -60,7 +60,7 @@ export function createCopyThread(parts: CopyThreadParts): CopyThread {
         await journals.discardCopy(copy);
         throw error;
       }
-      // When the answer is lost it may be there, or come yet: then what belongs to it stays.
+      // When the insert ends without an answer, the thread may be there, or come yet: then its journal stays.
       if (await lanes.insert(born)) return copy;
       await journals.discardCopy(copy);
       throw threadExists("new_thread_id", newThreadId);

@@ -73,7 +73,7 @@ export function createHoldThread({ act, lanes, holds, isAlive, isTransient }: Ho
   ): Promise<T> {
     let change: Pick<Release, "state" | "last"> = {};
     const confirm = async () => {
-      // A hold that was lost has left its name for ever.
+      // The name of a hold is never used again: when it is not the holder's any more, the hold was lost.
       const stored = await lanes.read(name);
       if (stored?.control.lane.holder?.id !== id) throw errorOf(holdIsLost(name.threadId));
     };

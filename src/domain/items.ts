@@ -116,7 +116,7 @@ export function createItems(store: ItemStore, { maxItemBytes }: ItemsOptions): I
       for await (const namespace of store.namespaces(owner, literalHead(match))) {
         if (!match.every((one) => isMatch(namespace, one))) continue;
         const cut = namespace.slice(0, maxDepth);
-        // Those that are cut to the same labels follow each other.
+        // Namespaces come in order, so that those which are cut to the same labels follow each other.
         const name = cut.join(".");
         if (name === last) continue;
         last = name;

@@ -35,7 +35,7 @@ export function outlineJson(text: Json, { maxText, maxDepth }: OutlineOptions): 
   return kept.join("");
 
   function leaveOut(start: number, end: number): number {
-    // A name must stay one.
+    // A field's name must stay a text, or the outline would be no JSON.
     const isName = text.charCodeAt(start) === quote && /^\s*:/.test(text.slice(end + 1, end + 20));
     kept.push(text.slice(from, start), isName ? '""' : "[]");
     from = end + 1;

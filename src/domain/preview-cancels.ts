@@ -42,7 +42,7 @@ function preview(run: Run, action: CancelAction): CancelPreview {
   const decided = alreadyDecided(run, { action });
   if (decided) return asItIs(decided);
   if (run.phase !== "waiting") return { status: run.status, outcome: "requested" };
-  // One that waits for another attempt has run before.
+  // A waiting run that has started before waits for another attempt.
   return { status: run.status, outcome: run.startedAt === undefined ? "never_started" : "stopped" };
 }
 

@@ -31,7 +31,7 @@ export function valueTokens(owner: string, values: Json | undefined): string[] {
 /** Lists and long texts are not searched. They are what makes values large, and are not read for this. */
 function searchablePartOf(values: Json): unknown {
   if (values.length <= smallValues) return JSON.parse(values);
-  // As it is written, a character may take six.
+  // JSON may write a character with six: \u0000.
   const maxText = maxValueLength * 6;
   const outlines = [Number.POSITIVE_INFINITY, 1].map((maxDepth) => () => outlineJson(values, { maxText, maxDepth }));
   for (const outline of outlines) {

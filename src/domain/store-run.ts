@@ -81,7 +81,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       throw error;
     }
     begin(slot, acted, record);
-    // The record is that of the entry which a twin has brought.
+    // A twin of this request, sent again under the same id, has brought the entry.
     if (acted.answer.did === "again" && !options.again) throw runExists(run);
     if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);
     await act.follow(acted);
@@ -97,7 +97,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     if (await runs.putAgain(anew, record.made)) return anew;
     const there = (await runs.find(record)) ?? (await runs.tombstone(record));
     if (!there && (await runs.insert(anew))) return anew;
-    // A twin's serves this creation as well, and is not this one's to remove.
+    // The record was made by a twin of this request: it serves this creation as well, and is the twin's to remove.
     if (there?.changes === 0 && isTwin(there, record, options)) return record;
     throw runExists(record);
   }
@@ -125,16 +125,16 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
   async function takesId(run: Run, options: StoreRunOptions): Promise<boolean> {
     for (;;) {
       const there = (await runs.find(run)) ?? (await runs.tombstone(run));
-      // It was removed just now; or another thread's has the id.
+      // The record was removed just now, or a run of another thread has the id.
       if (!there) return runs.insert(run);
       if (there.changes > 0) return false;
-      // Whichever twin is the last to have made the record: it is the same, and only one of them brings the entry.
+      // Twins' records are the same and only one twin brings the entry, so that it does not matter who made the record last.
       if (isTwin(there, run, options)) {
         if (await runs.putAgain(run, there.made)) return true;
         continue;
       }
       if (run.createdAt.getTime() - there.createdAt.getTime() <= 2 * parts.leaseMs) return false;
-      // Whatever was to bring its entry comes too late from here on.
+      // From this decision on, whoever was to bring the old record's entry misses.
       const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });
       return acted?.answer.did !== "missed" && runs.putAgain(run, there.made);
     }
@@ -153,7 +153,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const isBare = (await runs.putAgain(anew, run.made)) || (!(await runs.tombstone(run)) && (await runs.insert(anew)));
     const confirmed = await act.decide(run, { kind: "confirm", run: run.runId });
     if (confirmed?.answer.did !== "missed") return;
-    // It has come to its end, of which its record tells; or its entry was forgotten.
+    // The entry is gone: the run has come to its end, which its record says, or the entry was forgotten.
     if (isBare) await runs.deleteUnentered(anew);
     if (isBare || !(await runs.find(run))) throw runExists(run);
   }
@@ -193,7 +193,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
 
   function threadFor(run: Run): NewThread {
     const { owner, threadId, createdAt } = run;
-    // A run that is stored once more, after it has come and gone, finds its thread barred by this.
+    // The same each time: a stateless run that is stored once more, after it has gone, finds its thread barred.
     const journal = run.stateless ? run.runId : newId();
     const watchedBy = run.stateless?.temporary ? parts.watchersOf(run) : undefined;
     return {

@@ -86,6 +86,6 @@ export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"
   if (facts.lastStarted === "error" || facts.lastStarted === "timeout") return "error";
   const { next = [], interrupts = [], unread = false } = facts.state ?? {};
   if (next.length > 0 || interrupts.length > 0) return "interrupted";
-  // A success that asks nothing has come to its end as far as anybody knows; of any other end something may be left to do.
+  // The state could not be read: a success counts as finished; after any other end something may be left to do.
   return unread && facts.lastStarted !== "success" ? "interrupted" : "idle";
 }

@@ -38,7 +38,7 @@ export function createCreateThread({ lanes, maxMetadataBytes, now }: CreateThrea
       control: newControl({ threadId, rev: newId(), metadata, ttlMs }, createdAt),
     };
     const mayBeThere = ifExists === "do_nothing";
-    // Where it is likely to be there it is looked for first; an insert that fails costs more.
+    // Whoever says do_nothing expects it to be there: a look costs less than an insert that fails.
     const there = mayBeThere ? await lanes.read(name) : undefined;
     if (!there && (await lanes.insert(born))) return threadOf(born);
     if (mayBeThere) return threadOf(there ?? (await lanes.read(name)) ?? born);
@@ -121,7 +121,7 @@ export function createRemoval(parts: RemovalParts): Removal {
   /** Also one whose end is not told yet. */
   async function isLive(name: RunName): Promise<boolean> {
     const stored = await lanes.read(name);
-    // What others have left must be in their records, too, for the thread to return to it.
+    // The thread will return to what an earlier run has left, which that run's record must say by then.
     if (stored?.control.owes) await act.payDebts(name);
     const entry = stored && entryOf(stored.control, name.runId);
     if (!entry) return false;

@@ -102,7 +102,7 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     const graph = await findGraph(there, request.assistantId);
     await findBase(there, graph, request);
     return parts.holdThread(request, { kind: "edit" }, async ({ thread, id, leave }) => {
-      // Looked for again: only under the hold does it stay where it is.
+      // Looked for again: the newest checkpoint is sure to stay the same only while the thread is held.
       const base = await findBase(thread, graph, request);
       const metadata = JSON.stringify({ ...request.metadata, thread_id: thread.threadId, graph_id: graph });
       const { values, asNode } = request;

@@ -45,7 +45,7 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
       const followers = followersOf.get(keyOfRun(run)) ?? new Map<string, Follower>();
       const before = followers.get(follower);
       const isRepeated = before !== undefined && before.until >= monotonicMs() && (before.events || !events);
-      // What was stored while the nudge was under way has been told to nobody.
+      // Of what was stored while the nudge was under way nobody has been told: the follower is made to look.
       if (isHere ? !isRepeated : kind === "follow") send(follower, { kind: "ended", run });
       if (!isHere && kind === "follow") return;
       followersOf.delete(keyOfRun(run));

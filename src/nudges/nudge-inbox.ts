@@ -44,7 +44,7 @@ export function createNudgeInbox(parts: NudgeInboxParts): NudgeInbox {
   async function read(): Promise<void> {
     const server = self();
     const found = await store.read(server);
-    // What a former life was told is nothing to this one, which reads next.
+    // These are the nudges for this server's former life; the present one's are read next.
     if (server !== self()) return;
     if (!found) {
       await store.open(server);
@@ -54,7 +54,7 @@ export function createNudgeInbox(parts: NudgeInboxParts): NudgeInbox {
     const { count, batches } = found;
     const before = seen;
     seen = count;
-    // What was told before the first look is not known to be heard or not.
+    // Whether anybody has acted on what was told before the first look is not known: all of it is looked at.
     if (before === undefined) return parts.missed();
     const fresh = count - before;
     if (fresh > batches.length) parts.missed();

@@ -42,8 +42,8 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
   const methods = [...new Set(routes.map((one) => one.method))];
 
   /**
-   * The routes of a path, at most one a method. Words that one method's route has to the letter are no ids for another's, whose
-   * route is then none of this path.
+   * The routes of a path, at most one a method. Where one of them spells out a segment that another takes for an id, only the former
+   * is meant: /threads/search is no thread with the id "search", whatever the method.
    */
   function routesOf(path: string): { route: Route; params: Record<string, string> }[] {
     const found = methods.flatMap((method) => {

@@ -31,7 +31,7 @@ export function readLargeElsewhere(
   if (!isOneMessage || !type || tooLong || request.method !== "POST" || !isAsyncIterable(body)) return request;
   const codec: Codec = type[2] === "json" ? "json" : "binary";
   const isEnveloped = type[1] !== undefined;
-  // What is promised is no longer what Connect gets; Node has seen to it that it came.
+  // Connect gets other bytes than `content-length` promises; Node has checked that all of those came.
   request.header.delete("content-length");
   return { ...request, body: aside() };
 

@@ -36,7 +36,10 @@ export function createAssistantStore({ assistants }: Pick<Collections, "assistan
       return (await assistants.deleteOne({ _id: assistantKey(name) })).deletedCount === 1;
     },
 
-    /** Those of one time are passed over here: the embedded engines go by no index for an `$or`. Index: assistants_by_time, or of_graph. */
+    /**
+     * Of those that were created in the moment at which the page before has ended, some stood on that page: they are left out here,
+     * since the embedded engines go by no index for an `$or`. Index: assistants_by_time, or of_graph.
+     */
     async *scan({ owner, graph }, after) {
       const query: Filter<AssistantDocument> = { owner, ...(graph !== undefined && { graph }) };
       if (after) query.created_at = { $lte: after.createdAt };

@@ -158,7 +158,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     if (isFailed(given)) throw given.failure;
     if (isFailed(start)) throw start.failure;
     const begin: Begin = { ...start, from: start.start.checkpointId ?? (await newest(journal)) };
-    // What it is of no use to wait for: the output that follows goes with it.
+    // Not waited for: it is stored together with the output that follows.
     events.appendSoon({ kind: "attempt", attempt: run.attempt, checkpointId: begin.from }).catch(outputFailed);
     const done = Promise.withResolvers<AttemptOver>();
     if (stop || released) return { how: "ended", end: { kind: stop ? "stopped" : "drained" } };
@@ -196,7 +196,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   function outputFailed(error: unknown): void {
     // Somebody else has the run: what goes on here is for nothing.
     if (error instanceof FencedError) placed?.kill();
-    // Another execution would put out the same.
+    // The run ends with this error: executed again, it would put out the same.
     else if (!parts.isTransient(error)) unstorable = errorReport(error);
   }
 

@@ -161,7 +161,7 @@ export class ChildAttempts {
         return { how: "crashed", blamed: true, error: malformed };
       }
       const byServer = ["stop", "lease", "inspection", "retired"].includes(killCause ?? "");
-      // It waited for an inspection to be over.
+      // It had not begun, but waited for an inspection in its process to be over.
       const onlyWaited = wasReady && !attempt.started;
       if (byServer || onlyWaited || exit.leaseOver) {
         return { how: attempt.stopping === undefined ? "displaced" : "killed" };

@@ -39,7 +39,7 @@ export function createStartBackoff({ log, leaseMs, retry }: StartBackoffOptions)
       );
     },
     lapsed() {
-      // Those that end together have one cause.
+      // Processes that end together have one cause, which counts once.
       if (stopped || lapses.lasts) return;
       const { failures, delayMs } = lapses.begin();
       log.warn(

@@ -129,7 +129,7 @@ export class ChildInspections {
     const { inspection, answer } = pending;
     const seconds = this.#options.timeoutMs / 1000;
     answer.reject(unreadable(inspection, `it did not answer within ${seconds} s`, "GRAPH_TIMEOUT"));
-    // Before it is over here: what waits for that must not begin in a process that is going to end.
+    // The kill comes first: an attempt that waits for the inspection's end must not begin in a process that is going to end.
     this.#options.overdue();
     this.#take(scope);
   }

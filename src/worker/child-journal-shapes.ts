@@ -68,7 +68,7 @@ const list = z.object({
   beforeCheckpointId: z.string().optional(),
   limit: z.number().positive().optional(),
   includeKept: z.boolean().optional(),
-  // Compared, and never stored.
+  // Any value: it is compared and never stored.
   metadata: z.record(z.string(), z.unknown()).optional(),
 } satisfies Shape<JournalListQuery>);
 

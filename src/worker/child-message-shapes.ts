@@ -46,7 +46,7 @@ const error = z.object({ name: z.string(), message: z.string() } satisfies Shape
 const interrupt = z.object({
   id: z.string(),
   taskId: z.string(),
-  // Stands in lists at any length.
+  // Of any length, since a state may ask much.
   value: z.string().refine(parses, "must be JSON text"),
 } satisfies Shape<InterruptReport>);
 

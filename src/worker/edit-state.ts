@@ -32,7 +32,7 @@ export function createEditState({ inspect, journal, lanes }: EditStateParts) {
       read: writer.read,
       list: writer.list,
       async append(flush) {
-        // When its process is lost the question is asked again.
+        // When a process is lost its question is asked again, and a second time the edit must not be written.
         if (writing) throw new FencedError("An edit is written once");
         sent = flush.checkpoints.at(-1);
         writing = writer.append(flush);

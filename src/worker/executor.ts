@@ -32,7 +32,7 @@ export interface Executor {
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
   reserve(run?: Pick<Run, "runId" | "parent">): Slot | undefined;
-  /** The same for the queue itself, to which it is no news that it gives a slot back. */
+  /** The same for the scheduler, which need not be woken for a slot that it gives back itself. */
   reserveForQueue: Executor["reserve"];
   /** Writes an outcome. */
   readonly settle: Settle;

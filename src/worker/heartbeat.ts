@@ -94,7 +94,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         leased.add(entry.lease!.token);
         if (entry.cancel) parts.cancelStored(wishOf(thread, entry));
       }
-      // What was known until now has come to its end since the database was asked.
+      // An attempt that was known when the round began may have ended since the database was asked.
       if (!isKnown(thread, entry, knownBefore)) await parts.adoptUnknownLease(thread);
     }
   }

@@ -44,7 +44,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   const rounds = createRounds(look, { everyMs: parts.pollMs, onError });
   /** Claims under way. One that hangs holds up no other. */
   const claims = new Map<string, Promise<void>>();
-  /** The last look has found more than there were slots for; a free slot changes nothing otherwise. */
+  /** The last look has found more runs than slots: only then is a slot that becomes free a reason to look again. */
   let crowded = true;
   let stopped = false;
 

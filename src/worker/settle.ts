@@ -81,7 +81,7 @@ export function createSettle({ runs, act, reserve, dropped, isTransient }: Settl
   return async (run, token, result, left, seen) => {
     const asItIs = () => settle(run, token, result, left, seen);
     try {
-      // Once more, since it may not have been the outcome that was refused.
+      // Tried once more: what was refused may have been something else than the outcome.
       await asItIs().catch((error: unknown) => (isRefusal(error) ? asItIs() : Promise.reject(error)));
     } catch (error) {
       if (!isRefusal(error)) throw error;

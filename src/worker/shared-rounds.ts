@@ -1,6 +1,6 @@
 /**
- * Says at each of its rounds whether it is this server's: so many servers share the work, and each does it every so manieth time,
- * so that all together do it as often as one would alone. The first is always its own.
+ * Asked at each of its rounds, a server is told whether to do the work in it: of `servers` that share it, each does so in one round
+ * of as many, so that all together do it as often as one would alone. The first round is always its own.
  */
 export function createSharedRounds(servers: () => number): () => boolean {
   let left = 0;

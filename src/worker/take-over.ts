@@ -193,7 +193,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     const { lane } = stored.control;
     const me = parts.self().id;
     const { entry, token } = hadBy(me, lane);
-    // Somebody here may well work under what the thread has been given since it was found.
+    // The thread may have got another lease or hold since it was found, under which somebody here works.
     if (token === undefined || token !== hadBy(me, found.lane).token || taking.has(token)) return;
     taking.add(token);
     try {
@@ -218,7 +218,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   async function cancelWatched(server: Server, lost: readonly Server[]): Promise<void> {
     for (const watch of await servers.watchesOf(server.id)) {
       if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) {
-        // Whoever departs there last does what it wanted.
+        // The last one who leaves there cancels the run in its name.
         await servers.markLeft(watch.id);
         continue;
       }

@@ -93,7 +93,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
       const again = await deliver(run);
       if (again && !stopping) return retry(again);
     } catch (error) {
-      // The database: the sweep finds it again.
+      // The database has failed: the sweep finds the delivery again.
       parts.onError(error);
     }
     known.delete(keyOfRun(run));
@@ -119,7 +119,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   }
 
   async function failed(run: Run, err: unknown): Promise<Run | undefined> {
-    // Given up with the server: it has not really failed.
+    // Given up since this server ends: that is no failure of the receiver's.
     if (closing.signal.aborted) return undefined;
     const facts = { err, run_id: run.runId, receiver: receiverOf(run), tries: run.webhook!.tries };
     if (run.webhook!.tries < maxTries) {

@@ -48,7 +48,7 @@ function alreadyDecided(entry: Entry, action: CancelAction): "already" | "refuse
   if (isEnded(entry)) {
     if (entry.end!.status !== "interrupted") return "refused";
     if (stored === action) return "already";
-    // Of a run that was rolled back only its tombstone is left to be asked.
+    // A run that was rolled back is all but gone: what a repeat is answered stands in its tombstone.
     return stored === "rollback" ? "unknown" : "refused";
   }
   return isAsStrong(stored, action) ? "already" : undefined;

@@ -138,7 +138,7 @@ export function createDecide(options: DecideOptions): Decide {
         failure = { error };
       }
       const stored = await read();
-      // This very thread has been there, and was removed.
+      // The insert missed and nothing is there: this very thread was there before, and was removed.
       if (!stored && from === undefined && !failure) return { hasLanded: false, isBarred: true };
       const fate = fateAmong(stored, server, from, next.control.rev);
       if (fate === "landed") return { hasLanded: true };

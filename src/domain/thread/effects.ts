@@ -61,7 +61,7 @@ function effectsOfEntry(was: Entry | undefined, entry: Entry, server: string): E
     effects.push({ kind: "cancelChildren", run, action });
   }
   if (phase === "rolling_back" && was?.phase !== phase) effects.push({ kind: "rollBack", run });
-  // The record of a run that has just come says as much by itself.
+  // The record of a new run says by itself that it waits.
   if (was || phase !== "waiting") effects.push({ kind: "project", run, changes });
   return effects;
 }

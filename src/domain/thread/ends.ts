@@ -26,7 +26,7 @@ export function projected(control: ThreadControl, { run, changes, state }: ToldE
   const entry = entryOf(control, run);
   if (!entry) return { control, answer: { did: "again" } };
   if (!isEnded(entry) || entry.changes !== changes) return { control, answer: { did: "missed", entry } };
-  // What it left is owed as well, as long as the thread would return to it.
+  // As long as this run's end is what the thread returns to, the state that it left is owed as well.
   const owesState = control.last?.unread === true && control.last.n === entry.n;
   if (owesState && !state) return { control, answer: { did: "missed", entry } };
   const told = owesState ? withStateOf(control, entry, state) : control;

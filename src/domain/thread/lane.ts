@@ -24,7 +24,7 @@ export function reduce(before: ThreadControl, command: Command, now: Time): Redu
   const { did } = handled.answer;
   const isClaiming = command.next !== undefined && did === "done";
   const after = isClaiming ? claimNext(handled.control, command.next, command.server, now) : handled.control;
-  // Told ends leave with a change, and are none, unless that is what was asked for.
+  // That entries leave whose ends are told is no reason to write by itself, unless it is what was asked for.
   const isChange = after !== start || joined !== before || command.kind === "projected";
   if (after === before || !isChange) return { control: before, effects: [], answer: lean(handled.answer) };
   const control = computed(before, after, now, did === "done" && isChangeForUsers(command));

@@ -72,7 +72,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     const run: RunName = { owner: thread.owner, threadId: thread.threadId, runId: entry.run };
     await parts.data.removeCheckpoints(thread, run);
     await parts.data.removeEvents(run);
-    // A run that never started leaves the thread where whoever is first brings it.
+    // A run that never started has not moved its thread: its record names no checkpoint.
     const checkpoint = entry.first === undefined ? undefined : await parts.newestCheckpoint(thread);
     return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint });
   }
@@ -129,10 +129,10 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
       }
       done.add(entry.run);
       const told = known?.changes === entry.changes ? { end: known, over: undefined } : await tell(stored, entry);
-      // Of a run that is rolled back nothing stays; and what a thread is at may not wait for its next decision.
+      // These entries leave at once: a rolled back run's, of which nothing stays, and one whose end brings the thread's state.
       if (leave || action === "rollback" || told.end.state) await decide(name, { kind: "projected", ...told.end });
       else if (!known) remember(name, told.end);
-      // Whoever hears of it may count on the entry's leaving with the next decision.
+      // Told last: whoever hears of the end may count on it that the entry leaves with the thread's next decision.
       const isLeft = left?.run === entry.run && action !== "rollback";
       if (told.over) parts.over(told.over, isLeft ? left.state : undefined);
     }

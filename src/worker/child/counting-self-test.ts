@@ -40,7 +40,7 @@ async function tryDeaf(what: string, build: (work: () => unknown) => CompiledGra
     try {
       for await (const _ of await graph.stream({}, { signal: controller.signal }));
     } catch {
-      // The abort, which is what this is about.
+      // The abort that this test has asked for.
     }
     streamOver = true;
   });
