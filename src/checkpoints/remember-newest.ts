@@ -33,7 +33,7 @@ export function rememberNewest(port: JournalPort, isEmpty: boolean): JournalPort
   return {
     async append(flush) {
       const before = newest;
-      // Until it has landed, and for good when it does not.
+      // Unknown until the flush has landed, and for good when it does not.
       newest = undefined;
       await port.append(flush);
       newest = after(before, flush);

@@ -83,7 +83,7 @@ async function sendDeferred(
     response.end(finished);
   } catch (error) {
     const told = tell(error);
-    // Nothing has become of the run: whoever waits for it is cut off and comes back to the location.
+    // The wait has failed, and not the run: whoever waits is cut off and comes back to the location.
     if (!response.headersSent || !told || told.status === 503) throw error;
     // The status has been sent: this is how LangGraph's clients learn of an error in a deferred answer.
     response.end(stringify({ __error__: { error: nameOf(told), message: told.message } }));

@@ -88,7 +88,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
       const stored = await keepTrying(() => parts.stored(run), parts);
       const left = [...new Set([...leftHere, ...stored.left])];
       if (left.length === 0 || stored.elsewhere) return;
-      // Somebody has come meanwhile.
+      // Somebody has come meanwhile, and inherits the wish.
       if (counts.inherit(run, left)) return;
       await leave(left, run);
     } catch (err) {
@@ -138,7 +138,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
       if (isStored) await parts.store(id, run, ifLast);
     } catch (error) {
       stopListening();
-      // It may be stored all the same.
+      // The watch may be stored all the same: it is taken back.
       go("closed");
       throw error;
     }

@@ -79,7 +79,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
       return changeStreamClient.db(databaseName);
     },
     get eventWritesDb() {
-      // Where hardly more than one connection pays, another one would cost what it brings.
+      // With the small pool of an embedded engine another connection would cost as much as it brings.
       if (maxPoolSize <= 2) return client.db(databaseName);
       eventClient ??= createClient(uri, 1, ownHealthIntervalMs);
       return eventClient.db(databaseName);

@@ -60,7 +60,7 @@ export function createLanes({ threads, removedThreads }: Pick<Collections, "thre
     async insert(thread) {
       const document = toThreadDocument(thread);
       if (await insertIfFree(threads, document)) return true;
-      // Where a thread was removed another may be made, but not that one.
+      // Where a thread was removed another one may be made, but not that very one again.
       const { _id, journal } = document;
       const removed = { _id, removed_journal: { $exists: true, $ne: journal } };
       return (await removedThreads.replaceOne(removed, document as never)).matchedCount === 1;

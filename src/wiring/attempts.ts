@@ -31,7 +31,7 @@ export function createAttempts(
       const lease = stored && entryOf(stored.control, run.runId)?.lease;
       return lease?.token === token && !lease.tokensToFence;
     },
-    // Also by the clock that does not stop with the machine.
+    // By the wall clock as well, since the monotonic one may stop while the machine sleeps.
     isHeld: (claimedAtMs) => isAlive() && Date.now() - claimedAtMs < config.leaseMs / 2,
     delivered: (run, token) =>
       void act

@@ -76,7 +76,7 @@ export function createBetweenServers(foundation: Foundation) {
   signals.slotMissing.on(callForSlots);
 
   const act: { [Kind in Nudge["kind"]]: (nudge: Extract<Nudge, { kind: Kind }>) => void } = {
-    // All of them at once.
+    // Those of a batch are looked at together: see `received`.
     cancel: () => undefined,
     follow: followers.add,
     expect: followers.add,

@@ -17,7 +17,7 @@ export type AttemptResult =
   | { readonly kind: "stopped"; readonly by: "cancel" | "timeout"; readonly killed: boolean }
   /** It can go on elsewhere: it was drained, or its process was killed for another's sake. */
   | { readonly kind: "displaced"; readonly killed: boolean }
-  /** Its process crashed, or its server did. `runAlone`: the run may have been the cause, and is executed in a process of its own from now on. */
+  /** Its process crashed, or its server did. `runAlone`: the run may be the cause, and gets a process of its own from now on. */
   | { readonly kind: "lost"; readonly runAlone: boolean; readonly error?: RunError };
 
 /** What it has left. */

@@ -50,7 +50,7 @@ async function list(request: RestRequest): Promise<Answer> {
     includeInput: fields.length === 0 || fields.includes("kwargs"),
     payloadFormat,
   };
-  // A list of no runs says all the same that there is no such thread.
+  // One run at least is asked for: the handler must look whether there is such a thread, also where no run is wanted.
   const { items } = await pageAt({ limit: Math.max(1, limit), offset }, async (page) => {
     const { runs, nextPageToken } = await invoke.call(methods.listRuns, { ...wanted, ...page });
     return { items: runs, nextPageToken };

@@ -83,7 +83,7 @@ async function* eventsOf(invoke: Invoke, begunRun: BegunRun, after: bigint | "no
     const tail = invoke.stream(methods.joinRunStream, { threadId, runId, ...begin, payloadFormat });
     for await (const { events } of tail) {
       // A run's own stream tells its end again to one who has seen it; this one goes on without.
-      // What is empty is passed on as well: it says that nothing of what comes can be missed.
+      // An empty batch is passed on as well: it says that from here on nothing can be missed.
       const news = after === "now" ? events : events.filter(({ sequence }) => sequence > after);
       yield { ...begunRun, events: news };
     }
