@@ -1,5 +1,5 @@
 import type { JournalCollection, SlotSummary } from "../storage/journal.ts";
-import { metadataFields, segmentsReferred } from "./journal-entries.ts";
+import { fieldsOf, segmentsReferred } from "./journal-entries.ts";
 
 /**
  * Removes what a run wrote: its checkpoints in every namespace, its pending writes (those on earlier checkpoints too) and
@@ -40,4 +40,4 @@ export async function deleteRunFromJournal(
  * rebuilt from the ancestors and their pending writes, so they must outlive their run.
  */
 const isDelta = ({ checkpoints }: SlotSummary): boolean =>
-  (checkpoints ?? []).some((entry) => metadataFields(entry).counters_since_delta_snapshot !== undefined);
+  (checkpoints ?? []).some((entry) => fieldsOf(entry).counters_since_delta_snapshot !== undefined);

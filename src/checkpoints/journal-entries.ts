@@ -19,12 +19,11 @@ export const toCheckpointRecord = (entry: CheckpointEntry): CheckpointRecord => 
   ...(entry.parent !== undefined && { parentCheckpointId: entry.parent }),
   checkpoint: { type: entry.checkpoint.type, bytes: entry.checkpoint.bytes! },
   metadata: { type: entry.metadata.type, bytes: entry.metadata.bytes! },
-  metadataFields: metadataFields(entry),
+  metadataFields: fieldsOf(entry),
   values: Object.fromEntries(entry.values.map((value) => [value.channel, toChannelValue(value)])),
 });
 
-export const metadataFields = (entry: Pick<CheckpointEntry, "fields">): Record<string, unknown> =>
-  JSON.parse(entry.fields);
+export const fieldsOf = (entry: Pick<CheckpointEntry, "fields">): Record<string, unknown> => JSON.parse(entry.fields);
 
 export const toWriteEntry = (record: PendingWriteRecord): WriteEntry => ({
   ns: record.namespace,

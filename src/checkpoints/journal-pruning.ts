@@ -1,6 +1,6 @@
 import type { JournalCollection } from "../storage/journal.ts";
 import { type SlotOutline, slotOutlines, thinSlot } from "../storage/journal-outlines.ts";
-import { metadataFields } from "./journal-entries.ts";
+import { fieldsOf } from "./journal-entries.ts";
 
 type Entry = NonNullable<SlotOutline["checkpoints"]>[number];
 
@@ -95,11 +95,11 @@ function whatStays(slots: readonly SlotOutline[]): Stays | undefined {
 
 /** Whether a subgraph's checkpoint was made by a task of the checkpoint. */
 const isUnder = (root: Entry, entry: Entry): boolean =>
-  (metadataFields(entry).parents as Record<string, string> | undefined)?.[""] === root.id;
+  (fieldsOf(entry).parents as Record<string, string> | undefined)?.[""] === root.id;
 
 /** The ancestors that hold what the checkpoint's delta channels are rebuilt from, as far back as LangGraph looks. */
 function* buildsOn({ entry }: Placed, placed: ReadonlyMap<string, Placed>): Generator<Placed> {
-  const counters = metadataFields(entry).counters_since_delta_snapshot as Record<string, unknown> | undefined;
+  const counters = fieldsOf(entry).counters_since_delta_snapshot as Record<string, unknown> | undefined;
   const open = new Set(Object.keys(counters ?? {}));
   for (const { channel } of entry.values) open.delete(channel);
   let at = entry;

@@ -1,7 +1,7 @@
 import type { JournalCollection } from "../storage/journal.ts";
 import type { WriteEntry } from "../storage/journal-documents.ts";
 import { JournalQueries, type PlacedCheckpoint } from "../storage/journal-queries.ts";
-import { metadataFields, segmentsReferred, toCheckpointRecord, toWriteRecord } from "./journal-entries.ts";
+import { fieldsOf, segmentsReferred, toCheckpointRecord, toWriteRecord } from "./journal-entries.ts";
 import type { JournalListQuery, JournalPort, JournalReadQuery, StoredCheckpoint } from "./journal-port.ts";
 
 /** The reading half of a journal's port; `append` rejects. */
@@ -81,7 +81,7 @@ function matches({ entry }: PlacedCheckpoint, { checkpointId, metadata }: Journa
   if (checkpointId !== undefined && entry.id !== checkpointId) return false;
   const wanted = Object.entries(metadata ?? {});
   if (wanted.length === 0) return true;
-  const fields = metadataFields(entry);
+  const fields = fieldsOf(entry);
   return wanted.every(([name, value]) => isEqual(fields[name], value));
 }
 

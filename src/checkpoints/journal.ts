@@ -6,7 +6,7 @@ import { anyToken } from "../storage/journal-documents.ts";
 import { JournalQueries } from "../storage/journal-queries.ts";
 import { key } from "../storage/keys.ts";
 import { deleteRunFromJournal } from "./journal-deletion.ts";
-import { metadataFields } from "./journal-entries.ts";
+import { fieldsOf } from "./journal-entries.ts";
 import { fenceJournal } from "./journal-fence.ts";
 import type { JournalPort } from "./journal-port.ts";
 import { pruneJournal } from "./journal-pruning.ts";
@@ -76,8 +76,7 @@ export function createJournal(db: JournalDatabase): Journal {
           checkpointId === undefined
             ? await queries.newest(journal, namespace)
             : await queries.checkpoint(journal, checkpointId, { namespace });
-        if (placed)
-          return { checkpointId: placed.entry.id, checkpointNs: namespace, fields: metadataFields(placed.entry) };
+        if (placed) return { checkpointId: placed.entry.id, checkpointNs: namespace, fields: fieldsOf(placed.entry) };
       }
       return undefined;
     },

@@ -32,7 +32,7 @@ export function createRequestIds({ requests, findRun, runs, createRun, canonical
     const { owner, requestId, threadId, runId } = request;
     if (!requestId || request.remembered) return request;
     const hash = hashOf(await bodyOf(request, canonicalOf));
-    const remembered = await requests.remember({ owner, kind: "create", requestId, hash, threadId, runId });
+    const remembered = await requests.remember({ owner, requestId, hash, threadId, runId });
     if (remembered.hash !== hash) throw requestExists(requestId);
     return { ...request, threadId: remembered.threadId, runId: remembered.runId, remembered };
   }

@@ -1,9 +1,8 @@
 import type { RunName } from "./run.ts";
 
-/** A client's id for a request, by what kind of request it is: the same id may be used once for each. */
+/** A client's id for a request that creates a run. Batches have ids of their own. */
 export interface RequestName {
   readonly owner: string;
-  readonly kind: "create";
   readonly requestId: string;
 }
 

@@ -13,13 +13,13 @@ import type { RunData, StateAtEnd } from "./thread/pay-debts.ts";
 import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 
-export interface NewThread extends ThreadName {
+interface ThreadRequest extends ThreadName {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly ifExists: "raise" | "do_nothing";
   readonly ttlMs?: number;
 }
 
-export type CreateThread = (request: NewThread) => Promise<Thread>;
+export type CreateThread = (request: ThreadRequest) => Promise<Thread>;
 
 export interface CreateThreadParts {
   readonly lanes: Pick<Lanes, "read" | "insert">;

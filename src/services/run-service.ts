@@ -58,14 +58,13 @@ export interface RunServiceParts {
 export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.RunService> {
   const { read, outcomes } = parts;
 
+  /** What an aborted call ends with says why it was aborted. */
+  const endOf = (context: HandlerContext, error: unknown) =>
+    context.signal.aborted ? parts.calls.abortError(context) : error;
+
   /** Waits in the caller's name: what its going aborts ends with the right error. */
-  async function inCall<T>(context: HandlerContext, wait: () => Promise<T>): Promise<T> {
-    try {
-      return await wait();
-    } catch (error) {
-      throw context.signal.aborted ? parts.calls.abortError(context) : error;
-    }
-  }
+  const inCall = <T>(context: HandlerContext, wait: () => Promise<T>): Promise<T> =>
+    wait().catch((error: unknown) => Promise.reject(endOf(context, error)));
 
   /** What a run was given may have more bytes than a client takes, so that it is answered only if that was asked for. */
   async function told(run: Run, { includeInput, payloadFormat }: RunReading) {
@@ -90,24 +89,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     throw runNotFound(run);
   }
 
-  /** Says that the run exists. A repeated request may have been done with another id than the one that was watched for. */
+  /** The watcher of the run, which exists now. A repeated request may have been done with another id than the one that was watched for. */
   async function watched(
     watcher: Watcher,
     context: HandlerContext,
     { onDisconnect }: { onDisconnect: OnDisconnect },
     { wanted, run }: { wanted: RunName; run: RunName },
   ): Promise<Watcher> {
-    if (wanted.runId !== run.runId) {
-      watcher.close();
-      return watched(
-        await parts.openWatcher(context, run, onDisconnect),
-        context,
-        { onDisconnect },
-        { wanted: run, run },
-      );
-    }
-    watcher.runExists();
-    return watcher;
+    const isIts = wanted.runId === run.runId;
+    if (!isIts) watcher.close();
+    const its = isIts ? watcher : await parts.openWatcher(context, run, onDisconnect);
+    its.runExists();
+    return its;
   }
 
   async function* events(
@@ -129,7 +122,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         for (const some of inMessages(batch)) yield { events: some.map((event) => toRunEvent(event, write)) };
       }
     } catch (error) {
-      throw context.signal.aborted ? parts.calls.abortError(context) : error;
+      throw endOf(context, error);
     } finally {
       pin.close();
       watcher.close();

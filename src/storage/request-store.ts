@@ -5,7 +5,7 @@ import { insertIfFree, key } from "./keys.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
 
-const requestKey = ({ owner, kind, requestId }: RequestName): string => key(owner, `${kind}:${requestId}`);
+const requestKey = ({ owner, requestId }: RequestName): string => key(owner, `create:${requestId}`);
 
 /** Request ids in MongoDB. Everything goes by `_id`. */
 export function createRequestStore({ requests }: Pick<Collections, "requests">): RequestStore {

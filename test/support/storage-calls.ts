@@ -102,7 +102,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const deepStatus = () => ({ limit: 21, after: ["idle", threadId(Math.floor(load.threads / 2))] });
   const deepId = () => ({ limit: 21, after: Array(2).fill(threadId(Math.floor(load.threads / 2))) });
   const server = (id: string) => ({ id, machine: "m", pid: 1, started: "", children: [], freeSlots: 0 });
-  const request = (id: string) => ({ ...{ owner, kind: "create", requestId: id, hash: "h" }, ...over(1) });
+  const request = (id: string) => ({ ...{ owner, requestId: id, hash: "h" }, ...over(1) });
   const batch = (batchId: string): Batch => ({
     ...{ owner, batchId, hash: "h", created: new Date(now), done: false, runs: [over(1)], records: [] },
   });

@@ -1,7 +1,7 @@
 import { checkMetadata } from "../check-metadata.ts";
 import { DomainError } from "../errors.ts";
 import { cancelRuns } from "./cancel.ts";
-import type { Change, Handled, Removal } from "./commands.ts";
+import type { Change, Handled, RemovalWish } from "./commands.ts";
 import { lean, liveEntries, type ThreadControl, type Time } from "./entry.ts";
 import { refusalOf, threadIsBusy, threadIsGone } from "./refusals.ts";
 
@@ -42,7 +42,7 @@ function withWatch(control: ThreadControl, { watch, watcher, server: own }: Chan
 }
 
 /** From here on nothing comes to the thread any more; what is live in it comes to its end. */
-function marked(control: ThreadControl, removal: Removal, server: string, now: Time): Handled {
+function marked(control: ThreadControl, removal: RemovalWish, server: string, now: Time): Handled {
   const live = liveEntries(control.lane);
   if (removal.when === "stop") {
     const runs = live.map(({ run }) => run);

@@ -193,14 +193,14 @@ export interface Change extends Decides {
   readonly watch?: "attach" | "detach";
   /** The server that is meant; the one that decides when absent. */
   readonly watcher?: string;
-  readonly remove?: Removal;
+  readonly remove?: RemovalWish;
 }
 
 /**
  * The thread is to be deleted. `stop`: its live runs are cancelled for it. `idle`: refused while it is busy. `expired`: only
  * when its time is over. `unwatched`: a temporary thread whose run is over, and for which nobody waits.
  */
-export type Removal =
+export type RemovalWish =
   | { readonly when: "stop"; readonly wish: CancelWish }
   | { readonly when: "idle" | "expired" | "unwatched" };
 

@@ -57,7 +57,7 @@ export interface DecideOptions {
 }
 
 /** A decision that is to be written on the condition that nobody has decided since `from`; on none, the thread is created. */
-interface Attempt {
+interface Try {
   readonly from: string | undefined;
   readonly before: ThreadControl | undefined;
   readonly next: StoredThread;
@@ -104,8 +104,8 @@ export function createDecide(options: DecideOptions): Decide {
       isSeen = false;
       const control = marked(reduction.control, { server, rev: newRev(), at });
       const decided: Decided = { ...reduction, control };
-      const attempt: Attempt = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
-      const outcome = await write(attempt, server, read, signal);
+      const attempted: Try = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
+      const outcome = await write(attempted, server, read, signal);
       if (outcome.hasLanded) return { ...decided, origin };
       if (outcome.isBarred) return undefined;
       stored = outcome.stored;
@@ -122,7 +122,7 @@ export function createDecide(options: DecideOptions): Decide {
    * others miss, so that the answer is the same. What is stored after a miss is answered, to decide anew on.
    */
   async function write(
-    { from, before, next }: Attempt,
+    { from, before, next }: Try,
     server: string,
     read: () => Promise<StoredThread | undefined>,
     signal: AbortSignal | undefined,
