@@ -1,7 +1,7 @@
 import type { SerializerProtocol } from "@langchain/langgraph-checkpoint";
 
 /** A value that cannot be stored, so that its run must end: what would come back is something else. */
-export class UnstorableValueError extends Error {
+class UnstorableValueError extends Error {
   override readonly name = "UnstorableValueError";
 }
 

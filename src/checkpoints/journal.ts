@@ -48,7 +48,7 @@ export interface Journal {
 }
 
 /** Whose journal it is. A journal that holds a slot already knows it. */
-export interface ThreadOfJournal {
+interface ThreadOfJournal {
   readonly owner: string;
   readonly threadId: string;
 }

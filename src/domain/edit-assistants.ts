@@ -14,12 +14,12 @@ export interface EditAssistantsParts {
 /** What a client says of an assistant. */
 type Said = Pick<Assistant, "graph" | "name" | "description" | "config" | "context" | "metadata">;
 
-export interface NewAssistant extends Said, AssistantName {
+interface NewAssistant extends Said, AssistantName {
   readonly ifExists: "raise" | "do_nothing";
 }
 
 /** What is absent stays as it is. */
-export interface AssistantChange extends AssistantName, Partial<Said> {
+interface AssistantChange extends AssistantName, Partial<Said> {
   readonly removeMetadata: readonly string[];
 }
 

@@ -34,7 +34,7 @@ export interface HeldThread {
   leave(change: Pick<Release, "state" | "last">): void;
 }
 
-export interface HoldOptions {
+interface HoldOptions {
   readonly kind: HolderKind;
   /** What is to be removed: whoever takes the hold over completes it. */
   readonly target?: string;

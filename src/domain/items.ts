@@ -30,7 +30,7 @@ export interface ReadOptions {
 }
 
 /** In the order of their last change, newest first. There is no index of meanings, so nothing is ranked by a query in words. */
-export interface ItemSearch extends ReadOptions {
+interface ItemSearch extends ReadOptions {
   /** That namespace and all below it; every one when it is empty. */
   readonly namespacePrefix: readonly string[];
   /** See {@link createItemFilter}. */
@@ -40,7 +40,7 @@ export interface ItemSearch extends ReadOptions {
   readonly offset?: number;
 }
 
-export interface NamespaceQuery {
+interface NamespaceQuery {
   /** All must match. */
   readonly match?: readonly NamespaceMatch[];
   /** Longer namespaces are cut to so many labels, and named once. */
@@ -50,7 +50,7 @@ export interface NamespaceQuery {
   readonly offset?: number;
 }
 
-export interface NamespaceMatch {
+interface NamespaceMatch {
   readonly at: "prefix" | "suffix";
   /** "*" matches any label. */
   readonly labels: readonly string[];

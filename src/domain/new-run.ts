@@ -19,7 +19,7 @@ export interface NewRun extends RunName {
 }
 
 /** Which fields of a request were set that make sense with a thread only, or without one only. */
-export interface GivenFields {
+interface GivenFields {
   readonly ifNotExists: boolean;
   readonly multitaskStrategy: boolean;
   readonly onCompletion: boolean;

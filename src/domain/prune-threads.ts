@@ -13,9 +13,9 @@ export interface PruneThreadsParts {
   readonly keepLatest: (thread: Thread, check: () => Promise<void>) => Promise<void>;
 }
 
-export type PruneStrategy = "delete" | "keep_latest";
+type PruneStrategy = "delete" | "keep_latest";
 
-export interface Pruned {
+interface Pruned {
   readonly pruned: readonly string[];
   readonly busy: readonly string[];
 }

@@ -26,7 +26,7 @@ export interface ReadAssistants<Drawing, Schemas> {
   schemas(name: AssistantName): Promise<Schemas>;
 }
 
-export interface AssistantPage {
+interface AssistantPage {
   readonly assistants: readonly Assistant[];
   readonly nextPageToken: string;
 }

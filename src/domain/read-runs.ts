@@ -22,7 +22,7 @@ export interface ReadRunsParts {
 }
 
 /** The thread's state at a run's end. */
-export interface EndState {
+interface EndState {
   readonly values?: Json;
   readonly interrupts: readonly ThreadInterrupt[];
 }

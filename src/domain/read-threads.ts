@@ -32,7 +32,7 @@ export interface StateQuery {
 }
 
 /** As it was asked for: `checkpointId` and `checkpoint` exclude each other. */
-export interface StateRequest extends Omit<StateQuery, "checkpointNs"> {
+interface StateRequest extends Omit<StateQuery, "checkpointNs"> {
   readonly checkpoint?: CheckpointName;
 }
 

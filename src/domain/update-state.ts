@@ -9,7 +9,7 @@ import type { CheckpointName, Json } from "./run.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
 import { graphOfThread, type Thread, type ThreadName } from "./thread.ts";
 
-export interface StateUpdate extends ThreadName {
+interface StateUpdate extends ThreadName {
   /** What the node would have returned. */
   readonly values?: Json;
   readonly asNode?: string;

@@ -4,7 +4,7 @@ import type { Act } from "./thread/act.ts";
 import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 
-export interface ThreadChange extends ThreadName {
+interface ThreadChange extends ThreadName {
   /** Put over the metadata, field by field at the top. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Fields to be removed; none that is also put. */

@@ -15,7 +15,7 @@ export class RestError extends Error {
 }
 
 /** What a route says of a domain error in LangGraph's words; our own sentence when it says nothing. */
-export type Wording = (error: DomainError) => string | undefined;
+type Wording = (error: DomainError) => string | undefined;
 
 /** A route's own answers to domain errors; the others get the status of their kind, and their sentence. */
 export type ErrorAnswers = Partial<Record<ErrorReason, readonly [status: number, wording?: Wording]>>;

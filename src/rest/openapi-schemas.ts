@@ -31,7 +31,7 @@ const namesOf = (numbers: Readonly<Record<string, string | number>>): Schema => 
     .map(([name]) => name.toLowerCase()),
 });
 
-export const runStatus = namesOf(pb.RunStatus);
+const runStatus = namesOf(pb.RunStatus);
 const checkpointFields = { "checkpoint_id?": text, "thread_id?": text, checkpoint_ns: text, "checkpoint_map?": free };
 
 export const schemas: Readonly<Record<string, Schema>> = {

@@ -7,7 +7,7 @@ import type { ErrorInfo } from "../../gen/google/rpc/error_details_pb.ts";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 
 /** The google.rpc.ErrorInfo.domain of every error that leaves this server. */
-export const errorDomain = "reins";
+const errorDomain = "reins";
 
 /** What the transport itself has to complain about; the services' own reasons come with their errors. */
 export interface Complaint {

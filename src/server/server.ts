@@ -54,7 +54,7 @@ export interface Served {
   readonly fallback?: FallbackFn;
 }
 
-export interface Limits extends ResetLimits {
+interface Limits extends ResetLimits {
   /** The largest request message. */
   readonly readMaxBytes: number;
   /** The largest response message. */
@@ -69,7 +69,7 @@ export interface Limits extends ResetLimits {
   readonly sniffTimeoutMs: number;
 }
 
-export const defaultLimits: Limits = {
+const defaultLimits: Limits = {
   readMaxBytes: 16 * 1024 * 1024,
   writeMaxBytes: 64 * 1024 * 1024,
   maxConnections: 10_000,

@@ -36,7 +36,7 @@ export interface Collections {
 }
 
 /** The last record of a run that was rolled back or deleted. */
-export type TombstoneDocument = RunDocument & { buried_at: Date };
+type TombstoneDocument = RunDocument & { buried_at: Date };
 
 export function collections(db: Db): Collections {
   // An optional field that is not set is not stored, instead of stored as null.

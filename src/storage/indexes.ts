@@ -22,7 +22,7 @@ const removedSeconds = 24 * 60 * 60;
  * engines reports a false duplicate for a unique key that an update has vacated. Strings stand ascending: a range of them in a
  * descending index makes the same engine read the whole index.
  */
-export const indexes: readonly IndexDefinition[] = [
+const indexes: readonly IndexDefinition[] = [
   runs("runs_by_time", { owner: 1, created_at: 1, _id: 1 }, "list over all threads"),
   runs("thread_runs_by_time", { thread_id: 1, created_at: 1, _id: 1 }, "list of a thread"),
   runs("runs_by_metadata", { tokens: 1, created_at: 1, _id: 1 }, "list by metadata"),

@@ -58,7 +58,7 @@ export interface WriteEntry extends ValueEntry {
   readonly channel: string;
 }
 
-export interface SegmentEntry {
+interface SegmentEntry {
   readonly id: string;
   readonly bytes: Uint8Array;
 }

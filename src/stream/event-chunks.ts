@@ -1,13 +1,13 @@
 import type { StoredEvent } from "../domain/run-events.ts";
 
 /** The database's documents end at 16 MB; each chunk is one. */
-export const maxEventBytes = 15 * 1024 * 1024;
+const maxEventBytes = 15 * 1024 * 1024;
 
 /** Of the output in one chunk of several events: even at three bytes a character it fits. */
 const chunkCharacters = 4 * 1024 * 1024;
 
 /** The run put out more at once than can be stored. */
-export class EventTooLargeError extends Error {
+class EventTooLargeError extends Error {
   override readonly name = "EventTooLargeError";
 }
 

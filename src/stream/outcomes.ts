@@ -11,7 +11,7 @@ interface Waiters {
 }
 
 /** Somebody who listens for the end of a run that is about to be created. */
-export interface EndListener {
+interface EndListener {
   /** The same as {@link Outcomes.wait} for the run as it was created, without a first look at it. */
   end(created: Run, signal: AbortSignal): Promise<Run>;
   close(): void;

@@ -13,8 +13,6 @@ import type { States } from "./states.ts";
 import type { Streams } from "./streams.ts";
 import type { Worker } from "./worker.ts";
 
-export type Upkeep = ReturnType<typeof createUpkeep>;
-
 export interface UpkeepParts {
   readonly foundation: Foundation;
   readonly streams: Streams;

@@ -52,7 +52,7 @@ export interface AttemptHost {
   stop(): Promise<void>;
 }
 
-export interface PlaceOptions {
+interface PlaceOptions {
   readonly exclusive: boolean;
   readonly extra?: boolean;
 }

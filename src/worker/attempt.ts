@@ -49,7 +49,7 @@ export interface Execution {
 }
 
 /** What the attempt left when nothing of it runs or writes any more. */
-export interface AttemptEnded {
+interface AttemptEnded {
   readonly result: AttemptResult;
   readonly lastSequence: number;
   readonly endCheckpointId?: string;

@@ -1,10 +1,8 @@
 import type { AttemptOver } from "./attempt-host.ts";
+import { uncaughtExitCode } from "./child/uncaught-exit-code.ts";
 import type { ChildAttempt } from "./child-attempt.ts";
 import { type ChildExit, describeExit } from "./child-process.ts";
 import type { ErrorReport } from "./protocol.ts";
-
-/** With this code a child ends after an uncaught exception, which it has reported as its last fault. */
-const uncaughtExitCode = 70;
 
 /** An error that the process reported and that was no attempt's outcome. */
 export interface Fault {

@@ -11,7 +11,7 @@ export interface InspectThreadParts {
   readonly readItems: (owner: string) => ItemsPort;
 }
 
-export type ThreadInspection = Extract<Inspection, { kind: "state" | "history" | "update" }>;
+type ThreadInspection = Extract<Inspection, { kind: "state" | "history" | "update" }>;
 
 export type InspectThread = (
   thread: Thread,

@@ -39,7 +39,7 @@ export interface SettleParts {
 }
 
 /** A run by its name, with what its outcome is told by. */
-export type SettledRun = RunName & {
+type SettledRun = RunName & {
   readonly spec?: Pick<Run["spec"], "timeoutMs">;
   readonly graph?: string;
   readonly assistant?: Pick<Run["assistant"], "assistantId">;

@@ -8,7 +8,7 @@ import { RawJson, stringify } from "./raw-json.ts";
 import { latestOf, timeText } from "./time.ts";
 
 export const statusName = lowerNames(pb.RunStatus);
-export const actionName = lowerNames(pb.CancelAction);
+const actionName = lowerNames(pb.CancelAction);
 const outcomeName = lowerNames(pb.CancelOutcome);
 
 /** A run as LangGraph's server shows it, with Reins' `attempt`, `error` and `cancellation` beside it. */

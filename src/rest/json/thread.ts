@@ -7,7 +7,7 @@ import { rawPayload } from "./payload.ts";
 import { errorJson } from "./run.ts";
 import { timeText } from "./time.ts";
 
-export const threadStatusName = lowerNames(pb.ThreadStatus);
+const threadStatusName = lowerNames(pb.ThreadStatus);
 
 /** A thread as LangGraph's server shows it. */
 export function threadJson(thread: pb.Thread) {

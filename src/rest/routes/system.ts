@@ -4,7 +4,7 @@ import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, typ
 import { type About, escaped, wantsPage, welcomePage } from "../welcome-page.ts";
 
 /** What this server has to do. */
-export interface Load {
+interface Load {
   /** Runs that are pending or running, in all servers on the database. */
   readonly live: number;
   /** Runs that this server executes, and the most that it may. */

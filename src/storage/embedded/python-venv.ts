@@ -7,7 +7,7 @@ import { identifyProcess } from "./process-identity.ts";
 export const pythonPackage = { name: "SecantusDB", version: "0.7.0b3", commandModule: "secantus" } as const;
 
 /** What is to be installed, and how to see that it is there. */
-export interface PythonPackages {
+interface PythonPackages {
   /** What they are for, and their name and version: for sentences. */
   readonly is: string;
   readonly name: string;

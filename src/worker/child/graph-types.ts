@@ -34,7 +34,7 @@ export interface CallbackEvent {
 }
 
 /** What LangChain's `Graph` holds. */
-export interface DrawnGraph {
+interface DrawnGraph {
   readonly nodes: Readonly<
     Record<string, { readonly id: string; readonly name: string; readonly metadata?: Record<string, unknown> }>
   >;
@@ -94,7 +94,7 @@ export interface RunControl {
   requestDrain(reason: string): void;
 }
 
-export interface GraphBuilder {
+interface GraphBuilder {
   addNode(name: string, run: unknown): GraphBuilder;
   addEdge(from: string, to: string): GraphBuilder;
   compile(): CompiledGraph;

@@ -9,10 +9,8 @@ import { inspect } from "./inspect.ts";
 import { ParentChannel } from "./parent-channel.ts";
 import { RunConsole } from "./run-console.ts";
 import { provideSdkLogger } from "./sdk-logger.ts";
+import { uncaughtExitCode } from "./uncaught-exit-code.ts";
 import { EditRefused } from "./update-state.ts";
-
-/** The exit code after an uncaught exception; the parent takes any end of the process for a crash. */
-export const uncaughtExitCode = 70;
 
 /** Serves the parent process over IPC until it is gone. */
 export function serveParent(): void {
