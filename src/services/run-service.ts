@@ -83,7 +83,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     };
   }
 
-  /** The run, kept for the call that is attached to it. */
+  /** The run, whose thread stays pinned for the call. */
   async function kept(pin: ThreadPin, run: Run): Promise<Run> {
     if (await pin.keep(run)) return run;
     throw runNotFound(run);

@@ -19,7 +19,7 @@ export interface TemporaryThreadsParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** The threads of stateless runs, which disappear when their run is over and nobody is attached to it in any server. */
+/** The threads of stateless runs, which disappear when their run is over and no server pins them for a caller. */
 export interface TemporaryThreads {
   /** Counts a caller in this server, at no cost for plain threads. */
   open(name: ThreadName): ThreadPin;
@@ -51,7 +51,7 @@ const chunk = 100;
 export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryThreads {
   const { lanes, act, server } = parts;
   const callersOf = new Map<string, Callers>();
-  /** Detachments under way: who comes now attaches after them. */
+  /** Removals of this server from the threads that it has pinned: whoever pins one again waits for that. */
   const detaching = new Map<string, Promise<void>>();
   const queue: (() => Promise<void>)[] = [];
   const working = new Set<Promise<void>>();
