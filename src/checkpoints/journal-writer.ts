@@ -116,8 +116,8 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
   const insist = <T>(what: () => Promise<T>): Promise<T> =>
     keepTrying(what, {
       isTransient: isDatabaseUnavailable,
-      pause: () => delay(readRetryMs, undefined, { signal }).catch(() => {}),
-      signal,
+      pause: () => delay(readRetryMs, undefined, { signal: givenUp.signal }).catch(() => {}),
+      signal: givenUp.signal,
     });
 
   return {
