@@ -108,6 +108,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
       parent: request.parent,
       request: request.request,
       stateless: request.stateless,
+      webhook: request.spec.webhook === undefined ? undefined : { state: "pending", tries: 0 },
       dueAt: afterMs === undefined ? undefined : new Date(createdAt.getTime() + afterMs),
     };
   }

@@ -28,8 +28,8 @@ export interface RunStore {
    * there is none: it was removed, or another one is there, or it says more by now.
    */
   putAgain(run: Run, made: string): Promise<boolean>;
-  /** Brings the record up to its entry. Undefined, and nothing is changed, when it says as much, or is gone. */
-  project(name: RunName, projection: Projection): Promise<Run | undefined>;
+  /** Brings the record up to its entry. False, and nothing is changed, when it says as much, or is gone. */
+  project(name: RunName, projection: Projection): Promise<boolean>;
   /** An error that is too long for an entry: it counts for the end under this lease token. */
   keepError(name: RunName, token: string, error: RunError): Promise<void>;
   /** What is too large for a record is not in the runs that are found: see {@link Run.givenApart}. */

@@ -60,15 +60,14 @@ export function createRunStore(
       return matchedCount === 1;
     },
 
-    /** Guard: the record says less. */
+    /** Guard: the record says less. An update: one of the embedded engines reads all records for a find-and-modify. */
     async project(name, projection) {
       const { phase, endedAt } = projection;
-      const doc = await runs.findOneAndUpdate(
+      const done = await runs.updateOne(
         { ...byName(name), changes: { $lt: projection.changes } },
         { $set: { ...projectedFields(projection), ...(phase === "over" ? expiry(options, endedAt!) : {}) } },
-        { returnDocument: "after" },
       );
-      return doc ? toRun(doc) : undefined;
+      return done.matchedCount === 1;
     },
 
     async keepError(name, token, error) {

@@ -77,7 +77,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     const { run, token } = attempt;
     try {
       const { result, ...left } = await attempt.ended;
-      await parts.whileAway(() => settle(run, token, result, left, claimed));
+      await parts.whileAway(() => settle(run, token, result, { ...left, record: run }, claimed));
     } catch (error) {
       parts.failed(run, error);
     } finally {

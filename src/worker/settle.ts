@@ -25,6 +25,8 @@ export interface AttemptLeft {
   readonly lastSequence: number;
   readonly endCheckpointId?: string;
   readonly state?: StateAtEnd;
+  /** The run's record as it was when the run was claimed. */
+  readonly record?: Run;
 }
 
 export interface SettleParts {
@@ -64,7 +66,8 @@ export function createSettle({ runs, act, reserve, dropped, isTransient }: Settl
 
   const settle: Settle = async (run, token, result, left, seen) => {
     const wish = wishOf(run, token, result, left);
-    if ("error" in wish && wish.error && !fitsEntry(wish.error)) await runs.keepError(run, token, wish.error);
+    const isLong = "error" in wish && wish.error !== undefined && !fitsEntry(wish.error);
+    if (isLong) await runs.keepError(run, token, wish.error!);
     const slot = reserve();
     let acted: Acted | undefined;
     try {
@@ -75,7 +78,7 @@ export function createSettle({ runs, act, reserve, dropped, isTransient }: Settl
       else slot?.release();
     }
     if (!acted || acted.answer.did === "missed") return dropped(run);
-    await act.follow(acted, left.state && { run: run.runId, state: left.state });
+    await act.follow(acted, { run: run.runId, state: left.state, record: isLong ? undefined : left.record });
   };
 
   return async (run, token, result, left, seen) => {

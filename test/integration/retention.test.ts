@@ -16,6 +16,7 @@ import { dump } from "../support/dump.ts";
 import { endOf, readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { projected } from "../support/run-records.ts";
 import { syntheticRecord } from "../support/synthetic-load.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -176,7 +177,7 @@ describe("a run's events", () => {
     );
     const end = { status: "success", phase: "over", endedAt: new Date(), lastSequence: chunks + 1 } as const;
     const life = { changes: 1, n: 1, attempt: 1, startedAt: new Date(), journal: "journal" };
-    return (await stores.runs.project(run, { ...life, ...end }))!;
+    return (await projected(stores.runs, run, { ...life, ...end }))!;
   }
 });
 

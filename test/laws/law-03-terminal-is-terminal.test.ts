@@ -145,7 +145,7 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
         expect([undefined, "over"]).toContain((await read(kit.threadId, runId))?.phase);
       }
       const over = (await stores.runs.find(name))!;
-      expect(await stores.runs.project(name, projectionOf(stale, "journal"))).toBeUndefined();
+      expect(await stores.runs.project(name, projectionOf(stale, "journal"))).toBe(false);
       await stores.runs.keepError(name, lease.token, { name: "Late", message: "late" });
       expect(await stores.runs.insert(over)).toBe(false);
       expect(await stores.runs.putAgain({ ...over, phase: "waiting" }, over.made)).toBe(false);

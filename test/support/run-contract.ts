@@ -8,7 +8,7 @@ import { asInLane, projectionOf } from "../../src/domain/thread/project.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { controlsOf, lifeOf, steps } from "../unit/domain/lane-sequences.ts";
 import { decided, type Given, rollback, situations, success, threadAfter } from "../unit/domain/lane-situations.ts";
-import { newRecord, threadOfRun } from "./run-records.ts";
+import { newRecord, projected, threadOfRun } from "./run-records.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 /** What every store of runs must do with a run's record, besides answering lists. `open` is given how long what has ended is kept, and answers a store of the same runs. */
@@ -31,7 +31,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
   /** A run that is over, with its record. */
   async function ended(change: Partial<Run> = {}, entry = over, journal = "journal"): Promise<Run> {
-    return (await runs.project(await stored(change), projectionOf(entry, journal)))!;
+    return (await projected(runs, await stored(change), projectionOf(entry, journal)))!;
   }
 
   describe(`a run's record ${which}`, () => {
@@ -61,7 +61,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       expect(await runs.insert(ofAnother)).toBe(true);
       expect(await runs.find(run)).toEqual(run);
       expect(await runs.find(ofAnother)).toEqual(ofAnother);
-      expect(await runs.project(elsewhere, projectionOf(running, "journal"))).toBeUndefined();
+      expect(await projected(runs, elsewhere, projectionOf(running, "journal"))).toBeUndefined();
       await runs.remove(elsewhere);
       await runs.remove(ofAnother);
       expect(await runs.find(ofAnother)).toBeUndefined();
@@ -76,7 +76,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       expect(await runs.find(run)).toBeUndefined();
       expect(await runs.deleteUnentered(run)).toBe(false);
       const entered = await stored();
-      await runs.project(entered, projectionOf(running, "journal"));
+      await projected(runs, entered, projectionOf(running, "journal"));
       expect(await runs.deleteUnentered(entered)).toBe(false);
       expect(await runs.find(entered)).toMatchObject({ phase: "running" });
     });
@@ -96,7 +96,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("is not put again over what says more, or over another thread's", async () => {
       const run = await stored();
-      const live = await runs.project(run, projectionOf(running, "journal"));
+      const live = await projected(runs, run, projectionOf(running, "journal"));
       expect(await runs.putAgain({ ...run, made: "again" }, run.made)).toBe(false);
       expect(await runs.find(run)).toEqual(live);
       const other = await stored();
@@ -111,9 +111,8 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       async (_, commands) => {
         const run = await stored();
         const entry = entryAfter(commands);
-        const projected = await runs.project(run, projectionOf(entry, "journal"));
-        expect(projected).toEqual({ ...asInLane(run, entry), journal: "journal", webhook: undefined });
-        expect(await runs.find(run)).toEqual(projected);
+        const record = await projected(runs, run, projectionOf(entry, "journal"));
+        expect(record).toEqual({ ...asInLane(run, entry), journal: "journal", webhook: undefined });
       },
     );
 
@@ -130,7 +129,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
           const entry = entries[Math.floor(random() * entries.length)]!;
           const isNewer = newest === undefined || entry.changes > newest.changes;
           if (isNewer) newest = entry;
-          expect((await runs.project(run, projectionOf(entry, "journal"))) !== undefined).toBe(isNewer);
+          expect((await projected(runs, run, projectionOf(entry, "journal"))) !== undefined).toBe(isNewer);
           expect(await runs.find(run)).toEqual({ ...asInLane(run, newest!), journal: "journal" });
         }
       }
@@ -143,19 +142,19 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
     ])("takes away what the entry does not have any more: %s", async (_, before, then, field) => {
       const run = await stored();
       const control = threadAfter(...before);
-      expect((await runs.project(run, projectionOf(entryOf(control, "a")!, "journal")))![field]).toBeDefined();
+      expect((await projected(runs, run, projectionOf(entryOf(control, "a")!, "journal")))![field]).toBeDefined();
       const next = entryOf(decided(control, then, 20).control, "a")!;
-      expect((await runs.project(run, projectionOf(next, "journal")))![field]).toBeUndefined();
+      expect((await projected(runs, run, projectionOf(next, "journal")))![field]).toBeUndefined();
       expect((await runs.find(run))![field]).toBeUndefined();
     });
 
     it("never brings a record that is gone, or was never there", async () => {
       const run = newRecord();
-      expect(await runs.project(run, projectionOf(running, "journal"))).toBeUndefined();
+      expect(await projected(runs, run, projectionOf(running, "journal"))).toBeUndefined();
       expect(await runs.find(run)).toBeUndefined();
       await runs.insert(run);
       await runs.remove(run);
-      expect(await runs.project(run, projectionOf(over, "journal"))).toBeUndefined();
+      expect(await projected(runs, run, projectionOf(over, "journal"))).toBeUndefined();
       await runs.keepError(run, "t0", { name: "Error", message: "late" });
       expect(await runs.find(run)).toBeUndefined();
     });
@@ -171,27 +170,27 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("counts for the end under its token", async () => {
       const run = await stored();
-      await runs.project(run, projectionOf(running, "journal"));
+      await projected(runs, run, projectionOf(running, "journal"));
       await runs.keepError(run, "t0", long);
       expect((await runs.find(run))!.error).toBeUndefined();
-      expect(await runs.project(run, projectionOf(failed("t0"), "journal"))).toMatchObject({ error: long });
+      expect(await projected(runs, run, projectionOf(failed("t0"), "journal"))).toMatchObject({ error: long });
       expect(await runs.find(run)).toMatchObject({ error: long });
     });
 
     it("counts for no other end", async () => {
       const run = await stored();
       await runs.keepError(run, "t0", long);
-      expect(await runs.project(run, projectionOf(failed("t1"), "journal"))).toMatchObject({ error: short });
+      expect(await projected(runs, run, projectionOf(failed("t1"), "journal"))).toMatchObject({ error: short });
       const good = await stored();
       await runs.keepError(good, "t0", long);
-      expect((await runs.project(good, projectionOf(over, "journal")))!.error).toBeUndefined();
+      expect((await projected(runs, good, projectionOf(over, "journal")))!.error).toBeUndefined();
     });
 
     it("is the last one that was kept, and none that comes after the end", async () => {
       const run = await stored();
       await runs.keepError(run, "t0", { name: "Error", message: "of an attempt that was lost" });
       await runs.keepError(run, "t1", long);
-      await runs.project(run, projectionOf(failed("t1"), "journal"));
+      await projected(runs, run, projectionOf(failed("t1"), "journal"));
       await runs.keepError(run, "t1", { name: "Error", message: "late" });
       expect(await runs.find(run)).toMatchObject({ error: long });
     });
@@ -199,7 +198,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
     it("has an end, too", async () => {
       const run = await stored();
       await runs.keepError(run, "t0", { name: "E".repeat(10_000), message: "no".repeat(1_000_000) });
-      const { error } = (await runs.project(run, projectionOf(failed("t0"), "journal")))!;
+      const { error } = (await projected(runs, run, projectionOf(failed("t0"), "journal")))!;
       expect(error!.message.length).toBe(64 * 1024);
       expect(error!.message).toMatch(/^nono.*… \(2000000 characters in all\)$/);
       expect(error!.name.length).toBe(256);
@@ -214,7 +213,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
           stored({ owner: n % 4 === 0 ? "owner" : "", createdAt: new Date(1_000 + Math.floor(n / 4)) }),
         ),
       );
-      await runs.project(made[2]!, projectionOf(running, "journal"));
+      await projected(runs, made[2]!, projectionOf(running, "journal"));
       await runs.remove(made[5]!);
       const before = new Date(1_002);
       const keyOf = ({ owner, runId }: RunName) => (owner === "" ? runId : `${owner}/${runId}`);
@@ -240,7 +239,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("is the run as it ended, also where its record lags behind, without what it was given", async () => {
       const run = await stored({ assistant: { assistantId: "assistant", version: 3, context: "{}" } });
-      const record = (await runs.project(run, projectionOf(running, "journal")))!;
+      const record = (await projected(runs, run, projectionOf(running, "journal")))!;
       const last = asInLane(record, undone);
       await runs.insertTombstone(last);
       await runs.remove(run);
@@ -272,7 +271,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       const long = { name: "Error", message: "long" };
       await runs.keepError(run, "t0", long);
       const end = { status: "error", error: { name: "Error", message: "…" }, sequence: 1, at: 5, token: "t0" } as const;
-      await runs.insertTombstone((await runs.project(run, projectionOf({ ...over, end }, "journal")))!);
+      await runs.insertTombstone((await projected(runs, run, projectionOf({ ...over, end }, "journal")))!);
       expect(await runs.tombstone(run)).toMatchObject({ error: long });
     });
 
@@ -356,9 +355,9 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("is counted from the end: first the events go, then the record", async () => {
       const run = await stored();
-      await mortal.project(run, projectionOf(running, "journal"));
+      await projected(mortal, run, projectionOf(running, "journal"));
       expect(await mortal.eventsDue(by(100), 10)).toEqual([]);
-      const done = await mortal.project(run, projectionOf(over, "journal"));
+      const done = await projected(mortal, run, projectionOf(over, "journal"));
       expect(await mortal.eventsDue(by(49), 10)).toEqual([]);
       expect(await mortal.eventsDue(by(50), 10)).toEqual([done]);
       expect(await mortal.recordsDue(by(80), 10)).toEqual([]);

@@ -7,7 +7,7 @@ import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { situations, threadAfter } from "../unit/domain/lane-situations.ts";
-import { newRecord, threadOfRun } from "./run-records.ts";
+import { newRecord, projected, threadOfRun } from "./run-records.ts";
 
 /** What every store of runs must do with what is too large for a run's record; `open` as for the records. */
 export function describeRunSpecs(which: string, open: (retention?: Retention) => Promise<RunStore>): void {
@@ -59,7 +59,7 @@ export function describeRunSpecs(which: string, open: (retention?: Retention) =>
         bare(first),
         small,
       ]);
-      expect(await runs.project(first, projectionOf(running, "journal"))).toBeDefined();
+      expect(await projected(runs, first, projectionOf(running, "journal"))).toBeDefined();
       const live = (await runs.find(first))!;
       expect(live).toMatchObject({ phase: "running", givenApart: expect.any(Number) });
       expect((await runs.withGiven([live]))[0]).toEqual({ ...withGiven(live, givenOf(first)), givenApart: undefined });
@@ -91,7 +91,7 @@ export function describeRunSpecs(which: string, open: (retention?: Retention) =>
         await storedLarge("c", { threadId }),
       ];
       expect(await runs.deleteUnentered(withdrawn)).toBe(true);
-      const done = (await runs.project(removed, projectionOf(over, "journal")))!;
+      const done = (await projected(runs, removed, projectionOf(over, "journal")))!;
       await runs.insertTombstone(done);
       const tombstone = (await runs.tombstone(removed))!;
       expect([tombstone.givenApart, tombstone.spec.input, tombstone.assistant.context]).toEqual(
@@ -101,7 +101,7 @@ export function describeRunSpecs(which: string, open: (retention?: Retention) =>
       expect(await givenTo(removed)).toBe(text("b"));
       for (const _ of [1, 2]) await runs.remove(done);
       const unentered = await storedLarge("d", { threadId });
-      await runs.project(ofThread, projectionOf(over, "journal"));
+      await projected(runs, ofThread, projectionOf(over, "journal"));
       await runs.removeAll({ ...threadOfRun(ofThread), journal: "another" });
       expect(await givenTo(ofThread)).toBe(text("c"));
       await runs.removeAll(threadOfRun(ofThread));
@@ -114,7 +114,7 @@ export function describeRunSpecs(which: string, open: (retention?: Retention) =>
 
     it("is left alone by a sweep as long as its record is there", async () => {
       const [fresh, live] = [await storedLarge("a"), await storedLarge("b")];
-      await runs.project(live, projectionOf(running, "journal"));
+      await projected(runs, live, projectionOf(running, "journal"));
       for (const _ of [1, 2]) await runs.sweepSpecs(new Date(Date.now() + 60_000));
       expect(await givenTo(fresh)).toBe(text("a"));
       expect(await givenTo(live)).toBe(text("b"));
@@ -123,7 +123,7 @@ export function describeRunSpecs(which: string, open: (retention?: Retention) =>
     it("goes with a record that has been kept long enough", async () => {
       const record = newRecord();
       const run = await stored({ spec: { ...record.spec, input: JSON.stringify("x".repeat(20_000)) } });
-      const done = (await mortal.project(run, projectionOf(over, "journal")))!;
+      const done = (await projected(mortal, run, projectionOf(over, "journal")))!;
       const given = async () => (await mortal.withGiven([done]))[0]!.spec.input;
       expect(await mortal.removeRecord(done, by(80))).toBe(false);
       await mortal.eventsGone(run);

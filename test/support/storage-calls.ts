@@ -7,6 +7,7 @@ import { toAssistant } from "../../src/storage/assistant-store.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { toRun } from "../../src/storage/run-document.ts";
 import type { Stores } from "../../src/storage/stores.ts";
+import { projected } from "./run-records.ts";
 import {
   checkpointId,
   itemName,
@@ -108,7 +109,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   });
   const webhookOf = (run: Run): Run => ({ ...run, webhook: { state: "pending", tries: 0 } });
   const assistant = (n: number) => toAssistant(syntheticAssistant(n, now));
-  const settled = async (run: Run) => (await stores().runs.project(run, ends(run)))!;
+  const settled = async (run: Run) => (await projected(stores().runs, run, ends(run)))!;
 
   return {
     runs: [

@@ -44,15 +44,17 @@ interface Deciding {
   readonly remembered: (name: ThreadName, run: string) => ToldEnd | undefined;
 }
 
+/** What its execution knows of a run that has just ended. */
 export interface RunLeft {
   readonly run: string;
-  readonly state: StateAtEnd;
+  readonly state?: StateAtEnd;
+  /** Its record, where nothing else has been written to that, so that it need not be read again. */
+  readonly record?: Run;
 }
 
 export interface PayOptions {
   /** The thread as it was just written. */
   readonly seen?: StoredThread;
-  /** What the execution of a run that has just ended reported. */
   readonly left?: RunLeft;
   /** Entries leave at once, and not with the next decision. */
   readonly leave?: boolean;
@@ -77,14 +79,14 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint });
   }
 
-  async function tell(stored: StoredThread, entry: Entry): Promise<{ end: ToldEnd; over: Run | undefined }> {
+  async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<{ end: ToldEnd; over?: Run }> {
     const { owner, threadId, journal } = stored.origin;
     const name: RunName = { owner, threadId, runId: entry.run };
     const duties = dutiesOf(stored.control, entry);
     const state = duties.includes("readState") ? await stateOf(stored, name, entry) : undefined;
     const over = duties.includes("storeTombstone")
       ? await bury(name, entry, journal)
-      : await record(name, entry, journal);
+      : await record(name, entry, journal, known);
     return { end: { run: entry.run, changes: entry.changes, state }, over };
   }
 
@@ -100,8 +102,9 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     return state;
   }
 
-  async function record(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
-    return (await runs.project(name, projectionOf(entry, journal))) ?? (await runs.find(name));
+  async function record(name: RunName, entry: Entry, journal: string, known?: Run): Promise<Run | undefined> {
+    const isNews = await runs.project(name, projectionOf(entry, journal));
+    return isNews && known ? { ...asInLane(known, entry), journal } : runs.find(name);
   }
 
   async function bury(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
@@ -128,13 +131,13 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
         continue;
       }
       done.add(entry.run);
-      const told = known?.changes === entry.changes ? { end: known, over: undefined } : await tell(stored, entry);
+      const its = left?.run === entry.run ? left : undefined;
+      const told = known?.changes === entry.changes ? { end: known } : await tell(stored, entry, its?.record);
       // These entries leave at once: a rolled back run's, of which nothing stays, and one whose end brings the thread's state.
       if (leave || action === "rollback" || told.end.state) await decide(name, { kind: "projected", ...told.end });
       else if (!known) remember(name, told.end);
       // Told last: whoever hears of the end may count on it that the entry leaves with the thread's next decision.
-      const isLeft = left?.run === entry.run && action !== "rollback";
-      if (told.over) parts.over(told.over, isLeft ? left.state : undefined);
+      if (told.over) parts.over(told.over, action === "rollback" ? undefined : its?.state);
     }
   };
 }
