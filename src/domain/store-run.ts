@@ -8,6 +8,7 @@ import type { Run, RunName } from "./run.ts";
 import type { Act, Acted, Wish } from "./thread/act.ts";
 import type { NewThread } from "./thread/decide.ts";
 import { type Entry, entryOf } from "./thread/entry.ts";
+import type { KeptThreads } from "./thread/kept-threads.ts";
 import { reduce } from "./thread/lane.ts";
 import { asInLane } from "./thread/project.ts";
 import { errorOf } from "./thread/refusals.ts";
@@ -15,6 +16,8 @@ import type { ThreadName } from "./thread.ts";
 
 export interface StoreRunParts {
   readonly lanes: Pick<Lanes, "read">;
+  /** Threads as they were written last, which may have changed since. */
+  readonly kept: Pick<KeptThreads, "get">;
   readonly runs: Pick<RunStore, "insert" | "deleteUnentered" | "putAgain" | "find" | "tombstone">;
   readonly findRun: FindRun;
   readonly act: Act;
@@ -56,10 +59,9 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
   return async (run, options = {}) => {
     const began = parts.monotonicMs();
     const born = run.stateless || options.createThread ? threadFor(run) : undefined;
-    const seen = await lanes.read(run);
-    if (!seen && !born) throw threadNotFound(run.threadId);
     const wish = enterWish(run);
-    if (seen) refuseAtOnce(seen, wish);
+    const seen = await look(run, wish);
+    if (!seen && !born) throw threadNotFound(run.threadId);
     if (!(await runs.insert(run))) {
       const there = await parts.findRun(run);
       if (there && options.again) return there;
@@ -102,10 +104,18 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     throw runExists(record);
   }
 
-  /** What refuses the run as its thread is now, so that nothing of it need be stored. */
-  function refuseAtOnce(seen: StoredThread, wish: Wish): void {
-    const reduction = reduce(seen.control, { ...wish, server: "" }, seen.control.updatedAt);
-    if ("refusal" in reduction) throw errorOf(reduction.refusal);
+  /** The thread; throws what refuses the run as it is now, so that nothing of the run need be stored. */
+  async function look(run: Run, wish: Wish): Promise<StoredThread | undefined> {
+    const refusal = ({ control }: StoredThread) => {
+      const reduction = reduce(control, { ...wish, server: "" }, control.updatedAt);
+      return "refusal" in reduction ? reduction.refusal : undefined;
+    };
+    const kept = parts.kept.get(run);
+    if (kept && !refusal(kept)) return kept;
+    const seen = await lanes.read(run);
+    const refused = seen && refusal(seen);
+    if (refused) throw errorOf(refused);
+    return seen;
   }
 
   function enterWish(run: Run) {

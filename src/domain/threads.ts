@@ -9,6 +9,7 @@ import type { Run, RunName } from "./run.ts";
 import type { Act } from "./thread/act.ts";
 import { entryOf, isEnded, type LastOutcome, lean, liveEntries, newControl } from "./thread/entry.ts";
 import { shortError } from "./thread/entry-text.ts";
+import type { KeptThreads } from "./thread/kept-threads.ts";
 import type { RunData, StateAtEnd } from "./thread/pay-debts.ts";
 import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
@@ -22,13 +23,14 @@ interface ThreadRequest extends ThreadName {
 export type CreateThread = (request: ThreadRequest) => Promise<Thread>;
 
 export interface CreateThreadParts {
+  readonly kept: Pick<KeptThreads, "put">;
   readonly lanes: Pick<Lanes, "read" | "insert">;
   readonly maxMetadataBytes?: number;
   readonly now: () => Date;
 }
 
 /** Creates a thread; THREAD_EXISTS when the id is taken, unless the one that is there will do. */
-export function createCreateThread({ lanes, maxMetadataBytes, now }: CreateThreadParts): CreateThread {
+export function createCreateThread({ lanes, kept, maxMetadataBytes, now }: CreateThreadParts): CreateThread {
   return async ({ owner, threadId, metadata, ifExists, ttlMs }) => {
     checkMetadata(metadata, "metadata", maxMetadataBytes);
     const name = { owner, threadId };
@@ -40,7 +42,10 @@ export function createCreateThread({ lanes, maxMetadataBytes, now }: CreateThrea
     const mayBeThere = ifExists === "do_nothing";
     // Whoever says do_nothing expects it to be there: a look costs less than an insert that fails.
     const there = mayBeThere ? await lanes.read(name) : undefined;
-    if (!there && (await lanes.insert(born))) return threadOf(born);
+    if (!there && (await lanes.insert(born))) {
+      kept.put(name, born);
+      return threadOf(born);
+    }
     if (mayBeThere) return threadOf(there ?? (await lanes.read(name)) ?? born);
     throw threadExists("thread_id", threadId);
   };

@@ -27,7 +27,7 @@ const countedMs = 1_000;
 
 /** What callers may ask for. */
 export function createDomain(foundation: Foundation, states: States, lifecycle: Lifecycle, worker: Worker) {
-  const { config, stores, journal, reports, clock, monotonicMs, canonicalOf } = foundation;
+  const { config, stores, journal, reports, clock, kept, monotonicMs, canonicalOf } = foundation;
   const { runs, threads, lanes } = stores;
   const { act, cancels, children, data, findRun, holdThread, removal } = lifecycle;
   const { findCheckpoint, graphOf, inspect, stateAtEnd, whereItStands } = states;
@@ -37,6 +37,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
   const limits = createRunLimits({ ...config, pollMs: Math.min(config.pollMs, countedMs), runs, monotonicMs });
   const storeRun = createStoreRun({
     lanes,
+    kept,
     runs,
     findRun,
     act,
@@ -79,7 +80,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
       canonicalOf,
       now,
     }),
-    createThread: createCreateThread({ lanes, maxMetadataBytes: config.maxMetadataBytes, now }),
+    createThread: createCreateThread({ lanes, kept, maxMetadataBytes: config.maxMetadataBytes, now }),
     updateThread: createUpdateThread(act, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
     copyThread: createCopyThread({

@@ -5,6 +5,7 @@ import { createFindRun, type FindRun } from "../domain/find-run.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import { type Incarnation, LifeIsOver } from "../domain/thread/decide.ts";
+import { createKeptThreads, type KeptThreads } from "../domain/thread/kept-threads.ts";
 import { createSignals, type Signals } from "../signals.ts";
 import { createExecuting, type Executing } from "../worker/executing.ts";
 import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
@@ -43,6 +44,7 @@ export interface Foundation extends RunsOptions {
    */
   readonly beginNewLife: <T>(join: (id: string) => Promise<T>) => Promise<T>;
   readonly findRun: FindRun;
+  readonly kept: KeptThreads;
   /** Aborted when the server ends: what still waits for the database gives up. */
   readonly closing: AbortController;
   readonly monotonicMs: () => number;
@@ -77,6 +79,7 @@ export function layFoundation(options: RunsOptions): Foundation {
     },
     holds: new Set(),
     findRun: createFindRun(options.stores),
+    kept: createKeptThreads(),
     canonicalOf: options.canonicalOf ?? canonicalOf,
     machine: options.machine ?? thisMachine(),
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),

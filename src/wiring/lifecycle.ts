@@ -17,7 +17,8 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** How threads are decided about: how runs stop and end, what holds a thread, and what is removed. */
 export function createLifecycle(foundation: Foundation, { outcomes }: Streams, states: States) {
-  const { config, stores, journal, signals, clock, self, holds, findRun, isTransient, pause, onError } = foundation;
+  const { config, stores, journal, signals, clock, self, holds, kept, findRun, isTransient, pause, onError } =
+    foundation;
   const { runs, lanes, events } = stores;
   const data = createThreadData(journal, events);
   /** What runs have left that have just ended here, by the very object that was announced. */
@@ -26,6 +27,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
   const act = createAct({
     decide: createDecide({
       lanes,
+      kept,
       self,
       now: () => clock.now().getTime(),
       newRev: newId,
@@ -51,6 +53,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     },
     notProjected: onError("bringing a record up to its run"),
   });
+  signals.othersSeen.on(kept.othersSeen);
   // A small part of a lease at most may have passed since the last heartbeat.
   const isAlive = () => clock.now().getTime() < clock.heldUntil().getTime() - config.leaseMs / 2;
   const holdThread = createHoldThread({ act, lanes, holds, isAlive, isTransient });

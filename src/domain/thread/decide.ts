@@ -3,6 +3,7 @@ import type { Lanes, StoredThread, ThreadOrigin } from "../ports.ts";
 import { keyOfThread, type ThreadName } from "../thread.ts";
 import type { Command, Decided, Refusal } from "./commands.ts";
 import { newControl, type ThreadControl, type Time } from "./entry.ts";
+import type { KeptThreads } from "./kept-threads.ts";
 import { reduce } from "./lane.ts";
 import { fateOf, isContended, marked } from "./marks.ts";
 
@@ -40,6 +41,8 @@ export interface NewThread {
 export type Decision = (Decided | { readonly refusal: Refusal }) & { readonly origin: ThreadOrigin };
 
 export interface DecideOptions {
+  /** What has been written is kept for the next decision; nothing is by default. */
+  readonly kept?: KeptThreads;
   readonly lanes: Pick<Lanes, "read" | "insert" | "write">;
   /** This server's present life. Its mark tells which of its writes have landed, so that no other may use its name. */
   readonly self: () => Incarnation;
@@ -64,7 +67,7 @@ interface Try {
 }
 
 export function createDecide(options: DecideOptions): Decide {
-  const { lanes, self, now, newRev, random, sleep, isTransient, pause } = options;
+  const { lanes, kept, self, now, newRev, random, sleep, isTransient, pause } = options;
   // A server's mark is that of its last decision on the thread: the next one waits until the fate of this one is known.
   const oneByOne = createOneByOne();
 
@@ -82,8 +85,9 @@ export function createDecide(options: DecideOptions): Decide {
       if (life.ended.aborted) throw new LifeIsOver(server);
       return lanes.read(name);
     };
-    let isSeen = given.seen !== undefined;
-    let stored = isSeen ? (given.seen ?? undefined) : await read();
+    const seen = given.seen === undefined ? kept?.get(name) : given.seen;
+    let isSeen = seen !== undefined;
+    let stored = isSeen ? (seen ?? undefined) : await read();
     if (!isSeen && stored && !isUrgent(command) && isContended(stored.control, server, now())) {
       await sleep(1 + Math.floor(random() * 30), signal);
       stored = await read();
@@ -105,8 +109,12 @@ export function createDecide(options: DecideOptions): Decide {
       const control = marked(reduction.control, { server, rev: newRev(), at });
       const decided: Decided = { ...reduction, control };
       const attempted: Try = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
+      kept?.put(name, undefined);
       const outcome = await write(attempted, server, read, signal);
-      if (outcome.hasLanded) return { ...decided, origin };
+      if (outcome.hasLanded) {
+        kept?.put(name, attempted.next);
+        return { ...decided, origin };
+      }
       if (outcome.isBarred) return undefined;
       stored = outcome.stored;
     }
