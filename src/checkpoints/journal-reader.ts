@@ -4,8 +4,15 @@ import { JournalQueries, type PlacedCheckpoint } from "../storage/journal-querie
 import { fieldsOf, segmentsReferred, toCheckpointRecord, toWriteRecord } from "./journal-entries.ts";
 import type { JournalListQuery, JournalPort, JournalReadQuery, StoredCheckpoint } from "./journal-port.ts";
 
-/** The reading half of a journal's port; `append` rejects. */
-export function createJournalReader(collection: JournalCollection, journal: string): JournalPort {
+/**
+ * The reading half of a journal's port; `append` rejects. `newest` is the newest checkpoint of the root namespace where that is
+ * at hand, so that it is not looked for.
+ */
+export function createJournalReader(
+  collection: JournalCollection,
+  journal: string,
+  newest: () => PlacedCheckpoint | undefined = () => undefined,
+): JournalPort {
   const queries = new JournalQueries(collection);
 
   async function read({
@@ -13,10 +20,13 @@ export function createJournalReader(collection: JournalCollection, journal: stri
     checkpointId,
     includeKept,
   }: JournalReadQuery): Promise<StoredCheckpoint | undefined> {
+    const known = namespace === "" ? newest() : undefined;
     const placed =
-      checkpointId === undefined
-        ? await queries.newest(journal, namespace, { includeKept })
-        : await queries.checkpoint(journal, checkpointId, { namespace, includeKept });
+      known && (checkpointId === undefined || checkpointId === known.entry.id)
+        ? known
+        : checkpointId === undefined
+          ? await queries.newest(journal, namespace, { includeKept })
+          : await queries.checkpoint(journal, checkpointId, { namespace, includeKept });
     return placed && (await complete([placed], includeKept))[0];
   }
 

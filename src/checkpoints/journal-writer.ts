@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { keepTrying } from "../domain/keep-trying.ts";
 import { isDatabaseUnavailable } from "../storage/database.ts";
-import type { JournalCollection, LastSlot } from "../storage/journal.ts";
+import type { JournalCollection } from "../storage/journal.ts";
 import { anyToken, type JournalDocument, slotKey } from "../storage/journal-documents.ts";
+import { newestOf } from "../storage/journal-queries.ts";
 import { key } from "../storage/keys.ts";
 import { flushDocuments } from "./flush-documents.ts";
 import { FencedError, type JournalFlush, type JournalPort } from "./journal-port.ts";
@@ -48,6 +49,8 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
   const mayBeFenced = last !== undefined && !options.isHeld?.();
   if (mayBeFenced && (await journal.firstFence(options.journal, options.token)) !== undefined) throw fenced();
 
+  const newestAtOpen = last && newestOf(last, "");
+  let newest = newestAtOpen;
   let headSlot = last?.slot ?? 0;
   let lastFlushId: string | undefined;
   let closed = false;
@@ -106,12 +109,13 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
 
   async function append(flush: JournalFlush): Promise<void> {
     if (flush.flushId === lastFlushId) return;
+    newest = undefined;
     const contents = flushDocuments(flush);
     for (const [part, content] of contents.entries()) await land(content, `${flush.flushId}/${part}`);
     lastFlushId = flush.flushId;
   }
 
-  const reader = createJournalReader(journal, options.journal);
+  const reader = createJournalReader(journal, options.journal, () => newest);
   /** A graph that reads while the database is away waits for it; the driver's error would be taken for the graph's own. */
   const insist = <T>(what: () => Promise<T>): Promise<T> =>
     keepTrying(what, {
@@ -123,7 +127,7 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
   return {
     read: (query) => insist(() => reader.read(query)),
     list: (query) => insist(() => reader.list(query)),
-    newestAtOpen: last ? newestIn(last) : null,
+    newestAtOpen: last ? newestAtOpen?.entry.id : null,
     get headSlot() {
       return headSlot;
     },
@@ -143,8 +147,5 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     },
   };
 }
-
-const newestIn = ({ kept, checkpoints = [] }: LastSlot): string | undefined =>
-  kept === undefined ? checkpoints.findLast(({ ns }) => ns === "")?.id : undefined;
 
 const fenced = () => new FencedError("The attempt may not write to its thread's journal any more");

@@ -1,4 +1,4 @@
-import type { JournalCollection } from "./journal.ts";
+import { type CheckpointSlot, checkpointSlot, type JournalCollection } from "./journal.ts";
 import { type CheckpointEntry, type JournalDocument, ofJournal, type WriteEntry } from "./journal-documents.ts";
 
 /** A checkpoint and where it stands. A later entry of a slot is the newer one. */
@@ -7,8 +7,6 @@ export interface PlacedCheckpoint {
   readonly position: number;
   readonly entry: CheckpointEntry;
 }
-
-type CheckpointSlot = Pick<JournalDocument, "slot" | "kept" | "checkpoints">;
 
 /** Reads of checkpoints, newest first: by slot, never by clock or id. */
 export class JournalQueries {
@@ -42,7 +40,7 @@ export class JournalQueries {
       { journal, "checkpoints.ns": namespace, ...(!includeKept && { kept: { $exists: false } }) },
       { projection: checkpointSlot, sort: { slot: -1 } },
     );
-    return slot ? newestFirst(slot, includeKept).find(({ entry }) => entry.ns === namespace) : undefined;
+    return slot ? newestOf(slot, namespace, includeKept) : undefined;
   }
 
   /**
@@ -133,7 +131,9 @@ const valuesEach = 64;
 /** Of a history: most readers want a page. */
 const batchSize = 32;
 
-const checkpointSlot = { slot: 1, kept: 1, checkpoints: 1 } as const;
+/** A namespace's newest checkpoint in a slot. */
+export const newestOf = (slot: CheckpointSlot, namespace: string, includeKept = false): PlacedCheckpoint | undefined =>
+  newestFirst(slot, includeKept).find(({ entry }) => entry.ns === namespace);
 
 function newestFirst({ slot, kept, checkpoints }: CheckpointSlot, includeKept: boolean): PlacedCheckpoint[] {
   if (kept !== undefined && !includeKept) return [];

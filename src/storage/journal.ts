@@ -7,7 +7,7 @@ import {
   MongoWriteConcernError,
 } from "mongodb";
 import { isDatabaseUnavailable } from "./database.ts";
-import { anyToken, type CheckpointEntry, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
+import { anyToken, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
 import { isDuplicateKey } from "./keys.ts";
 
 export type JournalDatabase = Db;
@@ -21,9 +21,9 @@ export type SlotSummary = Pick<
   "_id" | "slot" | "run_id" | "kept" | "checkpoints" | "writes" | "segments"
 >;
 
-export type LastSlot = Pick<JournalDocument, "slot" | "kept"> & {
-  readonly checkpoints?: readonly Pick<CheckpointEntry, "ns" | "id">[];
-};
+/** A slot as its checkpoints are read. */
+export type CheckpointSlot = Pick<JournalDocument, "slot" | "kept" | "checkpoints">;
+export const checkpointSlot = { slot: 1, kept: 1, checkpoints: 1 } as const;
 
 const summary = {
   slot: 1,
@@ -72,13 +72,13 @@ export class JournalCollection {
 
   /** The highest slot that is taken, 0 in an empty journal. */
   async head(journal: string): Promise<number> {
-    return (await this.last(journal))?.slot ?? 0;
+    return (await this.#edge(ofJournal(journal), { _id: -1 })) ?? 0;
   }
 
-  /** The highest slot that is taken, with the names of its checkpoints; undefined in an empty journal. */
-  async last(journal: string): Promise<LastSlot | undefined> {
-    const projection = { slot: 1, kept: 1, "checkpoints.ns": 1, "checkpoints.id": 1 } as const;
-    return (await this.documents.findOne<LastSlot>(ofJournal(journal), { sort: { _id: -1 }, projection })) ?? undefined;
+  /** The highest slot that is taken, with its checkpoints; undefined in an empty journal. */
+  async last(journal: string): Promise<CheckpointSlot | undefined> {
+    const options = { sort: { _id: -1 }, projection: checkpointSlot } as const;
+    return (await this.documents.findOne<CheckpointSlot>(ofJournal(journal), options)) ?? undefined;
   }
 
   /** The highest slot below `below` that is no fence record. */
