@@ -5,7 +5,7 @@ export interface RunLimitsParts {
   readonly runs: Pick<RunStore, "countLive">;
   /** Live runs of the whole queue. */
   readonly maxLiveRuns: number;
-  /** How old the count of the whole queue may be. */
+  /** How old the count of the whole queue may be where there is not plenty of room. */
   readonly pollMs: number;
   readonly monotonicMs: () => number;
 }
@@ -19,9 +19,13 @@ export interface RunLimits {
   admit(): Promise<() => void>;
 }
 
+/** As long as so small a part of the room is taken, a count may be so many times as old. */
+const plentyShare = 0.1;
+const plentyFactor = 60;
+
 export function createRunLimits(parts: RunLimitsParts): RunLimits {
   const { runs, maxLiveRuns, pollMs } = parts;
-  /** What the database said last, which may be `pollMs` old, and what this server has created since. */
+  /** What the database said last, which may be old, and what this server has created since. */
   let counted: number | undefined;
   let created = 0;
   let countedAt = Number.NEGATIVE_INFINITY;
@@ -42,7 +46,8 @@ export function createRunLimits(parts: RunLimitsParts): RunLimits {
 
   return {
     async admit() {
-      if (parts.monotonicMs() - countedAt >= pollMs) {
+      const hasPlenty = counted !== undefined && counted + created < maxLiveRuns * plentyShare;
+      if (parts.monotonicMs() - countedAt >= pollMs * (hasPlenty ? plentyFactor : 1)) {
         const recounted = recount();
         // While there is plenty of room nobody waits for the count.
         if (counted === undefined || counted + created >= maxLiveRuns * 0.9) await recounted;
