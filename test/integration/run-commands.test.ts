@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { Durability } from "../../gen/reins/v1/run_pb.ts";
+import { type CommandProxy, startCommandProxy } from "../support/command-proxy.ts";
+import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { startTestApp, type TestApp } from "../support/test-app.ts";
+
+let app: TestApp;
+let proxy: CommandProxy;
+let kit: RunKit;
+beforeAll(async () => {
+  proxy = await startCommandProxy(inject("engine").uri);
+  // Nothing is looked for by itself meanwhile.
+  app = await startTestApp({ config: { mongodbUri: proxy.uri, pollMs: 600_000, leaseMs: 600_000 } });
+  for (const _ of [1, 2]) await threeSteps(await createRunKit(app));
+  kit = await createRunKit(app);
+  proxy.taken();
+});
+afterAll(async () => {
+  await app.close();
+  await proxy.close();
+});
+
+/** The commands from the creation of a run to the moment at which its caller was told of its end. */
+async function threeSteps(on: RunKit): Promise<{ once: string[]; many: Record<string, number> }> {
+  on.gates.open();
+  proxy.taken();
+  const spec = on.spec({ steps: ["a", "b"] }, { durability: Durability.ASYNC });
+  const { run } = await app.client.runs.waitRun({ create: { threadId: on.threadId, spec } });
+  const all = proxy.taken();
+  // Whoever is told of an end reads the same everywhere.
+  expect(await on.get(run!.runId)).toEqual(run);
+  const isOutput = (command: string) => /^insert (run_events|checkpoints)$/.test(command);
+  const many = Map.groupBy(all.filter(isOutput), (command) => command);
+  return {
+    once: all.filter((command) => !isOutput(command)),
+    many: Object.fromEntries([...many].map(([command, sent]) => [command, sent.length])),
+  };
+}
+
+describe("a run of three steps, alone on its server", () => {
+  /** What stores its output and its checkpoints gathers what there is, and may be called once more where others keep the machine busy. */
+  const atMost = { "insert run_events": 3, "insert checkpoints": 2 };
+  const expectFew = (many: Record<string, number>) => {
+    for (const [command, most] of Object.entries(atMost)) {
+      expect(many[command], command).toBeGreaterThanOrEqual(1);
+      expect(many[command], command).toBeLessThanOrEqual(most);
+    }
+  };
+
+  it("costs nine commands when it is its thread's first", async () => {
+    const { once, many } = await threeSteps(kit);
+    // Its record, its entry with its claim, where its journal stands, that it runs, its end, and that it is over.
+    const all = ["insert runs", "update threads", "find checkpoints", "update runs", "update threads", "update runs"];
+    expect(once.toSorted()).toEqual(all.toSorted());
+    expectFew(many);
+  });
+
+  it("costs ten when it is a later one: what is pending on the newest checkpoint is looked for", async () => {
+    for (const _ of [1, 2, 3]) {
+      const { once, many } = await threeSteps(kit);
+      const begin = ["insert runs", "update threads", "find checkpoints", "update runs", "find checkpoints"];
+      expect(once.toSorted()).toEqual([...begin, "update threads", "update runs"].toSorted());
+      expectFew(many);
+    }
+  });
+});
