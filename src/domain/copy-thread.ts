@@ -8,7 +8,7 @@ import type { GraphOpening, RememberedState, Thread, ThreadName } from "./thread
 import { threadExists } from "./threads.ts";
 
 export interface CopyThreadParts {
-  readonly threads: Pick<ThreadStore, "find">;
+  readonly threads: Pick<ThreadStore, "find" | "whole">;
   readonly lanes: Pick<Lanes, "insert">;
   readonly holdThread: HoldThread;
   readonly now: () => Date;
@@ -41,7 +41,7 @@ export function createCopyThread(parts: CopyThreadParts): CopyThread {
     if (!source || source.removing) throw threadNotFound(name.threadId);
     if (await threads.find(copyName)) throw threadExists("new_thread_id", newThreadId);
     return holdThread(name, { kind: "copy" }, async ({ thread, check, confirm }) => {
-      const state = thread.state ?? (await readState(thread)) ?? undefined;
+      const state = (await threads.whole(thread)).state ?? (await readState(thread)) ?? undefined;
       const opened = state && (await openingOf(thread, state.graph));
       const createdAt = now().getTime();
       // The state stands for no run of the copy's.

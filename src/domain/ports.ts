@@ -101,13 +101,18 @@ export interface WebhookStore {
 
 /** Threads as their users see them. */
 export interface ThreadStore {
+  /** The thread with the whole of its remembered state, as it is beside its lane in `found`. */
+  whole(found: Thread): Promise<Thread>;
   find(name: ThreadName): Promise<Thread | undefined>;
   /** Newest, or as the order says. Threads that are being removed are left out. */
   search(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }): Promise<Thread[]>;
   count(filter: ThreadFilter): Promise<number>;
 }
 
-/** Threads as their lanes decide about them. Only thread/decide.ts writes here. */
+/**
+ * Threads as their lanes decide about them. Only thread/decide.ts writes here. Of a state that has a name of its own (see
+ * RememberedState.apart) what is read is without its values; what is written has them, unless it was read.
+ */
 export interface Lanes {
   read(name: ThreadName): Promise<StoredThread | undefined>;
   /** False when the id is taken. */
@@ -125,6 +130,9 @@ export interface Lanes {
    * thread that comes late does not bring it back; a new thread may take the id at once. False when it has changed.
    */
   remove(name: ThreadName, rev: string): Promise<boolean>;
+
+  /** Removes large states that no thread has named since before the time, after a crash. */
+  sweepStates(before: Date): Promise<void>;
 
   /** Threads whose first run may be claimed, which has been first for longest first. */
   ready(page: ThreadPage): Promise<FoundThread[]>;

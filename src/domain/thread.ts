@@ -24,6 +24,8 @@ export interface RememberedState {
   readonly interrupts: readonly ThreadInterrupt[];
   /** Not all of its questions are here, or not with their values. */
   readonly cut?: boolean;
+  /** Values, and those of its questions, are too large to stand here: they have a document of their own, with this name. */
+  readonly apart?: string;
   /** It could not be read when its run ended: nothing is known but what is here. */
   readonly unread?: boolean;
 }

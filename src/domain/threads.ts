@@ -4,7 +4,7 @@ import { DomainError, ifMerely } from "./errors.ts";
 import type { HeldThread, HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
-import type { Lanes, RunStore, StoredThread } from "./ports.ts";
+import type { Lanes, RunStore, StoredThread, ThreadStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { Act } from "./thread/act.ts";
 import { entryOf, isEnded, type LastOutcome, lean, liveEntries, newControl } from "./thread/entry.ts";
@@ -23,6 +23,7 @@ interface ThreadRequest extends ThreadName {
 export type CreateThread = (request: ThreadRequest) => Promise<Thread>;
 
 export interface CreateThreadParts {
+  readonly threads: Pick<ThreadStore, "whole">;
   readonly kept: Pick<KeptThreads, "put">;
   readonly lanes: Pick<Lanes, "read" | "insert">;
   readonly maxMetadataBytes?: number;
@@ -30,7 +31,7 @@ export interface CreateThreadParts {
 }
 
 /** Creates a thread; THREAD_EXISTS when the id is taken, unless the one that is there will do. */
-export function createCreateThread({ lanes, kept, maxMetadataBytes, now }: CreateThreadParts): CreateThread {
+export function createCreateThread({ lanes, threads, kept, maxMetadataBytes, now }: CreateThreadParts): CreateThread {
   return async ({ owner, threadId, metadata, ifExists, ttlMs }) => {
     checkMetadata(metadata, "metadata", maxMetadataBytes);
     const name = { owner, threadId };
@@ -46,12 +47,13 @@ export function createCreateThread({ lanes, kept, maxMetadataBytes, now }: Creat
       kept.put(name, born);
       return threadOf(born);
     }
-    if (mayBeThere) return threadOf(there ?? (await lanes.read(name)) ?? born);
+    if (mayBeThere) return threads.whole(threadOf(there ?? (await lanes.read(name)) ?? born));
     throw threadExists("thread_id", threadId);
   };
 }
 
 export interface RemovalParts {
+  readonly threads: Pick<ThreadStore, "whole">;
   readonly lanes: Pick<Lanes, "read" | "remove">;
   readonly runs: RunStore;
   readonly act: Act;
@@ -102,14 +104,15 @@ export function createRemoval(parts: RemovalParts): Removal {
   /** The thread goes last: as long as it is there, whoever comes goes on with the rest. */
   async function removeAll(stored: StoredThread): Promise<boolean> {
     const thread = threadOf(stored);
-    for (const run of await runs.outliving(thread)) await runs.insertTombstone(run, valuesOf(thread, run));
+    for (const run of await runs.outliving(thread)) await runs.insertTombstone(run, await valuesOf(thread, run));
     await data.removeThread(thread);
     await runs.removeAll(thread);
     return lanes.remove(thread, stored.control.rev);
   }
 
   /** For the run's webhook, if they are still at hand. */
-  const valuesOf = ({ state }: Thread, run: Run) => (state?.n === run.n ? state.values : undefined);
+  const valuesOf = async (thread: Thread, { n, webhook }: Run) =>
+    webhook && thread.state?.n === n ? (await parts.threads.whole(thread)).state?.values : undefined;
 
   async function deleteRun(name: RunName, signal: AbortSignal): Promise<void> {
     if (await isLive(name)) {
@@ -139,7 +142,7 @@ export function createRemoval(parts: RemovalParts): Removal {
     await check();
     await data.removeEvents(run);
     await check();
-    await runs.insertTombstone(run, valuesOf(thread, run));
+    await runs.insertTombstone(run, await valuesOf(thread, run));
     await runs.remove(run);
     const last = await runs.lastStarted(thread, run.runId);
     const state = isOf(run, thread) ? await stateOf(thread, run, last) : undefined;

@@ -1,5 +1,6 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import { threadNotFound } from "./not-found.ts";
+import type { ThreadStore } from "./ports.ts";
 import type { Act } from "./thread/act.ts";
 import { threadOf } from "./thread/view.ts";
 import type { Thread, ThreadName } from "./thread.ts";
@@ -18,7 +19,10 @@ export type UpdateThread = (change: ThreadChange) => Promise<Thread>;
 const shortestTtlMs = 1000;
 
 /** Changes what the client keeps beside the thread. Concurrent changes of different fields are all kept. Repeatable. */
-export function createUpdateThread({ act }: Pick<Act, "act">, maxMetadataBytes?: number): UpdateThread {
+export function createUpdateThread(
+  { act, threads }: Pick<Act, "act"> & { readonly threads: Pick<ThreadStore, "whole"> },
+  maxMetadataBytes?: number,
+): UpdateThread {
   return async (change) => {
     const { metadata, removeMetadata } = change;
     checkMetadata(metadata, "metadata", maxMetadataBytes);
@@ -32,7 +36,7 @@ export function createUpdateThread({ act }: Pick<Act, "act">, maxMetadataBytes?:
       ttlMs: change.ttlMs === 0 ? null : change.ttlMs,
     });
     if (!acted) throw threadNotFound(change.threadId);
-    return threadOf(acted);
+    return threads.whole(threadOf(acted));
   };
 }
 

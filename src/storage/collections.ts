@@ -9,6 +9,8 @@ import type {
   ServerDocument,
   SpecDocument,
   SpecNote,
+  StateDocument,
+  StateNote,
   WatchDocument,
 } from "./documents.ts";
 import type { RunDocument } from "./run-document.ts";
@@ -24,6 +26,9 @@ export interface Collections {
   readonly threads: Collection<ThreadDocument>;
   /** What is left of removed ones, among the others. */
   readonly removedThreads: Collection<RemovedThread>;
+  readonly threadStates: Collection<StateDocument>;
+  /** In the same collection. */
+  readonly threadStateNotes: Collection<StateNote>;
   readonly runEvents: Collection<RunEventsDocument>;
   readonly servers: Collection<ServerDocument>;
   readonly nudges: Collection<NudgesDocument>;
@@ -48,6 +53,8 @@ export function collections(db: Db): Collections {
     tombstones: db.collection("tombstones", options),
     threads: db.collection("threads", options),
     removedThreads: db.collection("threads", options),
+    threadStates: db.collection("thread_states", options),
+    threadStateNotes: db.collection("thread_states", options),
     runEvents: db.collection("run_events", options),
     servers: db.collection("servers", options),
     // They are only hints.

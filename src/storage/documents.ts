@@ -23,6 +23,25 @@ export interface SpecNote {
   at: Date;
 }
 
+/** What is remembered of a thread, where that is too large to stand beside its lane. Never changed. */
+export interface StateDocument {
+  /** The thread's, and the name in its remembered state. */
+  _id: string;
+  owner: string;
+  thread_id: string;
+  /** JSON text. */
+  text: string;
+}
+
+/** Stands beside it as long as a crash may leave it without a thread that names it. */
+export interface StateNote {
+  _id: string;
+  owner: string;
+  thread_id: string;
+  state: string;
+  at: Date;
+}
+
 /** A configured assistant. Graphs' own are not stored. */
 export interface AssistantDocument {
   _id: string;

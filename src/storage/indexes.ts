@@ -8,6 +8,7 @@ const runs = indexesOf("runs");
 const runSpecs = indexesOf("run_specs");
 const tombstones = indexesOf("tombstones");
 const threads = indexesOf("threads");
+const threadStates = indexesOf("thread_states");
 const requests = indexesOf("requests");
 const runEvents = indexesOf("run_events");
 const watches = indexesOf("watches");
@@ -71,6 +72,7 @@ const indexes: readonly IndexDefinition[] = [
     { owner: 1, removing: 1, status: 1, _id: 1 },
     "search in order of status, search by status in order of ids",
   ),
+  threadStates("notes_of_thread_states", { at: 1, _id: 1 }, "what was remembered of threads that none may name"),
   requests("expired_requests", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
   runs("webhooks_of_runs", { "webhook.state": 1, phase: 1, ended_at: 1 }, "webhooks to be called", {
     partialFilterExpression: { "webhook.state": "pending" },

@@ -6,6 +6,7 @@ import { type IndexDefinition, indexesOf } from "./index-definition.ts";
 import { earliest, insertIfFree } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 import { changedFields, type ThreadDocument, toStoredThread, toThreadDocument } from "./thread-document.ts";
+import { createThreadStates } from "./thread-states.ts";
 import { walkIndex } from "./walk-index.ts";
 
 type TimeField = "head_since" | "owes_since" | "due" | "expire_at" | "updated_at";
@@ -24,8 +25,15 @@ export const laneIndexes: readonly IndexDefinition[] = [
   index("lanes_by_watch", { temporary: 1, updated_at: 1, _id: 1 }, "temporary threads that a crash has left"),
 ];
 
+type LaneCollections = Pick<Collections, "threads" | "removedThreads" | "threadStates" | "threadStateNotes">;
+
 /** Lanes in MongoDB. Each change is one insert, or one update by `_id` whose guard is the revision. */
-export function createLanes({ threads, removedThreads }: Pick<Collections, "threads" | "removedThreads">): Lanes {
+export function createLanes(
+  { threads, removedThreads, ...others }: LaneCollections,
+  now: () => Date = () => new Date(),
+): Lanes {
+  const states = createThreadStates({ threads, ...others }, now);
+
   /** From the earliest on, or after the last of the page before. */
   async function find(
     filter: Filter<ThreadDocument>,
@@ -59,7 +67,12 @@ export function createLanes({ threads, removedThreads }: Pick<Collections, "thre
 
     async insert(thread) {
       const document = toThreadDocument(thread);
-      if (await insertIfFree(threads, document)) return true;
+      const { origin, control } = thread;
+      await states.prepare(origin, undefined, control.state);
+      if (await insertIfFree(threads, document)) {
+        states.tidy(origin, undefined, control.state);
+        return true;
+      }
       // Where a thread was removed another one may be made, but not that very one again.
       const { _id, journal } = document;
       const removed = { _id, removed_journal: { $exists: true, $ne: journal } };
@@ -68,19 +81,24 @@ export function createLanes({ threads, removedThreads }: Pick<Collections, "thre
 
     /** Guard: the revision is still the one that the decision was made on. */
     async write(name, from, control, before) {
+      await states.prepare(name, before?.state, control.state);
       const done = await threads.updateOne(
         { _id: threadKey(name), rev: from },
         { $set: changedFields(name, control, before) },
       );
+      if (done.matchedCount === 1) states.tidy(name, before?.state, control.state);
       return done.matchedCount === 1;
     },
 
+    sweepStates: states.sweep,
+
     /** Guard: nobody has decided since. The database removes what is left after a day. */
     async remove(name, rev) {
-      const there = await threads.findOne({ _id: threadKey(name), rev }, { projection: { journal: 1 } });
+      const there = await threads.findOne({ _id: threadKey(name), rev }, { projection: { journal: 1, state: 1 } });
       if (!there)
         return (await threads.findOne({ _id: threadKey(name) }, { projection: { rev: 1 } }))?.rev === undefined;
-      const left = { removed_journal: there.journal, removed_at: new Date() };
+      await states.remove(name, there.state === null ? undefined : JSON.parse(there.state));
+      const left = { removed_journal: there.journal, removed_at: now() };
       return (await threads.replaceOne({ _id: there._id, rev }, left as never)).matchedCount === 1;
     },
 

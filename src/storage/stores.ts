@@ -62,8 +62,8 @@ export async function openStores(
   const options = { ...keepForEver, ...retention };
   return {
     runs: createRunStore(all, options, listed),
-    lanes: createLanes(all),
-    threads: createThreadStore(all, listed),
+    lanes: createLanes(all, options.now),
+    threads: createThreadStore(all, listed, options.now),
     events: createRunEventStore(all, collections(own.eventWritesDb ?? db).runEvents),
     requests: createRequestStore(all),
     servers: createServerStore(all),

@@ -1,6 +1,7 @@
 import type { StoredThread } from "../domain/ports.ts";
 import { metadataTokens, stateTokens, valueTokens } from "../domain/search-tokens.ts";
 import { lean, type Mark, type ThreadControl, type Time } from "../domain/thread/entry.ts";
+import { besideThread } from "../domain/thread/large-state.ts";
 import { graphOfThread, type Thread } from "../domain/thread.ts";
 import type { ThreadStatus } from "../domain/transitions.ts";
 import { threadKey } from "./run-document.ts";
@@ -97,7 +98,7 @@ type Identity = Pick<StoredThread["origin"], "owner">;
 function stateFields({ owner }: Identity, { state, metadata }: ThreadControl): StateFields {
   const graph = graphOfThread({ state, metadata });
   const tokens = [...stateTokens(owner, { ...state, graph }), ...valueTokens(owner, state?.values)];
-  return { state: textOf(state), value_tokens: tokens };
+  return { state: textOf(state && besideThread(state)), value_tokens: tokens };
 }
 
 const metadataFields = ({ owner }: Identity, { metadata }: ThreadControl): MetadataFields => ({

@@ -2,30 +2,56 @@ import type { Filter } from "mongodb";
 import type { PagePosition } from "../domain/page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "../domain/ports.ts";
 import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
+import { wholeState } from "../domain/thread/large-state.ts";
 import { threadOf } from "../domain/thread/view.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import { hasTokens, key } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
 import { type ThreadDocument, toStoredThread } from "./thread-document.ts";
+import { createThreadStates } from "./thread-states.ts";
 import { type Place, walkIndex } from "./walk-index.ts";
+
+type ThreadCollections = Pick<Collections, "threads" | "threadStates" | "threadStateNotes">;
 
 /** Threads in MongoDB, as their users see them. `listed`: the same over connections of their own, for searches. */
 export function createThreadStore(
-  { threads }: Pick<Collections, "threads">,
-  listed: Pick<Collections, "threads"> = { threads },
+  all: ThreadCollections,
+  listed: ThreadCollections = all,
+  now: () => Date = () => new Date(),
 ): ThreadStore {
+  const { threads } = all;
+  const states = createThreadStates(all, now);
+  const listedStates = createThreadStates(listed, now);
+
+  /** What it remembers may be replaced between two looks, but not again and again. */
+  async function whole(found: Thread): Promise<Thread> {
+    let thread = found;
+    for (let looks = 0; looks < 3; looks++) {
+      const [read] = await states.whole([thread]);
+      if (read) return read;
+      const doc = await threads.findOne({ _id: threadKey(found) });
+      if (doc?.rev === undefined || doc.journal !== found.journal) break;
+      thread = toThread(doc);
+    }
+    return { ...thread, state: wholeState(thread.state!, undefined) };
+  }
+
   return {
+    whole,
+
     async find(name) {
       const doc = await threads.findOne({ _id: threadKey(name) });
-      return doc?.rev === undefined ? undefined : toThread(doc);
+      return doc?.rev === undefined ? undefined : whole(toThread(doc));
     },
 
     /** Index: that of the order, with statuses and the order, of tokens, or `_id` for ids. */
     async search(filter, { by, descending }, { limit, after }) {
       const order = { field: by === "thread_id" ? "_id" : by, descending };
       const place = after && placeOf(filter.owner, by, after);
-      return (await walkIndex(listed.threads, queryOf(filter), order, limit, place)).map(toThread);
+      const found = (await walkIndex(listed.threads, queryOf(filter), order, limit, place)).map(toThread);
+      const read = await listedStates.whole(found);
+      return Promise.all(found.map((thread, n) => read[n] ?? whole(thread)));
     },
 
     /** Index: as search. */

@@ -80,8 +80,8 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
       canonicalOf,
       now,
     }),
-    createThread: createCreateThread({ lanes, kept, maxMetadataBytes: config.maxMetadataBytes, now }),
-    updateThread: createUpdateThread(act, config.maxMetadataBytes),
+    createThread: createCreateThread({ lanes, threads, kept, maxMetadataBytes: config.maxMetadataBytes, now }),
+    updateThread: createUpdateThread({ act: act.act, threads }, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),
     copyThread: createCopyThread({
       threads,

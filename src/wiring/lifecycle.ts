@@ -19,7 +19,7 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 export function createLifecycle(foundation: Foundation, { outcomes }: Streams, states: States) {
   const { config, stores, journal, signals, clock, self, holds, kept, findRun, isTransient, pause, onError } =
     foundation;
-  const { runs, lanes, events } = stores;
+  const { runs, lanes, threads, events } = stores;
   const data = createThreadData(journal, events);
   /** What runs have left that have just ended here, by the very object that was announced. */
   const left = new WeakMap<Run, StateAtEnd>();
@@ -69,6 +69,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     holdThread,
     removal: createRemoval({
       lanes,
+      threads,
       runs,
       act,
       holdThread,

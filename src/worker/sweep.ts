@@ -8,7 +8,7 @@ import { projectionOf } from "../domain/thread/project.ts";
 import type { ThreadName } from "../domain/thread.ts";
 
 export interface SweepParts {
-  readonly lanes: Pick<Lanes, "read" | "owing" | "removing">;
+  readonly lanes: Pick<Lanes, "read" | "owing" | "removing" | "sweepStates">;
   readonly runs: Pick<RunStore, "unentered" | "deleteUnentered" | "project" | "sweepSpecs">;
   readonly act: Pick<Act, "decide" | "payDebts">;
   /** The database's time. */
@@ -58,6 +58,7 @@ export function createSweep(parts: SweepParts): Sweep {
       lookAfter,
     );
     await attempt("look after what runs were given", () => runs.sweepSpecs(ago(2)));
+    await attempt("look after large states", () => lanes.sweepStates(ago(2)));
     for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(ago(1)));
   }
 

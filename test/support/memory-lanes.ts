@@ -31,6 +31,8 @@ export function createMemoryLanes(): Lanes {
   const upTo = (time: Time | undefined, by: Time) => (time !== undefined && time <= by ? time : undefined);
 
   return {
+    // All of a state is beside its thread here.
+    sweepStates: async () => undefined,
     read: async (name) => stored(keyOf(name)),
     readMany: async (names) => names.flatMap((name) => stored(keyOf(name)) ?? []),
 

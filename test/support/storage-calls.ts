@@ -61,6 +61,10 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     const name = threadOf(n);
     return { origin: { ...origin, ...name, journal: journalOf(n) }, control: { ...control, threadId: name.threadId } };
   }
+  const largeControl = (n: number) => {
+    const { control } = stored(n);
+    return { ...control, rev: "large", state: { ...control.state!, values: "{}", apart: "large" } };
+  };
   const ends = (run: Run): Projection => ({
     ...{ changes: run.changes + 1, journal: "journal", n: 1, attempt: 1, status: "success", phase: "over" },
     endedAt: new Date(now),
@@ -191,9 +195,13 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["removing", () => [now, amid()], "deep"],
       ["temporary", () => [now, some]],
       ["temporary", () => [now, amid()], "deep"],
+      ["sweepStates", () => [new Date(now)]],
+      ["write", () => [stored(5).origin, revOf(5), largeControl(5), stored(5).control], "with a large state"],
     ],
     threads: [
       ["find", () => [threadOf(1)]],
+      ["whole", () => [aThread(1)]],
+      ["whole", () => [asUsersSee({ ...stored(6), control: largeControl(6) })], "of one with a large state"],
       ["search", () => [{ owner }, newestFirst, page], "first page", "walk"],
       ["search", () => [{ owner }, newestFirst, deep("created_at")], "deep page", "walk"],
       ["search", () => [{ owner, statuses: ["idle"] }, newestFirst, deep("created_at")], "deep page by status", "walk"],

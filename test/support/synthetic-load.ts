@@ -272,6 +272,9 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
   const [eventful, chunks] = [Math.min(load.runs, 2_000), 3];
   return {
     runs: await insertAll(all.runs, load.runs, (n) => syntheticRun(n, load, now)),
+    thread_states: await insertAll(all.threadStates, 1_000, (n) => ({
+      ...{ _id: `${threadId(n)}/rev-${n}`, owner: "", thread_id: threadId(n), text: "{}" },
+    })),
     run_specs: await insertAll(all.runSpecs, load.runs / givenApartOne, (n) => syntheticSpec(n * givenApartOne, load)),
     notes: await insertAll(all.runSpecNotes, 200, (n) => syntheticNote(n * givenApartOne, load, now)),
     threads: await insertAll(all.threads, load.threads, (n) => syntheticThread(n, load, now)),

@@ -5,6 +5,7 @@ import type { Command, Decided, Refusal } from "./commands.ts";
 import { newControl, type ThreadControl, type Time } from "./entry.ts";
 import type { KeptThreads } from "./kept-threads.ts";
 import { reduce } from "./lane.ts";
+import { besideThread, named } from "./large-state.ts";
 import { fateOf, isContended, marked } from "./marks.ts";
 
 /**
@@ -106,14 +107,16 @@ export function createDecide(options: DecideOptions): Decide {
         continue;
       }
       isSeen = false;
-      const control = marked(reduction.control, { server, rev: newRev(), at });
+      const rev = newRev();
+      const control = marked(withNamedState(reduction.control, from.control, rev), { server, rev, at });
       const decided: Decided = { ...reduction, control };
       const attempted: Try = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
       kept?.put(name, undefined);
       const outcome = await write(attempted, server, read, signal);
       if (outcome.hasLanded) {
-        kept?.put(name, attempted.next);
-        return { ...decided, origin };
+        const asRead = control.state?.apart ? { ...control, state: besideThread(control.state) } : control;
+        kept?.put(name, { origin, control: asRead });
+        return { ...decided, control: asRead, origin };
       }
       if (outcome.isBarred) return undefined;
       stored = outcome.stored;
@@ -166,6 +169,11 @@ export function createDecide(options: DecideOptions): Decide {
     if (!stored) return from === undefined ? "open" : "missed";
     return fateOf(stored.control, server, from ?? "", tried);
   }
+}
+
+/** A state that the decision brings, and that is too large, gets its name from it. */
+function withNamedState(after: ThreadControl, { state: before }: ThreadControl, rev: string): ThreadControl {
+  return after.state && after.state !== before ? { ...after, state: named(after.state, rev) } : after;
 }
 
 /** One life of a server, from its first heartbeat until it ends or is declared dead. */

@@ -1,6 +1,7 @@
 import type { Requester, RunError } from "../run.ts";
 import { type RememberedState, restingStatus } from "../thread.ts";
 import type { CancelAction, CancelOutcome, Phase, RunStatus, ThreadStatus } from "../transitions.ts";
+import { named } from "./large-state.ts";
 
 /** Milliseconds since 1970, by the database's clock. */
 export type Time = number;
@@ -171,7 +172,7 @@ export const newControl = (
     lane: { n: 0, entries: [] },
     head: null,
     status: restingStatus({ state: given.state }),
-    state: given.state,
+    state: given.state && named(given.state, given.rev),
     metadata: given.metadata,
     ttlMs: given.ttlMs,
     expireAt: given.ttlMs === undefined ? undefined : now + given.ttlMs,

@@ -14,8 +14,6 @@ export interface KeptThreads {
 }
 
 const maxThreads = 256;
-/** A thread with more to remember is read when it is needed. */
-const maxCharacters = 32 * 1024;
 
 export function createKeptThreads(): KeptThreads {
   const threads = new Map<string, StoredThread>();
@@ -41,6 +39,6 @@ export function createKeptThreads(): KeptThreads {
 
 /** A temporary thread has no second run, and one that is being removed no next one. */
 function isWorthKeeping({ control }: StoredThread): boolean {
-  const { watchedBy, removing, state } = control;
-  return watchedBy === undefined && !removing && (state?.values?.length ?? 0) <= maxCharacters;
+  const { watchedBy, removing } = control;
+  return watchedBy === undefined && !removing;
 }
