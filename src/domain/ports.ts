@@ -279,6 +279,8 @@ export interface ServerStore {
   watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;
   markLeft(id: string): Promise<void>;
   unwatch(id: string): Promise<void>;
+  /** Nobody knows whether the watch has been stored: it goes, and one that comes late finds its id taken. */
+  barWatch(id: string): Promise<void>;
   watchesOf(server: string): Promise<(RunName & StoredWatch)[]>;
   watchesOfRun(run: RunName): Promise<StoredWatch[]>;
 }

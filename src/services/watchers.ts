@@ -13,6 +13,8 @@ export interface WatcherParts {
   /** Kept until the caller has got its end: the death of this server counts as the caller's leaving. */
   readonly store: (id: string, run: RunName, ifLast: boolean) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
+  /** The same for one of which nobody knows whether it is stored, or will be. */
+  readonly bar: (id: string) => Promise<void>;
   /** Its caller has left, and its wish to cancel stays for when the last one leaves. */
   readonly markLeft: (id: string) => Promise<void>;
   /** What is stored for the run: wishes that were left, and whether other servers have callers that may cancel it. */
@@ -71,11 +73,9 @@ export function createWatchers(parts: WatcherParts): Watchers {
     await forget(ids);
   }
 
-  async function forget(ids: readonly string[]): Promise<void> {
+  async function forget(ids: readonly string[], how = parts.forget): Promise<void> {
     for (const id of ids) {
-      await keepTrying(() => parts.forget(id), parts).catch((err) =>
-        parts.log.error({ err }, "a watch is not removed"),
-      );
+      await keepTrying(() => how(id), parts).catch((err) => parts.log.error({ err }, "a watch is not removed"));
     }
   }
 
@@ -100,7 +100,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     id: string,
     counted: CountedWatcher,
     run: RunName,
-    how: OnDisconnect | "closed",
+    how: OnDisconnect | "closed" | "doubtful",
   ): Promise<void> {
     const isLeftBehind = how === OnDisconnect.CANCEL_IF_LAST;
     // At once, so that of several who go at the same time one is the last.
@@ -110,10 +110,10 @@ export function createWatchers(parts: WatcherParts): Watchers {
       const marked = keepTrying(() => parts.markLeft(id), parts);
       await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
     } else if (counted.isStored) {
-      await forget([id]);
+      await forget([id], how === "doubtful" ? parts.bar : parts.forget);
     }
     if (!last) return;
-    if (parts.isEnding() && how === "closed") return forget(last.left);
+    if (parts.isEnding() && (how === "closed" || how === "doubtful")) return forget(last.left);
     if (counted.isStored || last.left.length > 0) await lastDeparted(run, last.left);
   }
 
@@ -125,7 +125,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     let exists = false;
     let gone = false;
     let departed = false;
-    function go(how: OnDisconnect | "closed"): void {
+    function go(how: OnDisconnect | "closed" | "doubtful"): void {
       if (departed) return;
       departed = true;
       begin(depart(id, counted, run, how));
@@ -138,8 +138,8 @@ export function createWatchers(parts: WatcherParts): Watchers {
       if (isStored) await parts.store(id, run, ifLast);
     } catch (error) {
       stopListening();
-      // The watch may be stored all the same: it is taken back.
-      go("closed");
+      // It may be stored all the same, or come yet.
+      go("doubtful");
       throw error;
     }
     return {

@@ -173,3 +173,9 @@ export interface WatchDocument {
   /** Its caller has left; others were still there. */
   left: boolean;
 }
+
+/** Takes the place of a watch that may come late. */
+export interface BarredWatch {
+  _id: string;
+  expire_at: Date;
+}

@@ -90,6 +90,7 @@ const indexes: readonly IndexDefinition[] = [
   }),
   watches("watches_of_server", { server: 1 }, "a dead server's watchers"),
   watches("watches_of_run", { run_id: 1 }, "whether a run is still watched"),
+  watches("barred_watches", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
   assistants("assistants_by_time", { owner: 1, created_at: -1, _id: -1 }, "search for assistants"),
   assistants("assistants_of_graph", { owner: 1, graph: 1, created_at: -1, _id: -1 }, "search for a graph's assistants"),
   requests("undone_batches", { done: 1, created: 1 }, "batches that a crash left undone", {

@@ -4,6 +4,9 @@ import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
 import { runKey } from "./run-document.ts";
 
+/** Far longer than a write is under way. */
+const barredMs = 24 * 60 * 60 * 1000;
+
 export function createServerStore({
   servers,
   watches,
@@ -70,6 +73,16 @@ export function createServerStore({
 
     async unwatch(id) {
       await watches.deleteOne({ _id: id });
+    },
+
+    /** A watch or none → barred. The database removes it after a day. */
+    async barWatch(id) {
+      const barred = { expire_at: new Date(Date.now() + barredMs) };
+      await watches.updateOne(
+        { _id: id },
+        { $set: barred as object, $unset: { server: "", run_id: "" } },
+        { upsert: true },
+      );
     },
 
     /** Index: watches_of_server. */

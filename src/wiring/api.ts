@@ -34,6 +34,7 @@ export function createApi(parts: ApiParts) {
     calls,
     store: (id, run, ifLast) => stores.servers.watch(id, runs.server(), run, ifLast),
     forget: (id) => stores.servers.unwatch(id),
+    bar: (id) => stores.servers.barWatch(id),
     markLeft: (id) => stores.servers.markLeft(id),
     async stored(run) {
       const watches = await stores.servers.watchesOfRun(run);

@@ -293,6 +293,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["watchesOfRun", () => [over(load.runs - 3)]],
       ["unwatch", () => ["a-watch"]],
       ["presumeDead", () => [servers[1], new Date(now)]],
+      ["barWatch", () => ["a-watch"]],
       ["end", () => ["me"]],
       ["forget", () => [servers[1]]],
     ],
