@@ -40,8 +40,10 @@ export function createCopyThread(parts: CopyThreadParts): CopyThread {
     const source = await threads.find(name);
     if (!source || source.removing) throw threadNotFound(name.threadId);
     if (await threads.find(copyName)) throw threadExists("new_thread_id", newThreadId);
-    return holdThread(name, { kind: "copy" }, async ({ thread, check, confirm }) => {
-      const state = (await threads.whole(thread)).state ?? (await readState(thread)) ?? undefined;
+    return holdThread(name, { kind: "copy" }, async ({ thread, last, check, confirm }) => {
+      // What the last run has left may still be to be read.
+      const known = last?.unread ? undefined : (await threads.whole(thread)).state;
+      const state = known ?? (await readState(thread)) ?? undefined;
       const opened = state && (await openingOf(thread, state.graph));
       const createdAt = now().getTime();
       // The state stands for no run of the copy's.
