@@ -17,7 +17,7 @@ import { runExists, type StoreRun } from "./store-run.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 
 export interface CreateRunParts {
-  readonly runs: Pick<RunStore, "findMany" | "tombstone">;
+  readonly runs: Pick<RunStore, "findMany" | "tombstones">;
   readonly findThread: (name: ThreadName) => Promise<Thread | undefined>;
   readonly storeRun: StoreRun;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND, ASSISTANT_NOT_FOUND or GRAPH_UNAVAILABLE. */
@@ -82,9 +82,9 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     requireGraph(await requireCheckpoint(parts.findCheckpoint, thread, name, field), graph, field);
   }
 
-  /** By a run of any thread, or by one of this thread that was rolled back. */
+  /** By a run of any thread, also by one whose last record is kept: it was rolled back, or its thread was a temporary one. */
   const isTaken = async (name: RunName) =>
-    (await runs.findMany([name])).some(({ changes }) => changes > 0) || (await runs.tombstone(name)) !== undefined;
+    (await runs.findMany([name])).some(({ changes }) => changes > 0) || (await runs.tombstones([name])).length > 0;
 
   async function prepare(request: NewRun): Promise<Run> {
     const { graph, assistant } = await check(request);
