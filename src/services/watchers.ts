@@ -105,7 +105,11 @@ export function createWatchers(parts: WatcherParts): Watchers {
     const isLeftBehind = how === OnDisconnect.CANCEL_IF_LAST;
     // At once, so that of several who go at the same time one is the last.
     const last = counted.depart(isLeftBehind ? id : undefined);
-    if (how === OnDisconnect.CANCEL) return leave([id, ...(last?.left ?? [])], run);
+    if (how === OnDisconnect.CANCEL) {
+      await leave([id, ...(last?.left ?? [])], run);
+      // Whoever has left other servers wanted the same.
+      return lastDeparted(run, []);
+    }
     if (isLeftBehind) {
       const marked = keepTrying(() => parts.markLeft(id), parts);
       await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
