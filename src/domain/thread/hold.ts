@@ -15,10 +15,12 @@ export function hold(control: ThreadControl, { id, what, server, target }: Hold,
 
 export function release(control: ThreadControl, { id, state, last }: Release): Handled {
   if (control.lane.holder?.id !== id) return { control, answer: { did: "missed" } };
+  const outcome = last === undefined ? control.last : (last ?? undefined);
   const changed = lean({
     ...withLane(control, { holder: undefined }),
     state: state === undefined ? control.state : (state ?? undefined),
-    last: last === undefined ? control.last : (last ?? undefined),
+    // What the last run has left is not looked for any more: the thread stands where the hold has left it.
+    last: outcome && state !== undefined ? lean({ ...outcome, unread: undefined }) : outcome,
   });
   return { control: changed, answer: { did: "done" } };
 }
