@@ -66,8 +66,11 @@ export interface RemovalParts {
 export interface Removal {
   /** Repeatable until it is done; afterwards the thread is not found. */
   deleteThread(name: ThreadName, signal: AbortSignal): Promise<void>;
-  /** Removes a thread that is marked as being removed, when its runs have come to their ends. Repeatable. */
-  finish(name: ThreadName, signal: AbortSignal): Promise<void>;
+  /**
+   * Removes a thread that is marked as being removed, when its runs have come to their ends. Without a signal it does not wait for
+   * them, and leaves a thread with live runs to a later time: who looks after what others have left may not wait for them. Repeatable.
+   */
+  finish(name: ThreadName, signal?: AbortSignal): Promise<void>;
   /** A run that is live is rolled back: nothing builds on it yet, so the same is left of it. */
   deleteRun(name: RunName, signal: AbortSignal): Promise<void>;
   /** Removes what a deleted run has stored, under a hold of its thread. Repeatable. */
@@ -85,18 +88,22 @@ export function createRemoval(parts: RemovalParts): Removal {
     await finish(name, signal);
   }
 
-  async function finish(name: ThreadName, signal: AbortSignal): Promise<void> {
+  async function finish(name: ThreadName, signal?: AbortSignal): Promise<void> {
     for (;;) {
       const stored = await lanes.read(name);
       if (!stored?.control.removing) return;
       const { owner, threadId } = name;
       const live = liveEntries(stored.control.lane);
-      for (const { run } of live) await over({ owner, threadId, runId: run }, signal);
-      if (live.length > 0) continue;
+      if (live.length > 0) {
+        if (!signal) return;
+        for (const { run } of live) await over({ owner, threadId, runId: run }, signal);
+        continue;
+      }
       // What has ended just now may still have to be told.
       if (stored.control.owes) await act.payDebts(name);
       const now = await lanes.read(name);
       if (now && !now.control.owes && (await removeAll(now))) return;
+      if (!signal) return;
       signal.throwIfAborted();
     }
   }

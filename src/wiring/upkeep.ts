@@ -76,7 +76,7 @@ export function createUpkeep(parts: UpkeepParts) {
     now: clock.now,
     leaseMs: config.leaseMs,
     isMyRound: createSharedRounds(liveServers),
-    removeThread,
+    removeThread: (name) => removal.finish(name),
     others: {
       "look for forgotten servers": takeOver.findForgotten,
       "create the rest of batches": domain.createBatch.sweep,
