@@ -42,6 +42,10 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
       unsettled.add(runId);
       log.error({ err, run_id: runId }, "an attempt has failed; its run will be taken up again");
     },
+    missing({ runId }) {
+      unsettled.add(runId);
+      log.warn({ run_id: runId }, "a run whose record is gone was claimed");
+    },
     slotReturned: signals.slotReturned.emit,
   });
   signals.cancelStored.on((wish) => {

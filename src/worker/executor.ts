@@ -21,6 +21,8 @@ export interface ExecutorParts {
   /** Does it as soon as the database is there. */
   readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
   readonly failed: (run: RunName, error: unknown) => void;
+  /** A run was claimed of which there is no record: it counts as lost, so that it comes to an end. */
+  readonly missing: (run: RunName) => void;
   /** A borrowed slot was given back, or a reserved one was not needed: whoever waits for one may have it. */
   readonly slotReturned: () => void;
 }
@@ -93,8 +95,11 @@ export function createExecutor(parts: ExecutorParts): Executor {
     const name: RunName = { owner, threadId, runId: entry.run };
     try {
       const record = known ?? (await parts.findRecord(name));
-      // Without a record there is nothing to execute; the heartbeat finds the lease, and the entry is forgotten.
-      if (!record) return release(token);
+      // Without a record there is nothing to execute; the heartbeat finds the lease.
+      if (!record) {
+        parts.missing(name);
+        return release(token);
+      }
       start(token, claimed, record);
     } catch (error) {
       release(token);
