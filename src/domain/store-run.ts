@@ -96,7 +96,12 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    */
   async function keepRecord(record: Run, options: StoreRunOptions): Promise<Run> {
     const anew = { ...record, made: newId() };
-    if (await runs.putAgain(anew, record.made)) return anew;
+    if (await runs.putAgain(anew, record.made)) {
+      // A twin's run may have come, ended and been deleted before this record was first stored.
+      if (!(await runs.tombstone(record))) return anew;
+      await runs.withdraw(anew);
+      throw runExists(record);
+    }
     const there = (await runs.find(record)) ?? (await runs.tombstone(record));
     if (!there && (await runs.insert(anew))) return anew;
     // The record was made by a twin of this request: it serves this creation as well, and is the twin's to remove.
