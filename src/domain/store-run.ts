@@ -99,7 +99,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     if (await runs.putAgain(anew, record.made)) {
       // A twin's run may have come, ended and been deleted before this record was first stored.
       if (!(await runs.tombstone(record))) return anew;
-      await runs.withdraw(anew);
+      await runs.deleteUnentered(anew);
       throw runExists(record);
     }
     const there = (await runs.find(record)) ?? (await runs.tombstone(record));

@@ -171,6 +171,18 @@ describe("holds", () => {
     expect(answer.claimed?.run).toBe("b");
   });
 
+  it("leave a state that what the last run has left does not take the place of", () => {
+    const unread: Given = { ...success, state: undefined };
+    const held = threadAfter(start, unread, { ...hold, what: "edit" });
+    expect(held.last?.unread).toBe(true);
+    const edited = { ...state, n: 1, checkpointId: "of the edit" };
+    const { control } = decided(held, { kind: "release", id: "h0", state: edited });
+    expect(control.last?.unread).toBeUndefined();
+    const { changes } = entryOf(control, "a")!;
+    const told = { run: "a", changes, state: { ...state, checkpointId: "of the run" } };
+    expect(decided(control, { kind: "projected", ...told }).control.state).toEqual(edited);
+  });
+
   it("are known by their id", () => {
     expect(decided(threadAfter(hold), hold).answer.did).toBe("again");
     expect(decided(threadAfter(hold), { kind: "release", id: "h1" }).answer.did).toBe("missed");

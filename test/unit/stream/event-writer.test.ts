@@ -13,11 +13,14 @@ describe("an event that can wait a little", () => {
   let chunks: NewChunk[];
   /** What the next insert finds in its place. */
   let occupant: { token: string; isFence: boolean; first: null } | undefined;
+  /** The answer to the next insert is lost. */
+  let isAway: boolean;
 
   beforeEach(() => {
     vi.useFakeTimers();
     chunks = [];
     occupant = undefined;
+    isAway = false;
   });
   afterEach(() => vi.useRealTimers());
 
@@ -25,6 +28,10 @@ describe("an event that can wait a little", () => {
     const store: Pick<RunEventStore, "insert" | "chunk"> = {
       async insert(more) {
         if (occupant) return new Set([0]);
+        if (isAway) {
+          isAway = false;
+          throw new Error("the database is away");
+        }
         chunks.push(...more);
         return new Set();
       },
@@ -39,7 +46,7 @@ describe("an event that can wait a little", () => {
         store: store as RunEventStore,
         flusher: createEventFlusher(store),
       },
-      ...{ published: () => {}, isTransient: () => false, pause: async () => {} },
+      ...{ published: () => {}, isTransient: (error) => !(error instanceof FencedError), pause: async () => {} },
     });
   }
   const stored = () => chunks.map(({ first, last, events }) => [first, last, events]);
@@ -68,6 +75,14 @@ describe("an event that can wait a little", () => {
     await soon;
     expect(stored()).toEqual([[2, 2, [attempt]]]);
     await expect(writer.append([output("late")])).rejects.toBeInstanceOf(FencedError);
+  });
+
+  it("is not cleanly written when it was sent twice, since the first copy may still come", async () => {
+    const writer = await open();
+    isAway = true;
+    await writer.append([output("1")]);
+    expect(stored()).toEqual([[2, 2, [output("1")]]]);
+    expect(await writer.close()).toEqual({ last: 2, clean: false });
   });
 
   it("tells its own caller that it may not be written", async () => {
