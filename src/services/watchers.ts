@@ -52,6 +52,8 @@ export interface Watchers {
 export function createWatchers(parts: WatcherParts): Watchers {
   const pending = new Set<Promise<void>>();
   const counts = createWatcherCount();
+  /** Watches that are being marked as left, by their ids. */
+  const marking = new Map<string, Promise<void>>();
 
   /** Does it while the handler goes on. Never rejects. */
   function begin(work: Promise<void>): void {
@@ -85,6 +87,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
    */
   async function lastDeparted(run: RunName, leftHere: readonly string[]): Promise<void> {
     try {
+      await Promise.all(leftHere.map((id) => marking.get(id)));
       const stored = await keepTrying(() => parts.stored(run), parts);
       const left = [...new Set([...leftHere, ...stored.left])];
       if (left.length === 0 || stored.elsewhere) return;
@@ -111,8 +114,12 @@ export function createWatchers(parts: WatcherParts): Watchers {
       return lastDeparted(run, []);
     }
     if (isLeftBehind) {
-      const marked = keepTrying(() => parts.markLeft(id), parts);
-      await marked.catch((err) => parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"));
+      const marked = keepTrying(() => parts.markLeft(id), parts).catch((err) =>
+        parts.log.error({ err, run_id: run.runId }, "a watch is not marked as left"),
+      );
+      marking.set(id, marked);
+      await marked;
+      marking.delete(id);
     } else if (counted.isStored) {
       await forget([id], how === "doubtful" ? parts.bar : parts.forget);
     }

@@ -1,0 +1,23 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { broken } from "../../../scripts/break-laws/copy.ts";
+import { bugs } from "./bugs.ts";
+import { findBugs } from "./find-bugs.ts";
+
+const source = join(import.meta.dirname, "../../../src");
+
+describe("the bugs of the simulation", () => {
+  it.each(bugs)("can still be put in: $what", (bug) => {
+    const file = join(source, bug.file);
+    expect(existsSync(file)).toBe(true);
+    const text = readFileSync(file, "utf8");
+    expect(broken(bug, text)).not.toBe(text);
+  });
+
+  it("are found, each within 400 schedules", { timeout: 20 * 60_000 }, async () => {
+    const wanted = bugs.flatMap(({ isSecondLine }, index) => (isSecondLine ? [] : [index]));
+    const found = await findBugs(400, wanted);
+    expect(found.filter(({ schedules }) => schedules === undefined)).toEqual([]);
+  });
+});

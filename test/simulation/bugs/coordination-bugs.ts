@@ -1,0 +1,165 @@
+import type { Bug } from "./bugs.ts";
+
+/** In the order of what is done, in what looks after what was lost, and between servers. */
+export const coordinationBugs: readonly Bug[] = [
+  {
+    what: "the record is stored beside the decision",
+    file: "domain/store-run.ts",
+    lines: [
+      [
+        "    if (!(await runs.insert(run))) {\n",
+        "    void runs.insert(run).catch(() => undefined);\n    if (options.again === null) {\n",
+      ],
+    ],
+  },
+  {
+    what: "a refused creation leaves its record",
+    file: "domain/store-run.ts",
+    lines: [["      if (error instanceof DomainError) await runs.withdraw(record);\n", ""]],
+  },
+  {
+    what: "a slow creation does not look after its record",
+    isSecondLine: true,
+    file: "domain/store-run.ts",
+    lines: [["      record = await keepRecord(record, options);\n", ""]],
+  },
+  {
+    what: "a slow creation is not confirmed",
+    isSecondLine: true,
+    file: "domain/store-run.ts",
+    lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);\n", ""]],
+  },
+  {
+    what: "a record is swept away while its entry is under way",
+    file: "worker/sweep.ts",
+    lines: [
+      ['    const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });\n', ""],
+      ['    if (acted?.answer.did !== "missed") await runs.withdraw(run);\n', "    await runs.withdraw(run);\n"],
+    ],
+  },
+  {
+    what: "waiters are told before the record",
+    file: "domain/thread/pay-debts.ts",
+    lines: [
+      [
+        "    return (await runs.project(name, projectionOf(entry, journal))) ?? (await runs.find(name));\n",
+        "    void runs.project(name, projectionOf(entry, journal)).catch(() => undefined);\n    const run = await runs.find(name);\n    return run && asInLane(run, entry);\n",
+      ],
+    ],
+  },
+  {
+    what: "an entry leaves before its record is stored",
+    file: "domain/thread/pay-debts.ts",
+    lines: [
+      [
+        "      done.add(entry.run);\n",
+        "      done.add(entry.run);\n      remember(name, { run: entry.run, changes: entry.changes });\n",
+      ],
+    ],
+  },
+  {
+    what: "nobody pays what a crash has left",
+    file: "worker/sweep.ts",
+    lines: [['    await each("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);\n', ""]],
+  },
+  {
+    what: "the heartbeat does not look for cancels",
+    file: "worker/heartbeat.ts",
+    lines: [["        if (entry.cancel) parts.cancelStored(wishOf(thread, entry));\n", ""]],
+  },
+  {
+    what: "an attempt goes on whose lease went to somebody else",
+    file: "worker/heartbeat.ts",
+    lines: [["if (before.has(attempt) && !leased.has(attempt.token)) attempt.kill();", "void leased;"]],
+  },
+  {
+    what: "a lease that nobody works under is kept",
+    file: "worker/heartbeat.ts",
+    lines: [["      if (!isKnown(thread, entry, knownBefore)) await parts.orphaned(thread);\n", ""]],
+  },
+  {
+    what: "a hold that nobody works under is kept",
+    file: "worker/heartbeat.ts",
+    lines: [["if (lane.holder) return parts.holds.has(lane.holder.id);", "if (lane.holder) return true;"]],
+  },
+  {
+    what: "takes over before the server is declared dead",
+    file: "worker/take-over.ts",
+    lines: [["    if (!(await servers.declareDead(server))) return;\n", ""]],
+  },
+  {
+    what: "takes over from everybody who is slow",
+    file: "worker/server-presence.ts",
+    lines: [["> options.silentAfterMs", "> options.silentAfterMs / 4"]],
+  },
+  {
+    what: "does not kill what a dead server of its machine has left",
+    file: "worker/take-over.ts",
+    lines: [["    if (isReachable) await parts.killChildren(server);\n", ""]],
+  },
+  {
+    what: "nobody looks at what dead servers' watchers wanted",
+    file: "worker/take-over.ts",
+    lines: [["    await cancelWatched(server, lost);\n", ""]],
+  },
+  {
+    what: "a new life begins while the old one's attempts go on",
+    file: "wiring/upkeep.ts",
+    lines: [["    await executor.killAll();\n", ""]],
+  },
+  {
+    what: "the old life's decisions go on in a new one",
+    file: "wiring/foundation.ts",
+    lines: [["      life.end.abort();\n", ""]],
+  },
+  {
+    what: "a server that ends in order leaves no trace",
+    file: "create-runs.ts",
+    lines: [["stores.servers.end(self().id)", "stores.servers.leave(self().id)"]],
+  },
+  {
+    what: "a hold that ends half-way is released",
+    file: "domain/hold-thread.ts",
+    lines: [["if (!isPassing(error)) await release();", "await release();"]],
+  },
+  {
+    what: "an attempt settles before it can write nothing more",
+    file: "worker/attempt.ts",
+    lines: [["clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token))", "log.last"]],
+  },
+  {
+    what: "an attempt does not stop for a cancel that came before it",
+    file: "worker/executor.ts",
+    lines: [["const cancel = entry.cancel ?? early.get(entry.run);", "const cancel = entry.cancel;"]],
+  },
+  {
+    what: "a waiter is not told of ends in other servers",
+    file: "wiring/streams.ts",
+    lines: [["  signals.endedElsewhere.on(outcomes.look);\n", ""]],
+  },
+  {
+    what: "nobody looks for ends that were not told",
+    file: "nudges/followed-runs.ts",
+    lines: [["      timer ??= setInterval(() => void rounds.join(), parts.everyMs).unref();\n", ""]],
+  },
+  {
+    what: "a reader gets the end before the last events",
+    file: "stream/tail.ts",
+    lines: [["if (live.ended && next === live.ended.lastSequence! + 1)", "if (live.ended)"]],
+  },
+  {
+    what: "a reader is given what is not stored in order",
+    file: "stream/tail.ts",
+    lines: [["      if (chunk.first > next) break;\n", ""]],
+  },
+  {
+    what: "a temporary thread goes while its run is live",
+    file: "domain/thread/change.ts",
+    lines: [["if (live.length > 0 || control.lane.holder) {", "if (live.length > 99 || control.lane.holder) {"]],
+  },
+  {
+    what: "nobody removes temporary threads after a crash",
+    file: "wiring/upkeep.ts",
+    lines: [['      "remove temporary threads": temporaryThreads.sweep,\n', ""]],
+  },
+];

@@ -1,0 +1,114 @@
+import type { Bug } from "./bugs.ts";
+
+/** In the guards of what is stored, and in what keeps late writers out. */
+export const storageBugs: readonly Bug[] = [
+  {
+    what: "a control is written whoever has decided since",
+    file: "storage/lanes.ts",
+    lines: [["        { _id: threadKey(name), rev: from },\n", "        { _id: threadKey(name) },\n"]],
+  },
+  {
+    what: "nothing bars the id of a removed thread",
+    file: "storage/lanes.ts",
+    lines: [
+      [
+        "return (await threads.replaceOne({ _id: there._id, rev }, left as never)).matchedCount === 1;",
+        "return (await threads.deleteOne({ _id: there._id, rev, left } as never)).deletedCount === 1;",
+      ],
+      ["const left = { removed_journal", "const left = { $exists: false } || { removed_journal"],
+    ],
+  },
+  {
+    what: "a record goes back to an earlier change",
+    file: "storage/run-store.ts",
+    lines: [["{ ...byName(name), changes: { $lt: projection.changes } }", "byName(name)"]],
+  },
+  {
+    what: "a projection brings a removed record back",
+    file: "storage/run-store.ts",
+    lines: [['        { returnDocument: "after" },\n', '        { returnDocument: "after", upsert: true },\n']],
+  },
+  {
+    what: "a record is removed that says more by now",
+    file: "storage/run-store.ts",
+    lines: [["made: run.made, changes: 0 })).deletedCount", "made: run.made })).deletedCount"]],
+  },
+  {
+    what: "a server that was declared dead beats again",
+    file: "storage/servers.ts",
+    lines: [["const alive = { _id: id, dead_at: { $exists: false } };", "const alive = { _id: id };"]],
+  },
+  {
+    what: "the answer of a repeated request names other ids",
+    file: "domain/request-ids.ts",
+    lines: [["threadId: remembered.threadId, runId: remembered.runId, remembered };", "remembered };"]],
+  },
+  {
+    what: "the journal is not fenced",
+    file: "wiring/streams.ts",
+    lines: [["      await journal.fence(thread.journal, token);\n", ""]],
+  },
+  {
+    what: "the event log is not fenced",
+    file: "wiring/streams.ts",
+    lines: [
+      ["return fenceEvents(events, run, { journal: thread.journal, token });", "return (await events.head(run)).last;"],
+    ],
+  },
+  {
+    what: "a hold is not fenced",
+    isSecondLine: true,
+    file: "worker/take-over.ts",
+    lines: [["await parts.fenceHold(thread, id);", "void id;"]],
+  },
+  {
+    what: "a repeated write of events is taken for a clean one",
+    file: "stream/event-writer.ts",
+    lines: [["          last = next.last!;\n", "          clean = true;\n          last = next.last!;\n"]],
+  },
+  {
+    what: "an event writer that opens late steps over its gate",
+    file: "stream/event-writer.ts",
+    lines: [
+      [
+        '  if (!options.isFirst && (await store.isFenced(run, token))) throw new FencedError("the attempt is fenced");\n',
+        "",
+      ],
+    ],
+  },
+  {
+    what: "a rollback leaves the events",
+    file: "domain/thread/pay-debts.ts",
+    lines: [["    await parts.data.removeEvents(run);\n", ""]],
+  },
+  {
+    what: "a rollback leaves the checkpoints",
+    file: "domain/thread/pay-debts.ts",
+    lines: [["    await parts.data.removeCheckpoints(thread, run);\n", ""]],
+  },
+  {
+    what: "a rolled back run leaves no tombstone",
+    file: "domain/thread/pay-debts.ts",
+    lines: [["      await runs.entomb({ ...asInLane(run, entry), journal });\n", ""]],
+  },
+  {
+    what: "a run's state is read after the next one has begun",
+    file: "domain/thread/pay-debts.ts",
+    lines: [
+      [
+        "await parts.readState(threadOf(stored), graph, checkpoint);",
+        "await parts.readState(threadOf(stored), graph);",
+      ],
+    ],
+  },
+  {
+    what: "the thread remembers a deleted run's checkpoint",
+    file: "domain/threads.ts",
+    lines: [["state !== undefined && (state.n === n || state.checkpointId === endCheckpointId)", "state?.n === n"]],
+  },
+  {
+    what: "a watch that comes late stays",
+    file: "services/watchers.ts",
+    lines: [['how === "doubtful" ? parts.bar : parts.forget', "parts.forget"]],
+  },
+];

@@ -1,0 +1,65 @@
+import { copyOf } from "./copy-of.ts";
+import { type Doc, matches } from "./matches.ts";
+
+export type Update = Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly { readonly $set: object }[];
+
+/**
+ * The document after an update, as far as MongoDB's updates are used; `inserts` when it did not exist before. A pipeline is a list of
+ * `$set` with literals and `$$NOW`, the database's time.
+ */
+export function updated(doc: Doc, update: Update, now: Date, inserts = false): Doc {
+  const next = copyOf(doc) as Record<string, unknown>;
+  if (Array.isArray(update)) {
+    for (const { $set } of update) {
+      for (const [name, value] of Object.entries($set)) put(next, name, value === "$$NOW" ? now : value);
+    }
+    return next as Doc;
+  }
+  for (const [operator, fields] of Object.entries(update)) {
+    for (const [name, operand] of Object.entries(fields as Record<string, unknown>)) {
+      apply(next, operator, name, operand, inserts);
+    }
+  }
+  return next as Doc;
+}
+
+function apply(doc: Record<string, unknown>, operator: string, name: string, operand: unknown, inserts: boolean): void {
+  switch (operator) {
+    case "$set":
+      put(doc, name, operand);
+      return;
+    case "$setOnInsert":
+      if (inserts) put(doc, name, operand);
+      return;
+    case "$unset":
+      put(doc, name, undefined);
+      return;
+    case "$inc":
+      doc[name] = ((doc[name] as number | undefined) ?? 0) + (operand as number);
+      return;
+    case "$push": {
+      const { $each, $slice } = operand as { $each: unknown[]; $slice: number };
+      doc[name] = [...((doc[name] as unknown[] | undefined) ?? []), ...$each].slice($slice);
+      return;
+    }
+    case "$pull":
+      doc[name] = ((doc[name] as object[] | undefined) ?? []).filter(
+        (one) => !matches(one, operand as object as never),
+      );
+      return;
+    default:
+      throw new Error(`the simulated database does not know ${operator}`);
+  }
+}
+
+function put(doc: Record<string, unknown>, path: string, value: unknown): void {
+  const names = path.split(".");
+  const last = names.pop()!;
+  let target = doc;
+  for (const name of names) {
+    target[name] ??= {};
+    target = target[name] as Record<string, unknown>;
+  }
+  if (value === undefined) delete target[last];
+  else target[last] = copyOf(value);
+}
