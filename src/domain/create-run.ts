@@ -17,7 +17,7 @@ import { runExists, type StoreRun } from "./store-run.ts";
 import type { Thread, ThreadName } from "./thread.ts";
 
 export interface CreateRunParts {
-  readonly runs: Pick<RunStore, "findMany" | "tombstones">;
+  readonly runs: Pick<RunStore, "findMany">;
   readonly findThread: (name: ThreadName) => Promise<Thread | undefined>;
   readonly storeRun: StoreRun;
   /** The graph's name for an assistant; throws GRAPH_NOT_FOUND, ASSISTANT_NOT_FOUND or GRAPH_UNAVAILABLE. */
@@ -82,9 +82,8 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     requireGraph(await requireCheckpoint(parts.findCheckpoint, thread, name, field), graph, field);
   }
 
-  /** By a run of any thread, also by one whose last record is kept: it was rolled back, or its thread was a temporary one. */
-  const isTaken = async (name: RunName) =>
-    (await runs.findMany([name])).some(({ changes }) => changes > 0) || (await runs.tombstones([name])).length > 0;
+  /** By a run of any thread; one whose last record is kept is looked for once the new record is stored. */
+  const isTaken = async (name: RunName) => (await runs.findMany([name])).some(({ changes }) => changes > 0);
 
   async function prepare(request: NewRun): Promise<Run> {
     const { graph, assistant } = await check(request);
@@ -117,7 +116,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     const run = await prepare(request);
     const refund = await parts.limits.admit();
     try {
-      return await parts.storeRun(run, { createThread: request.createThread });
+      return await parts.storeRun(run, { createThread: request.createThread, isChosenId: request.isChosenId });
     } catch (error) {
       refund();
       throw error;

@@ -18,7 +18,7 @@ export interface StoreRunParts {
   readonly lanes: Pick<Lanes, "read">;
   /** Threads as they were written last, which may have changed since. */
   readonly kept: Pick<KeptThreads, "get">;
-  readonly runs: Pick<RunStore, "insert" | "deleteUnentered" | "putAgain" | "find" | "tombstone">;
+  readonly runs: Pick<RunStore, "insert" | "deleteUnentered" | "putAgain" | "find" | "tombstone" | "tombstones">;
   readonly findRun: FindRun;
   readonly act: Act;
   readonly children: Pick<ChildRuns, "wishFor">;
@@ -45,6 +45,8 @@ export interface StoreRunOptions {
   readonly createThread?: boolean;
   /** The run may have been stored before: then it is answered as it is. */
   readonly again?: boolean;
+  /** Others may ask for a run with the same id at the same time. */
+  readonly isChosenId?: boolean;
 }
 
 /**
@@ -62,10 +64,10 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const wish = enterWish(run);
     const seen = await look(run, wish);
     if (!seen && !born) throw threadNotFound(run.threadId);
-    if (!(await runs.insert(run))) {
+    if (!(await insertNew(run, options))) {
       const there = await parts.findRun(run);
       if (there && options.again) return there;
-      if (there || !(await takesId(run, options))) throw runExists(run);
+      if (there || !(await takesId(run, options))) throw notStored(run, options);
     }
     const slot = run.dueAt || wish.parent ? undefined : parts.reserve(run);
     let record = run;
@@ -76,7 +78,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     try {
       acted = await act.decide(run, { ...wish, next: slot?.token }, { born, seen: seen ?? null, ifStillWanted });
       if (!acted) throw threadNotFound(run.threadId);
-      if (acted.answer.did === "missed") throw runExists(run);
+      if (acted.answer.did === "missed") throw notStored(run, options);
     } catch (error) {
       slot?.release();
       if (error instanceof DomainError) await runs.deleteUnentered(record);
@@ -84,8 +86,8 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     }
     begin(slot, acted, record);
     // A twin of this request, sent again under the same id, has brought the entry.
-    if (acted.answer.did === "again" && !options.again) throw runExists(run);
-    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);
+    if (acted.answer.did === "again" && !options.again) throw notStored(run, options);
+    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);
     await act.follow(acted);
     return asInLane(record, await withParent(record, acted));
   };
@@ -96,17 +98,25 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    */
   async function keepRecord(record: Run, options: StoreRunOptions): Promise<Run> {
     const anew = { ...record, made: newId() };
-    if (await runs.putAgain(anew, record.made)) {
-      // A twin's run may have come, ended and been deleted before this record was first stored.
-      if (!(await runs.tombstone(record))) return anew;
-      await runs.deleteUnentered(anew);
-      throw runExists(record);
-    }
+    if (await runs.putAgain(anew, record.made)) return anew;
     const there = (await runs.find(record)) ?? (await runs.tombstone(record));
-    if (!there && (await runs.insert(anew))) return anew;
+    if (!there && (await insertNew(anew, options))) return anew;
     // The record was made by a twin of this request: it serves this creation as well, and is the twin's to remove.
     if (there?.changes === 0 && isTwin(there, record, options)) return record;
-    throw runExists(record);
+    throw notStored(record, options);
+  }
+
+  /**
+   * Stores the record, unless the id is taken. A run that had the id may have come and gone since it was last looked for; its last
+   * record was stored before its record went.
+   */
+  async function insertNew(run: Run, options: StoreRunOptions): Promise<boolean> {
+    if (!(await runs.insert(run))) return false;
+    if (!options.isChosenId && run.request === undefined) return true;
+    // That of a stateless run is of another thread.
+    if ((await runs.tombstones([run])).length === 0) return true;
+    await runs.deleteUnentered(run);
+    throw notStored(run, options);
   }
 
   /** The thread; throws what refuses the run as it is now, so that nothing of the run need be stored. */
@@ -141,7 +151,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     for (;;) {
       const there = (await runs.find(run)) ?? (await runs.tombstone(run));
       // The record was removed just now, or a run of another thread has the id.
-      if (!there) return runs.insert(run);
+      if (!there) return insertNew(run, options);
       if (there.changes > 0) return false;
       // Twins' records are the same and only one twin brings the entry, so that it does not matter who made the record last.
       if (isTwin(there, run, options)) {
@@ -163,14 +173,14 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
   }
 
   /** It took so long that its record may have been taken for left behind, and removed. */
-  async function confirm(run: Run): Promise<void> {
+  async function confirm(run: Run, options: StoreRunOptions): Promise<void> {
     const anew = { ...run, made: newId() };
     const isBare = (await runs.putAgain(anew, run.made)) || (!(await runs.tombstone(run)) && (await runs.insert(anew)));
     const confirmed = await act.decide(run, { kind: "confirm", run: run.runId });
     if (confirmed?.answer.did !== "missed") return;
     // The entry is gone: the run has come to its end, which its record says, or the entry was forgotten.
     if (isBare) await runs.deleteUnentered(anew);
-    if (isBare || !(await runs.find(run))) throw runExists(run);
+    if (isBare || !(await runs.find(run))) throw notStored(run, options);
   }
 
   /** Only what stands in its lane can be found by a cancel of its parent: what was cancelled before that is looked for now. */
@@ -231,3 +241,9 @@ export function runExists(run: RunName): DomainError {
 /** The same request, sent again. */
 const isTwin = (there: Run, { request }: Run, { again }: StoreRunOptions): boolean =>
   again === true || (request !== undefined && there.request === request);
+
+/** Of an id that nobody has chosen only this server can know: what it has stored was removed meanwhile, since it took so long. */
+const notStored = (run: RunName, { isChosenId, again }: StoreRunOptions): DomainError =>
+  isChosenId || again
+    ? runExists(run)
+    : new DomainError("DATABASE_UNAVAILABLE", "The run could not be stored in time; create it again");
