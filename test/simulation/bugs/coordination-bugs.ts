@@ -19,18 +19,19 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a slow creation does not look after its record",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/store-run.ts",
     lines: [["      record = await keepRecord(record, options);\n", ""]],
   },
   {
     what: "a slow creation is not confirmed",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/store-run.ts",
     lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);\n", ""]],
   },
   {
     what: "a record is swept away while its entry is under way",
+    isHardToFind: true,
     file: "worker/sweep.ts",
     lines: [
       ['    const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });\n', ""],
@@ -64,11 +65,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "the heartbeat does not look for cancels",
+    isHardToFind: true,
     file: "worker/heartbeat.ts",
     lines: [["        if (entry.cancel) parts.cancelStored(wishOf(thread, entry));\n", ""]],
   },
   {
     what: "an attempt goes on whose lease went to somebody else",
+    isHardToFind: true,
     file: "worker/heartbeat.ts",
     lines: [["if (before.has(attempt) && !leased.has(attempt.token)) attempt.kill();", "void leased;"]],
   },
@@ -84,16 +87,19 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "takes over before the server is declared dead",
+    isHardToFind: true,
     file: "worker/take-over.ts",
     lines: [["    if (!(await servers.declareDead(server))) return;\n", ""]],
   },
   {
     what: "takes over from everybody who is slow",
+    isHardToFind: true,
     file: "worker/server-presence.ts",
     lines: [["> options.silentAfterMs", "> options.silentAfterMs / 4"]],
   },
   {
     what: "does not kill what a dead server of its machine has left",
+    isHardToFind: true,
     file: "worker/take-over.ts",
     lines: [["    if (isReachable) await parts.killChildren(server);\n", ""]],
   },
@@ -104,11 +110,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a new life begins while the old one's attempts go on",
+    isHardToFind: true,
     file: "wiring/upkeep.ts",
     lines: [["    await executor.killAll();\n", ""]],
   },
   {
     what: "the old life's decisions go on in a new one",
+    isHardToFind: true,
     file: "wiring/foundation.ts",
     lines: [["      life.end.abort();\n", ""]],
   },
@@ -129,6 +137,7 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "an attempt does not stop for a cancel that came before it",
+    isHardToFind: true,
     file: "worker/executor.ts",
     lines: [["const cancel = entry.cancel ?? early.get(entry.run);", "const cancel = entry.cancel;"]],
   },
@@ -139,6 +148,7 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "nobody looks for ends that were not told",
+    isHardToFind: true,
     file: "nudges/followed-runs.ts",
     lines: [["      timer ??= setInterval(() => void rounds.join(), parts.everyMs).unref();\n", ""]],
   },
@@ -149,11 +159,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a reader is given what is not stored in order",
+    isHardToFind: true,
     file: "stream/tail.ts",
     lines: [["      if (chunk.first > next) break;\n", ""]],
   },
   {
     what: "a temporary thread goes while its run is live",
+    isHardToFind: true,
     file: "domain/thread/change.ts",
     lines: [["if (live.length > 0 || control.lane.holder) {", "if (live.length > 99 || control.lane.holder) {"]],
   },

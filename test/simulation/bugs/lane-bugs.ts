@@ -30,7 +30,7 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "settles under whatever lease there is",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/thread/attempts.ts",
     lines: [
       [
@@ -86,13 +86,13 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "a stateless run that has come and gone comes again",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/thread/enter.ts",
     lines: [["if (command.once && control.lane.n > 0)", "if (command.once && control.lane.n < 0)"]],
   },
   {
     what: "a confirmed entry is forgotten",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/thread/enter.ts",
     lines: [[" && !entry.confirmed", ""]],
   },
@@ -123,7 +123,7 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "believes the present revision instead of the mark",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/thread/marks.ts",
     lines: [
       [
@@ -149,7 +149,7 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "a decision that a dead life has queued is made",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "domain/thread/decide.ts",
     lines: [
       ["    if (command.server !== server || life.ended.aborted) throw new LifeIsOver(command.server);\n", ""],

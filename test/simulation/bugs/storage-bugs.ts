@@ -57,7 +57,7 @@ export const storageBugs: readonly Bug[] = [
   },
   {
     what: "a hold is not fenced",
-    isSecondLine: true,
+    isHardToFind: true,
     file: "worker/take-over.ts",
     lines: [["await parts.fenceHold(thread, id);", "void id;"]],
   },
@@ -68,6 +68,7 @@ export const storageBugs: readonly Bug[] = [
   },
   {
     what: "an event writer that opens late steps over its gate",
+    isHardToFind: true,
     file: "stream/event-writer.ts",
     lines: [
       [
@@ -93,6 +94,7 @@ export const storageBugs: readonly Bug[] = [
   },
   {
     what: "a run's state is read after the next one has begun",
+    isHardToFind: true,
     file: "domain/thread/pay-debts.ts",
     lines: [
       [
@@ -103,6 +105,7 @@ export const storageBugs: readonly Bug[] = [
   },
   {
     what: "the thread remembers a deleted run's checkpoint",
+    isHardToFind: true,
     file: "domain/threads.ts",
     lines: [["state !== undefined && (state.n === n || state.checkpointId === endCheckpointId)", "state?.n === n"]],
   },
