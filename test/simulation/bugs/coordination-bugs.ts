@@ -7,15 +7,15 @@ export const coordinationBugs: readonly Bug[] = [
     file: "domain/store-run.ts",
     lines: [
       [
-        "    if (!(await runs.insert(run))) {\n",
-        "    void runs.insert(run).catch(() => undefined);\n    if (options.again === null) {\n",
+        "    if (!(await insertNew(run, options))) {\n",
+        "    void insertNew(run, options).catch(() => undefined);\n    if (options.again === null) {\n",
       ],
     ],
   },
   {
     what: "a refused creation leaves its record",
     file: "domain/store-run.ts",
-    lines: [["      if (error instanceof DomainError) await runs.withdraw(record);\n", ""]],
+    lines: [["      if (error instanceof DomainError) await runs.deleteUnentered(record);\n", ""]],
   },
   {
     what: "a slow creation does not look after its record",
@@ -27,7 +27,7 @@ export const coordinationBugs: readonly Bug[] = [
     what: "a slow creation is not confirmed",
     isHardToFind: true,
     file: "domain/store-run.ts",
-    lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record);\n", ""]],
+    lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);\n", ""]],
   },
   {
     what: "a record is swept away while its entry is under way",
@@ -35,7 +35,10 @@ export const coordinationBugs: readonly Bug[] = [
     file: "worker/sweep.ts",
     lines: [
       ['    const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });\n', ""],
-      ['    if (acted?.answer.did !== "missed") await runs.withdraw(run);\n', "    await runs.withdraw(run);\n"],
+      [
+        '    if (acted?.answer.did !== "missed") await runs.deleteUnentered(run);\n',
+        "    await runs.deleteUnentered(run);\n",
+      ],
     ],
   },
   {
@@ -43,8 +46,8 @@ export const coordinationBugs: readonly Bug[] = [
     file: "domain/thread/pay-debts.ts",
     lines: [
       [
-        "    return (await runs.project(name, projectionOf(entry, journal))) ?? (await runs.find(name));\n",
-        "    void runs.project(name, projectionOf(entry, journal)).catch(() => undefined);\n    const run = await runs.find(name);\n    return run && asInLane(run, entry);\n",
+        "    const isNews = await runs.project(name, projectionOf(entry, journal));\n    return isNews && known",
+        "    void runs.project(name, projectionOf(entry, journal)).catch(() => undefined);\n    return known",
       ],
     ],
   },
@@ -61,7 +64,7 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "nobody pays what a crash has left",
     file: "worker/sweep.ts",
-    lines: [['    await each("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);\n', ""]],
+    lines: [['    await each<FoundThread>("pay debts", (page) => lanes.owing(aLeaseAgo, page), act.payDebts);\n', ""]],
   },
   {
     what: "the heartbeat does not look for cancels",
@@ -78,7 +81,7 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "a lease that nobody works under is kept",
     file: "worker/heartbeat.ts",
-    lines: [["      if (!isKnown(thread, entry, knownBefore)) await parts.orphaned(thread);\n", ""]],
+    lines: [["      if (!isKnown(thread, entry, knownBefore)) await parts.adoptUnknownLease(thread);\n", ""]],
   },
   {
     what: "a hold that nobody works under is kept",
@@ -123,12 +126,12 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "a server that ends in order leaves no trace",
     file: "create-runs.ts",
-    lines: [["stores.servers.end(self().id)", "stores.servers.leave(self().id)"]],
+    lines: [["stores.servers.end(self().id)", "stores.servers.forget(self().id)"]],
   },
   {
     what: "a hold that ends half-way is released",
     file: "domain/hold-thread.ts",
-    lines: [["if (!isPassing(error)) await release();", "await release();"]],
+    lines: [["if (!isTransient(error)) await release();", "await release();"]],
   },
   {
     what: "an attempt settles before it can write nothing more",

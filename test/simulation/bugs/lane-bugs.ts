@@ -104,7 +104,7 @@ export const laneBugs: readonly Bug[] = [
   {
     what: "INTERRUPT weakens a ROLLBACK",
     file: "domain/thread/cancel.ts",
-    lines: [['strength[stored] >= strength[action] ? "already"', 'stored === action ? "already"']],
+    lines: [["strength[stored] >= strength[action];", "stored === action;"]],
   },
   {
     what: "a thread is held while a run is live",
@@ -125,12 +125,7 @@ export const laneBugs: readonly Bug[] = [
     what: "believes the present revision instead of the mark",
     isHardToFind: true,
     file: "domain/thread/marks.ts",
-    lines: [
-      [
-        '  if (own && tried.includes(own.rev)) return "landed";',
-        '  if (own && tried.includes(stored.rev)) return "landed";',
-      ],
-    ],
+    lines: [['  if (own?.rev === tried) return "landed";', '  if (stored.rev === tried) return "landed";']],
   },
   {
     what: "never asks whether a write has landed",

@@ -26,12 +26,14 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a projection brings a removed record back",
     file: "storage/run-store.ts",
-    lines: [['        { returnDocument: "after" },\n', '        { returnDocument: "after", upsert: true },\n']],
+    lines: [["(options, endedAt!) : {}) } },\n", "(options, endedAt!) : {}) } },\n        { upsert: true },\n"]],
   },
   {
     what: "a record is removed that says more by now",
     file: "storage/run-store.ts",
-    lines: [["made: run.made, changes: 0 })).deletedCount", "made: run.made })).deletedCount"]],
+    lines: [
+      ["deleteOne({ ...byName(run), made: run.made, changes: 0 })", "deleteOne({ ...byName(run), made: run.made })"],
+    ],
   },
   {
     what: "a server that was declared dead beats again",
@@ -90,7 +92,7 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a rolled back run leaves no tombstone",
     file: "domain/thread/pay-debts.ts",
-    lines: [["      await runs.entomb({ ...asInLane(run, entry), journal });\n", ""]],
+    lines: [["      await runs.insertTombstone({ ...asInLane(run, entry), journal });\n", ""]],
   },
   {
     what: "a run's state is read after the next one has begun",
