@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Run, RunStatus, StreamMode } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import type { NewChunk } from "../../src/domain/run-events.ts";
@@ -32,7 +32,9 @@ beforeAll(async () => {
   });
 });
 afterAll(() => app.close());
-beforeEach(() => {
+afterEach(() => {
+  // What a test has left before it would hold up all others.
+  barrier?.open();
   barrier = undefined;
 });
 
@@ -50,12 +52,13 @@ describe("law 9: an event is delivered only when it is stored", () => {
     const { runId } = await kit.start({ count: 10 }, custom);
     const readers = [runEvents(kit, runId), runEvents(kit, runId)];
     await barrier.reached;
-    await Promise.all(readers.map((reader) => reader.received(2)));
+    await Promise.all(readers.map((reader) => reader.received(1)));
     // Those who come now begin with the log.
     readers.push(runEvents(kit, runId), runEvents(kit, runId));
-    await Promise.all(readers.map((reader) => reader.received(2)));
+    await Promise.all(readers.map((reader) => reader.received(1)));
+    // The attempt's event is stored before the output, or together with it where that comes soon.
     for (const { events } of readers)
-      expect(events.map(({ event }) => event.case)).toEqual(["created", "attemptStarted"]);
+      expect(["created", "created attemptStarted"]).toContain(events.map(({ event }) => event.case).join(" "));
     barrier.open();
     kit.gates.open();
     for (const reader of readers) {
