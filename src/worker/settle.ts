@@ -4,6 +4,7 @@ import type { RunStore, StoredThread } from "../domain/ports.ts";
 import type { Run, RunError, RunName } from "../domain/run.ts";
 import type { Slot } from "../domain/store-run.ts";
 import type { Act, Acted, Wish } from "../domain/thread/act.ts";
+import { LifeIsOver } from "../domain/thread/decide.ts";
 import { fitsEntry } from "../domain/thread/entry-text.ts";
 import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 
@@ -87,6 +88,8 @@ export function createSettle({ runs, act, reserve, dropped, isTransient }: Settl
       // Tried once more: what was refused may have been something else than the outcome.
       await asItIs().catch((error: unknown) => (isRefusal(error) ? asItIs() : Promise.reject(error)));
     } catch (error) {
+      // What this server executed in a life that is over belongs to those who have declared it dead.
+      if (error instanceof LifeIsOver) return dropped(run);
       if (!isRefusal(error)) throw error;
       const { lastSequence, endCheckpointId } = left;
       await settle(run, token, { kind: "error", error: unstorable(error) }, { lastSequence, endCheckpointId });
