@@ -19,6 +19,7 @@ export interface Followers {
 
 /** Runs that are kept in mind. Those whose followers have asked the longest ago are forgotten first. */
 export const followedLimit = 10_000;
+const endedLimit = 1_000;
 
 interface Follower {
   readonly events: boolean;
@@ -27,6 +28,8 @@ interface Follower {
 
 export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: FollowersParts): Followers {
   const followersOf = new Map<string, Map<string, Follower>>();
+  /** Runs of this server that have ended last: who asks about one a moment too late is told at once. */
+  const ended = new Set<string>();
 
   function tell(run: RunName, kind: "events" | "ended"): void {
     const followers = followersOf.get(keyOfRun(run));
@@ -46,7 +49,7 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
       const before = followers.get(follower);
       const isRepeated = before !== undefined && before.until >= monotonicMs() && (before.events || !events);
       // Of what was stored while the nudge was under way nobody has been told: the follower is made to look.
-      if (isHere ? !isRepeated : kind === "follow") send(follower, { kind: "ended", run });
+      if (isHere ? !isRepeated : kind === "follow" || ended.has(keyOfRun(run))) send(follower, { kind: "ended", run });
       if (!isHere && kind === "follow") return;
       followersOf.delete(keyOfRun(run));
       followersOf.set(keyOfRun(run), followers.set(follower, { events, until: monotonicMs() + keptMs }));
@@ -56,6 +59,8 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
     over(run) {
       tell(run, "ended");
       followersOf.delete(keyOfRun(run));
+      ended.add(keyOfRun(run));
+      if (ended.size > endedLimit) ended.delete(ended.keys().next().value!);
     },
   };
 }

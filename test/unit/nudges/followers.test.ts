@@ -56,6 +56,14 @@ describe("servers that follow a run of this one", () => {
     expect(take()).toEqual([]);
   });
 
+  it("are told at once when they ask after its end, whoever they believe to execute it", () => {
+    followers.over(run);
+    here.clear();
+    add("expect", "late");
+    add("expect", "another", true, { ...run, runId: "another" });
+    expect(take()).toEqual([["late", "ended"]]);
+  });
+
   it("are told of one that comes to execute here later", () => {
     here.clear();
     add("expect", "reader");
