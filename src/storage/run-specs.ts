@@ -4,9 +4,8 @@ import type { Run, RunName } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import type { SpecDocument, SpecNote } from "./documents.ts";
-import { earliest } from "./keys.ts";
+import { noteOf, notesBefore } from "./notes.ts";
 import { givenApart, ofIncarnation, type RunDocument, runKey, threadKey } from "./run-document.ts";
-import { type Place, walkIndex } from "./walk-index.ts";
 
 type Recorded = RunName & Pick<Run, "made" | "givenApart" | "spec" | "assistant">;
 
@@ -25,11 +24,10 @@ export interface RunSpecs {
   sweepSpecs(before: Date): Promise<void>;
 }
 
-/** What one look, or one removal, takes. */
+/** What one removal takes. */
 const chunk = 100;
 
 const nameOf = (run: string, made: string): string => `${run}/${made}`;
-const noteOf = (name: string): string => `${name}/new`;
 
 export function createRunSpecs({
   runs,
@@ -97,13 +95,7 @@ export function createRunSpecs({
 
     /** Index: notes_of_run_specs. */
     async sweepSpecs(before) {
-      for (let after: Place | undefined; ; ) {
-        const order = { field: "at", descending: false };
-        const notes = await walkIndex(runSpecNotes, { at: { $gte: earliest, $lt: before } }, order, chunk, after);
-        await settle(notes);
-        if (notes.length < chunk) return;
-        after = { value: notes.at(-1)!.at, id: notes.at(-1)!._id };
-      }
+      for await (const notes of notesBefore(runSpecNotes, before)) await settle(notes);
     },
   };
 
@@ -112,7 +104,6 @@ export function createRunSpecs({
    * storing may take the record's place; after that, and where there is none, it has come too late.
    */
   async function settle(notes: readonly SpecNote[]): Promise<void> {
-    if (notes.length === 0) return;
     const fields = { changes: 1 } as const;
     const found = await find<Made & Pick<RunDocument, "changes">>(
       { _id: { $in: notes.map(({ run }) => run) } },

@@ -3,9 +3,8 @@ import { type LargeState, wholeState } from "../domain/thread/large-state.ts";
 import type { RememberedState, Thread, ThreadName } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import type { StateDocument, StateNote } from "./documents.ts";
-import { earliest } from "./keys.ts";
+import { noteOf, notesBefore } from "./notes.ts";
 import { threadKey } from "./run-document.ts";
-import { type Place, walkIndex } from "./walk-index.ts";
 
 type State = RememberedState | undefined;
 
@@ -26,11 +25,7 @@ export interface ThreadStates {
   sweep(before: Date): Promise<void>;
 }
 
-/** What one look takes. */
-const chunk = 100;
-
 const nameOf = (thread: string, apart: string): string => `${thread}/${apart}`;
-const noteOf = (name: string): string => `${name}/new`;
 
 export function createThreadStates(
   { threads, threadStates, threadStateNotes }: Pick<Collections, "threads" | "threadStates" | "threadStateNotes">,
@@ -106,18 +101,13 @@ export function createThreadStates(
 
     /** Index: notes_of_thread_states. */
     async sweep(before) {
-      for (let after: Place | undefined; ; ) {
-        const order = { field: "at", descending: false };
-        const notes = await walkIndex(threadStateNotes, { at: { $gte: earliest, $lt: before } }, order, chunk, after);
-        if (notes.length === 0) return;
+      for await (const notes of notesBefore(threadStateNotes, before)) {
         const docs = await threads
           .find({ _id: { $in: notes.map(({ thread_id }) => thread_id) } })
           .project<{ _id: string; state?: string | null }>({ state: 1 })
           .toArray();
         const named = new Set(docs.flatMap(({ _id, state }) => (state ? nameOf(_id, JSON.parse(state).apart) : [])));
         for (const { _id, state } of notes) await remove(named.has(state) ? [_id] : [state, _id]);
-        if (notes.length < chunk) return;
-        after = { value: notes.at(-1)!.at, id: notes.at(-1)!._id };
       }
     },
   };
