@@ -13,6 +13,7 @@ export function createExecutionLaws({ engine, executions, broken }: World, facts
     if (tokens.has(token)) broken("twins", `${runId} executes twice under one lease`);
     tokens.add(token);
     const run = facts.of(runId, threadId);
+    run.hasExecuted = true;
     if (facts.excused.has(token)) return;
     const name = `${run.journal} ${runId} ${attempt}`;
     if (attempts.has(name)) broken("law 10", `attempt ${attempt} of ${runId} executes twice`);

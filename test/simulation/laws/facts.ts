@@ -36,6 +36,7 @@ export interface RunFacts {
   /** Somebody asked for its deletion, or for that of its thread. */
   mayBeDeleted?: boolean;
   claims: number;
+  hasExecuted?: boolean;
   /** The entry as it was last. */
   entry?: Entry;
 }

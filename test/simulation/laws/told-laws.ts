@@ -95,7 +95,8 @@ export function createToldLaws({ engine, executions, elapsed, broken }: World, f
         if (last !== 0 && number !== last + 1 && !isRepeated)
           broken("law 9", `event ${number} of ${runId} follows ${last}`);
         last = number;
-        const key = `${runId} ${number}`;
+        // A run that is deleted with its thread and created anew under its id has events of its own.
+        const key = `${facts.of(runId).journal} ${runId} ${number}`;
         if (event.case === "ended") ended(runId, endOf(event.value)!, true);
         // The first is derived; so is the last, which comes earlier to whoever reads while the others are being removed.
         if (event.case === "created" || (event.case === "ended" && isRemoved(runId))) continue;
