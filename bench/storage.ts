@@ -13,8 +13,9 @@ import { startEmbeddedDatabase } from "../src/storage/embedded/start-embedded-da
 import { JournalCollection } from "../src/storage/journal.ts";
 import { JournalQueries } from "../src/storage/journal-queries.ts";
 import { toRun } from "../src/storage/run-document.ts";
-import { openStores, type Stores } from "../src/storage/stores.ts";
+import type { Stores } from "../src/storage/stores.ts";
 import { embeddedOptions } from "../test/support/embedded-options.ts";
+import { openStores } from "../test/support/stores.ts";
 import {
   checkpointId,
   journalOf,

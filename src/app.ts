@@ -29,6 +29,7 @@ import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
+import { createLeaseClock } from "./worker/lease-clock.ts";
 import type { GraphReport } from "./worker/protocol.ts";
 
 export type { AppParts } from "./wiring/parts.ts";
@@ -99,13 +100,16 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     blockedLimitMs: config.blockedLimitMs,
   });
   started.defer(() => host.stop());
+  const clock = createLeaseClock(config.leaseMs);
+  const { now } = clock;
+  const { eventsTtlMs, runTtlMs } = config;
   const [stores, reports] = await Promise.all([
-    openStores(database.db, { eventsTtlMs: config.eventsTtlMs, runTtlMs: config.runTtlMs }, database),
+    openStores(database.db, { now, eventsTtlMs, runTtlMs }, database),
     host.start(),
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
 
-  const own: AppParts = { stores, journal: createJournal(database.db), host };
+  const own: AppParts = { stores, journal: createJournal(database.db, now), host, clock };
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;

@@ -53,7 +53,7 @@ interface ThreadOfJournal {
   readonly threadId: string;
 }
 
-export function createJournal(db: JournalDatabase): Journal {
+export function createJournal(db: JournalDatabase, now: () => Date): Journal {
   const collection = new JournalCollection(db);
   const queries = new JournalQueries(collection);
 
@@ -83,7 +83,7 @@ export function createJournal(db: JournalDatabase): Journal {
     newest: async (journal) => (await queries.newest(journal, ""))?.entry.id,
     deleteRun: (journal, runId) => deleteRunFromJournal(collection, journal, runId),
     copy: (from, { journal, owner, threadId }, check) =>
-      copySlots(collection, from, { journal, owner, thread_id: key(owner, threadId) }, check),
+      copySlots(collection, from, { journal, owner, thread_id: key(owner, threadId) }, now(), check),
     keepCopy: (journal) => keepSlots(collection, journal),
     discardCopy: (journal) => dropSlots(collection, journal),
     keepLatest: (journal, check) => pruneJournal(collection, journal, check),
@@ -91,7 +91,7 @@ export function createJournal(db: JournalDatabase): Journal {
       // The fence record comes first and the emptied slots stay for a day, so a writer that has been asleep finds no free slot. One
       // that sleeps longer writes into a journal whose name nobody knows.
       await fence(journal, anyToken);
-      await collection.blankJournal(journal);
+      await collection.blankJournal(journal, now());
     },
   };
 }

@@ -9,6 +9,7 @@ import type { AssistantStore } from "./ports.ts";
 export interface EditAssistantsParts {
   readonly graphAssistants: GraphAssistants;
   readonly assistants: AssistantStore;
+  readonly now: () => Date;
 }
 
 /** What a client says of an assistant. */
@@ -32,7 +33,7 @@ export interface EditAssistants {
   remove(name: AssistantName): Promise<void>;
 }
 
-export function createEditAssistants({ graphAssistants, assistants }: EditAssistantsParts): EditAssistants {
+export function createEditAssistants({ graphAssistants, assistants, now }: EditAssistantsParts): EditAssistants {
   function checkWritable({ assistantId, owner }: AssistantName): void {
     const graph = graphAssistants.find(assistantId, owner)?.graph;
     if (graph === undefined) return;
@@ -47,8 +48,8 @@ export function createEditAssistants({ graphAssistants, assistants }: EditAssist
     async create({ ifExists, ...said }) {
       graphAssistants.checkGraph("graph_id", said.graph);
       checkSaid(said);
-      const now = new Date();
-      const assistant: StoredAssistant = { ...said, version: 1, createdAt: now, updatedAt: now, system: false };
+      const at = now();
+      const assistant: StoredAssistant = { ...said, version: 1, createdAt: at, updatedAt: at, system: false };
       for (;;) {
         const there = graphAssistants.find(said.assistantId, said.owner) ?? (await assistants.find(said));
         if (!there && (await assistants.insert(assistant))) return assistant;
@@ -70,7 +71,7 @@ export function createEditAssistants({ graphAssistants, assistants }: EditAssist
         const set = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
         const merged = Object.entries({ ...seen.metadata, ...change.metadata });
         const metadata = Object.fromEntries(merged.filter(([field]) => !removeMetadata.includes(field)));
-        const next: StoredAssistant = { ...seen, ...set, metadata, version: seen.version + 1, updatedAt: new Date() };
+        const next: StoredAssistant = { ...seen, ...set, metadata, version: seen.version + 1, updatedAt: now() };
         checkSaid(next);
         if (await assistants.replace(seen, next)) return next;
         // It changed in between: the change is made to what it is now.

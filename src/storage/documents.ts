@@ -128,7 +128,6 @@ export interface RunEventsDocument {
   first: number | null;
   last: number | null;
   events: StoredEvent[];
-  at: Date;
   /** Set when the thread is deleted. */
   expire_at?: Date;
 }

@@ -4,7 +4,7 @@ import type { Item, ItemName, NewItem, WriteLimit } from "../domain/item.ts";
 import type { ItemStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import type { ItemDocument } from "./documents.ts";
-import { isDuplicateKey, key } from "./keys.ts";
+import { after, isDuplicateKey, key } from "./keys.ts";
 
 /**
  * Items in MongoDB; those by name walk `_id`. A write with a limit is guarded by the database's own clock, in the update itself:
@@ -47,7 +47,7 @@ export function createItemStore({ items }: Pick<Collections, "items">, now: () =
 
     /** Guard: it was not put again; the database's time. */
     async prolong(item, limit) {
-      const expire_at = new Date(now().getTime() + item.ttlMs!);
+      const expire_at = after(now(), item.ttlMs!);
       await items.updateOne(
         { _id: itemKey(item), updated_at: item.updatedAt, ttl_ms: item.ttlMs!, ...guardOf(limit) },
         { $set: { expire_at } },

@@ -1,6 +1,7 @@
 import { BSON } from "mongodb";
 import type { JournalCollection } from "./journal.ts";
 import { type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
+import { after } from "./keys.ts";
 
 /** Whose the copy is. */
 export interface CopiedJournal {
@@ -21,9 +22,10 @@ export async function copySlots(
   { documents }: JournalCollection,
   from: string,
   to: CopiedJournal,
+  now: Date,
   check: () => Promise<void>,
 ): Promise<void> {
-  const expire_at = new Date(Date.now() + unfinishedKeptMs);
+  const expire_at = after(now, unfinishedKeptMs);
   let slot = 0;
   let batch: JournalDocument[] = [];
   let bytes = 0;

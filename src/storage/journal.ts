@@ -8,7 +8,7 @@ import {
 } from "mongodb";
 import { isDatabaseUnavailable } from "./database.ts";
 import { anyToken, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
-import { isDuplicateKey } from "./keys.ts";
+import { after, isDuplicateKey } from "./keys.ts";
 
 export type JournalDatabase = Db;
 
@@ -165,11 +165,11 @@ export class JournalCollection {
     );
   }
 
-  /** Every slot → blank, to be removed a day from now. */
-  async blankJournal(journal: string): Promise<void> {
+  /** Every slot → blank, to be removed a day later. */
+  async blankJournal(journal: string, now: Date): Promise<void> {
     await this.documents.updateMany(ofJournal(journal), {
       $unset: content,
-      $set: { expire_at: new Date(Date.now() + deletedThreadKeptMs) },
+      $set: { expire_at: after(now, deletedThreadKeptMs) },
     });
   }
 }

@@ -23,6 +23,9 @@ export function hasTokens<F extends string>(field: F, tokens: readonly string[])
   return { [field]: tokens.length === 1 ? tokens[0] : { $all: [...tokens] } } as TokenCondition<F>;
 }
 
+/** For what expires: so many milliseconds later. */
+export const after = (time: Date, ms: number): Date => new Date(time.getTime() + ms);
+
 /** Inserts the document; false when its `_id` is taken. */
 export async function insertIfFree<T extends Document>(
   collection: Pick<Collection<T>, "insertOne">,

@@ -28,10 +28,7 @@ export const laneIndexes: readonly IndexDefinition[] = [
 type LaneCollections = Pick<Collections, "threads" | "removedThreads" | "threadStates" | "threadStateNotes">;
 
 /** Lanes in MongoDB. Each change is one insert, or one update by `_id` whose guard is the revision. */
-export function createLanes(
-  { threads, removedThreads, ...others }: LaneCollections,
-  now: () => Date = () => new Date(),
-): Lanes {
+export function createLanes({ threads, removedThreads, ...others }: LaneCollections, now: () => Date): Lanes {
   const states = createThreadStates({ threads, ...others }, now);
 
   /** From the earliest on, or after the last of the page before. */

@@ -1,17 +1,17 @@
 import type { RequestStore } from "../domain/ports.ts";
 import type { RequestName } from "../domain/request-name.ts";
 import type { Collections } from "./collections.ts";
-import { insertIfFree, key } from "./keys.ts";
+import { after, insertIfFree, key } from "./keys.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
 
 const requestKey = ({ owner, requestId }: RequestName): string => key(owner, `create:${requestId}`);
 
 /** Request ids in MongoDB. Everything goes by `_id`. */
-export function createRequestStore({ requests }: Pick<Collections, "requests">): RequestStore {
+export function createRequestStore({ requests }: Pick<Collections, "requests">, now: () => Date): RequestStore {
   function insert(request: Parameters<RequestStore["remember"]>[0], created: boolean): Promise<boolean> {
     const { owner, hash, threadId, runId } = request;
-    const expire_at = new Date(Date.now() + keptMs);
+    const expire_at = after(now(), keptMs);
     const ids = { thread_id: threadId, run_id: runId };
     return insertIfFree(requests, { _id: requestKey(request), owner, hash, ...ids, created, expire_at });
   }

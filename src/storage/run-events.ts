@@ -4,7 +4,7 @@ import type { RunName } from "../domain/run.ts";
 import type { NewChunk } from "../domain/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
-import { isDuplicateKey } from "./keys.ts";
+import { after, isDuplicateKey } from "./keys.ts";
 import { runKey, threadKey } from "./run-document.ts";
 
 /** What a chunk becomes when it is emptied: a fence record for its own writer. */
@@ -18,6 +18,7 @@ const readChunks = 64;
 /** `writes`: the collection over a connection of its own, so that readers need not wait until all else that is asked is done. */
 export function createRunEventStore(
   { runEvents }: Pick<Collections, "runEvents">,
+  now: () => Date,
   writes: Collections["runEvents"] = runEvents,
 ): RunEventStore {
   const id = (run: RunName, chunk: number) => `${runKey(run)}:${String(chunk).padStart(10, "0")}`;
@@ -32,7 +33,6 @@ export function createRunEventStore(
       ...chunk,
       gate: isFence,
       events: [...chunk.events],
-      at: new Date(),
     };
   }
 
@@ -108,7 +108,7 @@ export function createRunEventStore(
 
     /** Index: events_by_chunk. */
     async discard(run) {
-      const expire_at = new Date(Date.now() + deletedThreadKeptMs);
+      const expire_at = after(now(), deletedThreadKeptMs);
       await runEvents.updateMany(ofRun(run), { $set: { ...blank, expire_at } });
     },
 
@@ -120,7 +120,7 @@ export function createRunEventStore(
         .project<{ run_id: string }>({ run_id: 1 })
         .toArray();
       await runEvents.deleteMany({ ...ofThread, run_id: { $nin: fences.map(({ run_id }) => run_id) } });
-      const expire_at = new Date(Date.now() + deletedThreadKeptMs);
+      const expire_at = after(now(), deletedThreadKeptMs);
       await runEvents.updateMany(ofThread, { $set: { ...blank, expire_at } });
     },
   };

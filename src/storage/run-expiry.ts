@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { RunStore } from "../domain/ports.ts";
-import { earliest } from "./keys.ts";
+import { after, earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 import type { RunSpecs } from "./run-specs.ts";
 
@@ -12,19 +12,14 @@ export interface Retention {
   readonly runTtlMs: number;
 }
 
-export interface RetentionOptions extends Retention {
-  readonly now: () => Date;
-}
-
-export const keepForEver: RetentionOptions = { eventsTtlMs: 0, runTtlMs: 0, now: () => new Date() };
+export const keepForEver: Retention = { eventsTtlMs: 0, runTtlMs: 0 };
 
 /** Written with a run's end, so that it costs no write of its own. */
 export function expiry({ eventsTtlMs, runTtlMs }: Retention, end: Date) {
-  const after = (ms: number) => new Date(end.getTime() + ms);
   const times = [eventsTtlMs, runTtlMs].filter((ms) => ms > 0);
   return {
-    ...(times.length > 0 ? { events_expire_at: after(Math.min(...times)) } : {}),
-    ...(runTtlMs > 0 ? { expire_at: after(runTtlMs) } : {}),
+    ...(times.length > 0 ? { events_expire_at: after(end, Math.min(...times)) } : {}),
+    ...(runTtlMs > 0 ? { expire_at: after(end, runTtlMs) } : {}),
   };
 }
 

@@ -14,7 +14,7 @@ import {
   threadKey,
   toRun,
 } from "./run-document.ts";
-import { createRunExpiry, expiry, keepForEver, type RetentionOptions } from "./run-expiry.ts";
+import { createRunExpiry, expiry, type Retention } from "./run-expiry.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunLookups } from "./run-lookups.ts";
 import { createRunSpecs } from "./run-specs.ts";
@@ -22,7 +22,7 @@ import { createRunSpecs } from "./run-specs.ts";
 /** Runs in MongoDB. Each query says which index (see indexes.ts) it walks; those by name walk `_id`. */
 export function createRunStore(
   { runs, tombstones, runSpecs, runSpecNotes }: Pick<Collections, "runs" | "tombstones" | "runSpecs" | "runSpecNotes">,
-  options: RetentionOptions = keepForEver,
+  options: Retention & { readonly now: () => Date },
   listed: Pick<Collections, "runs"> = { runs },
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });

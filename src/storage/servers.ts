@@ -2,16 +2,16 @@ import type { ServerStore } from "../domain/ports.ts";
 import type { Server, StoredWatch } from "../domain/server.ts";
 import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
+import { after } from "./keys.ts";
 import { runKey } from "./run-document.ts";
 
 /** Far longer than a write is under way. */
 const barredMs = 24 * 60 * 60 * 1000;
 
-export function createServerStore({
-  servers,
-  watches,
-  nudges,
-}: Pick<Collections, "servers" | "watches" | "nudges">): ServerStore {
+export function createServerStore(
+  { servers, watches, nudges }: Pick<Collections, "servers" | "watches" | "nudges">,
+  now: () => Date,
+): ServerStore {
   return {
     async join({ id, ...rest }) {
       const doc = await servers.findOneAndUpdate({ _id: id }, seen(rest), { upsert: true, returnDocument: "after" });
@@ -77,7 +77,7 @@ export function createServerStore({
 
     /** A watch or none → barred. The database removes it after a day. */
     async barWatch(id) {
-      const barred = { expire_at: new Date(Date.now() + barredMs) };
+      const barred = { expire_at: after(now(), barredMs) };
       await watches.updateOne(
         { _id: id },
         { $set: barred as object, $unset: { server: "", run_id: "" } },

@@ -21,7 +21,7 @@ import { createLanes } from "./lanes.ts";
 import { createNudgeStore } from "./nudge-store.ts";
 import { createRequestStore } from "./request-store.ts";
 import { createRunEventStore } from "./run-events.ts";
-import { keepForEver, type RetentionOptions } from "./run-expiry.ts";
+import { keepForEver, type Retention } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
@@ -50,28 +50,29 @@ export interface OwnConnections {
   readonly changeStreamDb?: Db;
 }
 
-/** Opens the stores; creates their indexes where they are missing. By default nothing expires. */
-export async function openStores(
-  db: Db,
-  retention: Partial<RetentionOptions> = {},
-  own: OwnConnections = {},
-): Promise<Stores> {
+export interface StoresOptions extends Partial<Retention> {
+  /** The database's time, as well as it is known here. */
+  readonly now: () => Date;
+}
+
+/** Opens the stores; creates their indexes where they are missing. By default no run expires. */
+export async function openStores(db: Db, options: StoresOptions, own: OwnConnections = {}): Promise<Stores> {
   await createIndexes(db);
   const all = collections(db);
   const listed = collections(own.listsDb ?? db);
-  const options = { ...keepForEver, ...retention };
+  const { now } = options;
   return {
-    runs: createRunStore(all, options, listed),
-    lanes: createLanes(all, options.now),
-    threads: createThreadStore(all, listed, options.now),
-    events: createRunEventStore(all, collections(own.eventWritesDb ?? db).runEvents),
-    requests: createRequestStore(all),
-    servers: createServerStore(all),
+    runs: createRunStore(all, { ...keepForEver, ...options }, listed),
+    lanes: createLanes(all, now),
+    threads: createThreadStore(all, listed, now),
+    events: createRunEventStore(all, now, collections(own.eventWritesDb ?? db).runEvents),
+    requests: createRequestStore(all, now),
+    servers: createServerStore(all, now),
     // Asked for when something is watched, so that a server that is alone does not connect for it.
     nudges: createNudgeStore(all, () => own.changeStreamDb && collections(own.changeStreamDb).nudges),
     assistants: createAssistantStore(all),
     webhooks: createWebhookStore(all),
     batches: createBatchStore(all),
-    items: createItemStore(all, options.now),
+    items: createItemStore(all, now),
   };
 }

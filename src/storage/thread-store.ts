@@ -15,11 +15,7 @@ import { type Place, walkIndex } from "./walk-index.ts";
 type ThreadCollections = Pick<Collections, "threads" | "threadStates" | "threadStateNotes">;
 
 /** Threads in MongoDB, as their users see them. `listed`: the same over connections of their own, for searches. */
-export function createThreadStore(
-  all: ThreadCollections,
-  listed: ThreadCollections = all,
-  now: () => Date = () => new Date(),
-): ThreadStore {
+export function createThreadStore(all: ThreadCollections, listed: ThreadCollections, now: () => Date): ThreadStore {
   const { threads } = all;
   const states = createThreadStates(all, now);
   const listedStates = createThreadStates(listed, now);

@@ -9,6 +9,7 @@ import type { AppParts } from "./parts.ts";
 export interface AssistantsOptions extends Pick<AppParts, "stores" | "host"> {
   readonly graphs: readonly GraphSpec[];
   readonly reports: readonly GraphReport[];
+  readonly now: () => Date;
 }
 
 /** The assistants of this server: what the services call, and how a run finds its own. */
@@ -19,7 +20,7 @@ export interface Assistants {
 }
 
 /** Wires the domain of assistants. */
-export function createAssistants({ stores, host, graphs, reports }: AssistantsOptions): Assistants {
+export function createAssistants({ stores, host, graphs, reports, now }: AssistantsOptions): Assistants {
   const { assistants } = stores;
   const specs = new Map(graphs.map((spec) => [spec.name, spec]));
   const graphAssistants = createGraphAssistants(
@@ -29,7 +30,7 @@ export function createAssistants({ stores, host, graphs, reports }: AssistantsOp
     }),
   );
   return {
-    edit: createEditAssistants({ graphAssistants, assistants }),
+    edit: createEditAssistants({ graphAssistants, assistants, now }),
     read: createReadAssistants({
       graphAssistants,
       assistants,

@@ -33,7 +33,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
   const { findCheckpoint, graphOf, inspect, stateAtEnd, whereItStands } = states;
   const { now } = clock;
 
-  const assistants = createAssistants(foundation);
+  const assistants = createAssistants({ ...foundation, now });
   const limits = createRunLimits({ ...config, pollMs: Math.min(config.pollMs, countedMs), runs, monotonicMs });
   const storeRun = createStoreRun({
     lanes,

@@ -8,7 +8,6 @@ import { type Incarnation, LifeIsOver } from "../domain/thread/decide.ts";
 import { createKeptThreads, type KeptThreads } from "../domain/thread/kept-threads.ts";
 import { createSignals, type Signals } from "../signals.ts";
 import { createExecuting, type Executing } from "../worker/executing.ts";
-import { createLeaseClock, type LeaseClock } from "../worker/lease-clock.ts";
 import type { GraphReport, GraphSpec } from "../worker/protocol.ts";
 import type { AppParts } from "./parts.ts";
 import { type Machine, thisMachine } from "./this-machine.ts";
@@ -32,7 +31,6 @@ export interface Foundation extends RunsOptions {
   readonly canonicalOf: CanonicalOf;
   readonly machine: Machine;
   readonly signals: Signals;
-  readonly clock: LeaseClock;
   readonly executing: Executing;
   /** The holds that somebody in this server works under. */
   readonly holds: Set<string>;
@@ -55,7 +53,7 @@ export interface Foundation extends RunsOptions {
 }
 
 export function layFoundation(options: RunsOptions): Foundation {
-  const { config, pause, log } = options;
+  const { pause, log } = options;
   // What a life that is over has begun may be tried again in the next one.
   const isTransient = (error: unknown) => error instanceof LifeIsOver || options.isTransient(error);
   let life = newLife();
@@ -83,7 +81,6 @@ export function layFoundation(options: RunsOptions): Foundation {
     canonicalOf: options.canonicalOf ?? canonicalOf,
     machine: options.machine ?? thisMachine(),
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),
-    clock: createLeaseClock(config.leaseMs, monotonicMs),
     executing: createExecuting(),
     closing,
     monotonicMs,

@@ -11,7 +11,7 @@ export interface LeaseClock {
 }
 
 /** Goes by this machine's time until the first heartbeat. */
-export function createLeaseClock(leaseMs: number, monotonicMs: () => number): LeaseClock {
+export function createLeaseClock(leaseMs: number, monotonicMs = () => performance.now()): LeaseClock {
   let offsetMs = Date.now() - monotonicMs();
   const now = () => new Date(monotonicMs() + offsetMs);
   let heldUntil = new Date(now().getTime() + leaseMs);

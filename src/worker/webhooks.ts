@@ -109,7 +109,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     if (!taken) return undefined;
     try {
       const values = taken.webhook!.kept ? taken.webhook!.kept.values : await parts.valuesAtEnd(taken);
-      const body = webhookBody(taken, values, new Date());
+      const body = webhookBody(taken, values, parts.now());
       await parts.post(taken.spec.webhook!, body, { limitMs: parts.limitMs, signal: closing.signal });
     } catch (err) {
       return failed(taken, err);

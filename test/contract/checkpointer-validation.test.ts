@@ -2,9 +2,9 @@
  * LangGraph's own validation suite for checkpointers, against the journal on a real database.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createJournal } from "../../src/checkpoints/journal.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { createJournal } from "../support/stores.ts";
 import { ThreadSavers } from "../support/thread-savers.ts";
 
 /**

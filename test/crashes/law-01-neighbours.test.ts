@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 interface Neighbour {

@@ -41,7 +41,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
     const ofRun = (write: Write) => (run: unknown) => failAt(write, (run as RunName).threadId);
     app = await startTestApp({
       config: { leaseMs: 3_000, pollMs: 60_000 },
-      decorate: ({ stores, journal, host }) => {
+      decorate: ({ stores, journal, ...parts }) => {
         const runs = (["project", "insertTombstone", "remove"] as const).reduce(
           (all, write) => around(all, write, { before: ofRun(write) }),
           stores.runs,
@@ -55,7 +55,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
         const removing = around(journal, "deleteRun", {
           before: (name) => failAt("removeCheckpoints", name as string),
         });
-        return { stores: { ...stores, runs, lanes }, journal: removing, host };
+        return { stores: { ...stores, runs, lanes }, journal: removing, ...parts };
       },
     });
   });

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 interface LogLine {

@@ -12,12 +12,13 @@ import {
   type StateSnapshot,
 } from "@langchain/langgraph";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
 import type { JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { readingSaver, startRun } from "../support/journal-threads.ts";
+import { createJournal } from "../support/stores.ts";
 
 let database: TestDatabase;
 let journal: Journal;

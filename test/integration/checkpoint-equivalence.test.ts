@@ -16,11 +16,12 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
 import type { JournalSaver } from "../../src/checkpoints/journal-saver.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { startRun } from "../support/journal-threads.ts";
+import { createJournal } from "../support/stores.ts";
 
 let database: TestDatabase;
 let journal: Journal;

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { MongoClient } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
 import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { smallFlush, startRun } from "../support/journal-threads.ts";
+import { createJournal } from "../support/stores.ts";
 
 let database: TestDatabase;
 let otherClient: MongoClient;

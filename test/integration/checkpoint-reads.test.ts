@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { MongoNetworkError } from "mongodb";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalQueries } from "../../src/storage/journal-queries.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { smallFlush, startRun } from "../support/journal-threads.ts";
+import { createJournal } from "../support/stores.ts";
 
 /** What a graph meets that reads its thread while the database is away for a moment. */
 describe("reading for an attempt", () => {

@@ -7,11 +7,12 @@ import { Annotation, END, MessagesAnnotation, START, StateGraph } from "@langcha
 import { emptyCheckpoint, INTERRUPT } from "@langchain/langgraph-checkpoint";
 import { BSON, MongoClient } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createJournal, type Journal } from "../../src/checkpoints/journal.ts";
+import type { Journal } from "../../src/checkpoints/journal.ts";
 import { createIndexes } from "../../src/storage/indexes.ts";
 import { JournalCollection } from "../../src/storage/journal.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { readingSaver, smallFlush, startRun } from "../support/journal-threads.ts";
+import { createJournal } from "../support/stores.ts";
 
 let database: TestDatabase;
 let journal: Journal;

@@ -4,8 +4,8 @@ import type { Item } from "../../src/domain/item.ts";
 import { createItems, type Items } from "../../src/domain/items.ts";
 import { databaseTime } from "../../src/storage/database.ts";
 import type { ItemDocument } from "../../src/storage/documents.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { openStores } from "../support/stores.ts";
 
 let database: TestDatabase;
 let items: Items;

@@ -8,6 +8,7 @@ import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { describeLanes } from "../support/lane-contract.ts";
 import { type CrowdOptions, crowdOfDeciders, faultsOf } from "../support/lane-deciders.ts";
 import { createMemoryLanes } from "../support/memory-lanes.ts";
+import { wallClock } from "../support/stores.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -20,7 +21,7 @@ describeLanes("in the database", {
   async open() {
     const all = collections(database.db);
     await all.threads.deleteMany({});
-    return createLanes(all);
+    return createLanes(all, wallClock);
   },
   delay: (units) => sleep(units),
   seeds: [1, 2],

@@ -5,8 +5,9 @@ import { newControl, type ThreadControl } from "../../src/domain/thread/entry.ts
 import { named } from "../../src/domain/thread/large-state.ts";
 import type { RememberedState } from "../../src/domain/thread.ts";
 import { collections } from "../../src/storage/collections.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { openStores } from "../support/stores.ts";
 
 /** What is remembered of a thread and is too large to stand beside its lane. */
 let database: TestDatabase;

@@ -2,11 +2,9 @@ import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Db } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createJournal } from "../../src/checkpoints/journal.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import { newId } from "../../src/domain/ids.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import type { AttemptHost } from "../../src/worker/attempt-host.ts";
 import { createChildPool } from "../../src/worker/child-pool.ts";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
@@ -17,6 +15,7 @@ import { dump, mentions } from "../support/dump.ts";
 import { silentLog, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { createGates, until } from "../support/gates.ts";
 import { createMortalServer } from "../support/mortal-server.ts";
+import { openParts, openStores } from "../support/stores.ts";
 import { testConfig, testGraphs } from "../support/test-app.ts";
 
 /** A few at a time: the machine is small. */
@@ -103,9 +102,9 @@ describe("a server that dies at any write", () => {
   }
 
   async function startRescuer(): Promise<Runs> {
-    const stores = await openStores(db);
     const runs = createRuns({
-      ...{ stores, journal: createJournal(db), graphs: [], reports },
+      ...(await openParts(db, 3_000)),
+      ...{ graphs: [], reports },
       host: {
         ...host,
         renewed: () => undefined,

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { MongoClient } from "mongodb";
 import { afterAll, beforeAll, expect, inject, it } from "vitest";
 import { connectDatabase } from "../../src/storage/database.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { capture } from "../support/captured-queries.ts";
 import { silentLog } from "../support/engine.ts";
+import { openStores } from "../support/stores.ts";
 
 /** A list may read very much, so that it stands in line behind other lists only, and nothing behind it. */
 

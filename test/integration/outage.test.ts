@@ -19,6 +19,7 @@ import { createLanes } from "../../src/storage/lanes.ts";
 import { silentLog } from "../support/embedded-options.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { wallClock } from "../support/stores.ts";
 import { gatedGraph, testConfig } from "../support/test-app.ts";
 
 /** A database that comes and goes, under a server that stays. */
@@ -79,7 +80,7 @@ describe("while the database is away", () => {
   async function lostOf({ threadId, runId }: { threadId: string; runId: string }): Promise<number> {
     const mongo = await connectDatabase({ uri, maxPoolSize: 1, databaseName: "outage", log: silentLog });
     try {
-      const stored = await createLanes(collections(mongo.db)).read({ owner: "", threadId });
+      const stored = await createLanes(collections(mongo.db), wallClock).read({ owner: "", threadId });
       return entryOf(stored!.control, runId)?.lost ?? 0;
     } finally {
       await mongo.close();

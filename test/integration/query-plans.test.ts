@@ -4,10 +4,11 @@ import { JournalCollection } from "../../src/storage/journal.ts";
 import { copySlots, dropSlots, keepSlots } from "../../src/storage/journal-copies.ts";
 import { slotOutlines, thinSlot } from "../../src/storage/journal-outlines.ts";
 import { JournalQueries } from "../../src/storage/journal-queries.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { capture, explain, explainWhole } from "../support/captured-queries.ts";
 import { startTestEngine } from "../support/engine.ts";
 import { storageCalls } from "../support/storage-calls.ts";
+import { openStores } from "../support/stores.ts";
 import { type Load, loadCheckpoints, loadRuns } from "../support/synthetic-load.ts";
 
 /**

@@ -9,11 +9,12 @@ import type { Command } from "../../src/domain/thread/commands.ts";
 import { entryOf, newControl } from "../../src/domain/thread/entry.ts";
 import { reduce } from "../../src/domain/thread/lane.ts";
 import { newRunDocument } from "../../src/storage/run-document.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { toThreadDocument } from "../../src/storage/thread-document.ts";
 import { around, createBarrier } from "../support/barrier.ts";
 import { hourMs } from "../support/clocks.ts";
 import { createGates, type Gates, until } from "../support/gates.ts";
+import { openStores } from "../support/stores.ts";
 import { syntheticRecord } from "../support/synthetic-load.ts";
 import { gatedSpec, openTurnServers, type TurnServers } from "../support/turn-servers.ts";
 

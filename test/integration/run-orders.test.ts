@@ -5,8 +5,9 @@ import type { Run } from "../../src/domain/run.ts";
 import { metadataTokens } from "../../src/domain/search-tokens.ts";
 import { key } from "../../src/storage/keys.ts";
 import { liveStatuses, type RunDocument } from "../../src/storage/run-document.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { openStores } from "../support/stores.ts";
 import { syntheticRun } from "../support/synthetic-load.ts";
 
 /** The pages of lists of runs against a sort in memory. Each case is an owner of its own, beside all the others. */

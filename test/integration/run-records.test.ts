@@ -5,11 +5,11 @@ import { projectionOf } from "../../src/domain/thread/project.ts";
 import { collections } from "../../src/storage/collections.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { createRunSpecs } from "../../src/storage/run-specs.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { describeRunRecords } from "../support/run-contract.ts";
 import { newRecord } from "../support/run-records.ts";
 import { describeRunSpecs } from "../support/spec-contract.ts";
+import { openStores } from "../support/stores.ts";
 import { type Given, situations, threadAfter } from "../unit/domain/lane-situations.ts";
 
 let database: TestDatabase;

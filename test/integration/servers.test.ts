@@ -5,13 +5,14 @@ import { collections } from "../../src/storage/collections.ts";
 import { createNudgeStore } from "../../src/storage/nudge-store.ts";
 import { createServerStore } from "../../src/storage/servers.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { wallClock } from "../support/stores.ts";
 
 describe("the servers of a database", () => {
   let database: TestDatabase;
   let servers: ServerStore;
   beforeAll(async () => {
     database = await testDatabase();
-    servers = createServerStore(collections(database.db));
+    servers = createServerStore(collections(database.db), wallClock);
   });
   afterAll(() => database.close());
 

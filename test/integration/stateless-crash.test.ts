@@ -2,11 +2,9 @@ import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Db } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createJournal } from "../../src/checkpoints/journal.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import { newId } from "../../src/domain/ids.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import type { AttemptHost } from "../../src/worker/attempt-host.ts";
 import { createChildPool } from "../../src/worker/child-pool.ts";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
@@ -15,6 +13,7 @@ import { dump } from "../support/dump.ts";
 import { silentLog, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { createGates, type Gates, until } from "../support/gates.ts";
 import { createMortalServer, type MortalServer } from "../support/mortal-server.ts";
+import { openParts, openStores } from "../support/stores.ts";
 import { testConfig, testGraphs } from "../support/test-app.ts";
 import { startWebhookReceiver, type WebhookReceiver } from "../support/webhook-receiver.ts";
 
@@ -131,9 +130,10 @@ describe("a server that dies at any write of a stateless run's life", () => {
   }
 
   function startRescuer(): Promise<Runs> {
-    return openStores(db).then((stores) =>
+    return openParts(db, 3_000).then((parts) =>
       createRuns({
-        ...{ stores, journal: createJournal(db), graphs: [], reports, server: newId() },
+        ...parts,
+        ...{ graphs: [], reports },
         host: {
           ...host,
           renewed: () => undefined,

@@ -6,12 +6,13 @@ import type { Journal } from "../../src/checkpoints/journal.ts";
 import { errorReason, fromPayload } from "../../src/client/index.ts";
 import { newId } from "../../src/domain/ids.ts";
 import type { HolderKind } from "../../src/domain/thread/entry.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { decideAs } from "../support/decide-as.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** What holds a thread without being a run, for longer than a lease, or until it crashes. */
@@ -29,9 +30,9 @@ beforeAll(async () => {
     );
   app = await startTestApp({
     config: { leaseMs: 1_500 },
-    decorate({ stores, journal, host }) {
+    decorate({ stores, journal, ...parts }) {
       const servers = around(stores.servers, "others", { before: () => (rounds += 1) });
-      return { stores: { ...stores, servers }, journal: hooked(journal), host };
+      return { stores: { ...stores, servers }, journal: hooked(journal), ...parts };
     },
   });
   stores = await openStores(app.db);

@@ -5,9 +5,10 @@ import type { ThreadFilter, ThreadOrder } from "../../src/domain/ports.ts";
 import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { openStores } from "../support/stores.ts";
 
 /** The pages of thread search against a sort in memory. Each case is an owner of its own, beside all the others. */
 

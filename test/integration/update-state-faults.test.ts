@@ -9,6 +9,7 @@ import { dump } from "../support/dump.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createStateKit, logOf, stateGraphs } from "../support/state-kit.ts";
+import { wallClock } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 describe("an edit whose process is lost", () => {
@@ -119,6 +120,6 @@ describe("an edit whose graph's code hangs", () => {
 });
 
 async function holderOf({ db }: Pick<TestApp, "db">, threadId: string): Promise<Holder | undefined> {
-  const stored = await createLanes(collections(db)).read({ owner: "", threadId });
+  const stored = await createLanes(collections(db), wallClock).read({ owner: "", threadId });
   return stored?.control.lane.holder;
 }

@@ -5,12 +5,13 @@ import { newId } from "../../src/domain/ids.ts";
 import type { Run } from "../../src/domain/run.ts";
 import type { Server } from "../../src/domain/server.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { createHeartbeat } from "../../src/worker/heartbeat.ts";
 import { createLeaseClock } from "../../src/worker/lease-clock.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { hourMs, setWallClockRight, setWallClockWrong, trueNow } from "../support/clocks.ts";
 import { createGates, type Gates, until } from "../support/gates.ts";
+import { openStores } from "../support/stores.ts";
 import { gatedSpec, openTurnServers, type TurnServers } from "../support/turn-servers.ts";
 
 /** What is stored has its times from the database's clock, whatever the wall clock of the server that stores it says. */

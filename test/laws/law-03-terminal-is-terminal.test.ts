@@ -5,12 +5,13 @@ import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import type { Wish } from "../../src/domain/thread/act.ts";
 import { type Entry, entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { around } from "../support/barrier.ts";
 import { decideAs } from "../support/decide-as.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 const points = createHoldPoints();

@@ -6,12 +6,13 @@ import { CancelAction, CancelOutcome, MultitaskStrategy, type Run, RunStatus } f
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { errorInfo } from "../../src/client/index.ts";
 import { firstInTurn } from "../../src/domain/thread/entry.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { type Barrier, createBarrier } from "../support/barrier.ts";
 import { aroundDecisions } from "../support/decisions.ts";
 import { dump } from "../support/dump.ts";
 import { isAlive } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 const count = 12;

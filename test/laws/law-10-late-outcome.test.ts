@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import { type Barrier, createBarrier } from "../support/barrier.ts";
 import { decideAs } from "../support/decide-as.ts";
 import { aroundDecisions } from "../support/decisions.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit } from "../support/run-kit.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 describe("law 10: an outcome that comes too late", () => {

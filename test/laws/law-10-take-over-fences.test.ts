@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { startApp } from "../../src/app.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
-import { openStores } from "../../src/storage/stores.ts";
 import { silentLog } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
 import { createHoldPoints } from "../support/hold-points.ts";
 import { createRunKit } from "../support/run-kit.ts";
 import { borrowChildren } from "../support/shared-children.ts";
+import { openStores } from "../support/stores.ts";
 import { startTestApp, type TestApp, testConfig } from "../support/test-app.ts";
 
 describe("law 10: a worker whose run was taken over", () => {

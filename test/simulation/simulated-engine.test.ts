@@ -4,6 +4,7 @@ import { keepForEver } from "../../src/storage/run-expiry.ts";
 import { createRunStore } from "../../src/storage/run-store.ts";
 import { describeLanes } from "../support/lane-contract.ts";
 import { describeRunRecords } from "../support/run-contract.ts";
+import { wallClock } from "../support/stores.ts";
 import { connect } from "./engine/connection.ts";
 import { SimulatedEngine } from "./engine/simulated-engine.ts";
 
@@ -19,7 +20,7 @@ const emptyDatabase = () =>
   );
 
 describeLanes("on the simulated engine", {
-  open: async () => createLanes(emptyDatabase()),
+  open: async () => createLanes(emptyDatabase(), wallClock),
   delay: (units) => new Promise((resolve) => setTimeout(resolve, units / 10)),
   seeds: [1, 2],
   decisions: 20,
@@ -27,5 +28,5 @@ describeLanes("on the simulated engine", {
 
 const shared = emptyDatabase();
 describeRunRecords("on the simulated engine", async (retention) =>
-  createRunStore(shared, { ...keepForEver, ...retention }),
+  createRunStore(shared, { ...keepForEver, now: wallClock, ...retention }),
 );

@@ -9,6 +9,7 @@ import { isDatabaseUnavailable } from "../../src/storage/database.ts";
 import { openStores } from "../../src/storage/stores.ts";
 import { type Api, createApi } from "../../src/wiring/api.ts";
 import type { Machine } from "../../src/wiring/this-machine.ts";
+import { createLeaseClock } from "../../src/worker/lease-clock.ts";
 import type { SimulatedHost } from "./children/simulated-host.ts";
 import type { SimulatedProcess } from "./time/simulated-process.ts";
 import type { Timeline } from "./time/timeline.ts";
@@ -75,11 +76,13 @@ export function startServer(parts: ServerParts): SimulatedServer {
   const callers: (() => void)[] = [];
 
   async function begin(): Promise<void> {
-    const stores = await openStores(db, {}, parts.isWatchable ? { changeStreamDb: db } : {});
-    const journal = createJournal(db);
+    const clock = createLeaseClock(config.leaseMs);
+    const stores = await openStores(db, clock, parts.isWatchable ? { changeStreamDb: db } : {});
+    const journal = createJournal(db, clock.now);
     const made = createRuns({
       stores,
       journal,
+      clock,
       host,
       config,
       graphs: [graph],

@@ -8,6 +8,7 @@ import { reduce } from "../../src/domain/thread/lane.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";
 import { collections } from "../../src/storage/collections.ts";
 import { createLanes } from "../../src/storage/lanes.ts";
+import { wallClock } from "./stores.ts";
 
 /** What a decision that is written does to a run. */
 export type Step = "enter" | "claim" | "cancel" | "handBack" | "takeOver" | "end" | "rollBack" | "rolledBack" | "leave";
@@ -73,7 +74,7 @@ export function aroundDecisions(lanes: Lanes, hooks: { readonly before?: Hook; r
 
 /** The decision of a server that dies right after it: nothing follows from it. */
 export async function decidedByTheDead(db: Db, name: ThreadName, wish: Wish): Promise<void> {
-  const lanes = createLanes(collections(db));
+  const lanes = createLanes(collections(db), wallClock);
   for (;;) {
     const { origin, control } = (await lanes.read(name))!;
     const reduction = reduce(control, { ...wish, server: "dead" } as Command, Date.now());
@@ -87,6 +88,6 @@ export async function entryInLane(
   db: Db,
   { threadId, runId }: { readonly threadId: string; readonly runId: string },
 ): Promise<Entry | undefined> {
-  const stored = await createLanes(collections(db)).read({ owner: "", threadId });
+  const stored = await createLanes(collections(db), wallClock).read({ owner: "", threadId });
   return stored && entryOf(stored.control, runId);
 }

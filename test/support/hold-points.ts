@@ -108,7 +108,8 @@ export function createHoldPoints(): HoldPoints {
   }
 
   return {
-    decorate: ({ stores, journal, host }) => ({
+    decorate: ({ stores, journal, host, ...parts }) => ({
+      ...parts,
       stores: { ...stores, lanes: decorateLanes(stores.lanes), runs: decorateRuns(stores.runs) },
       journal: decorateJournal(journal),
       host: decorateHost(host),

@@ -1,13 +1,13 @@
 import type { Collection, Db } from "mongodb";
-import { createJournal } from "../../src/checkpoints/journal.ts";
 import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import type { FoundThread, ThreadPage } from "../../src/domain/ports.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import type { AttemptHost, PlacedAttempt } from "../../src/worker/attempt-host.ts";
 import type { GraphReport } from "../../src/worker/protocol.ts";
 import { silentLog } from "./engine.ts";
+import { openParts } from "./stores.ts";
 
 /**
  * A server without its network, that can die as a process dies: from one moment on nothing of it is written any more, whatever
@@ -60,10 +60,11 @@ export async function createMortalServer({ db, config, host, reports, threadId }
       ? (collection: string, options: object) => mortalCollection(db.collection(collection, options), life)
       : undefined,
   );
-  const stores = ofThread(await openStores(mortalDb), threadId, life);
+  const { stores: all, ...parts } = await openParts(mortalDb, config.leaseMs);
+  const stores = ofThread(all, threadId, life);
   const mortalHost = hostOf(host, life);
   const runs = createRuns({
-    ...{ stores, journal: createJournal(mortalDb), host: mortalHost, config, graphs: [], reports },
+    ...{ ...parts, stores, host: mortalHost, config, graphs: [], reports },
     ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
   });
   await runs.begun;

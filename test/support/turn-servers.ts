@@ -1,15 +1,15 @@
 import { setMaxListeners } from "node:events";
 import type { Db } from "mongodb";
-import { createJournal } from "../../src/checkpoints/journal.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import { newId } from "../../src/domain/ids.ts";
 import type { Run, RunSpec } from "../../src/domain/run.ts";
-import { openStores, type Stores } from "../../src/storage/stores.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
 import { silentLog, testDatabase } from "./engine.ts";
 import { createMortalServer, type MortalServer } from "./mortal-server.ts";
 import { borrowChildren } from "./shared-children.ts";
+import { openParts, openStores } from "./stores.ts";
 import { gatedGraph, testConfig } from "./test-app.ts";
 
 /** Servers without their network, on one database and with the same children, which execute the graph "gated". */
@@ -46,8 +46,9 @@ export async function openTurnServers(): Promise<TurnServers> {
     async start(decorate = (stores) => stores, changes = {}) {
       // Each has the children to itself, as far as it can tell; what it tells their watchdogs would be another server's word.
       const ownHost = Object.create(host, { renewed: { value: () => undefined }, pids: { value: [] } }) as typeof host;
+      const parts = await openParts(db, config.leaseMs);
       const runs = createRuns({
-        ...{ stores: decorate(await openStores(db)), journal: createJournal(db), host: ownHost, graphs: [], reports },
+        ...{ ...parts, stores: decorate(parts.stores), host: ownHost, graphs: [], reports },
         ...{ config: { ...config, ...changes }, log: silentLog },
         ...{ isTransient: () => false, pause: () => Promise.resolve() },
       });

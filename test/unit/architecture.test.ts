@@ -148,6 +148,12 @@ describe("who may know of whom", () => {
     for (const file of source) expect(circle(file, [])).toBeUndefined();
   });
 
+  it("what decides and what stores goes by the clock that it is given, but for the ids, which promise no order", () => {
+    const parts = source.filter((file) => /^src\/(domain|storage|checkpoints)\//.test(file));
+    const own = parts.filter((file) => /\bDate\.now\(\)|\bnew Date\(\)/.test(textOf(file)));
+    expect(own).toEqual(["src/domain/ids.ts"]);
+  });
+
   it("only config.ts reads the environment", () => {
     expect(source.filter((file) => textOf(file).includes("process.env"))).toEqual(["src/config.ts"]);
   });
