@@ -89,6 +89,8 @@ export type AttemptOver =
   | { readonly how: "killed" }
   /** Its process was killed for another attempt's sake, or with the pool: it lost nothing but its current step. */
   | { readonly how: "displaced" }
+  /** Its lease could not be renewed in time, and its process ended itself. */
+  | { readonly how: "lapsed" }
   /**
    * Its process died by itself. `blamed`: it is the known culprit (alone in the process, or the error was traced to it);
    * otherwise each attempt in the process may be the cause.

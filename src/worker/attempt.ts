@@ -237,6 +237,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     }
     if (stop) return { kind: "stopped", by: stop.by, killed };
     if (over.how === "crashed") return { kind: "lost", runAlone: true, error: over.error };
+    if (over.how === "lapsed") return { kind: "lost", runAlone: false };
     return { kind: "displaced", killed };
   }
 

@@ -164,7 +164,9 @@ export class ChildAttempts {
       // It had not begun, but waited for an inspection in its process to be over.
       const onlyWaited = wasReady && !attempt.started;
       if (byServer || onlyWaited || exit.leaseOver) {
-        return { how: attempt.stopping === undefined ? "displaced" : "killed" };
+        if (attempt.stopping !== undefined) return { how: "killed" };
+        // Whatever has held up the renewal may have been this attempt: it counts, and does so in every server alike.
+        return { how: exit.leaseOver && !byServer && !onlyWaited ? "lapsed" : "displaced" };
       }
       return crashOutcome(attempt, live, exit, killCause, this.#lastFault);
     };

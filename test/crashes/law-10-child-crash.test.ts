@@ -6,6 +6,7 @@ import type { RunEvent } from "../../gen/reins/v1/run_event_pb.ts";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import type { Stores } from "../../src/storage/stores.ts";
+import type { AttemptHost } from "../../src/worker/attempt-host.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { openStores } from "../support/stores.ts";
@@ -22,10 +23,18 @@ describe("law 10: a child process that dies", () => {
   const lines: LogLine[] = [];
   let app: TestApp;
   let stores: Stores;
+  let host: AttemptHost;
   beforeAll(async () => {
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) });
     // A grace and a lease that no test waits for: what is killed here is killed by the test.
-    app = await startTestApp({ log, config: { graceMs: 60_000, leaseMs: 60_000 } });
+    app = await startTestApp({
+      log,
+      config: { graceMs: 60_000, leaseMs: 60_000 },
+      decorate(parts) {
+        host = parts.host;
+        return parts;
+      },
+    });
     stores = await openStores(app.db);
   });
   afterAll(() => app.close());
@@ -71,6 +80,18 @@ describe("law 10: a child process that dies", () => {
     expect(later[0]).not.toBe("");
     expect(later[1]).toBe(later[0]);
     expect(all.filter(({ event }) => event.case === "ended")).toHaveLength(1);
+    kit.gates.remove();
+  });
+
+  it("is lost as well when its lease could not be renewed, and ends when that was so three times", async () => {
+    const kit = await createRunKit(app);
+    const run = await kit.start();
+    for (const attempt of [1, 2, 3]) {
+      await until(() => kit.gates.pids("a").length === attempt);
+      host.renewed(1);
+    }
+    const over = await kit.join(run.runId);
+    expect(over).toMatchObject({ status: RunStatus.ERROR, attempt: 3, error: { name: "AttemptsLostError" } });
     kit.gates.remove();
   });
 

@@ -173,7 +173,7 @@ describe("leases that lapse", { timeout: 30_000 }, () => {
       const attempt = await run(pool, { act: "deaf" });
       await attempt.started();
       pool.renewed(1);
-      expect(await attempt.over).toEqual({ how: "displaced" });
+      expect(await attempt.over).toEqual({ how: "lapsed" });
       killed.push(attempt.placed.pid);
       wanted.push(pause);
       // Those that end during a pause count once.

@@ -15,7 +15,7 @@ export interface ThreadControl extends ComputedControl {
   readonly threadId: string;
   /** Made anew by every decision that is written: the guard of the next one. */
   readonly rev: string;
-  /** The last `rev` that each live server has written here: see marks.ts. */
+  /** The last `rev` that each server has written here lately: see marks.ts. */
   readonly marks: readonly Mark[];
   readonly lane: Lane;
   /** What is remembered of the thread's state; absent without a checkpoint. */

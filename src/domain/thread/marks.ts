@@ -5,11 +5,17 @@ import type { Mark, ThreadControl, Time } from "./entry.ts";
  * proves nothing once another server may have decided since.
  */
 
+/**
+ * Nobody looks for its own mark for so long: a server that cannot reach the database is declared dead within seconds, and what its
+ * life has begun ends with it. Without a limit a thread would keep a mark of every server that has ever decided about it.
+ */
+const keptMs = 60 * 60 * 1000;
+
 /** The control as it is written: with the revision that is the next decision's guard, and the writer's mark. */
 export const marked = (control: ThreadControl, { server, rev, at }: Mark): ThreadControl => ({
   ...control,
   rev,
-  marks: [...control.marks.filter((mark) => mark.server !== server), { server, rev, at }],
+  marks: [...control.marks.filter((mark) => mark.server !== server && at - mark.at < keptMs), { server, rev, at }],
 });
 
 /**

@@ -119,6 +119,17 @@ describe("a decision", () => {
     expect(sleep).not.toHaveBeenCalled();
   });
 
+  it("keeps the marks of servers that have decided lately, and not those of all that ever have", async () => {
+    const { memory, server, pass } = setup();
+    await server("s0")(name, enter("a"), { born });
+    for (const one of ["s1", "s2", "s3"]) {
+      pass(30 * 60 * 1000);
+      await server(one)(name, enter(one, one));
+    }
+    const marks = (await memory.read(name))!.control.marks;
+    expect(marks.map((mark) => mark.server)).toEqual(["s2", "s3"]);
+  });
+
   it("about a thread that is not there answers so, unless one is to be born", async () => {
     const { lanes, server } = setup();
     expect(await server("s0")(name, enter("a"))).toBeUndefined();
