@@ -17,6 +17,8 @@ export interface Cluster {
   readonly servers: ServerProcess[];
   readonly dir: string;
   readonly ledger: string;
+  /** The database, beside the process that counts what servers ask of it. */
+  readonly uri: string;
   /** Commands that the database was sent so far, by name. */
   commands(): Promise<Record<string, number>>;
   startServer(): Promise<ServerProcess>;
@@ -50,6 +52,7 @@ export async function startCluster(count: number, leaseMs: number): Promise<Clus
     servers,
     dir,
     ledger,
+    uri: database.uri,
     startServer,
     commands: () => ask(proxy),
     async close() {
