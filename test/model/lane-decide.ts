@@ -1,4 +1,4 @@
-import type { Answer, Command, Reduction } from "../../src/domain/thread/commands.ts";
+import type { Answer, Command, Reduction, TakeOver } from "../../src/domain/thread/commands.ts";
 import type { Effect } from "../../src/domain/thread/effects.ts";
 import { entryOf, type ThreadControl } from "../../src/domain/thread/entry.ts";
 import { type Process, runOf, type State, withFacts, withProcesses } from "./lane-state.ts";
@@ -45,30 +45,29 @@ export function decide(state: State, command: Command, { reduce, without }: Rule
   const late = without.has("guard by revision") ? state.late : undefined;
   const written = told(remember({ ...state, control, late }, state.control), command);
   if (isAnswerLost) return { state: written, answer };
-  const follow = effects.flatMap((effect) => processOf(effect, command.server, written, without));
+  const { server } = command;
+  const follow = effects.flatMap((effect) => processOf(effect, server, written));
+  const claimed = answer.claimed ?? (command.kind === "claim" && answer.did === "done" ? answer.entry : undefined);
+  if (claimed) follow.push({ kind: "execute", server, run: runOf(claimed.run), token: claimed.lease!.token });
+  if (command.kind === "takeOver") follow.push(...goOn(control, command, without));
   // It writes from its first moment on.
-  const begun = effects.flatMap((effect) => (effect.kind === "execute" ? [runOf(effect.run)] : []));
-  const writing = begun.reduce((now, run) => withFacts(now, run, { hasData: true }), written);
+  const writing = claimed ? withFacts(written, runOf(claimed.run), { hasData: true }) : written;
   return { state: asked(withProcesses(writing, ...follow), command, answer), answer };
 }
 
-function processOf(
-  effect: Effect,
-  server: string,
-  { control, left }: State,
-  without: ReadonlySet<ServerRule>,
-): Process[] {
-  if (effect.kind === "execute") return [{ kind: "execute", server, run: runOf(effect.run), token: effect.token }];
-  if (effect.kind === "fence") {
-    const { token } = effect;
-    const tokens = without.has("fence before hand-back") ? [] : effect.tokens;
-    return [{ kind: "fence", server, run: runOf(effect.run), token, tokens }];
+/** What a server does with what it has taken over under its token: see worker/take-over.ts. */
+function goOn({ lane }: ThreadControl, { server, token }: TakeOver, without: ReadonlySet<ServerRule>): Process[] {
+  const entry = lane.entries.find(({ lease }) => lease?.token === token);
+  if (entry) {
+    const tokens = without.has("fence before hand-back") ? [] : entry.lease!.tokensToFence!;
+    return [{ kind: "fence", server, run: runOf(entry.run), token, tokens }];
   }
-  if (effect.kind === "completeHold") {
-    const { id, kind: what, tokensToFence } = effect.holder;
-    const tokens = without.has("fence of holds") ? [] : tokensToFence!;
-    return [{ kind: "hold", server, id, what, at: "fence", tokens }];
-  }
+  if (lane.holder?.id !== token) return [];
+  const tokens = without.has("fence of holds") ? [] : lane.holder.tokensToFence!;
+  return [{ kind: "hold", server, id: token, what: lane.holder.kind, at: "fence", tokens }];
+}
+
+function processOf(effect: Effect, server: string, { control, left }: State): Process[] {
   if (effect.kind === "project" && left.projects) {
     const { phase, changes } = entryOf(control, effect.run)!;
     // Ends are paid for, by whoever comes first.

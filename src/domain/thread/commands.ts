@@ -134,7 +134,7 @@ export interface HandBack extends Decides, Left {
 
 /**
  * A server is dead: what it executed, held or owed here is this server's, under a new token, with the tokens that are to be
- * fenced before the lease or the hold ends. A copy is dropped. The watchers that died with it ask for their cancels here.
+ * fenced before the lease or the hold ends. A copy is dropped.
  */
 export interface TakeOver extends Decides {
   readonly kind: "takeOver";
@@ -142,7 +142,6 @@ export interface TakeOver extends Decides {
   readonly token: string;
   /** The processes of the server are known to be dead. */
   readonly reachable: boolean;
-  readonly cancels?: { readonly runs: readonly string[]; readonly wish: CancelWish };
 }
 
 /** Delays have ended. Every decision lets those runs join first; this one does nothing else. */

@@ -31,7 +31,7 @@ export function reduce(before: ThreadControl, command: Command, now: Time): Redu
   const hasClaimed = after !== handled.control;
   const claimed = hasClaimed ? control.lane.entries.find(({ lease }) => lease?.token === command.next) : undefined;
   const answer = answerIn(control, lean({ ...handled.answer, claimed }));
-  return { control, effects: effectsOf(before, control, command.server), answer };
+  return { control, effects: effectsOf(before, control), answer };
 }
 
 /** The answer with its entries as they are after the whole decision. */

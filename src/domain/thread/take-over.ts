@@ -1,21 +1,17 @@
-import { cancelRuns } from "./cancel.ts";
 import type { Handled, TakeOver } from "./commands.ts";
 import { type Entry, type Holder, lean, type ThreadControl, type Time, withEntry, withLane } from "./entry.ts";
 
 export function takeOver(control: ThreadControl, command: TakeOver, now: Time): Handled {
-  const { server, dead, token, cancels } = command;
+  const { server, dead, token } = command;
   const taken = control.lane.entries.find((entry) => entry.lease?.token === token);
   if (taken || control.lane.holder?.id === token) return { control, answer: { did: "again", entry: taken } };
-  const asked = cancels
-    ? cancelRuns(control, cancels.runs, cancels.wish, server, now)
-    : { control, cancels: undefined };
-  const freed = withoutServer(asked.control, dead);
+  const freed = withoutServer(control, dead);
   const owing = withDebtsOf(freed, dead, server);
   const held = withHolderOf(owing, command, now);
   const leased = held.lane.entries.find(({ lease }) => lease?.server === dead);
   const entry = leased && takenEntry(leased, command);
   const after = entry ? withEntry(held, entry) : held;
-  return { control: after, answer: { did: after === control ? "missed" : "done", entry, cancels: asked.cancels } };
+  return { control: after, answer: { did: after === control ? "missed" : "done", entry } };
 }
 
 /** What is not known to be dead stays unknown, whoever takes the run over after that. */

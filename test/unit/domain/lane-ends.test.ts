@@ -126,23 +126,20 @@ describe("losses", () => {
 
 describe("taking over", () => {
   it("collects the tokens of all executions before", () => {
-    const { control, effects } = decided(threadAfter(start, takeOver), {
+    const { control } = decided(threadAfter(start, takeOver), {
       ...takeOver,
       server: "s2",
       dead: "s1",
       token: "t2",
     });
     expect(entryOf(control, "a")!.lease).toEqual({ token: "t2", server: "s2", tokensToFence: ["t0", "t1"] });
-    expect(effects[0]).toEqual({ kind: "fence", run: "a", token: "t2", tokens: ["t0", "t1"] });
   });
 
-  it("takes debts, marks, watchers and the cancels of those who watched", () => {
+  it("takes debts, marks and watchers", () => {
     const watched = { ...fresh, watchedBy: ["s0", "s1"], marks: [{ server: "s0", rev: "1", at: 0 }] };
     const owing = decided(decided(watched, start).control, success).control;
-    const cancels = { runs: ["a"], wish: { ...interrupt, by: "disconnect" as const } };
-    const { control, answer } = decided(owing, { ...takeOver, cancels });
+    const { control } = decided(owing, takeOver);
     expect(control).toMatchObject({ owes: { server: "s1", since: 1 }, watchedBy: ["s1"], marks: [] });
-    expect(answer.cancels).toMatchObject([{ run: "a", result: "refused" }]);
   });
 
   it.each<["copy" | "edit" | "delete" | "prune", object | undefined]>([
@@ -152,10 +149,9 @@ describe("taking over", () => {
     ["delete", { kind: "delete", id: "t1", server: "s1", target: "x", tokensToFence: ["h0"] }],
   ])("of a %s", (what, wanted) => {
     const target = what === "delete" ? "x" : undefined;
-    const { control, effects } = decided(threadAfter({ kind: "hold", id: "h0", what, target }), takeOver);
+    const { control } = decided(threadAfter({ kind: "hold", id: "h0", what, target }), takeOver);
     if (wanted) expect(control.lane.holder).toMatchObject(wanted);
     else expect(control.lane.holder).toBeUndefined();
-    expect(effects.map(({ kind }) => kind)).toEqual(wanted ? ["completeHold"] : []);
   });
 });
 
@@ -270,9 +266,8 @@ describe("changes of the thread", () => {
     ],
     ["unwatched but plain", [], { kind: "change", remove: { when: "unwatched" } }, false],
   ])("the removal of a thread that is %s", (_, before, remove, isRemoved) => {
-    const { control, effects } = decided(threadAfter(...before), remove, 3);
+    const { control } = decided(threadAfter(...before), remove, 3);
     expect(control.removing).toBe(isRemoved ? true : undefined);
-    expect(effects.map(({ kind }) => kind)).toEqual(isRemoved ? ["removeThread"] : []);
   });
 
   it("a temporary thread goes when its end is told and nobody watches, and takes no other run", () => {
@@ -294,10 +289,12 @@ describe("changes of the thread", () => {
     }
   });
 
-  it("stopping what is live ends with the removal", () => {
+  it("what is live is stopped by the removal, and stays until it has ended", () => {
     const { control, effects } = decided(threadAfter(start), commands.remove);
     expect(effects.map(({ kind }) => kind)).toEqual(["stop", "cancelChildren", "project"]);
-    expect(decided(control, stopped).effects.map(({ kind }) => kind)).toEqual(["project", "removeThread"]);
+    const after = decided(control, stopped).control;
+    expect(after.removing).toBe(true);
+    expect(after.lane.entries.map(({ phase }) => phase)).toEqual(["over"]);
   });
 });
 

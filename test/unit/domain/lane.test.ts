@@ -189,9 +189,8 @@ describe("double-texting", () => {
   );
 
   it("starts at once where those before it were waiting", () => {
-    const { answer, effects } = decided(threadAfter(enter), { ...enter, run: "b", strategy: "interrupt", next: "t1" });
-    expect(answer.claimed?.run).toBe("b");
-    expect(effects).toContainEqual({ kind: "execute", run: "b", token: "t1" });
+    const { answer } = decided(threadAfter(enter), { ...enter, run: "b", strategy: "interrupt", next: "t1" });
+    expect(answer.claimed).toMatchObject({ run: "b", lease: { token: "t1" } });
   });
 
   it.each<[string, readonly Given[]]>([
@@ -276,7 +275,7 @@ describe("claims", () => {
       entry: { run: "a", phase: "over" },
       claimed: { run: "b", attempt: 1 },
     });
-    expect(effects.map(({ kind }) => kind)).toEqual(["project", "execute", "project"]);
+    expect(effects.map(({ kind }) => kind)).toEqual(["project", "project"]);
     expect(control).toMatchObject({ head: "leased", headServer: "s0", status: "busy" });
   });
 });
