@@ -41,6 +41,8 @@ export interface Database {
    * cancel does.
    */
   readonly listsDb: Db;
+  /** The same database over one connection of its own, for this server's lease: whatever else is asked, it is renewed at once. */
+  readonly leaseDb: Db;
   readonly health: DatabaseHealth;
   /** Calls the listener at each change from now on; returns what ends that. */
   watchHealth(listener: (health: DatabaseHealth) => void): () => void;
@@ -72,6 +74,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
   let changeStreamClient: MongoClient | undefined;
   let eventClient: MongoClient | undefined;
   let listClient: MongoClient | undefined;
+  let leaseClient: MongoClient | undefined;
   return {
     db: client.db(databaseName),
     get changeStreamDb() {
@@ -88,13 +91,18 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
       listClient ??= createClient(uri, Math.ceil(maxPoolSize / listsShare), ownHealthIntervalMs);
       return listClient.db(databaseName);
     },
+    get leaseDb() {
+      leaseClient ??= createClient(uri, 1, ownHealthIntervalMs);
+      return leaseClient.db(databaseName);
+    },
     get health() {
       return health.current();
     },
     watchHealth: health.watch,
     async close() {
       health.end();
-      await Promise.all([client.close(), changeStreamClient?.close(), eventClient?.close(), listClient?.close()]);
+      const own = [changeStreamClient, eventClient, listClient, leaseClient];
+      await Promise.all([client, ...own].map((one) => one?.close()));
     },
   };
 }

@@ -8,9 +8,11 @@ import { runKey } from "./run-document.ts";
 /** Far longer than a write is under way. */
 const barredMs = 24 * 60 * 60 * 1000;
 
+/** `own`: the collection over a connection of its own, so that a server's lease does not stand in line behind what it does. */
 export function createServerStore(
   { servers, watches, nudges }: Pick<Collections, "servers" | "watches" | "nudges">,
   now: () => Date,
+  own: Collections["servers"] = servers,
 ): ServerStore {
   return {
     async join({ id, ...rest }) {
@@ -21,7 +23,7 @@ export function createServerStore(
     /** Guard: nobody has declared it dead. */
     async beat({ id, ...rest }) {
       const alive = { _id: id, dead_at: { $exists: false } };
-      const doc = await servers.findOneAndUpdate(alive, seen(rest), { returnDocument: "after" });
+      const doc = await own.findOneAndUpdate(alive, seen(rest), { returnDocument: "after" });
       return doc?.seen_at;
     },
 

@@ -46,6 +46,7 @@ export interface Stores {
 export interface OwnConnections {
   readonly eventWritesDb?: Db;
   readonly listsDb?: Db;
+  readonly leaseDb?: Db;
   /** Without it nothing is watched: a waiting change stream occupies a connection. */
   readonly changeStreamDb?: Db;
 }
@@ -67,7 +68,7 @@ export async function openStores(db: Db, options: StoresOptions, own: OwnConnect
     threads: createThreadStore(all, listed, now),
     events: createRunEventStore(all, now, collections(own.eventWritesDb ?? db).runEvents),
     requests: createRequestStore(all, now),
-    servers: createServerStore(all, now),
+    servers: createServerStore(all, now, collections(own.leaseDb ?? db).servers),
     // Asked for when something is watched, so that a server that is alone does not connect for it.
     nudges: createNudgeStore(all, () => own.changeStreamDb && collections(own.changeStreamDb).nudges),
     assistants: createAssistantStore(all),
