@@ -1,6 +1,7 @@
 import type { Assistant } from "./assistant.ts";
 import { DomainError } from "./errors.ts";
 import { graphAssistantId } from "./ids.ts";
+import { graphNotFound } from "./not-found.ts";
 
 /** A graph of `langgraph.json` as it was found at the start. */
 export interface KnownGraph {
@@ -47,12 +48,7 @@ export function createGraphAssistants(graphs: readonly KnownGraph[]): GraphAssis
     system: true,
   });
 
-  const graphNotFound = (field: string, graph: string) =>
-    new DomainError(
-      "GRAPH_NOT_FOUND",
-      `${field}: there is no assistant or graph "${graph}"; the graphs are ${[...byName.keys()].join(", ")}`,
-      { metadata: { [field]: graph } },
-    );
+  const notFound = (field: string, graph: string) => graphNotFound(byName.keys(), field, graph);
 
   return {
     find(nameOrId, owner) {
@@ -61,9 +57,9 @@ export function createGraphAssistants(graphs: readonly KnownGraph[]): GraphAssis
     },
     all: (owner) => sorted.map((graph) => assistantOf(graph, owner)),
     checkGraph(field, graph) {
-      if (!byName.has(graph)) throw graphNotFound(field, graph);
+      if (!byName.has(graph)) throw notFound(field, graph);
     },
-    graphNotFound,
+    graphNotFound: notFound,
     checkUsable({ assistantId, graph }) {
       const known = byName.get(graph);
       const problem = known ? known.problem : `its graph "${graph}" is not in langgraph.json any more`;

@@ -52,3 +52,12 @@ export function checkpointNotFound(threadId: string, name: CheckpointName, field
     { metadata: { checkpoint_id: checkpointId ?? "", checkpoint_ns: checkpointNs } },
   );
 }
+
+/** Of a field that takes an assistant's id or a graph's name. */
+export function graphNotFound(graphs: Iterable<string>, field: string, graph: string): DomainError {
+  return new DomainError(
+    "GRAPH_NOT_FOUND",
+    `${field}: there is no assistant or graph "${graph}"; the graphs are ${[...graphs].join(", ")}`,
+    { metadata: { [field]: graph } },
+  );
+}

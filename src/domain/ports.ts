@@ -120,8 +120,8 @@ export interface Lanes {
   /** Those that are there, in no order. */
   readMany(names: readonly ThreadName[]): Promise<StoredThread[]>;
   /**
-   * Puts the control in the place of the one with the revision `from`. False when that is not the stored one any more. What is
-   * the very same object in `before`, as it was read, need not be written again.
+   * Puts the control in the place of the one with the revision `from`. False when that is not the stored one any more.
+   * `before` is the control as it was read: a field that is the same object in both is not written again.
    */
   write(name: ThreadName, from: string, control: ThreadControl, before?: ThreadControl): Promise<boolean>;
 

@@ -11,7 +11,7 @@ import { checkpointNotFound, threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
 import type { CheckpointName } from "./run.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
-import { restingStatus, type Thread, type ThreadName } from "./thread.ts";
+import { idleStatus, type Thread, type ThreadName } from "./thread.ts";
 
 export interface HistoryQuery {
   readonly limit: number;
@@ -68,8 +68,8 @@ export function createReadThreads<State>(parts: ReadThreadsParts<State>): ReadTh
     if (!read) return thread;
     const { cut: _, unread: __, ...kept } = state;
     const now = { ...kept, ...parts.toRemember(read), ...(!state.unread && { values: state.values }) };
-    const isAtRest = state.unread && (status === "idle" || status === "interrupted");
-    return { ...thread, state: now, status: isAtRest ? restingStatus({ state: now }) : status };
+    const isIdle = state.unread && (status === "idle" || status === "interrupted");
+    return { ...thread, state: now, status: isIdle ? idleStatus({ state: now }) : status };
   }
 
   async function get(name: ThreadName): Promise<Thread> {

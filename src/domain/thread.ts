@@ -77,14 +77,14 @@ export function graphOfThread({ state, metadata }: Pick<Thread, "state" | "metad
 }
 
 /** What the thread's status is computed from when no run is live. */
-export interface RestingFacts {
+export interface IdleFacts {
   /** The status of the last run that started, of those that are still there. */
   readonly lastStarted?: RunStatus;
   readonly state?: Pick<RememberedState, "next" | "interrupts" | "unread">;
 }
 
 /** The status of a thread without a live run. */
-export function restingStatus(facts: RestingFacts): Exclude<ThreadStatus, "busy"> {
+export function idleStatus(facts: IdleFacts): Exclude<ThreadStatus, "busy"> {
   if (facts.lastStarted === "error" || facts.lastStarted === "timeout") return "error";
   const { next = [], interrupts = [], unread = false } = facts.state ?? {};
   if (next.length > 0 || interrupts.length > 0) return "interrupted";

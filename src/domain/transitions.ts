@@ -1,6 +1,6 @@
 /**
- * The life of a run: its statuses, its phases, and every change between them. Storage makes the guards of its updates from
- * this table, so that a change that the table does not allow cannot be written.
+ * The life of a run: its statuses, its phases, and every change between them. Phases change in
+ * thread/move.ts alone, which throws where this table does not allow it.
  */
 export const runStatuses = ["pending", "running", "success", "error", "timeout", "interrupted"] as const;
 export type RunStatus = (typeof runStatuses)[number];

@@ -37,7 +37,7 @@ export interface FollowedRuns {
   stop(): void;
 }
 
-/** A run that has just been created here has begun to execute here by then, if it does. */
+/** So long after a run was created here it executes here, if it ever does: nobody else need be asked about it before that. */
 export const soonMs = 20;
 
 interface Followed {

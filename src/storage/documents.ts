@@ -172,9 +172,3 @@ export interface WatchDocument {
   /** Its caller has left; others were still there. */
   left: boolean;
 }
-
-/** Takes the place of a watch that may come late. */
-export interface BarredWatch {
-  _id: string;
-  expire_at: Date;
-}

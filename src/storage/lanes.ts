@@ -13,7 +13,7 @@ type TimeField = "head_since" | "owes_since" | "due" | "expire_at" | "updated_at
 
 const index = indexesOf("threads");
 
-/** One a finder: what must be equal, then the time, then the id. */
+/** Each serves one of the searches below: what must be equal comes first, then the time that it sorts by, then the id. */
 export const laneIndexes: readonly IndexDefinition[] = [
   index("lanes_by_head", { head: 1, head_since: 1, _id: 1 }, "what may be claimed"),
   index("lanes_by_server", { head_server: 1, head_since: 1, _id: 1 }, "what a server executes or holds"),

@@ -51,7 +51,7 @@ export function createRunStore(
       return deletedCount === 1;
     },
 
-    /** Guard: as to deleteUnentered. A record that may have an entry always has what it names. */
+    /** Guard: it is the one that was made so, and nobody has brought it up to an entry. What it names is stored before it. */
     async putAgain(run, made) {
       await specs.store(run);
       const { matchedCount } = await runs.replaceOne({ ...byName(run), made, changes: 0 }, newRunDocument(run));

@@ -126,8 +126,7 @@ const toServer = ({
   pid,
   started,
   children,
-  // One of an earlier version does not say.
-  freeSlots: free_slots ?? 0,
+  freeSlots: free_slots,
   seenAt: seen_at,
   readAt: read_at,
   isDead: dead_at !== undefined,

@@ -1,4 +1,5 @@
 import type { JournalPort } from "../checkpoints/journal-port.ts";
+import type { CancelAction } from "../domain/transitions.ts";
 import type {
   AttemptEnd,
   AttemptSpec,
@@ -63,7 +64,7 @@ export interface PlacedAttempt {
    * pings, the kill of its process, before which the neighbours are drained where that is quickly possible. Repeating it is
    * harmless. The outcome comes through {@link AttemptHooks.over}.
    */
-  stop(action: "interrupt" | "rollback", reason: string): void;
+  stop(action: CancelAction, reason: string): void;
   /** Asks the attempt to stop at its next step boundary; it then reports kind `drained`. */
   drain(): void;
   /** Its lease is lost: kills the process at once; this attempt reports `killed`. */

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
+import type { CancelAction } from "../domain/transitions.ts";
 import type { AttemptHooks, AttemptOver } from "./attempt-host.ts";
 import type { AttemptEnd, AttemptSpec, ChildRequest, ErrorReport, ItemsPort, OutputTuple } from "./protocol.ts";
 
@@ -26,7 +27,7 @@ export class ChildAttempt {
   /** `start` was sent to the process. */
   started = false;
   /** The action of the stop under way. */
-  stopping: "interrupt" | "rollback" | undefined;
+  stopping: CancelAction | undefined;
   /** The grace is over. */
   overdue = false;
   /** A message about it was not as the protocol says: nothing more of it is taken, and its process is going to be killed. */

@@ -1,3 +1,4 @@
+import type { CancelAction } from "../domain/transitions.ts";
 import type { ChildAttempt } from "./child-attempt.ts";
 import type { ChildPulse } from "./child-pulse.ts";
 import type { ParentMessage } from "./protocol.ts";
@@ -46,7 +47,7 @@ export class ChildStops {
     return this.#drainTimer !== undefined;
   }
 
-  stop(attempt: ChildAttempt, action: "interrupt" | "rollback", reason: string): void {
+  stop(attempt: ChildAttempt, action: CancelAction, reason: string): void {
     if (attempt.done || attempt.stopping === action) return;
     const first = attempt.stopping === undefined;
     attempt.stopping = action;

@@ -5,7 +5,7 @@
 
 import type { JournalFlush, JournalListQuery, JournalReadQuery } from "../checkpoints/journal-port.ts";
 import type { Json, RunSpec } from "../domain/run.ts";
-import type { StreamMode } from "../domain/transitions.ts";
+import type { CancelAction, StreamMode } from "../domain/transitions.ts";
 
 /** How a graph is named in `langgraph.json`, resolved. */
 export interface GraphSpec {
@@ -275,7 +275,7 @@ export type ParentMessage =
   | {
       readonly type: "abort";
       readonly attemptId: string;
-      readonly action: "interrupt" | "rollback";
+      readonly action: CancelAction;
       readonly reason: string;
     }
   /** Stop at the next step boundary. */

@@ -81,7 +81,7 @@ export function createAct(parts: ActParts): Act {
     return decision;
   }
 
-  /** What was told meanwhile stays. */
+  /** The entries that the decision has let go are remembered no more; ends that were told while it was made stay. */
   function forget(key: string, left: readonly ToldEnd[], decision: Acted | undefined): void {
     const isThere = (end: ToldEnd) => decision !== undefined && entryOf(decision.control, end.run) !== undefined;
     const kept = (told.get(key) ?? []).filter((end) => isThere(end) || !left.includes(end));

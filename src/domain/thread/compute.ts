@@ -1,4 +1,4 @@
-import { restingStatus } from "../thread.ts";
+import { idleStatus } from "../thread.ts";
 import { claimable } from "./attempts.ts";
 import {
   type ComputedControl,
@@ -99,5 +99,5 @@ function oldestDebt(entries: readonly Entry[]): ComputedControl["owes"] {
 function threadStatus({ lane, last, state }: ThreadControl): ComputedControl["status"] {
   if (liveEntries(lane).length > 0) return "busy";
   const known = last?.unread ? { next: [], interrupts: [], unread: true } : state;
-  return restingStatus({ lastStarted: last?.status, state: known });
+  return idleStatus({ lastStarted: last?.status, state: known });
 }

@@ -29,7 +29,7 @@ export interface Given {
    * guarded; what changes nothing, or is refused, is decided on a fresh look.
    */
   readonly seen?: StoredThread | null;
-  /** Done after each other look, before anything is decided on it: throws when the decision is not to be made any more. */
+  /** Called whenever the thread had to be read again, before anything is decided on what was read; throws to give the decision up. */
   readonly ifStillWanted?: () => Promise<void>;
   readonly signal?: AbortSignal;
 }

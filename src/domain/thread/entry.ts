@@ -1,5 +1,5 @@
 import type { Requester, RunError } from "../run.ts";
-import { type RememberedState, restingStatus } from "../thread.ts";
+import { idleStatus, type RememberedState } from "../thread.ts";
 import type { CancelAction, CancelOutcome, Phase, RunStatus, ThreadStatus } from "../transitions.ts";
 import { named } from "./large-state.ts";
 
@@ -171,7 +171,7 @@ export const newControl = (
     marks: [],
     lane: { n: 0, entries: [] },
     head: null,
-    status: restingStatus({ state: given.state }),
+    status: idleStatus({ state: given.state }),
     state: given.state && named(given.state, given.rev),
     metadata: given.metadata,
     ttlMs: given.ttlMs,

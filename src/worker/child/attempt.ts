@@ -3,6 +3,7 @@ import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal
 import { rememberNewest } from "../../checkpoints/remember-newest.ts";
 import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import { refusalOfAnswer } from "../../domain/open-questions.ts";
+import type { CancelAction } from "../../domain/transitions.ts";
 import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";
 import { Activity } from "./activity.ts";
@@ -57,7 +58,7 @@ export class Attempt {
     return this.#activity.functions;
   }
 
-  abort(action: "interrupt" | "rollback", reason: string): void {
+  abort(action: CancelAction, reason: string): void {
     this.#controller.abort(new AbortError(action, reason));
   }
 
