@@ -125,7 +125,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     }
     if (!last) return;
     if (parts.isEnding() && (how === "closed" || how === "doubtful")) return forget(last.left);
-    if (counted.isStored || last.left.length > 0) await lastDeparted(run, last.left);
+    if (last.wereStored) await lastDeparted(run, last.left);
   }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {
