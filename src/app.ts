@@ -113,9 +113,8 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
-  const runs = createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
+  const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
-  await runs.begun;
   const about: About = { version, graphs: reports, data, pid: process.pid };
   const { watchers } = serve(server, config, parts, runs, { about, large, isTransient, pause: () => pause(), log });
   started.defer(() => watchers.settled());

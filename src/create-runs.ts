@@ -2,6 +2,7 @@ import { createAttempts } from "./wiring/attempts.ts";
 import { createBetweenServers } from "./wiring/between-servers.ts";
 import { createDomain, type Domain } from "./wiring/domain.ts";
 import { layFoundation, type RunsOptions } from "./wiring/foundation.ts";
+import { joinServers } from "./wiring/join-servers.ts";
 import { createLifecycle } from "./wiring/lifecycle.ts";
 import { createStates } from "./wiring/states.ts";
 import { createStreams, type Streams } from "./wiring/streams.ts";
@@ -10,8 +11,6 @@ import { createWorker, type Worker } from "./wiring/worker.ts";
 
 /** The runs of this server: what the services call, and the worker that executes. */
 export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "tail" | "sequenceAt"> {
-  /** Nothing may be asked of it earlier. */
-  readonly begun: Promise<void>;
   /** The name of its present life. */
   readonly server: () => string;
   /** With its request id, if it has one. */
@@ -28,9 +27,13 @@ export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "t
 /** How long a drain tries to write the outcome of what it has killed. */
 const settleLimitMs = 3_000;
 
-/** Makes the parts of a server one after the other, each from those before it. Claims runs from the first heartbeat on. */
-export function createRuns(options: RunsOptions): Runs {
+/**
+ * Makes the parts of a server one after the other, each from those before it, once the other servers know of this one and it
+ * knows the database's time: what looks for work by itself must neither decide nor remove anything before that.
+ */
+export async function createRuns(options: RunsOptions): Promise<Runs> {
   const foundation = layFoundation(options);
+  await joinServers(foundation);
   const betweenServers = createBetweenServers(foundation);
   const streams = createStreams(foundation, betweenServers);
   const states = createStates(foundation);
@@ -39,14 +42,12 @@ export function createRuns(options: RunsOptions): Runs {
   const worker = createWorker(foundation, states, lifecycle, start);
   const domain = createDomain(foundation, states, lifecycle, worker);
   const upkeep = createUpkeep({ foundation, streams, states, lifecycle, worker, domain, betweenServers });
-  const begun = upkeep.begin();
-  begun.catch(foundation.onError("joining the servers"));
 
   const { config, stores, self, executing, closing, onError } = foundation;
+  void upkeep.lookAround().catch(onError("looking around"));
   const { executor, scheduler, dueRuns, temporaryThreads, webhooks } = worker;
   return {
     ...domain,
-    begun,
     server: () => self().id,
     outcomes: streams.outcomes,
     openFeed: streams.openFeed,

@@ -260,8 +260,8 @@ export interface RunEventStore {
 
 /** The servers that use the database, and the watchers whose leaving cancels. */
 export interface ServerStore {
-  /** A server begins; answers the database's time. */
-  join(server: NewServer): Promise<Date>;
+  /** A server begins; answers the database's time. Undefined when it has been declared dead before it heard that it had joined. */
+  join(server: NewServer): Promise<Date | undefined>;
   /** Says that the server lives; answers the database's time. Undefined when it has been declared dead, or has left. */
   beat(server: NewServer): Promise<Date | undefined>;
   /** The server is over: from now on it cannot beat. False when it has been heard of since it was read. Repeatable. */

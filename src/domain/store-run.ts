@@ -177,8 +177,8 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const anew = { ...run, made: newId() };
     const isBare = (await runs.putAgain(anew, run.made)) || (!(await runs.tombstone(run)) && (await runs.insert(anew)));
     const confirmed = await act.decide(run, { kind: "confirm", run: run.runId });
-    if (confirmed?.answer.did !== "missed") return;
-    // The entry is gone: the run has come to its end, which its record says, or the entry was forgotten.
+    if (confirmed && confirmed.answer.did !== "missed") return;
+    // The entry is gone: the run has come to its end, which its record says, or the entry was forgotten, or its thread was deleted.
     if (isBare) await runs.deleteUnentered(anew);
     if (isBare || !(await runs.find(run))) throw notStored(run, options);
   }

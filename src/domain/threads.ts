@@ -102,7 +102,9 @@ export function createRemoval(parts: RemovalParts): Removal {
       // What has ended just now may still have to be told.
       if (stored.control.owes) await act.payDebts(name);
       const now = await lanes.read(name);
-      if (now && !now.control.owes && (await removeAll(now))) return;
+      // Another server may have removed it meanwhile, and somebody have created it anew.
+      const isSame = now?.origin.journal === stored.origin.journal;
+      if (now && isSame && !now.control.owes && (await removeAll(now))) return;
       if (!signal) return;
       signal.throwIfAborted();
     }

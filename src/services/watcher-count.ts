@@ -16,11 +16,18 @@ export interface CountedWatcher {
    * The watcher goes, with or without leaving its wish to cancel behind. The last one gets the wishes of all who left:
    * undefined when others are still there.
    */
-  depart(leftBehind?: string): { readonly left: readonly string[] } | undefined;
+  depart(leftBehind?: string): LastWatcher | undefined;
+}
+
+export interface LastWatcher {
+  readonly left: readonly string[];
+  /** The database knew of it, or of one before it: those who left other servers may count on a look when the last one goes. */
+  readonly wereStored: boolean;
 }
 
 interface Watched {
   count: number;
+  wereStored: boolean;
   readonly left: Set<string>;
 }
 
@@ -30,9 +37,10 @@ export function createWatcherCount(): WatcherCount {
   return {
     attach(run, isStored) {
       const key = keyOfRun(run);
-      const watched = runs.get(key) ?? { count: 0, left: new Set() };
+      const watched = runs.get(key) ?? { count: 0, wereStored: false, left: new Set() };
       runs.set(key, watched);
       watched.count += 1;
+      watched.wereStored ||= isStored;
       return {
         isStored,
         depart(leftBehind) {
@@ -40,15 +48,17 @@ export function createWatcherCount(): WatcherCount {
           if (leftBehind !== undefined) watched.left.add(leftBehind);
           if (watched.count > 0) return undefined;
           runs.delete(key);
-          return { left: [...watched.left] };
+          return { left: [...watched.left], wereStored: watched.wereStored };
         },
       };
     },
 
     inherit(run, left) {
       const watched = runs.get(keyOfRun(run));
-      for (const id of left) watched?.left.add(id);
-      return watched !== undefined;
+      if (!watched) return false;
+      for (const id of left) watched.left.add(id);
+      watched.wereStored = true;
+      return true;
     },
   };
 }

@@ -4,7 +4,7 @@ import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
 import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
-import type { RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run.ts";
 import type { Calls } from "./calls.ts";
 import { type CountedWatcher, createWatcherCount } from "./watcher-count.ts";
 
@@ -26,6 +26,8 @@ export interface WatcherParts {
   /** The server is ending calls that nobody has left. */
   readonly isEnding: () => boolean;
   readonly pause: () => Promise<void>;
+  /** So long after a look that has left a run to other servers' callers there is another one. */
+  readonly lookAgainMs: number;
   readonly log: Logger;
 }
 
@@ -54,6 +56,8 @@ export function createWatchers(parts: WatcherParts): Watchers {
   const counts = createWatcherCount();
   /** Watches that are being marked as left, by their ids. */
   const marking = new Map<string, Promise<void>>();
+  /** Runs that are looked at again. */
+  const lookedAtAgain = new Set<string>();
 
   /** Does it while the handler goes on. Never rejects. */
   function begin(work: Promise<void>): void {
@@ -90,13 +94,26 @@ export function createWatchers(parts: WatcherParts): Watchers {
       await Promise.all(leftHere.map((id) => marking.get(id)));
       const stored = await keepTrying(() => parts.stored(run), parts);
       const left = [...new Set([...leftHere, ...stored.left])];
-      if (left.length === 0 || stored.elsewhere) return;
+      if (left.length === 0) return;
+      if (stored.elsewhere) return lookAgain(run);
       // Somebody has come meanwhile, and inherits the wish.
       if (counts.inherit(run, left)) return;
       await leave(left, run);
     } catch (err) {
       parts.log.error({ err, run_id: run.runId }, "a run that may be left is not looked at; its watches are kept");
     }
+  }
+
+  /** Its last caller elsewhere does what was left, unless the server that it is connected to dies over it. */
+  function lookAgain(run: RunName): void {
+    const key = keyOfRun(run);
+    if (lookedAtAgain.has(key)) return;
+    lookedAtAgain.add(key);
+    const look = () => {
+      lookedAtAgain.delete(key);
+      if (!parts.isEnding()) begin(lastDeparted(run, []));
+    };
+    setTimeout(look, parts.lookAgainMs).unref();
   }
 
   async function depart(
@@ -125,7 +142,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
     }
     if (!last) return;
     if (parts.isEnding() && (how === "closed" || how === "doubtful")) return forget(last.left);
-    if (counted.isStored || last.left.length > 0) await lastDeparted(run, last.left);
+    if (last.wereStored) await lastDeparted(run, last.left);
   }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {

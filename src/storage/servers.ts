@@ -1,8 +1,8 @@
 import type { ServerStore } from "../domain/ports.ts";
-import type { Server, StoredWatch } from "../domain/server.ts";
+import type { NewServer, Server, StoredWatch } from "../domain/server.ts";
 import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
-import { after } from "./keys.ts";
+import { after, isDuplicateKey } from "./keys.ts";
 import { runKey } from "./run-document.ts";
 
 /** Far longer than a write is under way. */
@@ -14,18 +14,25 @@ export function createServerStore(
   now: () => Date,
   own: Collections["servers"] = servers,
 ): ServerStore {
+  /** Guard: nobody has declared it dead. */
+  async function renew({ id, ...rest }: NewServer, upsert: boolean): Promise<Date | undefined> {
+    const alive = { _id: id, dead_at: { $exists: false } };
+    const doc = await own.findOneAndUpdate(alive, seen(rest), { upsert, returnDocument: "after" });
+    return doc?.seen_at;
+  }
+
   return {
-    async join({ id, ...rest }) {
-      const doc = await servers.findOneAndUpdate({ _id: id }, seen(rest), { upsert: true, returnDocument: "after" });
-      return doc!.seen_at;
+    /** A server that is there is dead, or was inserted in between. */
+    async join(server) {
+      try {
+        return await renew(server, true);
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        return renew(server, false);
+      }
     },
 
-    /** Guard: nobody has declared it dead. */
-    async beat({ id, ...rest }) {
-      const alive = { _id: id, dead_at: { $exists: false } };
-      const doc = await own.findOneAndUpdate(alive, seen(rest), { returnDocument: "after" });
-      return doc?.seen_at;
-    },
+    beat: (server) => renew(server, false),
 
     /** Guard: it has not been heard of since. */
     async declareDead({ id, seenAt, isDead }) {

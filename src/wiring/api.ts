@@ -46,6 +46,7 @@ export function createApi(parts: ApiParts) {
     // What cannot be done before the end is left to the server that comes next: it finds the watch.
     isTransient: (error) => isTransient(error) && !shutdownSignal.aborted,
     pause,
+    lookAgainMs: config.leaseMs,
     log,
   });
   const { cancelLimit } = config;

@@ -38,9 +38,10 @@ export interface Foundation extends RunsOptions {
   readonly self: () => Incarnation;
   /**
    * Ends the present life at once. The next one begins when `join` has made it known, so that nothing is ever leased to a server of
-   * which nobody could tell that it is dead; until then nothing can be decided. Tried again after a failure, it is still the same.
+   * which nobody could tell that it is dead; until then nothing can be decided. Tried again after a failure, it is still the same;
+   * another one when `join` answers nothing, since this one was over before it began.
    */
-  readonly beginNewLife: <T>(join: (id: string) => Promise<T>) => Promise<T>;
+  readonly beginNewLife: <T>(join: (id: string) => Promise<T | undefined>) => Promise<T>;
   readonly findRun: FindRun;
   readonly kept: KeptThreads;
   /** Aborted when the server ends: what still waits for the database gives up. */
@@ -69,11 +70,13 @@ export function layFoundation(options: RunsOptions): Foundation {
     self: () => life.incarnation,
     async beginNewLife(join) {
       life.end.abort();
-      next ??= newLife();
-      const joined = await join(next.incarnation.id);
-      life = next;
-      next = undefined;
-      return joined;
+      for (;;) {
+        next ??= newLife();
+        const joined = await join(next.incarnation.id);
+        if (joined !== undefined) life = next;
+        next = undefined;
+        if (joined !== undefined) return joined;
+      }
     },
     holds: new Set(),
     findRun: createFindRun(options.stores),

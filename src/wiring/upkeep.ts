@@ -8,6 +8,7 @@ import { createTakeOver } from "../worker/take-over.ts";
 import type { BetweenServers } from "./between-servers.ts";
 import type { Domain } from "./domain.ts";
 import type { Foundation } from "./foundation.ts";
+import { asServer } from "./join-servers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { States } from "./states.ts";
 import type { Streams } from "./streams.ts";
@@ -31,15 +32,6 @@ export function createUpkeep(parts: UpkeepParts) {
   const { act, cancels, data, removal } = lifecycle;
   const { unsettled, executor, temporaryThreads, webhooks } = worker;
   const { name: machine, isAlive, killChildren } = foundation.machine;
-  const { pid, started } = foundation.machine.self;
-  const asServer = (id: string, children: readonly number[] = host.pids) => ({
-    id,
-    machine,
-    pid,
-    started,
-    children: [...children],
-    freeSlots: host.freeSlots,
-  });
   const liveServers = () => 1 + parts.betweenServers.others;
   const removeThread = (name: ThreadName) => removal.finish(name, closing.signal);
 
@@ -90,7 +82,7 @@ export function createUpkeep(parts: UpkeepParts) {
   async function beginAnew(): Promise<Date> {
     const now = await foundation.beginNewLife(async (id) => {
       await executor.killAll();
-      return servers.join(asServer(id));
+      return servers.join(asServer(foundation, id));
     });
     signals.newLife.emit();
     return now;
@@ -105,7 +97,7 @@ export function createUpkeep(parts: UpkeepParts) {
     cancelStored: executor.cancelStored,
     host,
     leaseMs: config.leaseMs,
-    beat: (children) => servers.beat(asServer(self().id, children)),
+    beat: (children) => servers.beat(asServer(foundation, self().id, children)),
     declaredDead: beginAnew,
     adoptUnknownLease: takeOver.adoptUnknownLease,
     monotonicMs: foundation.monotonicMs,
@@ -125,22 +117,14 @@ export function createUpkeep(parts: UpkeepParts) {
   });
 
   return {
-    /**
-     * Resolves when the other servers know of this one, and it knows the database's time: before that it must decide nothing. What
-     * dead servers have left follows.
-     */
-    async begin() {
-      clock.set(await foundation.whileAway(() => servers.join(asServer(self().id))));
-      void lookAround().catch(onError("looking around"));
+    /** The first looks, at once. */
+    async lookAround() {
+      await heartbeat.beat();
+      await takeOver.round();
+      await sweep.sweep();
     },
     async stop() {
       await Promise.all([sweep.stop(), takeOver.stop(), retention.stop(), heartbeat.stop()]);
     },
   };
-
-  async function lookAround(): Promise<void> {
-    await heartbeat.beat();
-    await takeOver.round();
-    await sweep.sweep();
-  }
 }

@@ -102,7 +102,7 @@ describe("a server that dies at any write", () => {
   }
 
   async function startRescuer(): Promise<Runs> {
-    const runs = createRuns({
+    return createRuns({
       ...(await openParts(db, 3_000)),
       ...{ graphs: [], reports },
       host: {
@@ -116,8 +116,6 @@ describe("a server that dies at any write", () => {
       config: { ...config, leaseMs: 3_000 },
       ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
     });
-    await runs.begun;
-    return runs;
   }
 
   /** Nothing of any thread is live or half-done. */

@@ -35,7 +35,7 @@ describe("the servers of a database", () => {
   it("beat when they have joined, and not before", async () => {
     const server = one();
     expect(await servers.beat(server)).toBeUndefined();
-    const joinedAt = await servers.join(server);
+    const joinedAt = (await servers.join(server))!;
     expect((await servers.beat({ ...server, freeSlots: 1 }))!.getTime()).toBeGreaterThanOrEqual(joinedAt.getTime());
     expect(await known(server.id)).toMatchObject({ ...server, freeSlots: 1, isDead: false });
   });
@@ -48,6 +48,16 @@ describe("the servers of a database", () => {
     expect(await servers.declareDead((await known(server.id))!)).toBe(true);
     expect(await servers.beat(server)).toBeUndefined();
     expect(await servers.declareDead((await known(server.id))!)).toBe(true);
+  });
+
+  it("join as often as they say so, but not after they were declared dead", async () => {
+    const server = await joined();
+    expect(await servers.join({ ...server, freeSlots: 1 })).toBeDefined();
+    expect(await known(server.id)).toMatchObject({ freeSlots: 1, isDead: false });
+    const lost = await dead();
+    const before = await known(lost.id);
+    expect(await servers.join(lost)).toBeUndefined();
+    expect({ ...(await known(lost.id)), readAt: undefined }).toEqual({ ...before, readAt: undefined });
   });
 
   it("are presumed dead only where nobody knows them", async () => {

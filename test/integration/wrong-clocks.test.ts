@@ -253,7 +253,7 @@ describe("when the database's clock goes back", () => {
       ...own,
       servers: {
         ...around(own.servers, "others", { after: () => (rounds += 1) }),
-        join: async (server) => stale(await own.servers.join(server)),
+        join: async (server) => stale((await own.servers.join(server))!),
         beat: async (server) => stale((await own.servers.beat(server))!),
       },
     }));

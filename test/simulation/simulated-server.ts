@@ -79,7 +79,7 @@ export function startServer(parts: ServerParts): SimulatedServer {
     const clock = createLeaseClock(config.leaseMs);
     const stores = await openStores(db, clock, parts.isWatchable ? { changeStreamDb: db } : {});
     const journal = createJournal(db, clock.now);
-    const made = createRuns({
+    runs = await createRuns({
       stores,
       journal,
       clock,
@@ -92,8 +92,6 @@ export function startServer(parts: ServerParts): SimulatedServer {
       machine: parts.machine,
       log,
     });
-    await made.begun;
-    runs = made;
     const { signal: shutdownSignal } = shutdown;
     api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause: () => pause(), log });
   }

@@ -20,7 +20,7 @@ export function anHourLater(servers: ServerStore): ServerStore {
   const later = (time: Date) => new Date(time.getTime() + hourMs);
   return {
     ...servers,
-    join: async (server) => later(await servers.join(server)),
+    join: async (server) => later((await servers.join(server))!),
     others: async (server) =>
       (await servers.others(server)).map((other) => ({ ...other, readAt: later(other.readAt) })),
     async beat(server) {

@@ -63,11 +63,10 @@ export async function createMortalServer({ db, config, host, reports, threadId }
   const { stores: all, ...parts } = await openParts(mortalDb, config.leaseMs);
   const stores = ofThread(all, threadId, life);
   const mortalHost = hostOf(host, life);
-  const runs = createRuns({
+  const runs = await createRuns({
     ...{ ...parts, stores, host: mortalHost, config, graphs: [], reports },
     ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
   });
-  await runs.begun;
   return {
     runs,
     ...{ dieAt: life.dieAt, writes: life.writes, dead: life.dead, wake: life.wake },

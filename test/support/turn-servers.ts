@@ -47,13 +47,12 @@ export async function openTurnServers(): Promise<TurnServers> {
       // Each has the children to itself, as far as it can tell; what it tells their watchdogs would be another server's word.
       const ownHost = Object.create(host, { renewed: { value: () => undefined }, pids: { value: [] } }) as typeof host;
       const parts = await openParts(db, config.leaseMs);
-      const runs = createRuns({
+      const runs = await createRuns({
         ...{ ...parts, stores: decorate(parts.stores), host: ownHost, graphs: [], reports },
         ...{ config: { ...config, ...changes }, log: silentLog },
         ...{ isTransient: () => false, pause: () => Promise.resolve() },
       });
       closing.push(() => runs.close());
-      await runs.begun;
       return runs;
     },
     async close() {

@@ -134,7 +134,8 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
       const its = left?.run === entry.run ? left : undefined;
       const told = known?.changes === entry.changes ? { end: known } : await tell(stored, entry, its?.record);
       // These entries leave at once: a rolled back run's, of which nothing stays, and one whose end brings the thread's state.
-      if (leave || action === "rollback" || told.end.state) await decide(name, { kind: "projected", ...told.end });
+      if (leave || action === "rollback" || told.end.state)
+        stored = await decide(name, { kind: "projected", ...told.end });
       else if (!known) remember(name, told.end);
       // Told last: whoever hears of the end may count on it that the entry leaves with the thread's next decision.
       if (told.over) parts.over(told.over, action === "rollback" ? undefined : its?.state);

@@ -75,6 +75,7 @@ export class SimulatedEngine {
     const now = new Date(Math.floor(this.#now()));
     const found = [...this.#matching(collection, filter)].slice(0, many ? undefined : 1);
     if (found.length === 0 && upsert) {
+      if (this.at(collection, filter._id as string)) throw duplicates([{ index: 0, code: 11000 }], 1);
       const born = updated({ _id: filter._id as string }, update, now, true);
       this.#put(collection, undefined, born);
       return [copyOf(born)];

@@ -22,9 +22,7 @@ export function unrest({ engine, executions }: World): string[] {
     if (doc.phase !== "over") left.push(`the record of ${doc._id} says ${doc.phase}, ${doc.changes} changes`);
   }
   for (const doc of engine.all("watches")) {
-    // What a leaver wanted of a run that is over goes with its server, and changes nothing.
-    const isIdle = doc.left === true && recordAt(engine, doc.run_id as string)?.phase === "over";
-    if (doc.expire_at === undefined && !isIdle) left.push(`a watch of ${doc.run_id} is there`);
+    if (doc.expire_at === undefined) left.push(`a watch of ${doc.run_id} is there`);
   }
   for (const doc of engine.all("requests")) if (doc.done === false) left.push(`a batch is not done`);
   return left;

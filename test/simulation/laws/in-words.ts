@@ -18,6 +18,8 @@ export function inWords({ collection, before, after }: Written): string {
       return `= events ${doc.run_id}, chunk ${doc.chunk}${doc.gate ? ", a gate" : ` to ${doc.last}`}, token ${doc.token}`;
     case "checkpoints":
       return `= slot ${doc.slot} of ${doc.run_id ?? "nobody"}${doc.fences ? `, a gate for ${doc.fences}` : `, token ${doc.token}`}`;
+    case "watches":
+      return `= watches ${id}: of ${doc.run_id ?? "nobody"} at ${doc.server ?? "no server"}${doc.if_last ? ", if last" : ""}${doc.left ? ", left" : ""}${doc.expire_at ? ", barred" : ""}`;
     default:
       return `= ${collection} ${id}`;
   }

@@ -29,11 +29,20 @@ describe("a server that was declared dead", () => {
     const join = async (id: string) => {
       tried.push(id);
       if (tried.length === 1) throw new Error("the database is away");
+      return "now";
     };
     await expect(beginNewLife(join)).rejects.toThrow("away");
     expect(self().ended.aborted).toBe(true);
     await beginNewLife(join);
     expect(tried[1]).toBe(tried[0]);
     expect(self().id).toBe(tried[0]);
+  });
+
+  it("joins as another one when it was declared dead before it had begun", async () => {
+    const { self, beginNewLife } = foundation();
+    const tried: string[] = [];
+    expect(await beginNewLife(async (id) => (tried.push(id) === 1 ? undefined : "now"))).toBe("now");
+    expect(new Set(tried).size).toBe(2);
+    expect(self().id).toBe(tried[1]);
   });
 });

@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "../../../src/domain/run.ts";
+import { createStoreRun } from "../../../src/domain/store-run.ts";
+import { newControl } from "../../../src/domain/thread/entry.ts";
+
+const run = { owner: "", threadId: "thread", runId: "run", spec: { multitaskStrategy: "enqueue" } } as Run;
+
+describe("a run whose creation takes long", () => {
+  it("leaves no record when its thread was deleted meanwhile", async () => {
+    const origin = { owner: "", threadId: "thread", journal: "journal", createdAt: 1 };
+    const stored = { origin, control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1) };
+    const records = new Set<string>();
+    let nowMs = 0;
+    const storeRun = createStoreRun({
+      ...{ maxThreadRuns: 10, leaseMs: 1_000, monotonicMs: () => nowMs },
+      ...{ lanes: { read: async () => stored }, kept: { get: () => undefined }, reserve: () => undefined },
+      runs: {
+        insert: async ({ runId }: Run) => !!records.add(runId),
+        putAgain: async ({ runId }: Run) => records.has(runId),
+        deleteUnentered: async ({ runId }: Run) => void records.delete(runId),
+        find: async () => undefined,
+        tombstone: async () => undefined,
+      },
+      act: {
+        async decide(_: unknown, { kind }: { kind: string }) {
+          if (kind === "confirm") return undefined;
+          // The run has come to its end, and was deleted with its thread, before this answer comes.
+          records.clear();
+          nowMs += 1_000;
+          return { ...stored, effects: [], answer: { did: "entered", entry: {} } };
+        },
+        follow: async () => undefined,
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0]);
+    await expect(storeRun(run)).rejects.toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
+    expect([...records]).toEqual([]);
+  });
+});
