@@ -13,6 +13,8 @@ import { createWorker, type Worker } from "./wiring/worker.ts";
 export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "tail" | "sequenceAt"> {
   /** The name of its present life. */
   readonly server: () => string;
+  /** Called whenever a new life has begun, since others have declared this server dead. */
+  readonly onNewLife: (listener: () => void) => void;
   /** With its request id, if it has one. */
   readonly createRun: Domain["requestIds"]["createRun"];
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
@@ -49,6 +51,7 @@ export async function createRuns(options: RunsOptions): Promise<Runs> {
   return {
     ...domain,
     server: () => self().id,
+    onNewLife: (listener) => foundation.signals.newLife.on(listener),
     outcomes: streams.outcomes,
     openFeed: streams.openFeed,
     tail: streams.tail,

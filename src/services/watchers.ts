@@ -47,6 +47,11 @@ export type OpenWatcher = (context: HandlerContext, run: RunName, onDisconnect: 
 
 export interface Watchers {
   readonly open: OpenWatcher;
+  /**
+   * Others have declared this server dead, and dealt with its watches as with those of callers who have left: whoever is still
+   * there is stored anew.
+   */
+  storeAnew(): void;
   /** Resolves when what closed watchers had to do is done: before that the database is still needed. */
   settled(): Promise<void>;
 }
@@ -58,6 +63,8 @@ export function createWatchers(parts: WatcherParts): Watchers {
   const marking = new Map<string, Promise<void>>();
   /** Runs that are looked at again. */
   const lookedAtAgain = new Set<string>();
+  /** Of the callers that are stored: stores one anew. */
+  const renewals = new Set<() => Promise<void>>();
 
   /** Does it while the handler goes on. Never rejects. */
   function begin(work: Promise<void>): void {
@@ -146,7 +153,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
   }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {
-    const id = newId();
+    let id = newId();
     const ifLast = onDisconnect === OnDisconnect.CANCEL_IF_LAST;
     const isStored = ifLast || onDisconnect === OnDisconnect.CANCEL;
     const counted = counts.attach(run, isStored);
@@ -156,7 +163,21 @@ export function createWatchers(parts: WatcherParts): Watchers {
     function go(how: OnDisconnect | "closed" | "doubtful"): void {
       if (departed) return;
       departed = true;
+      renewals.delete(renew);
       begin(depart(id, counted, run, how));
+    }
+    async function renew(): Promise<void> {
+      const [old, anew] = [id, newId()];
+      try {
+        await keepTrying(() => parts.store(anew, run, ifLast), parts);
+      } catch (err) {
+        parts.log.error({ err, run_id: run.runId }, "a caller is not known to other servers any more");
+        return forget([anew], parts.bar);
+      }
+      // Whoever has left meanwhile did so under the old name.
+      if (departed) return forget([anew]);
+      id = anew;
+      await forget([old]);
     }
     const stopListening = parts.calls.onClientGone(context, () => {
       gone = true;
@@ -170,6 +191,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
       go("doubtful");
       throw error;
     }
+    if (isStored && !departed) renewals.add(renew);
     return {
       runExists() {
         exists = true;
@@ -184,6 +206,9 @@ export function createWatchers(parts: WatcherParts): Watchers {
 
   return {
     open,
+    storeAnew() {
+      for (const renew of renewals) begin(renew());
+    },
     async settled() {
       while (pending.size > 0) await Promise.all(pending);
     },

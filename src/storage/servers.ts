@@ -2,7 +2,7 @@ import type { ServerStore } from "../domain/ports.ts";
 import type { NewServer, Server, StoredWatch } from "../domain/server.ts";
 import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
-import { after, isDuplicateKey } from "./keys.ts";
+import { after, insertIfFree, isDuplicateKey } from "./keys.ts";
 import { runKey } from "./run-document.ts";
 
 /** Far longer than a write is under way. */
@@ -64,8 +64,9 @@ export function createServerStore(
       return (await servers.aggregate<ServerDocument & { read_at: Date }>(others).toArray()).map(toServer);
     },
 
+    /** none → watched. Where the id is taken it was stored by a try before, or barred. */
     async watch(id, server, run, ifLast) {
-      await watches.insertOne({
+      await insertIfFree(watches, {
         _id: id,
         owner: run.owner,
         thread_id: run.threadId,

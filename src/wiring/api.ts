@@ -49,6 +49,7 @@ export function createApi(parts: ApiParts) {
     lookAgainMs: config.leaseMs,
     log,
   });
+  runs.onNewLife(watchers.storeAnew);
   const { cancelLimit } = config;
   return {
     runs: createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit }),

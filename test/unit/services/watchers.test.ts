@@ -11,10 +11,12 @@ const lookAgainMs = 1_000;
 function oneServer() {
   const left = new Set(["left elsewhere"]);
   const world = { left, isWatchedElsewhere: false, cancels: 0 };
+  /** The watches of callers of this server. */
+  const watches = new Set<string>();
   const watchers = createWatchers({
     calls: { onClientGone: () => () => undefined },
-    store: async () => undefined,
-    forget: async (id) => void left.delete(id),
+    store: async (id) => void watches.add(id),
+    forget: async (id) => void (watches.delete(id) || left.delete(id)),
     bar: () => Promise.reject(new Error("no write is in doubt")),
     markLeft: () => Promise.reject(new Error("nobody leaves here")),
     stored: async () => ({ left: [...left], elsewhere: world.isWatchedElsewhere }),
@@ -27,7 +29,7 @@ function oneServer() {
     lookAgainMs,
     log: {} as never,
   });
-  return { world, watchers };
+  return { world, watches, watchers };
 }
 
 describe("the watchers of a run in one server", () => {
@@ -54,6 +56,28 @@ describe("the watchers of a run in one server", () => {
     heir.close();
     await watchers.settled();
     expect(world).toEqual({ left: new Set(), isWatchedElsewhere: false, cancels: 1 });
+  });
+
+  it("are stored anew when others have taken this server for dead, as long as their callers are there", async () => {
+    const { watches, watchers } = oneServer();
+    const [stays, goes] = [
+      await watchers.open(context, run, OnDisconnect.CANCEL_IF_LAST),
+      await watchers.open(context, run, OnDisconnect.CANCEL),
+    ];
+    const [old] = watches;
+    goes.close();
+    await watchers.settled();
+    expect([...watches]).toEqual([old]);
+    watchers.storeAnew();
+    await watchers.settled();
+    expect(watches.size).toBe(1);
+    expect([...watches]).not.toEqual([old]);
+    stays.close();
+    await watchers.settled();
+    expect(watches.size).toBe(0);
+    watchers.storeAnew();
+    await watchers.settled();
+    expect(watches.size).toBe(0);
   });
 
   it("look again at what they have left to others, which may have died over it", async () => {
