@@ -44,7 +44,7 @@ export function outlineJson(text: Json, { maxText, maxDepth }: OutlineOptions): 
 }
 
 /** Where the text that begins at `start` has its closing quote. */
-function endOfText(text: Json, start: number): number {
+export function endOfText(text: Json, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
   return end === -1 ? text.length : end;
@@ -57,7 +57,7 @@ function isEscaped(text: Json, at: number): boolean {
 }
 
 /** Where the list or object that begins at `start` ends. */
-function endOfParts(text: Json, start: number): number {
+export function endOfParts(text: Json, start: number): number {
   let open = 0;
   for (let at = start; at < text.length; at += 1) {
     const code = text.charCodeAt(at);

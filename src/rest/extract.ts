@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { jsonPart } from "../domain/json-parts.ts";
 import { RestError } from "./errors.ts";
 import { optional } from "./json/body-shapes.ts";
-import { stringify } from "./json/raw-json.ts";
+import { RawJson, stringify } from "./json/raw-json.ts";
 
 /** The fields of a thread that parts can be taken out of. */
 const roots = ["values", "metadata", "config", "interrupts"] as const;
@@ -34,13 +35,12 @@ export function toExtract(given: Record<string, string> | undefined, taken: read
   const wanted = entries.map(([name, text]) => readPath(name, text, taken));
   return {
     of(thread) {
-      const parsed = new Map<Root, unknown>();
-      const rootOf = (root: Root) => {
-        if (!parsed.has(root)) parsed.set(root, JSON.parse(stringify(thread[root] ?? null)));
-        return parsed.get(root);
-      };
       return Object.fromEntries(
-        wanted.map(({ name, root, parts }) => [name, parts.reduce(step, rootOf(root)) ?? null]),
+        wanted.map(({ name, root, parts }) => {
+          const within = (text: string | undefined, to: string | number) => text && jsonPart(text, to);
+          const part = parts.reduce(within, stringify(thread[root] ?? null));
+          return [name, part === undefined ? null : new RawJson(part)];
+        }),
       );
     },
   };
@@ -57,13 +57,6 @@ function readPath(name: string, text: string, taken: readonly string[]): Wanted 
   }
   const parts = [...rest.matchAll(part)].map(([, field, place]) => field ?? Number(place));
   return { name, root, parts };
-}
-
-function step(value: unknown, to: string | number): unknown {
-  if (typeof to === "number") return Array.isArray(value) ? value.at(to) : undefined;
-  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, to))
-    return undefined;
-  return (value as Record<string, unknown>)[to];
 }
 
 const refuse = (what: string) => new RestError(422, `extract: ${what}`);

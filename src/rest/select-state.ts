@@ -1,4 +1,5 @@
-import { RawJson } from "./json/raw-json.ts";
+import { jsonParts } from "../domain/json-parts.ts";
+import { RawJson, stringify } from "./json/raw-json.ts";
 import { select } from "./pages.ts";
 
 /** Of a state as `stateJson` makes it. */
@@ -34,7 +35,7 @@ export function selectState(wanted: readonly string[] = []): StateSelection {
 }
 
 function valuesNamed(names: readonly string[], values: unknown): object {
-  const all: unknown = values instanceof RawJson ? JSON.parse(values.text) : values;
-  if (typeof all !== "object" || all === null) return {};
-  return Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)));
+  const parts = jsonParts(values instanceof RawJson ? values.text : stringify(values ?? null));
+  const named = [...parts].filter(([name]) => typeof name === "string" && names.includes(name));
+  return Object.fromEntries(named.map(([name, part]) => [name, new RawJson(part)]));
 }
