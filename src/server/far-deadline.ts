@@ -1,8 +1,6 @@
 import { headerTimeout as connectTimeout, parseTimeout as parseConnect } from "@connectrpc/connect/protocol-connect";
 import { headerTimeout as grpcTimeout, parseTimeout as parseGrpc } from "@connectrpc/connect/protocol-grpc";
-
-/** 24.8 days: Node's timers fire at once for any longer time. */
-const longestTimerMs = 2 ** 31 - 1;
+import { longestTimerMs } from "../domain/longest-timer.ts";
 
 /** Takes a deadline away that is too far for a timer, so that the call does not end at once. Its client still keeps it. */
 export function dropFarDeadline(header: Headers): void {
