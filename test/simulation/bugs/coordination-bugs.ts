@@ -177,4 +177,33 @@ export const coordinationBugs: readonly Bug[] = [
     file: "wiring/upkeep.ts",
     lines: [['      "remove temporary threads": temporaryThreads.sweep,\n', ""]],
   },
+  {
+    what: "a thread goes before what hangs on it",
+    isHardToFind: true,
+    file: "domain/threads.ts",
+    lines: [
+      [
+        "    for (const run of await runs.outliving(thread))",
+        "    if (!(await lanes.remove(thread, stored.control.rev))) return false;\n    for (const run of await runs.outliving(thread))",
+      ],
+      ["    return lanes.remove(thread, stored.control.rev);\n", "    return true;\n"],
+    ],
+  },
+  {
+    what: "a deleted run leaves no last record",
+    isHardToFind: true,
+    file: "domain/threads.ts",
+    lines: [
+      [
+        "    await runs.insertTombstone(run, await valuesOf(thread, run));\n    await runs.remove(run);",
+        "    await runs.remove(run);",
+      ],
+    ],
+  },
+  {
+    what: "an entry whose record never came stays",
+    isHardToFind: true,
+    file: "worker/scheduler.ts",
+    lines: [['        await act.act(name, { kind: "forget", run: runId, lacks: "record" });\n', ""]],
+  },
 ];

@@ -116,4 +116,21 @@ export const storageBugs: readonly Bug[] = [
     file: "services/watchers.ts",
     lines: [['how === "doubtful" ? parts.bar : parts.forget', "parts.forget"]],
   },
+  {
+    what: "a record takes the place of whatever stands there",
+    file: "storage/run-store.ts",
+    lines: [["replaceOne({ ...byName(run), made, changes: 0 }", "replaceOne(byName(run)"]],
+  },
+  {
+    what: "a server is declared dead that was heard of since",
+    isHardToFind: true,
+    file: "storage/servers.ts",
+    lines: [["const unheard = { _id: id, seen_at: seenAt };", "const unheard = { _id: id };\n      void seenAt;"]],
+  },
+  {
+    what: "what goes with a thread is also that of the next one with its id",
+    isHardToFind: true,
+    file: "storage/run-document.ts",
+    lines: [["({ thread_id: threadKey(thread), journal: thread.journal })", "({ thread_id: threadKey(thread) })"]],
+  },
 ];
