@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import createRouter from "find-my-way";
 import type { Logger } from "pino";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
+import { readTarget } from "../server/admit.ts";
 import type { FallbackFn, RequestFacts } from "../server/node-handler.ts";
 import type { NodeServerRequest, NodeServerResponse } from "../server/node-messages.ts";
 import { RestError, toRestError } from "./errors.ts";
@@ -79,11 +80,10 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
       );
     });
     try {
-      // Split by hand: a URL would resolve dots, and then lead elsewhere than its text says.
-      const [, path = "", search = ""] = /^([^?]*)\??(.*)$/s.exec(request.url ?? "") ?? [];
+      const { path, query } = readTarget(request.url ?? "");
       const found = find(request.method ?? "", path);
       route = found.route;
-      await handle(found.route, found.params, new URLSearchParams(search), {
+      await handle(found.route, found.params, query, {
         request,
         response,
         gone,

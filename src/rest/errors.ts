@@ -1,5 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError, type ErrorKind, type ErrorReason } from "../domain/errors.ts";
+import { shortened } from "../domain/shortened.ts";
+
+/** A sentence may quote its request; as many as there may be complaints about a body fit in. */
+export const maxDetail = 11_000;
 
 /** An answer that is no success: every such body is `{"detail": "<one sentence>"}`, as LangGraph's server has it. */
 export class RestError extends Error {
@@ -8,7 +12,7 @@ export class RestError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(status: number, detail: string, headers: Readonly<Record<string, string>> = {}, cause?: unknown) {
-    super(detail, { cause });
+    super(shortened(detail, maxDetail), { cause });
     this.status = status;
     this.headers = headers;
   }

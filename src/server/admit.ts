@@ -64,12 +64,26 @@ export function pathAndQuery(target: string): string {
   return rest.startsWith("/") || rest === "*" ? rest : `/${rest}`;
 }
 
-/** Browsers say so; other clients send no such header. A page that has an origin has been asked for it before. */
+/**
+ * A target's path and its query, as everybody reads them who decides by them. Split by hand: a URL would resolve dots, and then
+ * lead elsewhere than its text says.
+ */
+export function readTarget(target: string): { path: string; query: URLSearchParams } {
+  const [, path = "", search = ""] = /^([^?]*)\??(.*)$/s.exec(target) ?? [];
+  return { path, query: new URLSearchParams(search) };
+}
+
+/**
+ * Browsers say so; other clients send no such header. "none" is what somebody has typed. A page that has an origin has been asked
+ * for it before.
+ */
 const isOfAnotherSite = ({ headers }: NodeServerRequest): boolean =>
-  headers["sec-fetch-site"] === "cross-site" || headers["sec-fetch-site"] === "same-site";
+  headers["sec-fetch-site"] !== undefined && !ownSites.has(String(headers["sec-fetch-site"]));
 
+const ownSites = new Set(["same-origin", "none"]);
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
+const leaving = new Set(["on_disconnect", "cancel_on_disconnect"]);
 
-/** It may change something: also a reader whose leaving cancels. */
+/** It may change something: also a reader whose leaving cancels, however its parameter is written. */
 const mayChange = ({ method = "", url = "" }: NodeServerRequest): boolean =>
-  !safeMethods.has(method) || /[?&](?:cancel_)?on_disconnect=/.test(url);
+  !safeMethods.has(method) || [...readTarget(url).query.keys()].some((name) => leaving.has(name.toLowerCase()));

@@ -5,6 +5,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
 import { deadlineKey, shuttingDown } from "./client-gone.ts";
 import { addErrorInfo, type Complaint, findErrorInfo } from "./error-info.ts";
+import { fitTrailers } from "./fit-trailers.ts";
 import { describeRequestError } from "./request-errors.ts";
 
 /** What is known of one call besides its messages. */
@@ -68,6 +69,7 @@ function onEnd(context: HandlerContext, callback: (error: ConnectError | undefin
   controller.abort = (reason) => {
     if (reason instanceof ConnectError) {
       complete(reason, context);
+      fitTrailers(reason);
     }
     if (!ended) {
       ended = true;

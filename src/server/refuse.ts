@@ -3,9 +3,13 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { createError } from "./error-info.ts";
+import { fitTrailers } from "./fit-trailers.ts";
 import { plainMessage } from "./grpc-message.ts";
 import type { NodeServerRequest, NodeServerResponse } from "./node-messages.ts";
 import { sendTrailersOnly } from "./send-rpc-answer.ts";
+
+/** No longer one is repeated: with the status it must fit in what clients take of headers. */
+const longestType = 100;
 
 /**
  * Answers a request that reaches no handler with an error that its client can read: as a gRPC status, as the end of a Connect
@@ -17,10 +21,12 @@ export function refuse(
   error: ConnectError,
   options: { status?: number; headers?: Record<string, string> } = {},
 ): void {
+  fitTrailers(error);
   const contentType = request.headers["content-type"] ?? "";
   if (contentType.startsWith("application/grpc")) {
     const status = plainMessage(setTrailerStatus(new Headers(), error));
-    sendTrailersOnly(response, [["content-type", contentType], ...status]);
+    const type = contentType.length > longestType ? "application/grpc" : contentType;
+    sendTrailersOnly(response, [["content-type", type], ...status]);
   } else if (contentType.startsWith("application/connect+")) {
     const end = new TextEncoder().encode(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
     response.writeHead(200, { "content-type": contentType });

@@ -15,14 +15,39 @@ import type {
 } from "./protocol.ts";
 
 /**
- * Longer texts are shown to the readers of their own run or thread only, and are not read in the server's one thread: nothing
- * that stands in a list is longer.
+ * Longer texts are read by {@link isJson}, which takes several turns of the event loop: parsing them here would hold up everybody.
  */
 const readTextLength = 256 * 1024;
 
+/** The long texts of the message that is being read, and those of them that are known to be no JSON. */
+let long: string[] = [];
+let knownBroken: readonly string[] = [];
+
+/**
+ * Reads a message by these shapes, in one go. Its long texts count as JSON unless they are among `broken`, and are answered to be looked
+ * at.
+ */
+export function collectLongTexts<T>(
+  broken: readonly string[],
+  read: () => T,
+): { read: T; longTexts: readonly string[] } {
+  long = [];
+  knownBroken = broken;
+  const longTexts = long;
+  try {
+    return { read: read(), longTexts };
+  } finally {
+    long = [];
+    knownBroken = [];
+  }
+}
+
 export function isJsonText(value: unknown): value is string {
   if (typeof value !== "string") return false;
-  return value.length > readTextLength || parses(value);
+  if (value.length <= readTextLength) return parses(value);
+  if (knownBroken.includes(value)) return false;
+  long.push(value);
+  return true;
 }
 
 function parses(text: string): boolean {
@@ -46,8 +71,7 @@ const error = z.object({ name: z.string(), message: z.string() } satisfies Shape
 const interrupt = z.object({
   id: z.string(),
   taskId: z.string(),
-  // Of any length, since a state may ask much.
-  value: z.string().refine(parses, "must be JSON text"),
+  value: json,
 } satisfies Shape<InterruptReport>);
 
 const checkpointMap = z.record(z.string(), z.string());

@@ -1,5 +1,5 @@
 import { isObject } from "../domain/is-object.ts";
-import { isJsonText, isStreamMode, messageShapes } from "./child-message-shapes.ts";
+import { collectLongTexts, isJsonText, isStreamMode, messageShapes } from "./child-message-shapes.ts";
 import type { ChildMessage, OutputTuple } from "./protocol.ts";
 
 /** A message of the protocol's kind that is not as the protocol says. */
@@ -14,6 +14,8 @@ export interface ReadMessage {
   /** What may be trusted to be as the protocol says. */
   readonly message?: ChildMessage;
   readonly wrong: readonly WrongMessage[];
+  /** Its texts of JSON that are too long to be read at once; absent when there are none. It may be trusted when each is JSON. */
+  readonly longTexts?: readonly string[];
 }
 
 const nothing: readonly WrongMessage[] = [];
@@ -22,8 +24,15 @@ const nothing: readonly WrongMessage[] = [];
  * Reads what came from a child process, whose graphs' code can send on the channel as well. Whatever the server does with a
  * message, stores of it or shows of it leans on this one check. Undefined for what is no message of the protocol at all: a
  * library that believes to be under a process manager sends such things.
+ *
+ * @param broken those of its long texts that are no JSON.
  */
-export function readChildMessage(raw: unknown): ReadMessage | undefined {
+export function readChildMessage(raw: unknown, broken: readonly string[] = []): ReadMessage | undefined {
+  const { read, longTexts } = collectLongTexts(broken, () => readAtOnce(raw));
+  return read && longTexts.length > 0 ? { ...read, longTexts } : read;
+}
+
+function readAtOnce(raw: unknown): ReadMessage | undefined {
   if (!isObject(raw) || typeof raw.type !== "string") return undefined;
   if (raw.type === "output") return readOutput(raw);
   if (!Object.hasOwn(messageShapes, raw.type)) return undefined;

@@ -4,9 +4,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { lifelineArgument, lifelineFd, machineNowMs } from "./child/watchdog.ts";
 import { groupGone, killGroup } from "./child-group.ts";
+import { createChildInbox, type InboxListener } from "./child-inbox.ts";
 import { createChildLog } from "./child-log.ts";
-import { readChildMessage, type WrongMessage } from "./child-message.ts";
-import type { ChildMessage, ParentMessage } from "./protocol.ts";
+import type { ParentMessage } from "./protocol.ts";
 
 /** How long messages of a dead child may take to be read. The channel normally closes with the process. */
 const channelCloseMs = 1_000;
@@ -22,11 +22,7 @@ export interface ChildProcessSettings {
   readonly log: Logger;
 }
 
-export interface ChildListener {
-  /** A message that is as the protocol says. */
-  readonly message: (message: ChildMessage) => void;
-  /** One of the protocol's kind that is not. */
-  readonly malformed: (message: WrongMessage) => void;
+export interface ChildListener extends InboxListener {
   /** The runs in the process, for its log lines. */
   readonly runIds: () => readonly string[];
 }
@@ -87,11 +83,8 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
   }
   lifeline.on("error", ignore).resume();
   child.on("error", (error) => log.debug({ err: error }, "The channel to a child process failed"));
-  child.on("message", (message: unknown) => {
-    const read = readChildMessage(message);
-    if (read?.message !== undefined) listener.message(read.message);
-    for (const one of read?.wrong ?? []) listener.malformed(one);
-  });
+  const inbox = createChildInbox(listener);
+  child.on("message", inbox.push);
   const disconnected = new Promise<void>((resolve) => {
     child.once("disconnect", () => {
       // Graph code may close the channel: a process that cannot be told to stop must not go on.
@@ -117,6 +110,7 @@ export function startChildProcess(settings: ChildProcessSettings, listener: Chil
     const patience = new AbortController();
     await Promise.race([disconnected, delay(channelCloseMs, undefined, { signal: patience.signal }).catch(ignore)]);
     patience.abort();
+    await inbox.empty();
     if (child.connected) child.disconnect();
     lifeline.destroy();
     // The last lines are still being read; who holds the pipes for longer is not heard.

@@ -131,6 +131,20 @@ describe("a message that is not as the protocol says", { timeout: 30_000 }, () =
       "an event that is no JSON",
       { type: "output", of: [{ attemptId: "ATTEMPT", events: [["custom", "c", [], "{"]] }] },
     ],
+    [
+      "a long event that is no JSON",
+      { type: "output", of: [{ attemptId: "ATTEMPT", events: [["custom", "c", [], "x".repeat(300_000)]] }] },
+    ],
+    [
+      "a long state that is no JSON",
+      {
+        ...{ type: "end", attemptId: "ATTEMPT" },
+        end: {
+          kind: "success",
+          state: { checkpointNs: "", next: [], tasks: [], interrupts: [], values: `{${"1".repeat(300_000)}` },
+        },
+      },
+    ],
     ["a call that there is not", { type: "request", requestId: 1, scope: "ATTEMPT", method: "drop", args: [{}] }],
     ["a flush without its parts", { type: "request", requestId: 1, scope: "ATTEMPT", method: "append", args: [{}] }],
   ])("ends the attempt as crashed, and nothing of it is taken any more (%s)", async (_, message) => {

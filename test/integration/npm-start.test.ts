@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
@@ -29,6 +32,24 @@ describe.runIf(process.platform === "linux")("npm start", { timeout: 120_000 }, 
   afterEach(async () => {
     for (const pid of started.filter(isAlive)) process.kill(pid, "SIGKILL");
     await database.close();
+  });
+
+  it("serves graphs of one's own by the line of the README as it stands, but for the path", async () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const [line] = /^npm start -- --config path\/to\/langgraph\.json$/m.exec(readme)!;
+    const folder = mkdtempSync(join(tmpdir(), "reins graphs-"));
+    const agents = fileURLToPath(new URL("../agents/", import.meta.url));
+    writeFileSync(join(folder, "langgraph.json"), JSON.stringify({ graphs: { mine: `${agents}gated.ts:graph` } }));
+    const command = line.replace("path/to/langgraph.json", `"${join(relative(root, folder), "langgraph.json")}"`);
+    const settings = { ...settingsOf(database), REINS_CHILDREN: "1", REINS_PORT: "0" };
+    const own = await startServerProcess(settings, [], root, ["bash", "-c", `exec ${command}`]);
+    const processes = descendantsOf(own.pid);
+    const { assistants } = await own.client.assistants.searchAssistants({});
+    expect(assistants.map(({ graphId }) => graphId)).toContain("mine");
+    expect(own.log()).toContain('"mine"');
+    expect(await own.end("SIGTERM")).toBe(0);
+    await until(() => !processes.some(isAlive));
+    rmSync(folder, { recursive: true });
   });
 
   const allGone = () => until(() => !started.some(isAlive));

@@ -5,7 +5,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { RunStatus } from "../../src/client/index.ts";
+import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
+import { capabilities, olderNode } from "../support/capabilities.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
 const run = promisify(execFile);
@@ -16,6 +17,8 @@ const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"
 /** What somebody has who installs the package into an empty project, and has never seen the checkout. */
 describe("the package", { timeout: 600_000 }, () => {
   let project: string;
+  /** What npm has said of the installation. */
+  let warnings: string;
   const installed = (...path: string[]) => join(project, "node_modules", ...path);
   const filesOf = async (folder: string) => (await readdir(folder, { recursive: true })).sort();
 
@@ -25,9 +28,30 @@ describe("the package", { timeout: 600_000 }, () => {
     await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
     // Nothing depends on a script that runs at the installation: many do not let any run.
     const quickly = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
-    await run("npm", ["install", ...quickly, `./reins-${version}.tgz`], { cwd: project, env });
+    ({ stderr: warnings } = await run("npm", ["install", ...quickly, `./reins-${version}.tgz`], { cwd: project, env }));
   }, 600_000);
   afterAll(() => rm(project, { recursive: true, force: true }));
+
+  it("is installed without a warning", () => {
+    // Of deprecated packages, of peers and engines that do not fit, of fields that npm does not take.
+    expect(warnings.split("\n").filter((line) => /^npm (?:warn|error)/i.test(line))).toEqual([]);
+  });
+
+  it.runIf(capabilities["older Node"].has())("says to a Node.js that is too old what it needs", async () => {
+    const outdated = olderNode()!;
+    const { stdout: its } = await run(outdated, ["--version"]);
+    const says = (program: string) =>
+      run(outdated, [program, "--version"], { cwd: project, env }).catch((error) => error);
+    const sentence = `Reins needs Node.js 22.18 or newer; this is ${its.trim().slice(1)}.`;
+    expect(await says(installed("reins", "bin", "reins.mjs"))).toMatchObject({
+      ...{ code: 1, stdout: "" },
+      stderr: `${sentence} Install a newer one from https://nodejs.org or with your version manager.\n`,
+    });
+    const { code, stdout, stderr } = await says(join(root, "bin", "reins.mjs"));
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^Reins needs .* "npm install" brings a newer one, .*, then "npm start"\.\n$/);
+    expect(stderr).toContain(sentence);
+  });
 
   it("has what it needs to run and to be generated from, and nothing else", async () => {
     const top = ["LICENSE", "README.md", "bin", "buf.yaml", "dist", "examples", "package.json", "proto", "third_party"];
@@ -80,12 +104,13 @@ describe("the package", { timeout: 600_000 }, () => {
     expect(stdout).toBe("");
   });
 
+  const settings = {
+    REINS_ENGINE: inject("engine").engine,
+    ...{ REINS_VENV_DIR: join(root, ".reins/venv"), REINS_CHILDREN: "1" },
+  };
+
   it("serves its examples on the database that it brings along, runs one, and changes nothing of itself", async () => {
     const before = await filesOf(installed("reins"));
-    const settings = {
-      REINS_ENGINE: inject("engine").engine,
-      ...{ REINS_VENV_DIR: join(root, ".reins/venv"), REINS_CHILDREN: "1" },
-    };
     const server = await startServerProcess(settings, ["--port", "0"], project, [
       process.execPath,
       installed(".bin", "reins"),
@@ -104,7 +129,36 @@ describe("the package", { timeout: 600_000 }, () => {
     expect(await filesOf(installed("reins"))).toEqual(before);
     expect((await readdir(join(project, ".reins"))).sort()).toEqual(["cache", "data"]);
   });
+
+  it("serves graphs of one's own by the lines of the README as they stand", async () => {
+    const readme = await readFile(installed("reins", "README.md"), "utf8");
+    const [, install, serve] = /```sh\n(npm install path\/to\/\S+)\n(npx reins .*)\n```/.exec(readme)!;
+    expect(install).toBe(`npm install path/to/reins-${version}.tgz`);
+    await writeFile(join(project, "langgraph.json"), JSON.stringify({ graphs: { echo: "./echo.ts:graph" } }));
+    await writeFile(join(project, "echo.ts"), echo);
+    const own = { ...settings, REINS_PORT: "0", PATH: env.PATH };
+    const server = await startServerProcess(own, [], project, ["bash", "-c", `exec ${serve}`]);
+    try {
+      const { thread } = await server.client.threads.createThread({});
+      const spec = { assistantId: "echo", input: toPayload({ text: "hello" }) };
+      const { run: over, values } = await server.client.runs.waitRun({ create: { threadId: thread!.threadId, spec } });
+      expect([over?.status, fromPayload(values)]).toEqual([RunStatus.SUCCESS, { text: "hello, hello" }]);
+    } finally {
+      await server.end("SIGTERM");
+    }
+  });
 });
+
+const echo = `
+import { Annotation, START, StateGraph } from "@langchain/langgraph";
+
+const State = Annotation.Root({ text: Annotation<string>() });
+
+export const graph = new StateGraph(State)
+  .addNode("repeat", ({ text }) => ({ text: \`\${text}, \${text}\` }))
+  .addEdge(START, "repeat")
+  .compile();
+`;
 
 const typedClient = `
 import { createGrpcJsClient, createReinsClient, type ReinsClient, RunService, type RunStatus } from "reins/client";

@@ -163,11 +163,37 @@ describe("web pages", () => {
 
   test("of another site may not read where leaving cancels", async () => {
     const headers = { "sec-fetch-site": "cross-site" };
-    for (const query of ["cancel_on_disconnect=true", "a=1&on_disconnect=cancel"]) {
-      expect((await request(server.port, "GET", headers, `/threads/x/runs/y/join?${query}`)).status).toBe(403);
+    const queries = [
+      "cancel_on_disconnect=true",
+      "a=1&on_disconnect=cancel",
+      ...["cancel%5Fon%5Fdisconnect=true", "%63ancel_on_disconnec%74=true", "a&%6fn%5fdisconnect=cancel"],
+      ...["on_disconnect", "on_disconnect&on_disconnect=continue", "on_disconnect=continue&on%5Fdisconnect=cancel"],
+      ...["On_Disconnect=cancel", "a=?&on_disconnect=cancel", "?x&cancel_on_disconnect=1", "#&on_disconnect=cancel"],
+    ];
+    for (const query of queries) {
+      for (const path of [
+        "/threads/x/runs/y/join",
+        "/threads/x/%72uns/y/%73tream",
+        "/threads/x/runs/y/stream/",
+        "//#",
+      ]) {
+        const answer = await request(server.port, "GET", headers, `${path}?${query}`);
+        expect([path, query, answer.status]).toEqual([path, query, 403]);
+      }
+      const absolute = await request(server.port, "GET", headers, `http://127.0.0.1:${server.port}/join?${query}`);
+      expect([query, absolute.status]).toEqual([query, 403]);
     }
-    expect((await request(server.port, "GET", headers, "/docs?q=on_disconnect")).status).toBe(404);
+    for (const query of ["q=on_disconnect", "q=%26on_disconnect=cancel", "q=1%3fon_disconnect=cancel"]) {
+      expect((await request(server.port, "GET", headers, `/docs?${query}`)).status).toBe(404);
+    }
   });
+
+  test.each(["Cross-Site", "cross-site, cross-site", "same-origin, cross-site", "elsewhere"])(
+    "of a site that is named so are of another one: %s",
+    async (site) => {
+      expect((await request(server.port, "POST", { ...json, "sec-fetch-site": site })).status).toBe(403);
+    },
+  );
 
   test("are those of the configured origins, and the server's own", async () => {
     const own = await startTestServer({ corsOrigins: ["https://app.example"] });

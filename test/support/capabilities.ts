@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 
 /**
  * What some tests need of the machine beyond Node. `npm test` runs what there is and says what it skips and why; a run in which
@@ -26,6 +27,11 @@ export const capabilities = {
     skips: "the tests with curl",
     has: () => runs("bash", ["-c", "curl --version"]),
   },
+  "older Node": {
+    needs: "a Node.js of version 20 on the PATH, beside the one that npm install brings",
+    skips: "the test of what the package says to a Node.js that is too old",
+    has: () => olderNode() !== undefined,
+  },
   "second engine": {
     needs: "secantusd-rs or mongod on the PATH",
     skips: "the timing of queries, and the second pass of the database and law tests, on the Python engine",
@@ -37,6 +43,13 @@ export type Capability = keyof typeof capabilities;
 
 export function chromiumPath(): string | undefined {
   return ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+}
+
+/** A Node.js that can read ECMAScript modules, and is too old for Reins. */
+export function olderNode(): string | undefined {
+  const programs = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
+  const isOlder = "process.exit(Number(process.versions.node.split('.')[0]) === 20 ? 0 : 1)";
+  return programs.find((program) => existsSync(program) && runs(program, ["-e", isOlder]));
 }
 
 function runs(command: string, args: string[]): boolean {

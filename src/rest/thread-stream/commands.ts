@@ -2,7 +2,8 @@ import { z } from "zod";
 import { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../../gen/reins/v1/thread_service_pb.ts";
 import { DomainError, isDomainError } from "../../domain/errors.ts";
-import type { RestError } from "../errors.ts";
+import { shortened } from "../../domain/shortened.ts";
+import { maxDetail, type RestError } from "../errors.ts";
 import type { Invoke } from "../invoke.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
 import { payloadFormat, payloadJson, rawPayload } from "../json/payload.ts";
@@ -24,7 +25,7 @@ class CommandError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string) {
-    super(message);
+    super(shortened(message, maxDetail));
     this.code = code;
   }
 }

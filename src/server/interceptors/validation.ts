@@ -6,11 +6,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { createError } from "../error-info.ts";
 import { enumNames } from "../request-errors.ts";
-import { validator } from "../validator.ts";
+import { FirstViolations, validator } from "../validator.ts";
 
 /**
  * Checks each request against the rules of its proto. A violation is INVALID_ARGUMENT, reason INVALID_FIELD: the message
- * names each field and what is allowed, and the buf.validate.Violations stay beside the ErrorInfo.
+ * names each field and what is allowed, and the buf.validate.Violations stay beside the ErrorInfo. Of many the first are told, and
+ * how many more there are.
  */
 export function createValidationInterceptor(): Interceptor {
   const validate = createValidateInterceptor({ validator });
@@ -38,12 +39,14 @@ function nameFields(error: unknown): unknown {
 /** INVALID_ARGUMENT with a sentence that names each field and what is allowed. */
 export function violationError(cause: ValidationError): ConnectError {
   const { violations } = cause;
+  const more = cause instanceof FirstViolations ? cause.more : 0;
+  const sentences = [...violations.map(describe), ...(more > 0 ? [`and ${more} more`] : [])];
   return createError(
     {
       code: Code.InvalidArgument,
       reason: "INVALID_FIELD",
-      message: `${violations.map(describe).join("; ")}.`,
-      metadata: { field: violations.map(fieldOf).join(", ") },
+      message: `${sentences.join("; ")}.`,
+      metadata: { field: violations.map(fieldOf).join(", "), ...(more > 0 && { more: String(more) }) },
     },
     cause,
   );

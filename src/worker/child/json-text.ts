@@ -1,7 +1,7 @@
 /**
  * A value of a graph as JSON text. It never throws, and has a defined form for what JSON has not:
- * messages `{type, content, id, …}`; errors `{name, message}`; BigInt its digits as a string; bytes base64; Map an object, Set a
- * list; a cycle "[Circular]"; functions, symbols and undefined as `JSON.stringify` treats them (left out, null in a list); what
+ * messages `{type, content, id, …}`; errors `{name, message}`; BigInt its digits as a string; bytes base64; a Map whose keys are
+ * all texts an object, any other a list of its pairs, so that none takes another's place; Set a list; a cycle "[Circular]"; functions, symbols and undefined as `JSON.stringify` treats them (left out, null in a list); what
  * throws while it is read "[Unreadable: …]".
  */
 export function toJsonText(value: unknown): string {
@@ -24,11 +24,16 @@ function special(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   if (typeof (value as { toDict?: unknown }).toDict === "function") return flatMessage(value as Message);
   if (value instanceof Error) return { name: value.name, message: value.message };
-  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Map) return hasOnlyTexts(value.keys()) ? Object.fromEntries(value) : [...value];
   if (value instanceof Set) return [...value];
   if (value instanceof Uint8Array)
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
   return undefined;
+}
+
+function hasOnlyTexts(keys: Iterable<unknown>): boolean {
+  for (const key of keys) if (typeof key !== "string") return false;
+  return true;
 }
 
 interface Message {

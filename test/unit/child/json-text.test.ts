@@ -29,6 +29,61 @@ describe("toJsonText", () => {
     expect(form(new AIMessageChunk({ content: "h", id: "2" }))).toMatchObject({ type: "ai", content: "h", id: "2" });
   });
 
+  it.each<[string, Map<unknown, unknown>, unknown]>([
+    ["texts", new Map(Object.entries({ a: 1, 1: [2n] })), { a: 1, 1: ["2"] }],
+    ["nothing", new Map(), {}],
+    [
+      "a number and its text",
+      new Map<unknown, unknown>([
+        [1, "a"],
+        ["1", "b"],
+      ]),
+      [
+        [1, "a"],
+        ["1", "b"],
+      ],
+    ],
+    [
+      "objects",
+      new Map([
+        [{ x: 1 }, 1],
+        [{ x: 1 }, 2],
+      ]),
+      [
+        [{ x: 1 }, 1],
+        [{ x: 1 }, 2],
+      ],
+    ],
+    [
+      "symbols",
+      new Map([
+        [Symbol("a"), 1],
+        [Symbol("a"), 2],
+      ]),
+      [
+        [null, 1],
+        [null, 2],
+      ],
+    ],
+    ["a Map", new Map([[new Map([[1n, 2]]), new Map([["a", new Set([1])]])]]), [[[["1", 2]], { a: [1] }]]],
+    [
+      "what has no JSON",
+      new Map<unknown, unknown>([
+        [undefined, 1],
+        [Number.NaN, undefined],
+      ]),
+      [
+        [null, 1],
+        [null, null],
+      ],
+    ],
+  ])("loses no pair of a Map from %s", (_, map, expected) => {
+    expect(form({ map })).toEqual({ map: expected });
+    const cyclic: Record<string, unknown> = { map };
+    cyclic.self = cyclic;
+    expect(form(cyclic)).toEqual({ map: expected, self: "[Circular]" });
+  });
+
   it("breaks cycles, keeps what only looks like one", () => {
     const shared = { a: 1 };
     const value: Record<string, unknown> = { first: shared, second: shared, big: 1n };
