@@ -183,7 +183,11 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       removing: (since) => find((page) => lanes.removing(since, page)),
       temporary: (since) => find((page) => lanes.temporary(since, page)),
     },
-    webhooks: { ...webhooks, undelivered: narrow(webhooks.undelivered) },
+    webhooks: {
+      ...webhooks,
+      untried: narrow((before: Date) => webhooks.untried(before, { limit: all })),
+      due: narrow((now: Date) => webhooks.due(now, { limit: all })),
+    },
     batches: { ...batches, undoneBatches: () => Promise.resolve([]) },
     servers: {
       ...servers,
