@@ -221,6 +221,7 @@ function hostOf(host: AttemptHost, life: Life): AttemptHost {
       if (attempt) placed.add(attempt);
       return attempt;
     },
+    untilStart: () => host.untilStart(),
     inspect: (journal, inspection) => host.inspect(journal, inspection),
     renewed: () => undefined,
     pids: [],
