@@ -167,8 +167,9 @@ const newest = ({ runs, threads }: Load, count: number) =>
     runId: runId(runs - 1 - i),
   }));
 
+const aHundred = { limit: 100 };
 const retention = ({ runs, lanes }: Stores, now: Date) =>
-  Promise.all([runs.eventsDue(now, 100), runs.recordsDue(now, 100), lanes.expired(now.getTime(), { limit: 100 })]);
+  Promise.all([runs.eventsDue(now, aHundred), runs.recordsDue(now, aHundred), lanes.expired(now.getTime(), aHundred)]);
 
 const me = "bench";
 

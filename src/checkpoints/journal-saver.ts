@@ -151,12 +151,12 @@ export function createJournalSaver(
         });
         // Everything is serialized in this turn: a node may change its state's objects later.
         const [body, head, ...channels] = await Promise.all([
-          this.#dump(rest),
-          this.#dump(merged),
+          this.#dump(rest, "checkpoint"),
+          this.#dump(merged, "metadata"),
           ...Object.entries(channelValues).map(async ([channel, value]) => {
             const version = checkpoint.channel_versions[channel];
             const known = this.#known.get(namespace, channel, version);
-            return { channel, version, known, dumped: known ? undefined : await this.#dump(value) };
+            return { channel, version, known, dumped: known ? undefined : await this.#dump(value, channel) };
           }),
         ]);
         // And from here to the pump without a pause: a value must not be built on one that is queued behind it.
@@ -199,7 +199,7 @@ export function createJournalSaver(
         // LangGraph hands over a new question before the answers to the former ones; the journal has them in their true order.
         kept.sort(([, [one]], [, [other]]) => Number(one === INTERRUPT) - Number(other === INTERRUPT));
         const dumped = await Promise.all(
-          kept.map(async ([index, [channel, value]]) => ({ index, channel, value: await this.#dump(value) })),
+          kept.map(async ([index, [channel, value]]) => ({ index, channel, value: await this.#dump(value, channel) })),
         );
         const segments: SegmentRecord[] = [];
         const records = dumped.map(({ index, channel, value }): PendingWriteRecord => {
@@ -315,9 +315,10 @@ export function createJournalSaver(
       return stored.stored;
     }
 
-    async #dump(value: unknown): Promise<SerializedValue> {
+    /** The name is that of its channel, for an error. */
+    async #dump(value: unknown, name: string): Promise<SerializedValue> {
       try {
-        const [type, bytes] = await this.#serde.dumpsTyped(value);
+        const [type, bytes] = await this.#serde.dumpsTyped(value, name);
         return { type, bytes };
       } catch (error) {
         throw this.#fail(error);

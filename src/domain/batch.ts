@@ -5,6 +5,11 @@ export interface BatchName {
   readonly batchId: string;
 }
 
+/** One of which some runs may not be created. */
+export interface UndoneBatch extends BatchName {
+  readonly created: Date;
+}
+
 /** A decided batch of stateless runs. */
 export interface Batch extends BatchName {
   readonly hash: string;

@@ -1,4 +1,4 @@
-import type { Batch } from "./batch.ts";
+import type { Batch, BatchName, UndoneBatch } from "./batch.ts";
 import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import type { CreateRunParts, PrepareRun } from "./create-run.ts";
@@ -7,7 +7,7 @@ import type { FindRun } from "./find-run.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
 import { runOfRequestGone } from "./not-found.ts";
-import { groupsOf } from "./pages-of.ts";
+import { goThrough, groupsOf, pagesOf } from "./pages-of.ts";
 import type { BatchStore, RunStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
@@ -34,17 +34,21 @@ export interface CreateBatchParts extends Pick<CreateRunParts, "limits"> {
   readonly maxBatch: number;
   readonly canonicalOf: CanonicalOf;
   readonly now: () => Date;
+  /** A batch could not be finished; a later sweep comes back to it. */
+  readonly onError: (error: unknown) => void;
 }
 
 export interface CreateBatch {
   /** All of the runs, or an error and none of them; a repeat answers the same runs as they are by then. */
   create(batch: NewBatch): Promise<Run[]>;
-  /** Creates what a crash has left undone of batches that were decided before the time. */
+  /** Creates what a crash has left undone of batches that were decided before the time. One that fails holds up no other. */
   sweep(before: Date): Promise<void>;
 }
 
 /** Runs that are created side by side. */
 const atATime = 8;
+/** Batches of one look. */
+const chunk = 100;
 
 /**
  * Creates stateless runs all or nothing. One insert, with all that is needed to create them, decides; then each is created by
@@ -126,6 +130,12 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     await batches.finishBatch(batch);
   }
 
+  /** Its records are read when it is its turn: they may be large. */
+  async function finish(name: BatchName): Promise<void> {
+    const batch = await batches.findBatch(name);
+    if (batch) await carryOut(batch);
+  }
+
   async function repeat(batch: Batch, hash: string): Promise<Run[]> {
     if (batch.hash !== hash) throw requestExists(batch.batchId);
     await carryOut(batch);
@@ -144,7 +154,8 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
   return {
     create,
     async sweep(before) {
-      for (const batch of await batches.undoneBatches(before)) await carryOut(batch);
+      const undone = pagesOf<UndoneBatch>(chunk, (page) => batches.undoneBatches(before, page));
+      await goThrough(undone, finish, { atATime: 1, onError: parts.onError });
     },
   };
 }

@@ -11,6 +11,28 @@ export async function* pagesOf<T>(
   }
 }
 
+/** Goes through all pages, with so much side by side. What fails is told of, and holds up nothing else. */
+export async function goThrough<T>(
+  pages: AsyncIterable<readonly T[]>,
+  work: (one: T) => Promise<unknown>,
+  {
+    atATime,
+    isStopped,
+    onError,
+  }: {
+    readonly atATime: number;
+    readonly isStopped?: () => boolean;
+    readonly onError: (error: unknown) => void;
+  },
+): Promise<void> {
+  for await (const found of pages) {
+    for (const some of groupsOf(found, atATime)) {
+      if (isStopped?.()) return;
+      await Promise.all(some.map((one) => work(one).catch(onError)));
+    }
+  }
+}
+
 /** The items in groups of at most `size`. */
 export const groupsOf = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));

@@ -1,5 +1,5 @@
 import type { AssistantFilter, AssistantName, AssistantPosition, StoredAssistant } from "./assistant.ts";
-import type { Batch, BatchName } from "./batch.ts";
+import type { Batch, BatchName, UndoneBatch } from "./batch.ts";
 import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
 import type { Nudge, StoredNudges } from "./nudge.ts";
 import type { PagePosition } from "./page-token.ts";
@@ -60,11 +60,11 @@ export interface RunStore {
   remove(run: Run): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
   tombstones(names: readonly RunName[]): Promise<Run[]>;
-  /** Runs that are over and whose events are to be removed by that time. */
-  eventsDue(before: Date, limit: number): Promise<Run[]>;
+  /** Runs that are over and whose events are to be removed by that time; the longest due first. */
+  eventsDue(by: Date, page: DuePage): Promise<DueRun[]>;
   eventsGone(name: RunName): Promise<void>;
-  /** Runs that are over, whose events are gone, and whose record is to be removed by that time. */
-  recordsDue(before: Date, limit: number): Promise<Run[]>;
+  /** Runs that are over, whose events are gone, and whose record is to be removed by that time; the longest due first. */
+  recordsDue(by: Date, page: DuePage): Promise<DueRun[]>;
   /** Removes such a record. */
   removeRecord(run: Run, before: Date): Promise<boolean>;
 
@@ -77,6 +77,18 @@ export interface RunStore {
   removeAll(thread: Thread): Promise<void>;
 }
 
+/** A run of which something is to be removed, since when. */
+export interface DueRun {
+  readonly run: Run;
+  readonly at: Date;
+}
+
+/** Begins after the last one of the page before. */
+export interface DuePage {
+  readonly limit: number;
+  readonly after?: DueRun;
+}
+
 /** Batches that are decided, whose runs may not all be created yet. */
 export interface BatchStore {
   /** False when the id is taken. */
@@ -84,10 +96,16 @@ export interface BatchStore {
   findBatch(name: BatchName): Promise<Batch | undefined>;
   /** All runs are created: what they were created from goes. For a day the batch is known by its id. */
   finishBatch(batch: Batch): Promise<void>;
-  /** Batches that were decided before the time, and of which some runs may not be created. */
-  undoneBatches(before: Date): Promise<Batch[]>;
+  /** Batches that were decided before the time, and of which some runs may not be created; oldest first. */
+  undoneBatches(before: Date, page: { readonly limit: number; readonly after?: UndoneBatch }): Promise<UndoneBatch[]>;
   /** The place of a run that the database would not take. */
   unstorable(records: readonly Run[]): number | undefined;
+}
+
+/** Begins after the last one of the page before, as it was found. */
+export interface RunPage {
+  readonly limit: number;
+  readonly after?: Run;
 }
 
 /** Deliveries of webhooks. A run's delivery is stored with its record, or with its tombstone when that is gone. */
@@ -95,8 +113,10 @@ export interface WebhookStore {
   /** Takes the next try; `dueAt` is when another may be made by somebody else. Undefined when it is not to be made any more. */
   take(run: Run, dueAt: Date): Promise<Run | undefined>;
   settle(run: Run, state: "done" | "failed"): Promise<void>;
-  /** Deliveries of runs that ended before the time, and nobody is known to make. */
-  undelivered(endedBefore: Date, now: Date): Promise<Run[]>;
+  /** Deliveries of runs that ended before the time, and that nobody has tried to make; those that ended first come first. */
+  untried(endedBefore: Date, page: RunPage): Promise<Run[]>;
+  /** Deliveries that were tried, and may be made by somebody else by now; those that are due for longest come first. */
+  due(now: Date, page: RunPage): Promise<Run[]>;
 }
 
 /** Threads as their users see them. */

@@ -5,8 +5,9 @@ import type { BatchStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
 import type { BatchDocument } from "./documents.ts";
-import { insertIfFree, key } from "./keys.ts";
+import { earliest, insertIfFree, key } from "./keys.ts";
 import { newRunDocument } from "./run-document.ts";
+import { walkIndex } from "./walk-index.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
 
@@ -41,14 +42,13 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
       await batches.updateOne({ _id: batchKey(batch) }, { $set, $unset: { records: "" } });
     },
 
-    /** Index: undone_batches. */
-    async undoneBatches(before) {
-      return (
-        await batches
-          .find({ done: false, created: { $lt: before } })
-          .limit(100)
-          .toArray()
-      ).map(toBatch);
+    /** Index: batches_to_finish. */
+    async undoneBatches(before, { limit, after }) {
+      const last = after && { value: after.created, id: batchKey(after) };
+      const filter = { done: false, created: { $gte: earliest, $lt: before } };
+      const shown = { owner: 1, created: 1 };
+      const found = await walkIndex(batches, filter, { field: "created" }, limit, last, shown);
+      return found.map((doc) => ({ owner: doc.owner, batchId: idOf(doc), created: doc.created }));
     },
 
     unstorable(records) {
@@ -61,6 +61,8 @@ export function createBatchStore({ batches }: Pick<Collections, "batches">): Bat
 /** Of the record and what lies apart of it together. */
 const sizeOf = (run: Run) => BSON.calculateObjectSize({ record: newRunDocument(run), given: givenOf(run) });
 
+const idOf = ({ _id }: BatchDocument): string => _id.slice(_id.indexOf("batch:") + "batch:".length);
+
 function toBatch(doc: BatchDocument): Batch {
   const { owner } = doc;
   return {
@@ -68,7 +70,7 @@ function toBatch(doc: BatchDocument): Batch {
     hash: doc.hash,
     created: doc.created,
     done: doc.done,
-    batchId: doc._id.slice(doc._id.indexOf("batch:") + "batch:".length),
+    batchId: idOf(doc),
     runs: doc.runs.map(({ thread_id, run_id }): RunName => ({ owner, threadId: thread_id, runId: run_id })),
     records: doc.records === undefined ? [] : (JSON.parse(doc.records) as Run[]).map(revived),
   };

@@ -15,6 +15,9 @@ const watches = indexesOf("watches");
 const assistants = indexesOf("assistants");
 const items = indexesOf("items");
 
+const webhookKey = { "webhook.state": 1, "webhook.due_at": 1 } as const;
+const pendingWebhooks = { partialFilterExpression: { "webhook.state": "pending" } };
+
 /** As long as a request or a batch may be repeated. */
 const removedSeconds = 24 * 60 * 60;
 
@@ -43,8 +46,8 @@ const indexes: readonly IndexDefinition[] = [
     { owner: 1, status: 1, created_at: 1, _id: 1 },
     "list by status, and live runs, over all threads",
   ),
-  runs("expired_run_events", { events_expire_at: 1 }, "events to be removed"),
-  runs("expired_runs", { expire_at: 1 }, "records to be removed"),
+  runs("run_events_by_expiry", { events_expire_at: 1, _id: 1 }, "events to be removed"),
+  runs("runs_by_expiry", { expire_at: 1, _id: 1 }, "records to be removed"),
   runSpecs("notes_of_run_specs", { at: 1, _id: 1 }, "what runs were given that no record may name"),
   tombstones("tombstone_age", { buried_at: 1 }, "expiry", { expireAfterSeconds: tombstoneSeconds }),
   tombstones("tombstones_of_thread", { thread_id: 1 }, "deletion of a thread"),
@@ -74,15 +77,15 @@ const indexes: readonly IndexDefinition[] = [
   ),
   threadStates("notes_of_thread_states", { at: 1, _id: 1 }, "what was remembered of threads that none may name"),
   requests("expired_requests", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
-  runs("webhooks_of_runs", { "webhook.state": 1, phase: 1, ended_at: 1 }, "webhooks to be called", {
-    partialFilterExpression: { "webhook.state": "pending" },
-  }),
-  tombstones(
-    "webhooks_of_tombstones",
-    { "webhook.state": 1, buried_at: 1 },
-    "webhooks to be called of runs that are gone",
-    { partialFilterExpression: { "webhook.state": "pending" } },
-  ),
+  ...[runs, tombstones].flatMap((index) => [
+    index(
+      "untried_webhooks",
+      { ...webhookKey, ended_at: 1, _id: 1 },
+      "webhooks that nobody has called",
+      pendingWebhooks,
+    ),
+    index("due_webhooks", { ...webhookKey, _id: 1 }, "webhooks to be called again", pendingWebhooks),
+  ]),
   runEvents("events_by_chunk", { thread_id: 1, run_id: 1, chunk: -1 }, "where the next chunk goes"),
   runEvents("events_by_sequence", { thread_id: 1, run_id: 1, last: 1 }, "replay from a sequence number"),
   runEvents("expired_events", { expire_at: 1 }, "the removal of a deleted thread's fence records", {
@@ -93,7 +96,7 @@ const indexes: readonly IndexDefinition[] = [
   watches("barred_watches", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
   assistants("assistants_by_time", { owner: 1, created_at: -1, _id: -1 }, "search for assistants"),
   assistants("assistants_of_graph", { owner: 1, graph: 1, created_at: -1, _id: -1 }, "search for a graph's assistants"),
-  requests("undone_batches", { done: 1, created: 1 }, "batches that a crash left undone", {
+  requests("batches_to_finish", { done: 1, created: 1, _id: 1 }, "batches that a crash left undone", {
     partialFilterExpression: { done: false },
   }),
   items("items_by_place", { places: 1, updated_at: -1, _id: 1 }, "search in a namespace and those below it"),

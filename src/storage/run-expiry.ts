@@ -1,8 +1,9 @@
 import type { Collection, Filter } from "mongodb";
-import type { RunStore } from "../domain/ports.ts";
+import type { DuePage, DueRun, RunStore } from "../domain/ports.ts";
 import { after, earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 import type { RunSpecs } from "./run-specs.ts";
+import { walkIndex } from "./walk-index.ts";
 
 /** How long what has ended is kept; 0: for ever. */
 export interface Retention {
@@ -29,12 +30,18 @@ const eventsAreGone = { events_expire_at: { $exists: false } };
 
 /** What is due of the runs that are over. The records are not left to the database, since what hangs on them goes first. */
 export function createRunExpiry(runs: Collection<RunDocument>, specs: Pick<RunSpecs, "remove">): RunExpiry {
-  const find = async (filter: Filter<RunDocument>, limit: number) =>
-    (await runs.find(filter).limit(limit).toArray()).map(toRun);
+  async function find(field: "events_expire_at" | "expire_at", by: Date, rest: Filter<RunDocument>, page: DuePage) {
+    const { limit, after: before } = page;
+    const last = before && { value: before.at, id: runKey(before.run) };
+    // An engine leaves out what equals the inclusive end of a range, where the index goes on behind it.
+    const filter: Filter<RunDocument> = { ...rest, [field]: { $gte: earliest, $lt: after(by, 1) } };
+    const found = await walkIndex(runs, filter, { field }, limit, last);
+    return found.map((doc): DueRun => ({ run: toRun(doc), at: doc[field]! }));
+  }
 
   return {
-    /** Index: expired_run_events. */
-    eventsDue: (before, limit) => find({ events_expire_at: { $gte: earliest, $lte: before } }, limit),
+    /** Index: run_events_by_expiry. */
+    eventsDue: (by, page) => find("events_expire_at", by, {}, page),
 
     async eventsGone(name) {
       await runs.updateOne(
@@ -43,8 +50,8 @@ export function createRunExpiry(runs: Collection<RunDocument>, specs: Pick<RunSp
       );
     },
 
-    /** Index: expired_runs. */
-    recordsDue: (before, limit) => find({ expire_at: { $gte: earliest, $lte: before }, ...eventsAreGone }, limit),
+    /** Index: runs_by_expiry. In these words an engine does not look for those without a date in the index of the others. */
+    recordsDue: (by, page) => find("expire_at", by, { events_expire_at: { $not: { $type: "date" } } }, page),
 
     /** Guard: it is over, its events are gone, and it is due. */
     async removeRecord(run, before) {

@@ -1,8 +1,10 @@
 import type { Collection, Filter } from "mongodb";
-import type { WebhookStore } from "../domain/ports.ts";
+import type { RunPage, WebhookStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
+import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import { walkIndex } from "./walk-index.ts";
 
 /**
  * A delivery is part of the run's record. It moves to the tombstone when the record goes; that of a temporary thread's run,
@@ -17,6 +19,24 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
     phase: "over",
     "webhook.state": "pending",
   });
+
+  /** Of both places together. */
+  async function find(
+    filter: Filter<RunDocument>,
+    field: "ended_at" | "webhook.due_at",
+    { limit, after }: RunPage,
+    timeOf: (run: Run) => Date,
+  ): Promise<Run[]> {
+    const last = after && { value: timeOf(after), id: runKey(after) };
+    const pending: Filter<RunDocument> = { ...filter, "webhook.state": "pending", phase: "over" };
+    const found = await Promise.all([
+      walkIndex(runs, { ...pending, "stateless.temporary": { $ne: true } }, { field }, limit, last),
+      walkIndex(graves, pending, { field }, limit, last),
+    ]);
+    const inOrder = found.flat().map((doc) => ({ run: toRun(doc), id: doc._id }));
+    inOrder.sort((a, b) => timeOf(a.run).getTime() - timeOf(b.run).getTime() || (a.id < b.id ? -1 : 1));
+    return inOrder.slice(0, limit).map(({ run }) => run);
+  }
 
   return {
     /** Guard: nobody took this try. */
@@ -42,18 +62,16 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
       }
     },
 
-    /** Index: webhooks_of_runs, webhooks_of_tombstones. */
-    async undelivered(endedBefore, now) {
-      const state = { "webhook.state": "pending" } as const;
-      const ended = { ...state, phase: "over", ended_at: { $lt: endedBefore } } as const;
-      const [live, removed] = await Promise.all([
-        runs.find(ended).sort({ ended_at: 1 }).limit(1000).toArray(),
-        graves.find(state).limit(1000).toArray(),
-      ]);
-      const due = ({ webhook, ended_at }: RunDocument) =>
-        ended_at !== null && ended_at < endedBefore && (webhook!.due_at === null || webhook!.due_at < now);
-      const ownRecord = live.filter((doc) => !doc.stateless?.temporary);
-      return [...ownRecord, ...removed].filter(due).map(toRun);
+    /** Index: untried_webhooks. */
+    untried(endedBefore, page) {
+      const filter = { "webhook.due_at": null, ended_at: { $gte: earliest, $lt: endedBefore } };
+      return find(filter, "ended_at", page, ({ endedAt }) => endedAt!);
+    },
+
+    /** Index: due_webhooks. */
+    due(now, page) {
+      const filter = { "webhook.due_at": { $gte: earliest, $lt: now } };
+      return find(filter, "webhook.due_at", page, ({ webhook }) => webhook!.dueAt!);
     },
   };
 }

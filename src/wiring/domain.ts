@@ -79,6 +79,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
       maxBatch: config.maxBatch,
       canonicalOf,
       now,
+      onError: foundation.onError("a batch"),
     }),
     createThread: createCreateThread({ lanes, threads, kept, maxMetadataBytes: config.maxMetadataBytes, now }),
     updateThread: createUpdateThread({ act: act.act, threads }, config.maxMetadataBytes),

@@ -31,10 +31,12 @@ export interface AttemptHost {
   /** Runs whenever a slot may have become free. */
   onFree(listener: () => void): void;
   /**
-   * Executes an attempt; undefined when no slot is free. `exclusive` gives it a process of its own, which ends with it.
+   * Executes an attempt; undefined when no slot is free, or no process may start. `exclusive` gives it a process of its own, which ends with it.
    * `extra` places it although all slots are taken. Cancelling never needs a slot.
    */
   place(spec: AttemptSpec, hooks: AttemptHooks, options: PlaceOptions): PlacedAttempt | undefined;
+  /** Resolves when a process may start again, at a pause's end or when others have started; undefined when one may start now. */
+  untilStart(): Promise<void> | undefined;
   /**
    * Reads or edits states, or reads the graph itself, with the graph's own code, in a child that executes no run meanwhile. Rejects with a
    * DomainError: GRAPH_UNAVAILABLE when the graph cannot answer, GRAPH_TIMEOUT when it does not in time, whose process is then replaced. While

@@ -96,10 +96,13 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   let unstorable: RunError | undefined;
   let giveUpWriting: (() => void) | undefined;
   const hasSlot = Promise.withResolvers<void>();
+  /** It is not to begin any more. */
+  const left = Promise.withResolvers<void>();
 
   function request(wanted: NonNullable<typeof stop>): void {
     if (stop?.by === "cancel" && wanted.by === "timeout") return;
     stop = wanted;
+    left.resolve();
     placed?.stop(wanted.action, wanted.reason);
   }
 
@@ -179,9 +182,16 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     };
     const exclusive = alone || parts.isDedicated(run.graph);
     const options = { exclusive, extra: isExtra };
-    placed = parts.host.place(attemptSpec(given, token, begin), hooks, options);
-    // No slot after all: it goes back to the queue.
-    if (!placed) return { how: "ended", end: { kind: "drained" } };
+    const attempt = attemptSpec(given, token, begin);
+    for (;;) {
+      placed = parts.host.place(attempt, hooks, options);
+      if (placed) break;
+      const startable = exclusive ? parts.host.untilStart() : undefined;
+      await Promise.race([startable, left.promise]);
+      if (stop) return { how: "ended", end: { kind: "stopped" } };
+      // No slot after all: it goes back to the queue.
+      if (released || !startable) return { how: "ended", end: { kind: "drained" } };
+    }
     hasSlot.resolve();
     watchTime();
     return done.promise;
@@ -247,10 +257,12 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     cancel: (action, reason) => request({ by: "cancel", action, reason }),
     drain() {
       released ??= "drain";
+      left.resolve();
       placed?.drain();
     },
     kill() {
       released = "kill";
+      left.resolve();
       placed?.kill();
       // Its end must not wait for a database that is away.
       giveUpWriting?.();

@@ -92,6 +92,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   let usableGraphs: readonly GraphSpec[] | undefined;
   let pulse: NodeJS.Timeout | undefined;
   let firstStarted = false;
+  /** Resolves when a process may start for those that wait for it. */
+  let startable: PromiseWithResolvers<void> | undefined;
   let stopped = false;
   const { shrinkAfterMs = 300_000 } = options;
   /** Until then there are more processes than one. */
@@ -100,6 +102,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   const inspect = createInspectGraphs({
     idleChild,
     startApart,
+    untilStart,
     problemOf: (graph) => reports.find(({ name }) => name === graph)?.problem,
     isStopped: () => stopped,
   });
@@ -195,11 +198,27 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   function mayStart(): boolean {
     if (!backoff.mayStart) return false;
     if (!firstStarted) return true;
-    const starting = [...workersOf("shared"), ...workersOf("spare")].filter(({ wasReady }) => !wasReady);
+    const starting = [...workersOf("shared"), ...workersOf("spare"), ...workersOf("exclusive")].filter(
+      ({ wasReady }) => !wasReady,
+    );
     return starting.length < Math.max(1, Math.floor(children / 4));
   }
 
+  function untilStart(): Promise<void> | undefined {
+    if (stopped || mayStart()) return undefined;
+    startable ??= Promise.withResolvers();
+    return startable.promise;
+  }
+
+  /** Those that wait ask again, in the order in which they came: one after the other may start. */
+  function tellWhoWaits(): void {
+    if (!startable || !(stopped || mayStart())) return;
+    startable.resolve();
+    startable = undefined;
+  }
+
   function free(): void {
+    tellWhoWaits();
     if (!stopped) for (const listener of listeners) listener();
   }
 
@@ -225,7 +244,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
   function exclusive(extra: boolean): ChildWorker | undefined {
     if (exclusivesInUse() >= exclusiveChildren && !extra) return undefined;
-    const worker = workersOf("spare").find(({ isIdle, blocked }) => isIdle && !blocked) ?? spawn("exclusive");
+    const spare = workersOf("spare").find(({ isIdle, blocked }) => isIdle && !blocked);
+    const worker = spare ?? (mayStart() ? spawn("exclusive") : undefined);
     if (worker === undefined) return undefined;
     workers.set(worker, "exclusive");
     worker.exclusive = true;
@@ -247,10 +267,13 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   }
 
   function startReader(role: "spare" | "apart"): ChildWorker | undefined {
-    return workersOf("spare").length + workersOf("apart").length < maxReaders ? spawn(role) : undefined;
+    if (workersOf("spare").length + workersOf("apart").length >= maxReaders) return undefined;
+    // One that is apart is asked for while another hangs, and must not wait until that has started.
+    return (role === "apart" ? backoff.mayStart : mayStart()) ? spawn(role) : undefined;
   }
 
   function beat(): void {
+    tellWhoWaits();
     for (const [worker, role] of workers) {
       worker.tick();
       if (role === "apart" && worker.unusedMs >= apartKeptMs) worker.retire();
@@ -297,6 +320,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       return placed;
     },
 
+    untilStart,
     inspect,
 
     renewed(ms) {
@@ -311,6 +335,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       stopped = true;
       clearInterval(pulse);
       backoff.stop();
+      tellWhoWaits();
       for (const worker of workers.keys()) worker.retire();
       await Promise.all([...workers.keys()].map(({ closed }) => closed));
     },

@@ -10,6 +10,8 @@ export interface InspectGraphsParts {
   readonly idleChild: () => ChildWorker | undefined;
   /** Starts a process for the inspections of one graph alone. Undefined when there is none to have. */
   readonly startApart: (graph: string) => ChildWorker | undefined;
+  /** Resolves when a process may start again; undefined when one may start now. */
+  readonly untilStart: () => Promise<void> | undefined;
   /** Why a graph cannot be used, if it cannot. */
   readonly problemOf: (graph: string) => string | undefined;
   readonly isStopped: () => boolean;
@@ -46,7 +48,13 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
   async function askIdle(storage: StoragePort | undefined, inspection: Inspection) {
     for (;;) {
       const child = parts.idleChild();
-      if (child === undefined) throw new ProcessLostError("the system has no process to give");
+      if (child === undefined) {
+        const startable = parts.untilStart();
+        if (startable === undefined) throw new ProcessLostError("the system has no process to give");
+        await startable;
+        if (parts.isStopped()) throw shuttingDown();
+        continue;
+      }
       if (child.isReady) return child.inspect(storage, inspection);
       await child.awaitLoaded();
     }

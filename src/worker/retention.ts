@@ -1,5 +1,5 @@
 import { ifMerely } from "../domain/errors.ts";
-import { groupsOf } from "../domain/pages-of.ts";
+import { goThrough, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunEventStore, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Act } from "../domain/thread/act.ts";
@@ -36,6 +36,8 @@ const atATime = 4;
 export function createRetention(parts: RetentionParts): Retention {
   const { runs, lanes, act, events, now } = parts;
   let stopped = false;
+  /** The last that a round has come to, by its kind, if more are due behind it. */
+  const leftOffAt = new Map<string, unknown>();
   const rounds = createRounds(round, {
     everyMs: parts.everyMs,
     onError: (error) => parts.onError(error, "a round"),
@@ -44,31 +46,45 @@ export function createRetention(parts: RetentionParts): Retention {
   async function round(): Promise<void> {
     if (!parts.isMyRound()) return;
     // Records before events: what a record stands for has been gone for a round, so that no reader is half-way through it.
-    await each("finished runs", runs.recordsDue, async (run) => {
+    await each("finished runs", runs.recordsDue, async ({ run }) => {
       await events.discard(run);
       await runs.removeRecord(run, now());
     });
-    await each("events", runs.eventsDue, async (run) => {
+    await each("events", runs.eventsDue, async ({ run }) => {
       await events.remove(run);
       await runs.eventsGone(run);
     });
-    await each("threads", (by, limit) => lanes.expired(by.getTime(), { limit }), removeThread);
+    await each<FoundThread>("threads", (by, page) => lanes.expired(by.getTime(), page), removeThread);
   }
 
-  /** Goes through what is due, batch by batch, as long as each brings something to do. */
+  /**
+   * Goes through what is due, batch by batch, from where the last round has left off, so that whatever cannot be removed has
+   * its turn again, and holds up nothing else.
+   */
   async function each<T>(
     what: string,
-    due: (before: Date, limit: number) => Promise<T[]>,
+    due: (by: Date, page: { readonly limit: number; readonly after?: T }) => Promise<T[]>,
     remove: (one: T) => Promise<void>,
   ): Promise<void> {
+    const onError = (error: unknown) => parts.onError(error, what);
+    const batches = pagesOf<T>(batchSize, ({ limit, after = leftOffAt.get(what) as T | undefined }) =>
+      due(now(), { limit, after }),
+    );
     try {
-      for (let batch = 0; batch < batchesARound && !stopped; batch++) {
-        const found = await due(now(), batchSize);
-        for (const some of groupsOf(found, atATime)) if (!stopped) await Promise.all(some.map(remove));
-        if (found.length < batchSize) return;
-      }
+      await goThrough(firstOf(batches), remove, { atATime, isStopped: () => stopped, onError });
     } catch (error) {
-      parts.onError(error, what);
+      onError(error);
+    }
+
+    /** As many as a round takes. */
+    async function* firstOf(all: AsyncIterable<T[]>): AsyncGenerator<T[]> {
+      let taken = 0;
+      for await (const batch of all) {
+        yield batch;
+        taken += 1;
+        if (taken === batchesARound) return void leftOffAt.set(what, batch.at(-1));
+      }
+      leftOffAt.delete(what);
     }
   }
 

@@ -1,4 +1,4 @@
-import { groupsOf, pagesOf } from "../domain/pages-of.ts";
+import { goThrough, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { Run } from "../domain/run.ts";
@@ -72,14 +72,8 @@ export function createSweep(parts: SweepParts): Sweep {
     find: (page: { readonly limit: number; readonly after?: T }) => Promise<T[]>,
     repair: (one: T) => Promise<void>,
   ): Promise<void> {
-    await attempt(what, async () => {
-      for await (const found of pagesOf(chunk, find)) {
-        for (const some of groupsOf(found, atATime)) {
-          await Promise.all(some.map((one) => attempt(what, () => repair(one))));
-          if (stopped) return;
-        }
-      }
-    });
+    const onError = (error: unknown) => parts.onError(error, what);
+    await attempt(what, () => goThrough(pagesOf(chunk, find), repair, { atATime, isStopped: () => stopped, onError }));
   }
 
   /** A record that has its entry is well, and not looked at again; one that no entry came for goes. */

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { WebhookStore } from "../domain/ports.ts";
+import { pagesOf } from "../domain/pages-of.ts";
+import type { RunPage, WebhookStore } from "../domain/ports.ts";
 import { type Json, keyOfRun, type Run } from "../domain/run.ts";
 import { webhookBody } from "./webhook-body.ts";
 import type { Posting } from "./webhook-post.ts";
@@ -42,6 +43,8 @@ const callsAtATime = 32;
 const callsAReceiver = 4;
 /** Deliveries kept in mind; more are left to the sweep. */
 const maxKnown = 10_000;
+/** Deliveries of one look. */
+const chunk = 100;
 
 export function createWebhooks(parts: WebhooksParts): Webhooks {
   const { store, log } = parts;
@@ -60,6 +63,13 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     if (stopping || run.webhook?.state !== "pending" || known.has(keyOfRun(run)) || known.size >= maxKnown) return;
     known.add(keyOfRun(run));
     enqueue(run);
+  }
+
+  async function beginAll(find: (page: RunPage) => Promise<Run[]>): Promise<void> {
+    for await (const found of pagesOf(chunk, find)) {
+      for (const run of found) begin(run);
+      if (stopping || known.size >= maxKnown) return;
+    }
   }
 
   function enqueue(run: Run): void {
@@ -145,7 +155,8 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     over: begin,
 
     async sweep(endedBefore) {
-      for (const run of await store.undelivered(endedBefore, parts.now())) begin(run);
+      await beginAll((page) => store.untried(endedBefore, page));
+      await beginAll((page) => store.due(parts.now(), page));
     },
 
     async stop(graceMs) {

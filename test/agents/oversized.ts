@@ -38,6 +38,43 @@ export const crowd = Array.from({ length: 20 }, (_, n) => `branch${n}`)
 /** Keeps the data that it is given, asks, and keeps the answer. */
 export const keeper = one(({ data }) => ({ big: interrupt(data) })).compile();
 
+/** As immer does it, so that what is in the state can no longer be written to. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    if (!ArrayBuffer.isView(value)) Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}
+
+interface Frozen {
+  readonly data: unknown;
+  readonly self?: Frozen;
+  readonly numbers: readonly number[];
+  readonly buffers: ReadonlyMap<string, Buffer>;
+}
+
+/** Freezes the data that it is given, beside what JSON has no form for, asks with it, and says what has come back. */
+export const freezer = new StateGraph(State)
+  .addNode("freeze", ({ data }) => {
+    const big: Frozen & { self?: Frozen } = {
+      data: structuredClone(data),
+      numbers: [Number.NaN, Number.POSITIVE_INFINITY],
+      buffers: new Map([["a", Buffer.from("x")]]),
+    };
+    big.self = big;
+    return { big: deepFreeze(big) };
+  })
+  .addNode("ask", ({ big }) => {
+    const { data, self, numbers, buffers } = big as Frozen;
+    interrupt(Object.freeze({ data }));
+    return { log: [`${self === big} ${numbers} ${buffers.get("a")}`] };
+  })
+  .addEdge(START, "freeze")
+  .addEdge("freeze", "ask")
+  .addEdge("ask", END)
+  .compile();
+
 export const bigInt = one(() => ({ big: { count: 1n } })).compile();
 
 /** Reading its state takes until there is no file "closed" in its folder: the reducer is called for what one branch has done. */

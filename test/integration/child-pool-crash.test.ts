@@ -194,6 +194,57 @@ describe("leases that lapse", { timeout: 30_000 }, () => {
     expect(neighbour.placed.pid).toBe(attempt.placed.pid);
   });
 
+  it("space the starts of processes for one attempt alone as well", async () => {
+    const { lines } = await start({ spare: false });
+    for (let n = 0; n < 3; n += 1) {
+      const attempt = await run(pool, { act: "deaf" }, { exclusive: true });
+      await attempt.started();
+      pool.renewed(1);
+      expect(await attempt.over).toEqual({ how: "displaced" });
+      const { pids } = pool;
+      expect(pool.place(attempt.spec, {} as never, { exclusive: true })).toBeUndefined();
+      expect(pool.pids).toEqual(pids);
+      await pool.untilStart();
+    }
+    expect(lines.filter(({ msg }) => msg.startsWith("Leases could not be renewed in time"))).toHaveLength(3);
+  });
+
+  it("that end many processes of one attempt alone have them start again one after the other", async () => {
+    const { lines } = await start({ spare: false, exclusiveChildren: 4 });
+    const ready = () => lines.filter(({ msg }) => msg.endsWith("is ready")).length;
+    const startAll = () => Promise.all([1, 2, 3, 4].map(() => run(pool, { act: "deaf" }, { exclusive: true })));
+    const attempts = await startAll();
+    await Promise.all(attempts.map(({ started }) => started()));
+    const known = new Set(pool.pids);
+    const before = ready();
+    let most = 0;
+    const watch = setInterval(() => {
+      const fresh = pool.pids.filter((pid) => !known.has(pid)).length;
+      most = Math.max(most, fresh - (ready() - before));
+    }, 1);
+    pool.renewed(1);
+    await Promise.all(attempts.map(({ over }) => over));
+    await startAll();
+    await vi.waitUntil(() => ready() === before + 4, patience);
+    clearInterval(watch);
+    expect(most).toBe(1);
+  });
+
+  it("let inspections wait until a process may start", async () => {
+    await start({ spare: false });
+    const attempt = await run(pool, { act: "deaf" });
+    await attempt.started();
+    pool.renewed(1);
+    await attempt.over;
+    const { pids } = pool;
+    const asked = pool
+      .inspect(undefined, { kind: "drawing", graph: "agent", xray: false } as never)
+      .catch((error) => error);
+    expect(pool.pids).toEqual(pids);
+    expect(await asked).not.toMatchObject({ message: expect.stringContaining("the system has no process to give") });
+    expect(pool.pids).not.toEqual(pids);
+  });
+
   it("that end many processes have them replaced one after the other", async () => {
     const { lines } = await start({ children: 3, slotsPerChild: 1 });
     const started = () => lines.filter(({ msg }) => msg.endsWith("is ready")).length;

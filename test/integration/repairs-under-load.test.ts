@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Config } from "../../src/config.ts";
 import type { Runs } from "../../src/create-runs.ts";
+import type { Batch } from "../../src/domain/batch.ts";
 import { newId } from "../../src/domain/ids.ts";
 import type { StoredThread } from "../../src/domain/ports.ts";
-import type { RunName } from "../../src/domain/run.ts";
+import type { Run, RunName } from "../../src/domain/run.ts";
 import type { Command } from "../../src/domain/thread/commands.ts";
 import { entryOf, newControl } from "../../src/domain/thread/entry.ts";
 import { reduce } from "../../src/domain/thread/lane.ts";
@@ -17,6 +18,7 @@ import { createGates, type Gates, until } from "../support/gates.ts";
 import { openStores } from "../support/stores.ts";
 import { syntheticRecord } from "../support/synthetic-load.ts";
 import { gatedSpec, openTurnServers, type TurnServers } from "../support/turn-servers.ts";
+import { startWebhookReceiver } from "../support/webhook-receiver.ts";
 
 /** What a crash has left is repaired where much else is going on, and also where much else cannot be repaired. */
 describe("a repair", () => {
@@ -114,6 +116,115 @@ describe("a repair", () => {
     await what();
     await server.close();
   }
+
+  it("finishes a batch behind a hundred that cannot be finished", async () => {
+    const made = Array.from({ length: 101 }, (_, n): Batch => {
+      const name = { owner: "", threadId: randomUUID(), runId: newId() };
+      const batchId = `batch ${n}`;
+      const record: Run = { ...recordOf(name), stateless: { temporary: true, batch: batchId } };
+      return {
+        ...{ owner: "", batchId, hash: "", created: new Date(anHourAgo + n), done: false },
+        ...{ runs: [name], records: [record] },
+      };
+    });
+    await Promise.all(made.toReversed().map(stores.batches.insertBatch));
+    const [last] = made.at(-1)!.runs;
+    const fail = (run: unknown) => {
+      if ((run as Run).runId !== last!.runId) throw new Error("this one cannot be stored");
+    };
+    gates.open(last!.runId);
+    const undone = () => servers.db.collection("requests").countDocuments({ done: false });
+    await withServer(
+      () => until(async () => (await undone()) === 100),
+      (own) => ({ ...own, runs: around(own.runs, "insert", { before: fail }) }),
+    );
+    expect((await stores.batches.findBatch(made.at(-1)!))!.done).toBe(true);
+    await servers.db.collection("requests").deleteMany({});
+  });
+
+  it("removes an expired thread behind a thousand that cannot be removed", async () => {
+    const expires: Step = (server) => ({ kind: "change", server, ttlMs: 1 });
+    const threads = Array.from({ length: many }, () => threadAfter("another", [expires], {}));
+    threads.push(threadAfter("another", [expires], { isLast: true }));
+    await servers.db.collection("threads").insertMany(threads.map(({ thread }) => toThreadDocument(thread) as never));
+    const { name } = threads.pop()!;
+    const kept = new Set(threads.map((one) => one.name.threadId));
+    const fail = (thread: unknown) => {
+      if (kept.has((thread as RunName).threadId)) throw new Error("this one cannot be removed");
+    };
+    await withServer(
+      () => until(async () => (await stores.lanes.read(name)) === undefined),
+      (own) => ({ ...own, lanes: around(own.lanes, "read", { before: fail }) }),
+      { leaseMs: 900 },
+    );
+    const left = { _id: { $in: [...kept] as never[] } };
+    expect(await servers.db.collection("threads").countDocuments({ ...left, rev: { $exists: true } })).toBe(many);
+    await servers.db.collection("threads").deleteMany(left);
+  });
+
+  /** Runs that have been over for an hour, the last of them a moment less than the others, without their threads. */
+  async function storeOver(count: number, changes: (isLast: boolean) => object, where = "runs"): Promise<RunName[]> {
+    const names = Array.from({ length: count }, () => ({ owner: "", threadId: randomUUID(), runId: newId() }));
+    const documents = names.map((name, n) => {
+      const ended = { phase: "over", status: "success", changes: 2, ended_at: new Date(anHourAgo) };
+      return { ...newRunDocument(recordOf(name)), ...ended, ...changes(n === count - 1) };
+    });
+    await servers.db.collection(where).insertMany(documents as never[]);
+    return names;
+  }
+
+  it.each([
+    ["records", "discard", "expire_at"],
+    ["events", "remove", "events_expire_at"],
+  ] as const)("removes %s that have expired behind a thousand that cannot be removed", async (_, method, field) => {
+    const names = await storeOver(many + 1, (isLast) => ({ [field]: new Date(anHourAgo + Number(isLast)) }));
+    const last = names.pop()!;
+    const fail = (run: unknown) => {
+      if ((run as RunName).runId !== last.runId) throw new Error("this one cannot be removed");
+    };
+    const its = { _id: last.runId as never, [field]: { $exists: true } };
+    await withServer(
+      () => until(async () => (await servers.db.collection("runs").countDocuments(its)) === 0),
+      (own) => ({ ...own, events: around(own.events, method, { before: fail }) }),
+      { leaseMs: 900 },
+    );
+    const left = { _id: { $in: names.map(({ runId }) => runId) as never[] }, [field]: { $exists: true } };
+    expect(await servers.db.collection("runs").countDocuments(left)).toBe(many);
+    await servers.db.collection("runs").deleteMany(left);
+  });
+
+  const untried = { tries: 0, due_at: null };
+  const triedAgain = (at: number) => ({ tries: 1, due_at: new Date(at) });
+
+  it.each([
+    ["runs", "are to be called later", triedAgain(Date.now() + hourMs), untried],
+    ["tombstones", "are to be called later", triedAgain(Date.now() + hourMs), untried],
+    ["runs", "cannot be called", untried, untried],
+    ["tombstones", "cannot be called again", triedAgain(anHourAgo), triedAgain(anHourAgo + 1)],
+  ])("calls a lost webhook of %s behind a thousand that %s", async (where, _, before, lost) => {
+    const receiver = await startWebhookReceiver();
+    const names = await storeOver(
+      many + 1,
+      (isLast) => ({
+        spec: { ...gatedSpec(gates.dir, []), webhook: receiver.url(isLast ? "/lost" : "/other") },
+        webhook: { state: "pending", ...(isLast ? lost : before) },
+        ended_at: new Date(anHourAgo + Number(isLast)),
+        buried_at: new Date(),
+      }),
+      where,
+    );
+    const last = { _id: names.at(-1)!.runId as never };
+    const fail = (run: unknown) => {
+      if ((run as Run).runId !== last._id) throw new Error("this one cannot be called");
+    };
+    await withServer(
+      () => until(async () => (await servers.db.collection(where).findOne(last))!.webhook.state === "done"),
+      (own) => ({ ...own, webhooks: around(own.webhooks, "take", { before: fail }) }),
+    );
+    expect([receiver.calls("/lost").length, receiver.calls("/other").length]).toEqual([1, 0]);
+    await servers.db.collection(where).deleteMany({ _id: { $in: names.map(({ runId }) => runId) as never[] } });
+    await receiver.close();
+  });
 
   it("takes over a dead server's run while other repairs take their time", async () => {
     const slow = createBarrier();

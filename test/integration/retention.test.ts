@@ -40,8 +40,8 @@ beforeAll(async () => {
       stores = parts.stores;
       const late: RunStore = {
         ...stores.runs,
-        eventsDue: (before, limit) => stores.runs.eventsDue(turned(before), limit),
-        recordsDue: (before, limit) => stores.runs.recordsDue(turned(before), limit),
+        eventsDue: (by, page) => stores.runs.eventsDue(turned(by), page),
+        recordsDue: (by, page) => stores.runs.recordsDue(turned(by), page),
         removeRecord: (name, before) => stores.runs.removeRecord(name, turned(before)),
       };
       const runs = around(late, "outliving", { before: (thread) => passes(thread as ThreadName, "after") });

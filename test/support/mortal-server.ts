@@ -182,7 +182,11 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       removing: (since) => find((page) => lanes.removing(since, page)),
       temporary: (since) => find((page) => lanes.temporary(since, page)),
     },
-    webhooks: { ...webhooks, undelivered: narrow(webhooks.undelivered) },
+    webhooks: {
+      ...webhooks,
+      untried: narrow((before: Date) => webhooks.untried(before, { limit: all })),
+      due: narrow((now: Date) => webhooks.due(now, { limit: all })),
+    },
     batches: { ...batches, undoneBatches: () => Promise.resolve([]) },
     servers: {
       ...servers,
@@ -216,6 +220,7 @@ function hostOf(host: AttemptHost, life: Life): AttemptHost {
       if (attempt) placed.add(attempt);
       return attempt;
     },
+    untilStart: () => host.untilStart(),
     inspect: (journal, inspection) => host.inspect(journal, inspection),
     renewed: () => undefined,
     pids: [],

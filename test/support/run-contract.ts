@@ -348,6 +348,7 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
   describe(`what is kept for a time ${which}`, () => {
     const end = over.end!.at;
     const by = (ms: number) => new Date(end + ms);
+    const page = { limit: 10 };
     let mortal: RunStore;
     beforeAll(async () => {
       mortal = await open({ eventsTtlMs: 50, runTtlMs: 80 });
@@ -356,16 +357,16 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
     it("is counted from the end: first the events go, then the record", async () => {
       const run = await stored();
       await projected(mortal, run, projectionOf(running, "journal"));
-      expect(await mortal.eventsDue(by(100), 10)).toEqual([]);
+      expect(await mortal.eventsDue(by(100), page)).toEqual([]);
       const done = await projected(mortal, run, projectionOf(over, "journal"));
-      expect(await mortal.eventsDue(by(49), 10)).toEqual([]);
-      expect(await mortal.eventsDue(by(50), 10)).toEqual([done]);
-      expect(await mortal.recordsDue(by(80), 10)).toEqual([]);
+      expect(await mortal.eventsDue(by(49), page)).toEqual([]);
+      expect(await mortal.eventsDue(by(50), page)).toEqual([{ run: done, at: by(50) }]);
+      expect(await mortal.recordsDue(by(80), page)).toEqual([]);
       expect(await mortal.removeRecord(run, by(80))).toBe(false);
       await mortal.eventsGone(run);
-      expect(await mortal.eventsDue(by(50), 10)).toEqual([]);
-      expect(await mortal.recordsDue(by(79), 10)).toEqual([]);
-      expect(await mortal.recordsDue(by(80), 10)).toEqual([done]);
+      expect(await mortal.eventsDue(by(50), page)).toEqual([]);
+      expect(await mortal.recordsDue(by(79), page)).toEqual([]);
+      expect(await mortal.recordsDue(by(80), page)).toEqual([{ run: done, at: by(80) }]);
       expect(await mortal.removeRecord(run, by(79))).toBe(false);
       expect(await mortal.removeRecord(run, by(80))).toBe(true);
       expect(await mortal.find(run)).toBeUndefined();
@@ -373,8 +374,8 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
 
     it("is everything where nothing else is said", async () => {
       const run = await ended();
-      expect(await runs.eventsDue(by(1e9), 10)).toEqual([]);
-      expect(await runs.recordsDue(by(1e9), 10)).toEqual([]);
+      expect(await runs.eventsDue(by(1e9), page)).toEqual([]);
+      expect(await runs.recordsDue(by(1e9), page)).toEqual([]);
       expect(await runs.removeRecord(run, by(1e9))).toBe(false);
     });
   });

@@ -40,6 +40,8 @@ export type Row = readonly [
 /** Every method of every store, called in all the ways that make it ask differently, on a database with this load. */
 export function storageCalls(load: Load, now: number, stores: () => Stores): Record<string, readonly Row[]> {
   const owner = "";
+  const anHourAgo = new Date(now - 3_600_000);
+  const inAnHour = new Date(now + 3_600_000);
   const later = new Date(now + 40 * 24 * 3_600_000);
   const documentOf = (n: number): Run => toRun(syntheticRun(n, load, now));
   const first = load.runs - load.liveRuns;
@@ -161,10 +163,12 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["outliving", () => [{ ...aThread(10), temporary: true }], "temporary"],
       ["removeAll", () => [aThread(11)]],
       ["removeAll", () => [{ ...aThread(12), temporary: true }], "temporary"],
-      ["eventsDue", () => [new Date(now), 100], "at the usual time"],
-      ["eventsDue", () => [later, 100]],
+      ["eventsDue", () => [new Date(now), some], "at the usual time"],
+      ["eventsDue", () => [later, some]],
+      ["eventsDue", () => [later, { limit: 32, after: { run: over(30), at: new Date(now + 1_800_000) } }], "deep"],
       ["eventsGone", () => [over(load.runs - load.liveRuns - 1)]],
-      ["recordsDue", () => [new Date(now), 100]],
+      ["recordsDue", () => [new Date(now), some]],
+      ["recordsDue", () => [inAnHour, { limit: 32, after: { run: over(30), at: new Date(now) } }], "deep"],
       ["removeRecord", () => [over(13), later]],
       ["removeRecord", () => [large(over(20)), later], "with what lies apart"],
       ["sweepSpecs", () => [new Date(now)]],
@@ -306,14 +310,22 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     batches: [
       ["insertBatch", () => [batch("new")]],
       ["findBatch", () => [batch("new")]],
-      ["undoneBatches", () => [later]],
+      ["undoneBatches", () => [later, some]],
+      ["undoneBatches", () => [later, { limit: 32, after: { ...batch("100"), created: new Date(now - 100) } }], "deep"],
       ["finishBatch", () => [batch("new")]],
       ["unstorable", () => [[over(1)]]],
     ],
     webhooks: [
       ["take", () => [webhookOf(over(30)), later]],
       ["settle", () => [webhookOf(over(30)), "done"]],
-      ["undelivered", () => [later, new Date(now)]],
+      ["untried", () => [later, some]],
+      ["untried", () => [later, { limit: 32, after: { ...over(30), endedAt: anHourAgo } }], "deep"],
+      ["due", () => [later, some]],
+      [
+        "due",
+        () => [later, { limit: 32, after: { ...over(30), webhook: { state: "pending", tries: 1, dueAt: anHourAgo } } }],
+        "deep",
+      ],
     ],
     assistants: [
       ["insert", () => [assistant(10_000_000)]],

@@ -148,6 +148,8 @@ export function createSimulatedHost(parts: HostParts): SimulatedHost {
     onFree: (listener) => void listeners.push(listener),
     inspect,
 
+    untilStart: () => undefined,
+
     place(spec, hooks, { exclusive, extra = false }) {
       const child = childFor(exclusive, extra);
       if (!child) return undefined;

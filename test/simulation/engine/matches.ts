@@ -33,6 +33,11 @@ function meets(found: readonly unknown[], wanted: unknown): boolean {
 function holds(found: readonly unknown[], operator: string, operand: unknown): boolean {
   const any = (test: (one: unknown) => boolean) => found.some((one) => [one].flat().some(test));
   switch (operator) {
+    case "$not":
+      return !meets(found, operand);
+    case "$type":
+      if (operand !== "date") throw new Error(`the simulated database does not know the type ${operand}`);
+      return any((one) => one instanceof Date);
     case "$exists":
       return found.some((one) => one !== undefined) === operand;
     case "$ne":
