@@ -1,7 +1,7 @@
 import type { Filter } from "mongodb";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
-import type { NewChunk } from "../domain/run-events.ts";
+import type { EventChunk, NewChunk } from "../domain/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
 import { after, isDuplicateKey } from "./keys.ts";
@@ -12,8 +12,9 @@ const blank = { gate: true, first: null, last: null, events: [] };
 
 const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
 
-/** How many chunks one read brings at most. */
+/** How many chunks one read brings at most, and after how many characters it is enough: one chunk may hold many times as much. */
 const readChunks = 64;
+const readCharacters = 1024 * 1024;
 
 /** `writes`: the collection over a connection of its own, so that readers need not wait until all else that is asked is done. */
 export function createRunEventStore(
@@ -96,8 +97,14 @@ export function createRunEventStore(
     /** Index: events_by_sequence. */
     async from(run, sequence) {
       const filter: Filter<RunEventsDocument> = { ...ofRun(run), last: { $gte: sequence } };
-      const docs = await runEvents.find(filter).sort({ last: 1 }).limit(readChunks).toArray();
-      return docs.map((doc) => ({ first: doc.first!, last: doc.last!, events: doc.events }));
+      const chunks: EventChunk[] = [];
+      let characters = 0;
+      for await (const { first, last, events } of runEvents.find(filter).sort({ last: 1 }).limit(readChunks)) {
+        chunks.push({ first: first!, last: last!, events });
+        for (const event of events) characters += event.kind === "output" ? event.json.length : 0;
+        if (characters >= readCharacters) break;
+      }
+      return chunks;
     },
 
     /** Index: events_by_chunk. */

@@ -43,7 +43,8 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     /** Index: runs_by_state. */
     async countLive(most) {
       const counts = liveStatuses.map((status) => runs.countDocuments({ status }, { limit: most }));
-      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+      const live = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+      return Math.min(live, most);
     },
 
     /** An owner's runs never meet another's. Index: runs_of_parent. */

@@ -45,15 +45,16 @@ function collectionOf(name: string, { engine, send, watch }: ConnectionParts) {
     find: (filter: Filter = {}, options: FindOptions = {}) => cursor(filter, options),
     findOne: (filter: Filter, options: FindOptions = {}) =>
       command("findOne", filter, () => engine.find(name, filter, { ...options, limit: 1 })[0] ?? null),
-    countDocuments: (filter: Filter) => command("count", filter, () => engine.count(name, filter)),
+    countDocuments: (filter: Filter = {}, options: FindOptions = {}) =>
+      command("count", filter, () => engine.count(name, filter, options)),
     insertOne(doc: Doc) {
       const sent = copyOf(doc);
-      return command("insertOne", doc._id, () => ({ insertedCount: engine.insert(name, [sent]) }));
+      return command("insertOne", doc._id, () => engine.insertOne(name, sent));
     },
-    insertMany(docs: Doc[]) {
+    insertMany(docs: Doc[], { ordered }: { readonly ordered?: boolean } = {}) {
       const sent = copyOf(docs);
       return command("insertMany", docs.map(({ _id }) => _id).join(" "), () => ({
-        insertedCount: engine.insert(name, sent),
+        insertedCount: engine.insertMany(name, sent, ordered),
       }));
     },
     updateOne(filter: Filter, update: Update, options?: UpdateOptions) {

@@ -1,15 +1,20 @@
+import { compare, isSame } from "./compare.ts";
+import { evaluated } from "./expression.ts";
+
 /** A document of the simulated database. */
 export type Doc = Record<string, unknown> & { readonly _id: string };
 export type Filter = Readonly<Record<string, unknown>>;
 
-/** Whether a document matches a filter, as far as MongoDB's filters are used. Throws for an operator that is not known here. */
-export function matches(doc: object, filter: Filter): boolean {
+/** Whether a document matches a filter at this time, as far as MongoDB's filters are used. Throws for an operator that is not known here. */
+export function matches(doc: object, filter: Filter, now: Date): boolean {
   for (const name in filter) {
     const wanted = filter[name];
     if (name === "$or") {
-      if (!(wanted as Filter[]).some((one) => matches(doc, one))) return false;
+      if (!(wanted as Filter[]).some((one) => matches(doc, one, now))) return false;
     } else if (name === "$nor") {
-      if ((wanted as Filter[]).some((one) => matches(doc, one))) return false;
+      if ((wanted as Filter[]).some((one) => matches(doc, one, now))) return false;
+    } else if (name === "$expr") {
+      if (evaluated(wanted, doc, now) !== true) return false;
     } else if (!meets(valuesAt(doc, name.split(".")), wanted)) return false;
   }
   return true;
@@ -71,22 +76,5 @@ const isOperators = (wanted: unknown): wanted is Record<string, unknown> =>
 const isOrHolds = (value: unknown, wanted: unknown): boolean =>
   isSame(value, wanted) || (Array.isArray(value) && value.some((one) => isSame(one, wanted)));
 
-const isSame = (value: unknown, wanted: unknown): boolean =>
-  value === wanted ||
-  (wanted === null && value === undefined) ||
-  (value instanceof Date && wanted instanceof Date && value.getTime() === wanted.getTime());
-
 const isComparable = (a: unknown, b: unknown): boolean =>
   typeof a === typeof b && a instanceof Date === b instanceof Date;
-
-/** Nothing stands before everything, as in MongoDB's order. */
-export function compare(a: unknown, b: unknown): number {
-  const [left, right] = [comparable(a), comparable(b)];
-  if (left === right) return 0;
-  if (left === undefined) return -1;
-  if (right === undefined) return 1;
-  return left < right ? -1 : 1;
-}
-
-const comparable = (value: unknown): string | number | undefined =>
-  value instanceof Date ? value.getTime() : ((value ?? undefined) as string | number | undefined);

@@ -1,6 +1,7 @@
 import { MongoBulkWriteError, MongoServerError } from "mongodb";
+import { compare } from "./compare.ts";
 import { copyOf } from "./copy-of.ts";
-import { compare, type Doc, type Filter, matches } from "./matches.ts";
+import { type Doc, type Filter, matches } from "./matches.ts";
 import { type Update, updated } from "./update-document.ts";
 
 /** A change of one document, as it has just happened: `before` of none that is new, `after` of none that is gone. */
@@ -42,14 +43,29 @@ export class SimulatedEngine {
     return this.#documents(collection).get(id);
   }
 
-  insert(collection: string, documents: readonly Doc[]): number {
+  /** Throws when the `_id` is taken. */
+  insertOne(collection: string, doc: Doc): void {
+    if (this.at(collection, doc._id)) throw duplicate();
+    this.#put(collection, undefined, copyOf(doc));
+  }
+
+  /** Throws when one or more are there already: the others are inserted, if they are `ordered` those before the first of them. */
+  insertMany(collection: string, documents: readonly Doc[], ordered = true): number {
     const taken: { index: number; code: number }[] = [];
+    let insertedCount = 0;
     for (const [index, doc] of documents.entries()) {
-      if (this.at(collection, doc._id)) taken.push({ index, code: 11000 });
-      else this.#put(collection, undefined, copyOf(doc));
+      if (!this.at(collection, doc._id)) {
+        this.#put(collection, undefined, copyOf(doc));
+        insertedCount += 1;
+        continue;
+      }
+      taken.push({ index, code: 11000 });
+      if (ordered) break;
     }
-    if (taken.length === 0) return documents.length;
-    throw duplicates(taken, documents.length);
+    if (taken.length === 0) return insertedCount;
+    const result = { insertedCount, getWriteConcernError: () => undefined };
+    const error = { message: duplicateKey, code: 11000, writeErrors: taken as never };
+    throw new MongoBulkWriteError(error, result as never);
   }
 
   find(collection: string, filter: Filter, { sort, limit = Number.POSITIVE_INFINITY }: FindOptions): Doc[] {
@@ -67,15 +83,15 @@ export class SimulatedEngine {
     return (found.length > limit ? found.slice(0, limit) : found).map(copyOf);
   }
 
-  count(collection: string, filter: Filter): number {
-    return [...this.#matching(collection, filter)].length;
+  count(collection: string, filter: Filter, { limit }: FindOptions = {}): number {
+    return [...this.#matching(collection, filter)].slice(0, limit).length;
   }
 
   update(collection: string, filter: Filter, update: Update, many: boolean, { upsert }: UpdateOptions = {}): Doc[] {
-    const now = new Date(Math.floor(this.#now()));
+    const now = this.#time();
     const found = [...this.#matching(collection, filter)].slice(0, many ? undefined : 1);
     if (found.length === 0 && upsert) {
-      if (this.at(collection, filter._id as string)) throw duplicates([{ index: 0, code: 11000 }], 1);
+      if (this.at(collection, filter._id as string)) throw duplicate();
       const born = updated({ _id: filter._id as string }, update, now, true);
       this.#put(collection, undefined, born);
       return [copyOf(born)];
@@ -103,6 +119,11 @@ export class SimulatedEngine {
     return found.length;
   }
 
+  /** By which expressions go. */
+  #time(): Date {
+    return new Date(Math.floor(this.#now()));
+  }
+
   #documents(collection: string): Map<string, Doc> {
     let documents = this.#collections.get(collection);
     if (!documents) {
@@ -114,12 +135,13 @@ export class SimulatedEngine {
 
   *#matching(collection: string, filter: Filter): Generator<Doc> {
     const documents = this.#documents(collection);
+    const now = this.#time();
     if (typeof filter._id === "string") {
       const doc = documents.get(filter._id);
-      if (doc && matches(doc, filter)) yield doc;
+      if (doc && matches(doc, filter, now)) yield doc;
       return;
     }
-    for (const doc of documents.values()) if (matches(doc, filter)) yield doc;
+    for (const doc of documents.values()) if (matches(doc, filter, now)) yield doc;
   }
 
   #put(collection: string, before: Doc | undefined, after: Doc): void {
@@ -128,10 +150,5 @@ export class SimulatedEngine {
   }
 }
 
-/** As the driver tells of them: alone, or of several documents, the others of which are there. */
-function duplicates(taken: readonly { index: number; code: number }[], of: number): Error {
-  const message = "E11000 duplicate key error";
-  if (of === 1) return new MongoServerError({ message, code: 11000, writeErrors: taken });
-  const result = { insertedCount: of - taken.length, getWriteConcernError: () => undefined };
-  return new MongoBulkWriteError({ message, code: 11000, writeErrors: taken as never }, result as never);
-}
+const duplicateKey = "E11000 duplicate key error";
+const duplicate = () => new MongoServerError({ message: duplicateKey, code: 11000 });

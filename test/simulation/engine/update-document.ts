@@ -1,29 +1,37 @@
 import { copyOf } from "./copy-of.ts";
-import { type Doc, matches } from "./matches.ts";
+import { evaluated } from "./expression.ts";
+import { type Doc, type Filter, matches } from "./matches.ts";
 
 export type Update = Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly { readonly $set: object }[];
 
 /**
  * The document after an update, as far as MongoDB's updates are used; `inserts` when it did not exist before. A pipeline is a list of
- * `$set` with literals and `$$NOW`, the database's time.
+ * `$set`, each of whose expressions is about the document as the `$set` before it has left it.
  */
 export function updated(doc: Doc, update: Update, now: Date, inserts = false): Doc {
   const next = copyOf(doc) as Record<string, unknown>;
   if (Array.isArray(update)) {
     for (const { $set } of update) {
-      for (const [name, value] of Object.entries($set)) put(next, name, value === "$$NOW" ? now : value);
+      const values = Object.entries($set).map(([name, value]) => [name, evaluated(value, next, now)] as const);
+      for (const [name, value] of values) put(next, name, value);
     }
     return next as Doc;
   }
   for (const [operator, fields] of Object.entries(update)) {
     for (const [name, operand] of Object.entries(fields as Record<string, unknown>)) {
-      apply(next, operator, name, operand, inserts);
+      apply(next, operator, name, operand, { now, inserts });
     }
   }
   return next as Doc;
 }
 
-function apply(doc: Record<string, unknown>, operator: string, name: string, operand: unknown, inserts: boolean): void {
+function apply(
+  doc: Record<string, unknown>,
+  operator: string,
+  name: string,
+  operand: unknown,
+  { now, inserts }: { readonly now: Date; readonly inserts: boolean },
+): void {
   switch (operator) {
     case "$set":
       put(doc, name, operand);
@@ -43,20 +51,20 @@ function apply(doc: Record<string, unknown>, operator: string, name: string, ope
       return;
     }
     case "$pull":
-      doc[name] = ((doc[name] as object[] | undefined) ?? []).filter(
-        (one) => !matches(one, operand as object as never),
-      );
+      if (doc[name]) doc[name] = (doc[name] as object[]).filter((one) => !matches(one, operand as Filter, now));
       return;
     default:
       throw new Error(`the simulated database does not know ${operator}`);
   }
 }
 
+/** What is undefined is removed. */
 function put(doc: Record<string, unknown>, path: string, value: unknown): void {
   const names = path.split(".");
   const last = names.pop()!;
   let target = doc;
   for (const name of names) {
+    if (target[name] === undefined && value === undefined) return;
     target[name] ??= {};
     target = target[name] as Record<string, unknown>;
   }
