@@ -124,12 +124,13 @@ export function describeWebhooks(which: string, open: OpenStores): void {
       await runs.insert(live);
       await webhooks.settle(made.done!, "done");
       const ids = new Map(Object.entries({ ...made, live }).map(([what, { runId }]) => [runId, what]));
-      const found = (await webhooks.undelivered(end, now)).filter(({ runId }) => ids.has(runId));
-      expect(found.map(({ runId }) => ids.get(runId)).sort()).toEqual(
-        ["buried", "lost", "ofAnOwner", "temporaryBuried", "waiting"].sort(),
+      const known = (all: readonly Run[]) => all.filter(({ runId }) => ids.has(runId));
+      const untried = known(await webhooks.untried(end, { limit: 100 }));
+      expect(untried.map(({ runId }) => ids.get(runId)).sort()).toEqual(
+        ["buried", "ofAnOwner", "temporaryBuried", "waiting"].sort(),
       );
-      expect(found).toContainEqual(made.lost);
-      expect(found).toContainEqual(made.temporaryBuried);
+      expect(untried).toContainEqual(made.temporaryBuried);
+      expect(known(await webhooks.due(now, { limit: 100 }))).toEqual([made.lost]);
     });
   });
 }
