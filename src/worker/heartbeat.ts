@@ -82,7 +82,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     const knownBefore = new Set([...before].map(({ token }) => token));
     const leased = new Set<string>();
     const headed = pagesOf<FoundThread>(chunk, (page) => parts.lanes.headedBy(life.id, page));
-    for await (const found of headed) for (const thread of found) await compareWith(thread);
+    for await (const found of headed) for (const thread of found) await compareWith(thread).catch(parts.onError);
     if (life.ended.aborted) return;
     for (const attempt of executing.attempts.values()) {
       if (before.has(attempt) && !leased.has(attempt.token)) attempt.kill();

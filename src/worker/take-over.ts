@@ -6,7 +6,7 @@ import { groupsOf, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore, ServerStore, StoredThread, ThreadPage } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 import type { RunName } from "../domain/run.ts";
-import type { Server } from "../domain/server.ts";
+import type { Server, StoredWatch } from "../domain/server.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import type { Release } from "../domain/thread/commands.ts";
 import type { Incarnation } from "../domain/thread/decide.ts";
@@ -104,10 +104,10 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     if (isReachable) await parts.killChildren(server);
     if (!(await servers.declareDead(server))) return;
     // Before the runs are taken over: one that is to be cancelled does not start again.
-    await cancelWatched(server, lost);
+    const cancelled = await cancelWatched(server, lost);
     const headed = await takeFound((page) => lanes.headedBy(server.id, page), server.id, isReachable);
     const owing = await takeFound((page) => lanes.owingBy(server.id, page), server.id, isReachable);
-    if (!headed || !owing) return;
+    if (!cancelled || !headed || !owing) return;
     doneAt.set(server.id, server.readAt.getTime());
     if (server.readAt.getTime() - server.seenAt.getTime() > parts.rememberMs) await servers.forget(server.id);
   }
@@ -215,22 +215,29 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     for (const id of found) if (!known.has(id)) await servers.presumeDead(id, now);
   }
 
-  async function cancelWatched(server: Server, lost: readonly Server[]): Promise<void> {
+  /** False when something is left; it keeps no other run from being cancelled or taken over. */
+  async function cancelWatched(server: Server, lost: readonly Server[]): Promise<boolean> {
+    let isAll = true;
     for (const watch of await servers.watchesOf(server.id)) {
-      if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) {
-        // The last one who leaves there cancels the run in its name.
-        await servers.markLeft(watch.id);
-        continue;
-      }
-      try {
-        await parts.cancels.cancel(watch, disconnected);
-      } catch (error) {
-        // The run is over or gone: there is nothing to cancel.
-        if (!(error instanceof DomainError)) throw error;
-      }
-      await servers.unwatch(watch.id);
-      for (const other of await servers.watchesOfRun(watch)) if (other.left) await servers.unwatch(other.id);
+      await leave(watch, lost).catch((error) => {
+        isAll = false;
+        parts.onError(error, `cancelling ${watch.runId}`);
+      });
     }
+    return isAll;
+  }
+
+  async function leave(watch: RunName & StoredWatch, lost: readonly Server[]): Promise<void> {
+    // The last one who leaves there cancels the run in its name.
+    if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) return servers.markLeft(watch.id);
+    try {
+      await parts.cancels.cancel(watch, disconnected);
+    } catch (error) {
+      // The run is over or gone: there is nothing to cancel.
+      if (!(error instanceof DomainError)) throw error;
+    }
+    await servers.unwatch(watch.id);
+    for (const other of await servers.watchesOfRun(watch)) if (other.left) await servers.unwatch(other.id);
   }
 
   async function isWatchedElsewhere(run: RunName, lost: readonly Server[]): Promise<boolean> {

@@ -80,3 +80,42 @@ describe("a lease that nobody here works under", () => {
     expect(fenced).toEqual([]);
   });
 });
+
+it("a watched run that cannot be cancelled keeps no other from being cancelled, and no run from being taken over", async () => {
+  const dead = { id: "dead", isDead: true, readAt: new Date(3_600_000), seenAt: new Date(0) };
+  const done: string[] = [];
+  const failed: string[] = [];
+  const takeOver = createTakeOver({
+    lanes: {
+      headedBy: async () => [{ owner: "", threadId: "thread", at: 0, lane: {} }],
+      owingBy: async () => [],
+    },
+    servers: {
+      others: async () => [dead],
+      declareDead: async () => true,
+      watchesOf: async () => ["first", "second"].map((runId) => ({ id: runId, owner: "", threadId: "watched", runId })),
+      watchesOfRun: async () => [],
+      unwatch: async (id: string) => void done.push(`unwatch ${id}`),
+      forget: async () => void done.push("forget"),
+    },
+    act: { decide: async ({ threadId }: { threadId: string }) => void done.push(`take ${threadId}`) },
+    cancels: {
+      async cancel({ runId }: { runId: string }) {
+        if (runId === "first") throw new Error("this one cannot be cancelled");
+        done.push(`cancel ${runId}`);
+      },
+    },
+    self: () => ({ id: "me", ended: new AbortController().signal }),
+    presenceOf: () => "dead",
+    killChildren: async () => undefined,
+    othersSeen: () => undefined,
+    everyMs: 3_600_000,
+    leaseMs: 1,
+    rememberMs: 1,
+    onError: (_error: unknown, what: string) => void failed.push(what),
+  } as unknown as TakeOverParts);
+  await takeOver.round();
+  await takeOver.stop();
+  expect(done).toEqual(["cancel second", "unwatch second", "take thread"]);
+  expect(failed).toEqual(["cancelling first"]);
+});
