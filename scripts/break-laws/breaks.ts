@@ -252,7 +252,7 @@ export const breaks: readonly Break[] = [
   {
     law: 11,
     file: "src/worker/take-over.ts",
-    lines: [["    await cancelWatched(server, lost);\n", ""]],
+    lines: [["= await cancelWatched(server, lost);\n", "= true;\n"]],
     means: "Callers of a server that died do not count as left.",
     test: "test/crashes/law-11-server-death.test.ts",
     name: "runs with a CANCEL watcher are cancelled by the next server",

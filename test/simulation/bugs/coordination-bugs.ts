@@ -109,7 +109,7 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "nobody looks at what dead servers' watchers wanted",
     file: "worker/take-over.ts",
-    lines: [["    await cancelWatched(server, lost);\n", ""]],
+    lines: [["= await cancelWatched(server, lost);\n", "= true;\n"]],
   },
   {
     what: "a new life begins while the old one's attempts go on",
