@@ -200,7 +200,7 @@ describe("leases that lapse", { timeout: 30_000 }, () => {
       const attempt = await run(pool, { act: "deaf" }, { exclusive: true });
       await attempt.started();
       pool.renewed(1);
-      expect(await attempt.over).toEqual({ how: "displaced" });
+      expect(await attempt.over).toEqual({ how: "lapsed" });
       const { pids } = pool;
       expect(pool.place(attempt.spec, {} as never, { exclusive: true })).toBeUndefined();
       expect(pool.pids).toEqual(pids);
