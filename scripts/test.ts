@@ -24,7 +24,7 @@ const engineTests = [
   "test/integration/lanes",
   "test/integration/run-records",
   "test/integration/nudges",
-  "test/integration/servers",
+  "test/integration/stores",
   "checkpoint",
   "law-01",
   "law-05",

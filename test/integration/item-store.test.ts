@@ -1,11 +1,13 @@
 import type { Collection } from "mongodb";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Item } from "../../src/domain/item.ts";
 import { createItems, type Items } from "../../src/domain/items.ts";
 import { databaseTime } from "../../src/storage/database.ts";
 import type { ItemDocument } from "../../src/storage/documents.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { openStores } from "../support/stores.ts";
+
+/** What is asked of items before they are stored (test/support/item-contract.ts has what their store does), and what is left. */
 
 let database: TestDatabase;
 let items: Items;
@@ -28,62 +30,8 @@ const named = (namespace: readonly string[], key = "k", owner = "") => ({ owner,
 const put = (namespace: readonly string[], key: string, value: object, more: { owner?: string; ttlMs?: number } = {}) =>
   items.put({ owner: "", namespace, key, value: JSON.stringify(value), ...more });
 const keysOf = (found: readonly Item[]) => found.map(({ key }) => key);
-/** The next write gets a later time of the database. */
-async function tick(): Promise<void> {
-  const before = await databaseTime(database.db);
-  await vi.waitUntil(async () => (await databaseTime(database.db)) > before);
-}
 
 describe("an item", () => {
-  it("is what was put last, and knows when it was made and changed", async () => {
-    expect(await items.get(named(["a"]))).toBeUndefined();
-    expect(await put(["a"], "k", { n: 1 })).toBe(true);
-    const first = (await items.get(named(["a"])))!;
-    expect(first).toMatchObject({
-      owner: "",
-      namespace: ["a"],
-      key: "k",
-      value: '{"n":1}',
-      createdAt: first.updatedAt,
-    });
-    await tick();
-    await put(["a"], "k", { m: 2 });
-    const second = (await items.get(named(["a"])))!;
-    expect(second).toMatchObject({ value: '{"m":2}', createdAt: first.createdAt });
-    expect(second.updatedAt.getTime()).toBeGreaterThan(first.updatedAt.getTime());
-    expect(await items.remove(named(["a"]))).toBe(true);
-    expect(await items.get(named(["a"]))).toBeUndefined();
-    expect(await items.remove(named(["a"]))).toBe(true);
-    expect(await documents.countDocuments()).toBe(0);
-  });
-
-  it("may have any key and hold anything that JSON holds", async () => {
-    const value = { "a.b": { $set: [1.5, -0.1, null, "\0", "🦊", 9007199254740991] }, $where: "1", "": {}, "\0": 1 };
-    const keys = ["", ".", "a.b", "$gt", "a\0b", "a", "🦊", "__proto__", "x".repeat(1024)];
-    for (const key of keys) await put(["n"], key, { ...value, key });
-    for (const key of keys) {
-      const item = await items.get(named(["n"], key));
-      expect(JSON.parse(item!.value)).toEqual({ ...value, key });
-      expect(item!.key).toBe(key);
-    }
-    expect(await documents.countDocuments()).toBe(keys.length);
-  });
-
-  it("is told apart from all with a similar name, and from those of other owners", async () => {
-    const names = [
-      ...[named(["a"], "b.c"), named(["a", "b"], "c"), named(["a/b"], "c"), named(["a", "b", "c"], "")],
-      ...[named(["a:b"], "c"), named(["a"], "b", "o"), named(["o/a"], "b"), named(["o", "a"], "b")],
-    ];
-    for (const [n, name] of names.entries()) await items.put({ ...name, value: JSON.stringify({ n }) });
-    for (const [n, name] of names.entries()) expect((await items.get(name))?.value).toBe(`{"n":${n}}`);
-  });
-
-  it("comes to one of its values when many put it at once", async () => {
-    await Promise.all(Array.from({ length: 12 }, (_, n) => put(["a"], "k", { n })));
-    expect(await documents.countDocuments()).toBe(1);
-    expect(JSON.parse((await items.get(named(["a"])))!.value).n).toBeLessThan(12);
-  });
-
   it.each<[string, Partial<Parameters<Items["put"]>[0]>, string]>([
     ["no namespace", { namespace: [] }, "namespace: must have at least one label"],
     ["an empty label", { namespace: ["a", ""] }, "must not be empty"],
@@ -114,26 +62,6 @@ describe("an item", () => {
 describe("a time to live", () => {
   const minute = 60_000;
 
-  it("ends an item for every reader, whenever the database removes it", async () => {
-    await put(["a"], "mortal", { n: 1 }, { ttlMs: minute });
-    await put(["b"], "other", { n: 1 });
-    const made = (await items.get(named(["a"], "mortal"), { refreshTtl: false }))!;
-    aheadMs = minute + 1_000;
-    expect(await items.get(named(["a"], "mortal"))).toBeUndefined();
-    expect(keysOf(await items.search("", { namespacePrefix: [] }))).toEqual(["other"]);
-    expect(await items.namespaces("", {})).toEqual([["b"]]);
-    aheadMs = 0;
-    // Put again it is another one, which was made then.
-    await documents.updateOne({ key: "mortal" }, { $set: { expire_at: new Date(0) } });
-    await tick();
-    await put(["a"], "mortal", { n: 2 });
-    const again = (await items.get(named(["a"], "mortal")))!;
-    expect(again.createdAt.getTime()).toBeGreaterThan(made.createdAt.getTime());
-    expect(again.ttlMs).toBeUndefined();
-    aheadMs = 10 * minute;
-    expect(await items.get(named(["a"], "mortal"))).toBeDefined();
-  });
-
   it("begins anew with each read that does not forbid it", async () => {
     const endOf = async () => (await documents.findOne({ key: "k" }))!.expire_at!.getTime();
     await put(["a"], "k", {}, { ttlMs: minute });
@@ -152,29 +80,6 @@ describe("a time to live", () => {
 });
 
 describe("a search", () => {
-  it("finds what is in the namespace and below it, last changed first", async () => {
-    for (const [namespace, key] of [
-      [["u", "1"], "old"],
-      [["u", "1", "x"], "below"],
-      [["u", "12"], "longer label"],
-      [["u", "2"], "beside"],
-      [["u", "1"], "new"],
-    ] as const) {
-      await put(namespace, key, {});
-      await tick();
-    }
-    const search = async (...namespacePrefix: string[]) => keysOf(await items.search("", { namespacePrefix }));
-    expect(await search("u", "1")).toEqual(["new", "below", "old"]);
-    expect(await search("u")).toEqual(["new", "beside", "longer label", "below", "old"]);
-    expect(await search()).toEqual(["new", "beside", "longer label", "below", "old"]);
-    expect(await search("u", "1", "x")).toEqual(["below"]);
-    expect(await search("1")).toEqual([]);
-    await tick();
-    await put(["u", "1"], "old", {});
-    expect(await search("u", "1")).toEqual(["old", "new", "below"]);
-    expect(await items.search("somebody", { namespacePrefix: [] })).toEqual([]);
-  });
-
   it("answers ten, or pages without a repeat, of what the filter leaves", async () => {
     for (let n = 0; n < 25; n++) await put(["n"], `${n}`, { n, even: n % 2 === 0 });
     expect(await items.search("", { namespacePrefix: ["n"] })).toHaveLength(10);
@@ -233,44 +138,23 @@ describe("the namespaces", () => {
 });
 
 describe("a write with a limit", () => {
-  const limit = (inMs: number) => ({ by: new Date(Date.now() + inMs), limitMs: 10_000 });
-  const late = limit(-60_000);
-  const inTime = limit(60_000);
-  const write = { ...named(["a"]), value: '{"n":1}' };
+  const late = { by: new Date(Date.now() - 60_000), limitMs: 10_000 };
 
-  it("lands in time", async () => {
-    expect(await items.put(write, inTime)).toBe(true);
-    expect((await items.get(named(["a"])))?.value).toBe('{"n":1}');
-    expect(await items.put({ ...write, value: '{"n":2}', ttlMs: 1_000_000 }, inTime)).toBe(true);
-    expect(await items.get(named(["a"]))).toMatchObject({ value: '{"n":2}', ttlMs: 1_000_000 });
-    expect(await items.remove(named(["a"]), inTime)).toBe(true);
-    expect(await documents.countDocuments()).toBe(0);
-  });
-
-  it("changes nothing when its time is over, by the database's clock", async () => {
-    await items.put(write);
+  it("is also what begins the time of an item anew", async () => {
+    await put(["a"], "k", {}, { ttlMs: 60_000 });
     const before = await documents.find().toArray();
-    expect(await items.put({ ...write, value: '{"n":2}', ttlMs: 5 }, late)).toBe(false);
-    expect(await items.remove(named(["a"]), late)).toBe(false);
-    expect(await documents.find().toArray()).toEqual(before);
-    await put(["a"], "mortal", {}, { ttlMs: 60_000 });
-    const mortal = await documents.find().toArray();
     aheadMs = 5_000;
-    await items.get(named(["a"], "mortal"), { write: late });
-    expect(await documents.find().toArray()).toEqual(mortal);
+    await items.get(named(["a"]), { write: late });
+    await items.search("", { namespacePrefix: [], write: late });
+    expect(await documents.find().toArray()).toEqual(before);
+    await items.get(named(["a"]), { write: { ...late, by: new Date(Date.now() + 60_000) } });
+    expect(await documents.find().toArray()).not.toEqual(before);
   });
 
-  it("makes nothing when its time is over", async () => {
-    expect(await items.put(write, late)).toBe(false);
-    expect(await items.get(named(["a"]))).toBeUndefined();
-    expect(await items.search("", { namespacePrefix: [] })).toEqual([]);
-    expect(await items.namespaces("", {})).toEqual([]);
-    expect(await items.remove(named(["a"]), late)).toBe(true);
-    // What an upsert leaves holds nothing, and goes.
+  it("leaves a document that holds nothing, and goes, when it came too late to make one", async () => {
+    expect(await items.put({ ...named(["a"]), value: '{"n":1}' }, late)).toBe(false);
     const [left] = await documents.find().toArray();
     expect(Object.keys(left ?? {}).sort()).toEqual(["_id", "expire_at"]);
     expect(left!.expire_at!.getTime()).toBeLessThanOrEqual((await databaseTime(database.db)).getTime());
-    expect(await items.put(write)).toBe(true);
-    expect(await items.get(named(["a"]))).toMatchObject({ value: '{"n":1}' });
   });
 });

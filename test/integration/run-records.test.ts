@@ -10,7 +10,7 @@ import { describeRunRecords } from "../support/run-contract.ts";
 import { newRecord } from "../support/run-records.ts";
 import { describeRunSpecs } from "../support/spec-contract.ts";
 import { openStores } from "../support/stores.ts";
-import { type Given, situations, threadAfter } from "../unit/domain/lane-situations.ts";
+import { situations, threadAfter } from "../unit/domain/lane-situations.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -65,36 +65,5 @@ describe("what was left of a run's creation that a crash has ended", () => {
     await runs.sweepSpecs(later);
     expect(await Promise.all(many.slice(0, 5).map(left))).toEqual([0, 0, 0, 0, 0]);
     expect(await all().runSpecNotes.countDocuments({ at: { $lt: new Date(2_000) } })).toBe(0);
-  });
-});
-
-describe("live runs", () => {
-  it("are counted, and those that nodes have created are found by their parents", async () => {
-    const { runs } = await openStores(database.db);
-    const stored = async (change: Partial<Run>) => {
-      const run = newRecord(change);
-      await runs.insert(run);
-      return run;
-    };
-    const entryAfter = (commands: readonly Given[]) => entryOf(threadAfter(...commands), "a")!;
-    const [running, over] = [entryAfter(situations.running), entryAfter(situations.success)];
-    const parent = newRecord();
-    const childOf = (owner: string, independent: boolean) =>
-      stored({ owner, parent: { threadId: parent.threadId, runId: parent.runId, independent } });
-    const before = await runs.countLive(10_000);
-    const [waiting, executing] = [await childOf("", false), await childOf("", false)];
-    await runs.project(executing, projectionOf(running, "journal"));
-    const others = [await childOf("", true), await childOf("owner", false)];
-    const done = await childOf("", false);
-    await runs.project(done, projectionOf(over, "journal"));
-    expect((await runs.liveChildren(parent, 10)).map(({ runId }) => runId).sort()).toEqual(
-      [waiting.runId, executing.runId].sort(),
-    );
-    expect(await runs.liveChildren(parent, 1)).toHaveLength(1);
-    expect(await runs.liveChildren(newRecord(), 10)).toEqual([]);
-    expect(await runs.countLive(10_000)).toBe(before + 4);
-    expect(await runs.countLive(1)).toBeGreaterThanOrEqual(1);
-    for (const run of [waiting, executing, ...others]) await runs.remove(run);
-    expect(await runs.countLive(10_000)).toBe(before);
   });
 });

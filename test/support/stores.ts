@@ -10,6 +10,9 @@ export const wallClock = (): Date => new Date();
 export const openStores = (db: Db, options: Partial<StoresOptions> = {}, own?: OwnConnections): Promise<Stores> =>
   open(db, { now: wallClock, ...options }, own);
 
+/** What a contract opens the stores of its database with, as often as it likes. */
+export type OpenStores = (options?: Partial<StoresOptions>) => Promise<Stores>;
+
 /** Checkpoints, by this machine's time. */
 export const createJournal = (db: Db): Journal => journalOf(db, wallClock);
 

@@ -1,28 +1,19 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Db } from "mongodb";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { PagePosition } from "../../src/domain/page-token.ts";
-import type { ThreadFilter, ThreadOrder } from "../../src/domain/ports.ts";
+import type { ThreadFilter, ThreadOrder, ThreadStore } from "../../src/domain/ports.ts";
 import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
-import type { Stores } from "../../src/storage/stores.ts";
 import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
-import { type TestDatabase, testDatabase } from "../support/engine.ts";
-import { openStores } from "../support/stores.ts";
+import { openStores } from "./stores.ts";
 
-/** The pages of thread search against a sort in memory. Each case is an owner of its own, beside all the others. */
+/** Searches are held against a sort in memory. Each case is an owner of its own, beside all the others. */
 
 const hour = 3_600_000;
 const base = Date.now() - 1_000 * hour;
-
-let database: TestDatabase;
-let stores: Stores;
 let owners = 0;
-beforeAll(async () => {
-  database = await testDatabase();
-  stores = await openStores(database.db);
-});
-afterAll(() => database.close());
 
 /** A thread as far as it matters here. */
 interface Made {
@@ -34,7 +25,7 @@ interface Made {
   readonly removing: boolean;
 }
 
-async function insert(owner: string, made: readonly Made[]): Promise<void> {
+async function insert(db: Db, owner: string, made: readonly Made[]): Promise<void> {
   const documents = made.map(({ id, created, changed, status, app, removing }): ThreadDocument => {
     const control = newControl({ threadId: id, rev: "rev", metadata: { app } }, created);
     return {
@@ -44,7 +35,7 @@ async function insert(owner: string, made: readonly Made[]): Promise<void> {
       }),
     };
   });
-  if (documents.length > 0) await database.db.collection<ThreadDocument>("threads").insertMany(documents);
+  if (documents.length > 0) await db.collection<ThreadDocument>("threads").insertMany(documents);
 }
 
 const sortedBy = ({ created, changed, id, status }: Made, { by }: ThreadOrder): number | string =>
@@ -64,6 +55,7 @@ function expected(made: readonly Made[], filter: Omit<ThreadFilter, "owner">, or
 
 /** The ids of all pages, in the order in which they come. */
 async function pages(
+  threads: ThreadStore,
   owner: string,
   filter: Omit<ThreadFilter, "owner">,
   order: ThreadOrder,
@@ -72,7 +64,7 @@ async function pages(
 ) {
   const read: string[] = [];
   for (let after: PagePosition | undefined; read.length < most; ) {
-    const page = await stores.threads.search({ owner, ...filter }, order, { limit, ...(after && { after }) });
+    const page = await threads.search({ owner, ...filter }, order, { limit, ...(after && { after }) });
     read.push(...page.map(({ threadId }) => threadId));
     const last = page.at(-1);
     if (last === undefined || page.length < limit) return read;
@@ -106,43 +98,53 @@ const order: fc.Arbitrary<ThreadOrder> = fc.record({
 const statuses = fc.subarray([...threadStatuses], { minLength: 1 });
 const metadata = fc.constantFrom({ app: "chat" }, { app: "batch" }, { app: "none" });
 
-describe("thread search: order and pages", () => {
-  it("are those of a sort in memory, whatever the threads", async () => {
-    const filter = fc.record({ statuses, metadata, threadIds: fc.constant([]) }, { requiredKeys: [] });
-    const all = fc.uniqueArray(made, { selector: ({ id }) => id, maxLength: 40, size: "max" });
-    const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
-    await fc.assert(
-      fc.asyncProperty(all, fc.array(query, { minLength: 1, maxLength: 4 }), async (all, queries) => {
-        const owner = `owner-${owners++}`;
-        await insert(owner, all);
-        for (const { order, filter, limit } of queries) {
-          const ids = expected(all, filter, order).map(({ id }) => id);
-          expect(await pages(owner, filter, order, limit)).toEqual(ids);
-        }
-        const threadIds = all.slice(0, 7).map(({ id }) => id);
-        if (threadIds.length === 0) return;
-        const ids = expected(all, { threadIds }, queries[0]!.order).map(({ id }) => id);
-        expect(await pages(owner, { threadIds }, queries[0]!.order, 2)).toEqual(ids);
-      }),
-      { numRuns: 40 },
-    );
-  }, 300_000);
+/** What every store of threads must do when it is searched. */
+export function describeThreadLists(which: string, openDb: () => Promise<Db>): void {
+  let db: Db;
+  let threads: ThreadStore;
+  beforeAll(async () => {
+    db = await openDb();
+    ({ threads } = await openStores(db));
+  });
 
-  it("are so of more than a thousand threads, too", async () => {
-    const owner = `owner-${owners++}`;
-    const some = fc.sample(made, 1_500);
-    const all = [...new Map(some.map((one) => [one.id, one])).values()];
-    await insert(owner, all);
-    for (const by of ["created_at", "updated_at", "thread_id", "status"] as const) {
-      for (const descending of [false, true]) {
-        for (const filter of [{}, { statuses: ["idle", "error"] as const }, { metadata: { app: "chat" } }]) {
-          const ids = expected(all, filter, { by, descending }).map(({ id }) => id);
-          const read = await pages(owner, filter, { by, descending }, 500);
-          expect([by, descending, filter, read]).toEqual([by, descending, filter, ids]);
-          const first = await pages(owner, filter, { by, descending }, 20, 60);
-          expect(first).toEqual(ids.slice(0, 60));
+  describe(`the order and the pages of a search for threads ${which}`, () => {
+    it("are those of a sort in memory, whatever the threads", async () => {
+      const filter = fc.record({ statuses, metadata, threadIds: fc.constant([]) }, { requiredKeys: [] });
+      const all = fc.uniqueArray(made, { selector: ({ id }) => id, maxLength: 40, size: "max" });
+      const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
+      await fc.assert(
+        fc.asyncProperty(all, fc.array(query, { minLength: 1, maxLength: 4 }), async (all, queries) => {
+          const owner = `owner-${owners++}`;
+          await insert(db, owner, all);
+          for (const { order, filter, limit } of queries) {
+            const ids = expected(all, filter, order).map(({ id }) => id);
+            expect(await pages(threads, owner, filter, order, limit)).toEqual(ids);
+          }
+          const threadIds = all.slice(0, 7).map(({ id }) => id);
+          if (threadIds.length === 0) return;
+          const ids = expected(all, { threadIds }, queries[0]!.order).map(({ id }) => id);
+          expect(await pages(threads, owner, { threadIds }, queries[0]!.order, 2)).toEqual(ids);
+        }),
+        { numRuns: 40 },
+      );
+    }, 300_000);
+
+    it("are so of more than a thousand threads, too", async () => {
+      const owner = `owner-${owners++}`;
+      const some = fc.sample(made, 1_500);
+      const all = [...new Map(some.map((one) => [one.id, one])).values()];
+      await insert(db, owner, all);
+      for (const by of ["created_at", "updated_at", "thread_id", "status"] as const) {
+        for (const descending of [false, true]) {
+          for (const filter of [{}, { statuses: ["idle", "error"] as const }, { metadata: { app: "chat" } }]) {
+            const ids = expected(all, filter, { by, descending }).map(({ id }) => id);
+            const read = await pages(threads, owner, filter, { by, descending }, 500);
+            expect([by, descending, filter, read]).toEqual([by, descending, filter, ids]);
+            const first = await pages(threads, owner, filter, { by, descending }, 20, 60);
+            expect(first).toEqual(ids.slice(0, 60));
+          }
         }
       }
-    }
-  }, 300_000);
-});
+    }, 300_000);
+  });
+}
