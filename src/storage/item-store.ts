@@ -25,7 +25,10 @@ export function createItemStore({ items }: Pick<Collections, "items">, now: () =
           projection: { write: 1 },
           ...(limit && { maxTimeMS: limit.limitMs }),
         });
-        return doc?.write === write;
+        if (doc) return doc.write === write;
+        // Where the item was made meanwhile the embedded engines write, and answer nothing.
+        const there = await items.findOne({ _id }, { projection: { write: 1 } });
+        return there?.write === write || undefined;
       });
     },
 
@@ -142,11 +145,12 @@ function replacement(content: object, expireAt: Date | null, limit: WriteLimit |
   ];
 }
 
-/** Repeats what met an insert of the same `_id`; false when the database gave up at the time that it was given. */
-async function inTime(write: () => Promise<boolean>): Promise<boolean> {
+/** Repeats what met an insert of the same `_id`, and has no answer; false when the database gave up at the time that it was given. */
+async function inTime(write: () => Promise<boolean | undefined>): Promise<boolean> {
   for (;;) {
     try {
-      return await write();
+      const isDone = await write();
+      if (isDone !== undefined) return isDone;
     } catch (error) {
       if (error instanceof MongoServerError && error.code === maxTimeExpired) return false;
       if (!isDuplicateKey(error)) throw error;

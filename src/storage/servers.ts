@@ -22,14 +22,18 @@ export function createServerStore(
   }
 
   return {
-    /** A server that is there is dead, or was inserted in between. */
+    /**
+     * A server that is there is dead, or was inserted in between: then its id is taken, or the embedded engines answer nothing.
+     * Guard: nobody has declared it dead.
+     */
     async join(server) {
       try {
-        return await renew(server, true);
+        const joinedAt = await renew(server, true);
+        if (joinedAt) return joinedAt;
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
-        return renew(server, false);
       }
+      return renew(server, false);
     },
 
     beat: (server) => renew(server, false),

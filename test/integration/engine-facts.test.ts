@@ -51,6 +51,16 @@ test("an upsert meets an _id that was taken meanwhile with an update or a duplic
   expect(await items.find().toArray()).toEqual([{ _id: "one", made: true, n: landed }]);
 });
 
+test("a findOneAndUpdate that meets an _id which was taken meanwhile updates, whether it answers what it wrote or nothing", async () => {
+  const tries = Array.from({ length: 12 }, () =>
+    items.findOneAndUpdate({ _id: "one" }, { $inc: { n: 1 } }, { upsert: true, returnDocument: "after" }),
+  );
+  const results = await Promise.allSettled(tries);
+  const landed = results.filter(({ status }) => status === "fulfilled").length;
+  for (const result of results) if (result.status === "rejected") expect(isDuplicateKey(result.reason)).toBe(true);
+  expect(await items.find().toArray()).toEqual([{ _id: "one", n: landed }]);
+});
+
 test("a guarded findOneAndUpdate has one winner", async () => {
   await items.insertMany(Array.from({ length: 10 }, (_, n) => ({ _id: `run-${n}`, status: "pending", token: null })));
   const claims = Array.from({ length: 40 }, (_, n) =>
