@@ -68,12 +68,9 @@ export function describeServers(which: string, open: OpenStores): void {
       const server = await joined();
       expect(await servers.join({ ...server, freeSlots: 1 })).toBeDefined();
       expect(await known(server.id)).toMatchObject({ freeSlots: 1, isDead: false });
-<<<<<<< HEAD
-=======
       const atOnce = one();
       const times = await Promise.all(Array.from({ length: 6 }, () => servers.join(atOnce)));
       expect(times).not.toContain(undefined);
->>>>>>> contracts
       const lost = await dead();
       const before = await known(lost.id);
       expect(await servers.join(lost)).toBeUndefined();
