@@ -23,6 +23,8 @@ export interface RunStore {
   insert(run: Run): Promise<boolean>;
   /** Removes a record that no entry came for, as long as it is this one. */
   deleteUnentered(run: Run): Promise<boolean>;
+  /** Removes this very record, whatever it says by now: for that of a run that is known to have come and gone before. */
+  deleteMade(run: Run): Promise<boolean>;
   /**
    * Puts the record in the place of the one with the same id that was `made` so, and that nobody knows an entry of. False when
    * there is none: it was removed, or another one is there, or it says more by now.

@@ -18,7 +18,10 @@ export interface StoreRunParts {
   readonly lanes: Pick<Lanes, "read">;
   /** Threads as they were written last, which may have changed since. */
   readonly kept: Pick<KeptThreads, "get">;
-  readonly runs: Pick<RunStore, "insert" | "deleteUnentered" | "putAgain" | "find" | "tombstone" | "tombstones">;
+  readonly runs: Pick<
+    RunStore,
+    "insert" | "deleteUnentered" | "deleteMade" | "putAgain" | "find" | "tombstone" | "tombstones"
+  >;
   readonly findRun: FindRun;
   readonly act: Act;
   readonly children: Pick<ChildRuns, "wishFor">;
@@ -115,7 +118,8 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     if (!options.isChosenId && run.request === undefined) return true;
     // That of a stateless run is of another thread.
     if ((await runs.tombstones([run])).length === 0) return true;
-    await runs.deleteUnentered(run);
+    // What was on its way to the former record may have met this one, so that it says more by now.
+    await runs.deleteMade(run);
     throw notStored(run, options);
   }
 

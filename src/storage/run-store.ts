@@ -36,6 +36,12 @@ export function createRunStore(
     return isFree;
   }
 
+  async function deleteMade(run: Run, guard: Filter<RunDocument> = {}): Promise<boolean> {
+    const { deletedCount } = await runs.deleteOne({ ...byName(run), made: run.made, ...guard });
+    if (deletedCount === 1) await specs.remove(run);
+    return deletedCount === 1;
+  }
+
   return {
     ...createRunLists(runs, listed.runs),
     ...createRunExpiry(runs, specs),
@@ -45,11 +51,10 @@ export function createRunStore(
     sweepSpecs: specs.sweepSpecs,
 
     /** Guard: it is the one that was made then, and nobody has brought it up to an entry. */
-    async deleteUnentered(run) {
-      const { deletedCount } = await runs.deleteOne({ ...byName(run), made: run.made, changes: 0 });
-      if (deletedCount === 1) await specs.remove(run);
-      return deletedCount === 1;
-    },
+    deleteUnentered: (run) => deleteMade(run, { changes: 0 }),
+
+    /** Guard: it is the one that was made then. */
+    deleteMade,
 
     /** Guard: it is the one that was made so, and nobody has brought it up to an entry. What it names is stored before it. */
     async putAgain(run, made) {

@@ -81,6 +81,14 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       expect(await runs.find(entered)).toMatchObject({ phase: "running" });
     });
 
+    it("is removed by whoever made it where its run has come and gone, whatever it says", async () => {
+      const run = await stored();
+      await projected(runs, run, projectionOf(running, "journal"));
+      expect(await runs.deleteMade({ ...run, made: "another" })).toBe(false);
+      expect(await runs.deleteMade(run)).toBe(true);
+      expect(await runs.find(run)).toBeUndefined();
+    });
+
     it("is put again in the place of the one that is meant, and is another one then", async () => {
       const run = await stored();
       const again = { ...run, made: "again", graph: "again" };

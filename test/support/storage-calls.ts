@@ -124,6 +124,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["withGiven", () => [[10, 20, 30].map((n) => large(over(n)))]],
       ["withGiven", () => [[{ ...over(10), made: "before", givenApart: 20_000 }]], "of one that was put again"],
       ["deleteUnentered", () => [aWaiting()]],
+      ["deleteMade", () => [aWaiting()]],
       ["deleteUnentered", () => [large(aWaiting())], "with what lies apart"],
       ["putAgain", () => [{ ...aWaiting(), made: "again" }, "made"]],
       ["putAgain", () => [over(1), "made"], "of one that was executed"],

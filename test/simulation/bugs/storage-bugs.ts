@@ -31,9 +31,7 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a record is removed that says more by now",
     file: "storage/run-store.ts",
-    lines: [
-      ["deleteOne({ ...byName(run), made: run.made, changes: 0 })", "deleteOne({ ...byName(run), made: run.made })"],
-    ],
+    lines: [["deleteMade(run, { changes: 0 })", "deleteMade(run)"]],
   },
   {
     what: "a server that was declared dead beats again",

@@ -17,6 +17,7 @@ describe("a run whose creation takes long", () => {
       runs: {
         insert: async ({ runId }: Run) => !!records.add(runId),
         putAgain: async ({ runId }: Run) => records.has(runId),
+        deleteMade: () => Promise.reject(new Error("no run has come and gone")),
         deleteUnentered: async ({ runId }: Run) => void records.delete(runId),
         find: async () => undefined,
         tombstone: async () => undefined,
