@@ -166,13 +166,24 @@ export function createWatchers(parts: WatcherParts): Watchers {
       renewals.delete(renew);
       begin(depart(id, counted, run, how));
     }
-    async function renew(): Promise<void> {
-      const [old, anew] = [id, newId()];
+    async function storeAnew(): Promise<string> {
+      const anew = newId();
       try {
-        await keepTrying(() => parts.store(anew, run, ifLast), parts);
+        await parts.store(anew, run, ifLast);
+        return anew;
+      } catch (error) {
+        // It may come yet.
+        await forget([anew], parts.bar);
+        throw error;
+      }
+    }
+    async function renew(): Promise<void> {
+      const old = id;
+      let anew: string;
+      try {
+        anew = await keepTrying(storeAnew, parts);
       } catch (err) {
-        parts.log.error({ err, run_id: run.runId }, "a caller is not known to other servers any more");
-        return forget([anew], parts.bar);
+        return parts.log.error({ err, run_id: run.runId }, "a caller is not known to other servers any more");
       }
       // Whoever has left meanwhile did so under the old name.
       if (departed) return forget([anew]);
