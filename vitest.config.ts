@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const long = [
   "test/faults/faults",
   "model/lane",
+  "simulation/bugs",
   "simulation/simulation",
   "lifecycle",
   "query-plans",

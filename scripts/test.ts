@@ -69,10 +69,9 @@ function suitesAndFilters(args: readonly string[]): [Suite[], string[]] {
  * most of which is waiting.
  */
 async function runMore(): Promise<Totals[]> {
-  const others = await vitest(
-    "more",
-    spec.map((path) => `--exclude=${path}**`),
-  );
+  // Much of it waits, for a lease, a grace or a process: one worker more than there are cores keeps them busy.
+  const excluded = spec.map((path) => `--exclude=${path}**`);
+  const others = await vitest("more", [...excluded, "--maxWorkers=3"]);
   const log = join(folder, "differential.log");
   const beside = capabilities.python.has() ? differential(log) : undefined;
   const passes = [others];

@@ -19,7 +19,6 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a slow creation does not look after its record",
-    isHardToFind: true,
     file: "domain/store-run.ts",
     lines: [["      record = await keepRecord(record, options);\n", ""]],
   },
@@ -146,6 +145,7 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a waiter is not told of ends in other servers",
+    isHardToFind: true,
     file: "wiring/streams.ts",
     lines: [["  signals.endedElsewhere.on(outcomes.look);\n", ""]],
   },
@@ -191,7 +191,6 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a deleted run leaves no last record",
-    isHardToFind: true,
     file: "domain/threads.ts",
     lines: [
       [
