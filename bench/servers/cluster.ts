@@ -28,7 +28,7 @@ export interface Cluster {
 const graphs = fileURLToPath(new URL("./graphs/langgraph.json", import.meta.url));
 export const slots = 16;
 
-export async function startCluster(count: number, leaseMs: number): Promise<Cluster> {
+export async function startCluster(count: number, leaseMs: number, config = graphs): Promise<Cluster> {
   const dir = await mkdtemp(join(tmpdir(), "reins-servers-"));
   const ledger = join(dir, "ledger");
   const database = await startEmbeddedDatabase(embeddedOptions(join(dir, "data")));
@@ -39,7 +39,7 @@ export async function startCluster(count: number, leaseMs: number): Promise<Clus
     startServerProcess({
       MONGODB_URI: database.uri.replace(`:${port}/`, `:${proxyPort}/`),
       REINS_DATABASE_POOL: String(database.maxPoolSize),
-      REINS_CONFIG: graphs,
+      REINS_CONFIG: config,
       REINS_CHILDREN: "1",
       REINS_SLOTS: String(slots),
       REINS_LEASE_MS: String(leaseMs),

@@ -10,7 +10,7 @@ export interface Idle {
 }
 
 /** What the driver sends by itself. */
-const driverCommands = ["hello", "isMaster", "ismaster", "saslStart", "saslContinue", "endSessions", "ping"];
+export const driverCommands = ["hello", "isMaster", "ismaster", "saslStart", "saslContinue", "endSessions", "ping"];
 
 export async function idle(cluster: Cluster, forMs: number): Promise<Idle> {
   const before = await cluster.commands();
