@@ -46,12 +46,12 @@ describe("the watchdog", { timeout: 40_000 }, () => {
     await gone([...busy, grandchild]);
     const idle = pids.filter((pid) => !busy.includes(pid));
     expect(await Promise.all(idle.map(isAlive))).toEqual([true]);
-    // The server finds out when it goes on: the runs lost nothing but their step.
+    // The server finds out when it goes on.
     server.kill("SIGCONT");
     await vi.waitUntil(() => lines.filter((line) => line.attemptId).length === 2, patience);
     expect(lines.filter((line) => line.attemptId).map(({ outcome }) => outcome)).toEqual([
-      { how: "displaced" },
-      { how: "displaced" },
+      { how: "lapsed" },
+      { how: "lapsed" },
     ]);
   });
 
