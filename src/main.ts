@@ -46,6 +46,7 @@ async function serve(): Promise<void> {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  if (config.isStartedByNpm) onParentGone(() => stop("SIGTERM"));
 
   // Whoever reads this may send a signal at once.
   const { url, engine, database, about } = app;
@@ -56,6 +57,16 @@ async function serve(): Promise<void> {
   }
   // Now, and not only at the end: a server that is killed has none.
   flushCompileCache();
+}
+
+/** `npx` runs a shell that dies of a signal and passes none on: without this the server would live on, with its database. */
+function onParentGone(listener: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    listener();
+  }, 500).unref();
 }
 
 async function printVersion(): Promise<void> {

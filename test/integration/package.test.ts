@@ -7,6 +7,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
 import { capabilities, olderNode } from "../support/capabilities.ts";
+import { isAlive, until } from "../support/gates.ts";
+import { descendantsOf } from "../support/processes.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
 const run = promisify(execFile);
@@ -138,13 +140,17 @@ describe("the package", { timeout: 600_000 }, () => {
     await writeFile(join(project, "echo.ts"), echo);
     const own = { ...settings, REINS_PORT: "0", PATH: env.PATH };
     const server = await startServerProcess(own, [], project, ["bash", "-c", `exec ${serve}`]);
+    const started = descendantsOf(server.pid);
     try {
       const { thread } = await server.client.threads.createThread({});
       const spec = { assistantId: "echo", input: toPayload({ text: "hello" }) };
       const { run: over, values } = await server.client.runs.waitRun({ create: { threadId: thread!.threadId, spec } });
       expect([over?.status, fromPayload(values)]).toEqual([RunStatus.SUCCESS, { text: "hello, hello" }]);
-    } finally {
+      // The shell between them passes nothing on.
       await server.end("SIGTERM");
+      await until(() => !started.some(isAlive));
+    } finally {
+      for (const pid of started.filter(isAlive)) process.kill(pid, "SIGKILL");
     }
   });
 });
