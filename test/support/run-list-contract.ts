@@ -9,6 +9,7 @@ import { projectionOf } from "../../src/domain/thread/project.ts";
 import { key } from "../../src/storage/keys.ts";
 import { liveStatuses, type RunDocument } from "../../src/storage/run-document.ts";
 import { type Given, situations, threadAfter } from "../unit/domain/lane-situations.ts";
+import { manyLists } from "./many-lists.ts";
 import { newRecord } from "./run-records.ts";
 import { openStores } from "./stores.ts";
 import { syntheticRun } from "./synthetic-load.ts";
@@ -113,7 +114,7 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
             expect(await pages(read, limit)).toEqual(expected(all, filter));
           }
         }),
-        { numRuns: 40 },
+        { numRuns: manyLists },
       );
     }, 300_000);
 
@@ -133,7 +134,7 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
             expect(await pages(read, limit)).toEqual(expected(before, { ...filter, statuses }));
           }
         }),
-        { numRuns: 40 },
+        { numRuns: manyLists },
       );
     }, 300_000);
   });

@@ -7,6 +7,7 @@ import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
 import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
+import { manyLists } from "./many-lists.ts";
 import { openStores } from "./stores.ts";
 
 /** Searches are held against a sort in memory. Each case is an owner of its own, beside all the others. */
@@ -125,7 +126,7 @@ export function describeThreadLists(which: string, openDb: () => Promise<Db>): v
           const ids = expected(all, { threadIds }, queries[0]!.order).map(({ id }) => id);
           expect(await pages(threads, owner, { threadIds }, queries[0]!.order, 2)).toEqual(ids);
         }),
-        { numRuns: 40 },
+        { numRuns: manyLists },
       );
     }, 300_000);
 
