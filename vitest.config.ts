@@ -13,6 +13,7 @@ const long = [
   "h2spec",
   "double-texting",
   "child-state",
+  "integration/stores",
 ];
 
 class LongFilesFirst extends BaseSequencer {
