@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** What takes a minute or two; begun last, it would keep the whole run waiting. */
+/** What takes half a minute or more; begun last, it would keep the whole run waiting. */
 const long = [
   "test/faults/faults",
   "model/lane",
@@ -13,6 +13,10 @@ const long = [
   "h2spec",
   "double-texting",
   "child-state",
+  "stateless-crash",
+  "two-servers",
+  "cancel-moments",
+  "python-sdk",
   "integration/stores",
 ];
 
