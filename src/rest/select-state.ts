@@ -1,5 +1,4 @@
-import { jsonParts } from "../domain/json-parts.ts";
-import { RawJson, stringify } from "./json/raw-json.ts";
+import { rawFields, stringify } from "./json/raw-json.ts";
 import { select } from "./pages.ts";
 
 /** Of a state as `stateJson` makes it. */
@@ -35,7 +34,5 @@ export function selectState(wanted: readonly string[] = []): StateSelection {
 }
 
 function valuesNamed(names: readonly string[], values: unknown): object {
-  const parts = jsonParts(values instanceof RawJson ? values.text : stringify(values ?? null));
-  const named = [...parts].filter(([name]) => typeof name === "string" && names.includes(name));
-  return Object.fromEntries(named.map(([name, part]) => [name, new RawJson(part)]));
+  return Object.fromEntries(rawFields(stringify(values ?? null)).filter(([name]) => names.includes(name)));
 }

@@ -1,3 +1,5 @@
+import { jsonParts } from "../../domain/json-parts.ts";
+
 /** JSON text that goes into an answer as it is: payloads are not parsed on their way through the server. */
 export class RawJson {
   readonly text: string;
@@ -6,6 +8,10 @@ export class RawJson {
     this.text = text;
   }
 }
+
+/** The fields of an object, each as the text that it is; none of anything else. */
+export const rawFields = (text: string): [name: string, value: RawJson][] =>
+  [...jsonParts(text)].flatMap(([name, part]) => (typeof name === "string" ? [[name, new RawJson(part)]] : []));
 
 /** As JSON.stringify, for values of plain objects, arrays, texts, numbers, booleans, null and RawJson. */
 export const stringify = (value: unknown): string => jsonPieces(value).join("");

@@ -7,6 +7,7 @@ import { maxDetail, type RestError } from "../errors.ts";
 import type { Invoke } from "../invoke.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
 import { payloadFormat, payloadJson, rawPayload } from "../json/payload.ts";
+import { rawFields } from "../json/raw-json.ts";
 import { timeText } from "../json/time.ts";
 import { complaints } from "../read-body.ts";
 import { type RunBody, runBody, toCreateRun } from "../run-body.ts";
@@ -137,8 +138,8 @@ async function getState(params: Record<string, unknown>, { invoke, threadId }: C
   const { state } = await invoke.call(threads.getThreadState, { threadId, payloadFormat });
   const checkpoint = state!.checkpoint && { id: state!.checkpoint.checkpointId, ns: state!.checkpoint.checkpointNs };
   if (!keys) return { values: rawPayload(state!.values, {}), checkpoint };
-  const all = JSON.parse(payloadJson(state!.values) ?? "{}") as Record<string, unknown>;
-  return { values: Object.fromEntries(Object.entries(all).filter(([name]) => keys.includes(name))), checkpoint };
+  const wanted = rawFields(payloadJson(state!.values) ?? "{}").filter(([name]) => keys.includes(name));
+  return { values: Object.fromEntries(wanted), checkpoint };
 }
 
 async function listCheckpoints(params: Record<string, unknown>, { invoke, threadId }: CommandParts): Promise<object> {

@@ -1,7 +1,7 @@
 import type { RunEvent, RunOutputEvent } from "../../../gen/reins/v1/run_event_pb.ts";
 import { Durability, RunStatus, StreamMode } from "../../../gen/reins/v1/run_pb.ts";
 import { payloadJson } from "../json/payload.ts";
-import { RawJson, stringify } from "../json/raw-json.ts";
+import { RawJson, rawFields, stringify } from "../json/raw-json.ts";
 import { type MessageChunk, type StreamedMessage, startMessage } from "./streamed-message.ts";
 import type { BegunRun } from "./thread-runs.ts";
 
@@ -26,9 +26,8 @@ const firstNumber = (at: number): number => (at - epoch) * numbersPerMs;
 /** When the event with this number was told, at the earliest. */
 export const timeOfNumber = (seq: number): number => Math.floor(seq / numbersPerMs) + epoch;
 
-interface Interrupts {
-  readonly __interrupt__?: readonly { readonly id: string; readonly value: unknown }[];
-}
+/** What LangGraph tells under `__interrupt__`. */
+type Interrupts = readonly { readonly id: string; readonly value: unknown }[];
 type MessageMetadata = Readonly<Record<string, unknown>> & { readonly langgraph_checkpoint_ns?: string };
 
 /**
@@ -104,9 +103,9 @@ export function createProtocolEvents({ run, at }: BegunRun): (event: RunEvent) =
     return told;
   }
 
-  function requests(namespace: readonly string[], { __interrupt__: interrupts = [] }: Interrupts): ProtocolEvent[] {
+  function requests(namespace: readonly string[], { text }: RawJson): ProtocolEvent[] {
     paused = true;
-    return interrupts.flatMap(({ id, value }) => {
+    return (JSON.parse(text) as Interrupts).flatMap(({ id, value }) => {
       if (asked.has(id)) return [];
       asked.add(id);
       return [tell("input.requested", namespace, { interrupt_id: id, payload: value })];
@@ -116,14 +115,14 @@ export function createProtocolEvents({ run, at }: BegunRun): (event: RunEvent) =
   function values({ namespace, data }: RunOutputEvent): ProtocolEvent[] {
     const text = payloadJson(data)!;
     if (!text.includes('"__interrupt__"')) return [tell("values", namespace, new RawJson(text))];
-    const { __interrupt__, ...state } = JSON.parse(text) as Interrupts & object;
-    const asking = __interrupt__ ? requests(namespace, { __interrupt__ }) : [];
+    const { __interrupt__, ...state } = Object.fromEntries(rawFields(text));
+    const asking = __interrupt__ ? requests(namespace, __interrupt__) : [];
     return Object.keys(state).length === 0 ? asking : [...asking, tell("values", namespace, state)];
   }
 
   function updates({ namespace, data }: RunOutputEvent): ProtocolEvent[] {
-    const byNode = JSON.parse(payloadJson(data)!) as Record<string, unknown>;
-    if ("__interrupt__" in byNode) return requests(namespace, byNode as Interrupts);
+    const byNode = Object.fromEntries(rawFields(payloadJson(data)!));
+    if (byNode.__interrupt__) return requests(namespace, byNode.__interrupt__);
     const isOver = (path: readonly string[]) => isChild(path, namespace) && nameOf(path.at(-1)!) in byNode;
     return [
       ...finishMessages(isOver),
@@ -133,7 +132,10 @@ export function createProtocolEvents({ run, at }: BegunRun): (event: RunEvent) =
   }
 
   function checkpoint({ namespace, data }: RunOutputEvent): ProtocolEvent[] {
-    const { config, parent_config: parent, metadata } = JSON.parse(payloadJson(data)!) as CheckpointOutput;
+    // The state stands beside them.
+    const fields = rawFields(payloadJson(data)!).filter(([name]) => name !== "values");
+    const told = fields.map(([name, { text }]) => [name, JSON.parse(text) as unknown]);
+    const { config, parent_config: parent, metadata } = Object.fromEntries(told) as CheckpointOutput;
     const id = config?.configurable?.checkpoint_id;
     if (id === undefined) return [];
     const { step, source } = metadata ?? {};
