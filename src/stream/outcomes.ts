@@ -134,10 +134,17 @@ export function createOutcomes(
     wait,
     listen(name) {
       const { mine, exists, close } = register(name);
+      let isAnnounced = false;
+      const announced = () => {
+        isAnnounced = true;
+      };
+      mine.promise.then(announced, announced);
       return {
         async end(created, signal) {
           // A request that is repeated may have been done with another id.
           if (keyOfRun(created) !== keyOfRun(name)) return (await wait(created, signal))!;
+          // What was told by now may be the end of a run that was deleted, and whose id this one has taken.
+          if (isAnnounced) return (await wait(created, signal))!;
           exists();
           const isLive = created.phase !== "over" && created.phase !== "rolling_back";
           const over = await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);

@@ -31,10 +31,11 @@ async function cancelRun({ random, persist, known, laws }: WishParts): Promise<v
   await persist(
     "cancel",
     async (api, context) => {
+      const promised = laws.asksToCancel();
       const { run } = await api.runs.cancelRun(request, context);
       if (request.wait) laws.waited(run as Run);
       else laws.run(run as Run);
-      if (run) laws.promised(name.runId, isRollback ? "rollback" : "interrupt");
+      if (run) promised(name.runId, isRollback ? "rollback" : "interrupt");
     },
     { tries: 4, patienceMs: 6_000 },
   );
@@ -52,10 +53,11 @@ async function cancelThread({ random, persist, known, laws }: WishParts): Promis
   await persist(
     "cancel all",
     async (api, context) => {
+      const promised = laws.asksToCancel();
       const { results } = await api.runs.cancelRuns(request, context);
       for (const { runId, outcome } of results!) {
         if (outcome !== undefined && isStopped.has(outcome))
-          laws.promised(runId!, request.action === CancelAction.ROLLBACK ? "rollback" : "interrupt");
+          promised(runId!, request.action === CancelAction.ROLLBACK ? "rollback" : "interrupt");
       }
     },
     { tries: 3, patienceMs: 6_000 },
@@ -69,8 +71,9 @@ export async function cancelUntilStored({ persist, laws }: WishParts, run: RunFa
   await persist(
     "cancel what never ends",
     async (api, context) => {
+      const promised = laws.asksToCancel();
       await api.runs.cancelRun(request, context);
-      laws.promised(runId, "interrupt");
+      promised(runId, "interrupt");
     },
     { tries: 5 },
   );

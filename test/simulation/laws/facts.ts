@@ -53,6 +53,8 @@ export interface World {
 
 export class Facts {
   readonly runs = new Map<string, RunFacts>();
+  /** What is known of each run's first life, if it was created anew since. */
+  readonly firstLives = new Map<string, RunFacts>();
   /** Leases of servers that nobody could reach: what still executes under them is excused, and must leave no trace. */
   readonly excused = new Set<string>();
   readonly threadsThatMayGo = new Set<string>();
@@ -69,7 +71,9 @@ export class Facts {
 
   /** The thread was deleted with the run, and a repeated request, of which nobody ever heard the answer, makes both anew. */
   bearAnew(runId: string): RunFacts {
-    const { threadId, plan } = this.of(runId);
+    const before = this.of(runId);
+    const { threadId, plan } = before;
+    if (!this.firstLives.has(runId)) this.firstLives.set(runId, before);
     this.runs.set(runId, { runId, threadId, plan, claims: 0 });
     return this.of(runId);
   }

@@ -79,10 +79,16 @@ export function createToldLaws({ engine, executions, elapsed, broken }: World, f
       }
     },
 
-    /** A client has heard that a run which was not over will be cancelled. */
-    promised(runId: string, action: CancelAction): void {
-      const run = facts.of(runId);
-      if (!run.promised || strength[action] > strength[run.promised]) run.promised = action;
+    /**
+     * A client asks for cancels. What it hears then, that a run which was not over will be cancelled, is said of the runs as they were
+     * when it has asked, or have come since: not of one that was deleted meanwhile and created anew under its id.
+     */
+    asksToCancel(): (runId: string, action: CancelAction) => void {
+      const then = new Map(facts.runs);
+      return (runId, action) => {
+        const run = then.get(runId) ?? facts.firstLives.get(runId) ?? facts.of(runId);
+        if (!run.promised || strength[action] > strength[run.promised]) run.promised = action;
+      };
     },
 
     /** A reader gets the next events; answers the number of the last. */

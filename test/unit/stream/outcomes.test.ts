@@ -36,11 +36,24 @@ describe("expecting the end of a run that is about to be created", () => {
     });
   });
 
-  it("hears of an end that comes before it is asked for, without a look", async () => {
+  it("hears of an end without a look", async () => {
     const listener = outcomes.listen(name);
+    const end = listener.end(live, signal);
     outcomes.announce(over);
-    expect(await listener.end(live, signal)).toBe(over);
+    expect(await end).toBe(over);
     expect(looks).toBe(0);
+  });
+
+  it("does not take an end that was told before for that of the run, whose id another one had", async () => {
+    stored = live;
+    const listener = outcomes.listen(name);
+    outcomes.announce({ ...over, status: "interrupted" });
+    await Promise.resolve();
+    const end = listener.end(live, signal);
+    await outcomes.look(name);
+    stored = over;
+    await outcomes.look(name);
+    expect(await end).toBe(over);
   });
 
   it("looks at a run that had ended before", async () => {
