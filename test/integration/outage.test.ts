@@ -162,7 +162,10 @@ describe("while the database is away", () => {
     kit.gates.open();
     const { run: over } = await client.runs.joinRun({ threadId: kit.threadId, runId: run.runId });
     expect(over!.status).toBe(RunStatus.SUCCESS);
-    expect(kit.gates.steps()).toEqual(["a", "b", "b", "c"]);
+    // It goes on where it was. On a busy machine so short a lease may lapse at other moments as well, and a step be taken again.
+    const steps = kit.gates.steps();
+    expect(steps.filter((step, i) => step !== steps[i - 1])).toEqual(["a", "b", "c"]);
+    expect(steps.filter((step) => step === "b").length).toBeGreaterThan(1);
     kit.gates.remove();
   });
 });
