@@ -101,7 +101,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
       refunds.all();
       return repeat((await batches.findBatch(decided))!, hash);
     }
-    await carryOut(decided);
+    await createMissing(decided);
     return now(decided);
   }
 
@@ -124,7 +124,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     await parts.storeRun(run, { again: true }).catch(ifMerely("THREAD_NOT_FOUND", "RUN_EXISTS"));
   }
 
-  async function carryOut(batch: Batch): Promise<void> {
+  async function createMissing(batch: Batch): Promise<void> {
     if (batch.done) return;
     await inGroups(batch.records, store);
     await batches.finishBatch(batch);
@@ -133,12 +133,12 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
   /** Its records are read when it is its turn: they may be large. */
   async function finish(name: BatchName): Promise<void> {
     const batch = await batches.findBatch(name);
-    if (batch) await carryOut(batch);
+    if (batch) await createMissing(batch);
   }
 
   async function repeat(batch: Batch, hash: string): Promise<Run[]> {
     if (batch.hash !== hash) throw requestExists(batch.batchId);
-    await carryOut(batch);
+    await createMissing(batch);
     return now(batch);
   }
 

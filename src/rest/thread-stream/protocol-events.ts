@@ -134,8 +134,8 @@ export function createProtocolEvents({ run, at }: BegunRun): (event: RunEvent) =
   function checkpoint({ namespace, data }: RunOutputEvent): ProtocolEvent[] {
     // The state stands beside them.
     const fields = rawFields(payloadJson(data)!).filter(([name]) => name !== "values");
-    const told = fields.map(([name, { text }]) => [name, JSON.parse(text) as unknown]);
-    const { config, parent_config: parent, metadata } = Object.fromEntries(told) as CheckpointOutput;
+    const read = fields.map(([name, { text }]) => [name, JSON.parse(text) as unknown]);
+    const { config, parent_config: parent, metadata } = Object.fromEntries(read) as CheckpointOutput;
     const id = config?.configurable?.checkpoint_id;
     if (id === undefined) return [];
     const { step, source } = metadata ?? {};
