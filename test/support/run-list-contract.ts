@@ -9,7 +9,7 @@ import { projectionOf } from "../../src/domain/thread/project.ts";
 import { key } from "../../src/storage/keys.ts";
 import { liveStatuses, type RunDocument } from "../../src/storage/run-document.ts";
 import { type Given, situations, threadAfter } from "../unit/domain/lane-situations.ts";
-import { manyLists } from "./many-lists.ts";
+import { base, hour, manyLists, newOwner } from "./many-lists.ts";
 import { newRecord } from "./run-records.ts";
 import { openStores } from "./stores.ts";
 import { syntheticRun } from "./synthetic-load.ts";
@@ -17,9 +17,6 @@ import { syntheticRun } from "./synthetic-load.ts";
 /** Lists are held against a sort in memory. Each case is an owner of its own, beside all the others. */
 
 const load = { runs: 1, threads: 1, liveRuns: 0, journals: 0 };
-const hour = 3_600_000;
-const base = Date.now() - 1_000 * hour;
-let owners = 0;
 
 /** A run as far as it matters here. */
 interface Made {
@@ -107,7 +104,7 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
       const query = fc.record({ filter: fc.record({ threadId, statuses, metadata }, { requiredKeys: [] }), limit });
       await fc.assert(
         fc.asyncProperty(all, fc.array(query, { minLength: 1, maxLength: 4 }), async (all, queries) => {
-          const owner = `owner-${owners++}`;
+          const owner = newOwner();
           await insert(db, owner, all);
           for (const { filter, limit } of queries) {
             const read = (after?: RunPosition) => runs.list({ owner, ...filter }, { limit, ...(after && { after }) });
@@ -124,7 +121,7 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
       const filter = fc.record({ status, threadId, metadata, createdBefore }, { requiredKeys: ["status"] });
       await fc.assert(
         fc.asyncProperty(all, fc.array(filter, { minLength: 1, maxLength: 4 }), limit, async (all, filters, limit) => {
-          const owner = `owner-${owners++}`;
+          const owner = newOwner();
           await insert(db, owner, all);
           for (const { status, createdBefore, ...filter } of filters as Omit<LiveFilter, "owner">[]) {
             const statuses = status === "all" ? liveStatuses : [status];
@@ -141,7 +138,7 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
 
   describe(`live runs ${which}`, () => {
     it("that were created at the time are not those that were before it", async () => {
-      const { owner, threadId, runId, createdAt } = newRecord({ owner: `owner-${owners++}` });
+      const { owner, threadId, runId, createdAt } = newRecord({ owner: newOwner() });
       await runs.insert(newRecord({ owner, threadId, runId, createdAt }));
       for (const thread of [{}, { threadId }]) {
         const live = async (ms: number) =>

@@ -7,14 +7,10 @@ import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Thread } from "../../src/domain/thread.ts";
 import { threadStatuses } from "../../src/domain/transitions.ts";
 import { type ThreadDocument, toThreadDocument } from "../../src/storage/thread-document.ts";
-import { manyLists } from "./many-lists.ts";
+import { base, hour, manyLists, newOwner } from "./many-lists.ts";
 import { openStores } from "./stores.ts";
 
 /** Searches are held against a sort in memory. Each case is an owner of its own, beside all the others. */
-
-const hour = 3_600_000;
-const base = Date.now() - 1_000 * hour;
-let owners = 0;
 
 /** A thread as far as it matters here. */
 interface Made {
@@ -115,7 +111,7 @@ export function describeThreadLists(which: string, openDb: () => Promise<Db>): v
       const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
       await fc.assert(
         fc.asyncProperty(all, fc.array(query, { minLength: 1, maxLength: 4 }), async (all, queries) => {
-          const owner = `owner-${owners++}`;
+          const owner = newOwner();
           await insert(db, owner, all);
           for (const { order, filter, limit } of queries) {
             const ids = expected(all, filter, order).map(({ id }) => id);
@@ -131,7 +127,7 @@ export function describeThreadLists(which: string, openDb: () => Promise<Db>): v
     }, 300_000);
 
     it("are so of more than a thousand threads, too", async () => {
-      const owner = `owner-${owners++}`;
+      const owner = newOwner();
       const some = fc.sample(made, 1_500);
       const all = [...new Map(some.map((one) => [one.id, one])).values()];
       await insert(db, owner, all);
