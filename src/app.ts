@@ -104,7 +104,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const { now } = clock;
   const { eventsTtlMs, runTtlMs } = config;
   const [stores, reports] = await Promise.all([
-    openStores(database.db, { now, eventsTtlMs, runTtlMs }, database),
+    openStores(database.db, { now, eventsTtlMs, runTtlMs, isSharded: database.isSharded }, database),
     host.start(),
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);

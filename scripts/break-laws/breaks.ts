@@ -41,8 +41,8 @@ export const breaks: readonly Break[] = [
     file: "src/domain/thread/decide.ts",
     lines: [
       [
-        "        if (await send(from, next, before)) return { hasLanded: true };\n",
-        "        if (next.control.lane.entries.some(({ cancel }) => cancel) || (await send(from, next, before))) return { hasLanded: true };\n",
+        "        if (await send(attempted)) return { hasLanded: true };\n",
+        "        if (next.control.lane.entries.some(({ cancel }) => cancel) || (await send(attempted))) return { hasLanded: true };\n",
       ],
     ],
     means: "A cancel of a running run is signalled and answered, but not stored.",
@@ -183,8 +183,8 @@ export const breaks: readonly Break[] = [
     file: "src/stream/event-writer.ts",
     lines: [
       [
-        "          const landed = await flusher.insert(next);\n",
-        "          options.published({ first: next.first!, last: next.last!, events });\n          const landed = await flusher.insert(next);\n",
+        "          const landed = await store.insert(next);\n",
+        "          options.published({ first: next.first!, last: next.last!, events });\n          const landed = await store.insert(next);\n",
       ],
     ],
     means: "Events are delivered before they are stored.",

@@ -30,7 +30,10 @@ export interface RunStore {
    * there is none: it was removed, or another one is there, or it says more by now.
    */
   putAgain(run: Run, made: string): Promise<boolean>;
-  /** Brings the record up to its entry. False, and nothing is changed, when it says as much, or is gone. */
+  /**
+   * Brings the record up to its entry, unless it says as much, or is gone. False when it may not have been this that has done so:
+   * those that come at the same time are stored together.
+   */
   project(name: RunName, projection: Projection): Promise<boolean>;
   /** An error that is too long for an entry: it counts for the end under this lease token. */
   keepError(name: RunName, token: string, error: RunError): Promise<void>;
@@ -142,10 +145,11 @@ export interface Lanes {
   /** Those that are there, in no order. */
   readMany(names: readonly ThreadName[]): Promise<StoredThread[]>;
   /**
-   * Puts the control in the place of the one with the revision `from`. False when that is not the stored one any more.
-   * `before` is the control as it was read: a field that is the same object in both is not written again.
+   * Puts the control in the place of the one with the revision `from`. False when that is not the stored one any more; what was sent
+   * before and has landed counts as landed.
+   * Those of different threads that come at the same time are written together.
    */
-  write(name: ThreadName, from: string, control: ThreadControl, before?: ThreadControl): Promise<boolean>;
+  write(name: ThreadName, from: string, control: ThreadControl, options?: LaneWriteOptions): Promise<boolean>;
 
   /**
    * Removes a thread with that revision. What is left is its id and its journal, for a day, so that an insert of the same
@@ -174,6 +178,13 @@ export interface Lanes {
   removing(unchangedSince: Time, page: ThreadPage): Promise<FoundThread[]>;
   /** Temporary threads that have not changed since the time. */
   temporary(unchangedSince: Time, page: ThreadPage): Promise<FoundThread[]>;
+}
+
+export interface LaneWriteOptions {
+  /** The control as it was read: a field that is the same object in both is not written again. */
+  readonly before?: ThreadControl;
+  /** It is written by itself, at once. */
+  readonly isUrgent?: boolean;
 }
 
 export interface StoredThread {
@@ -260,8 +271,8 @@ export interface RequestStore {
 
 /** The events of runs. */
 export interface RunEventStore {
-  /** Inserts what can be inserted; answers the positions of those whose chunk number was taken. */
-  insert(chunks: readonly NewChunk[]): Promise<Set<number>>;
+  /** False when the chunk's number is taken. What comes at the same time is stored together. */
+  insert(chunk: NewChunk): Promise<boolean>;
   chunk(run: RunName, chunk: number): Promise<{ token: string; isFence: boolean; first: number | null } | undefined>;
   head(run: RunName): Promise<EventHead>;
   /** The runs of which the chunk is there. */

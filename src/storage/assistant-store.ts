@@ -3,7 +3,8 @@ import type { AssistantName, StoredAssistant } from "../domain/assistant.ts";
 import type { AssistantStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
 import type { AssistantDocument } from "./documents.ts";
-import { insertIfFree, key } from "./keys.ts";
+import { insertIfFree } from "./insert-each.ts";
+import { key } from "./keys.ts";
 
 const assistantKey = (name: AssistantName): string => key(name.owner, name.assistantId);
 

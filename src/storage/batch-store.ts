@@ -5,7 +5,8 @@ import type { BatchStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
 import type { BatchDocument } from "./documents.ts";
-import { earliest, insertIfFree, key } from "./keys.ts";
+import { insertIfFree } from "./insert-each.ts";
+import { earliest, key } from "./keys.ts";
 import { newRunDocument } from "./run-document.ts";
 import { walkIndex } from "./walk-index.ts";
 

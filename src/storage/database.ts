@@ -44,6 +44,8 @@ export interface Database {
   /** The same database over one connection of its own, for this server's lease: whatever else is asked, it is renewed at once. */
   readonly leaseDb: Db;
   readonly health: DatabaseHealth;
+  /** It is reached through a router, which brings a command to several shards. */
+  readonly isSharded: boolean;
   /** Calls the listener at each change from now on; returns what ends that. */
   watchHealth(listener: (health: DatabaseHealth) => void): () => void;
   close(): Promise<void>;
@@ -65,8 +67,9 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
   const { uri, maxPoolSize, databaseName, log } = options;
   const client = createClient(uri, maxPoolSize);
   const health = followHealth(client, log);
+  let isSharded: boolean;
   try {
-    await firstConnect(client, options.connectLimitMs ?? 10_000);
+    ({ isSharded } = await firstConnect(client, options.connectLimitMs ?? 10_000));
   } catch (error) {
     await client.close();
     throw cannotConnect(uri, error);
@@ -98,6 +101,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
     get health() {
       return health.current();
     },
+    isSharded,
     watchHealth: health.watch,
     async close() {
       health.end();
@@ -130,13 +134,14 @@ function createClient(uri: string, maxPoolSize: number, heartbeatFrequencyMS = h
 }
 
 /** A database that is just starting beside Reins (in a container, say) gets the time to do so. */
-async function firstConnect(client: MongoClient, limitMs: number): Promise<void> {
+async function firstConnect(client: MongoClient, limitMs: number): Promise<Pick<Database, "isSharded">> {
   const end = performance.now() + limitMs;
   for (;;) {
     try {
       await client.connect();
-      await client.db("admin").command({ ping: 1 });
-      return;
+      const { msg } = await client.db("admin").command({ hello: 1 });
+      // So a router says what it is: https://www.mongodb.com/docs/manual/reference/command/hello/
+      return { isSharded: msg === "isdbgrid" };
     } catch (error) {
       if (!isDatabaseUnavailable(error) || performance.now() >= end) throw error;
     }

@@ -7,8 +7,10 @@ import {
   MongoWriteConcernError,
 } from "mongodb";
 import { isDatabaseUnavailable } from "./database.ts";
+import { createGather } from "./gather.ts";
+import { insertEach } from "./insert-each.ts";
 import { anyToken, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
-import { after, isDuplicateKey } from "./keys.ts";
+import { after } from "./keys.ts";
 
 export type JournalDatabase = Db;
 
@@ -41,6 +43,8 @@ const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
 /** The `checkpoints` collection: single guarded inserts, and updates that empty a slot but never free it. */
 export class JournalCollection {
   readonly documents: Collection<JournalDocument>;
+  /** Of all journals. */
+  readonly #gathered = createGather((slots: readonly JournalDocument[]) => insertEach(this.documents, slots));
 
   constructor(db: JournalDatabase) {
     this.documents = db.collection("checkpoints", {
@@ -52,10 +56,8 @@ export class JournalCollection {
   /** Free slot → data. Guard: `_id`. Throws only when the server refused the document as such. */
   async insert(document: JournalDocument): Promise<InsertOutcome> {
     try {
-      await this.documents.insertOne(document);
-      return "inserted";
+      return await this.#gathered(document);
     } catch (error) {
-      if (isDuplicateKey(error)) return "taken";
       if (isAmbiguous(error)) return "unknown";
       throw error;
     }
@@ -102,14 +104,10 @@ export class JournalCollection {
     const fences: JournalDocument[] = [];
     for (let slot = from; slot <= to; slot++) fences.push({ _id: slotKey(fence.journal, slot), slot, ...fence });
     if (fences.length === 0) return 0;
-    try {
-      return (await this.documents.insertMany(fences, { ordered: false })).insertedCount;
-    } catch (error) {
-      const onlyTaken =
-        error instanceof MongoBulkWriteError && [error.writeErrors].flat().every((write) => write.code === 11000);
-      if (!onlyTaken || error.result.getWriteConcernError()) throw error;
-      return error.insertedCount;
-    }
+    const inserted = await insertEach(this.documents, fences);
+    const refused = inserted.find((one) => one instanceof Error);
+    if (refused) throw refused;
+    return inserted.filter((one) => one === "inserted").length;
   }
 
   /** Owner and thread, as the journal's first document has them. */
@@ -189,6 +187,7 @@ function isAmbiguous(error: unknown): boolean {
   return (
     isDatabaseUnavailable(error) ||
     error instanceof MongoWriteConcernError ||
+    (error instanceof MongoBulkWriteError && error.result.getWriteConcernError() !== undefined) ||
     (error instanceof MongoServerError && (error.hasErrorLabel("RetryableWriteError") || outOfTime.has(error.code)))
   );
 }

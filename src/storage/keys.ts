@@ -1,5 +1,3 @@
-import type { Collection, Document, OptionalUnlessRequiredId } from "mongodb";
-
 /**
  * A client chooses the ids of its threads and runs, so each key carries the owner: two owners never meet. An owner is ''
  * until access control is on; ids are UUIDs and hold no slash.
@@ -25,20 +23,6 @@ export function hasTokens<F extends string>(field: F, tokens: readonly string[])
 
 /** For what expires: so many milliseconds later. */
 export const after = (time: Date, ms: number): Date => new Date(time.getTime() + ms);
-
-/** Inserts the document; false when its `_id` is taken. */
-export async function insertIfFree<T extends Document>(
-  collection: Pick<Collection<T>, "insertOne">,
-  document: OptionalUnlessRequiredId<T>,
-): Promise<boolean> {
-  try {
-    await collection.insertOne(document);
-    return true;
-  } catch (error) {
-    if (isDuplicateKey(error)) return false;
-    throw error;
-  }
-}
 
 /** An insert of an `_id` that is taken. */
 export const isDuplicateKey = (error: unknown): boolean =>

@@ -2,9 +2,12 @@ import type { Filter } from "mongodb";
 import type { FoundThread, Lanes, ThreadPage } from "../domain/ports.ts";
 import type { Time } from "../domain/thread/entry.ts";
 import type { Collections } from "./collections.ts";
+import { createGather } from "./gather.ts";
 import { type IndexDefinition, indexesOf } from "./index-definition.ts";
-import { earliest, insertIfFree } from "./keys.ts";
+import { insertEach } from "./insert-each.ts";
+import { earliest } from "./keys.ts";
 import { threadKey } from "./run-document.ts";
+import { type GuardedSet, setEach } from "./set-each.ts";
 import { changedFields, type ThreadDocument, toStoredThread, toThreadDocument } from "./thread-document.ts";
 import { createThreadStates } from "./thread-states.ts";
 import { walkIndex } from "./walk-index.ts";
@@ -25,11 +28,35 @@ export const laneIndexes: readonly IndexDefinition[] = [
   index("lanes_by_watch", { temporary: 1, updated_at: 1, _id: 1 }, "temporary threads that a crash has left"),
 ];
 
+interface LaneWrite extends GuardedSet {
+  readonly is: { readonly rev: string };
+  readonly set: ReturnType<typeof changedFields>;
+}
+
 type LaneCollections = Pick<Collections, "threads" | "removedThreads" | "threadStates" | "threadStateNotes">;
 
-/** Lanes in MongoDB. Each change is one insert, or one update by `_id` whose guard is the revision. */
-export function createLanes({ threads, removedThreads, ...others }: LaneCollections, now: () => Date): Lanes {
+/**
+ * Lanes in MongoDB. Each change is one insert, or one update by `_id` whose guard is the revision; those that come at the same time
+ * share a command.
+ */
+export function createLanes(
+  { threads, removedThreads, ...others }: LaneCollections,
+  now: () => Date,
+  isSharded = false,
+): Lanes {
   const states = createThreadStates({ threads, ...others }, now);
+  const insertTogether = createGather((documents: readonly ThreadDocument[]) => insertEach(threads, documents));
+  const writeTogether = createGather(writeEach, { documentOf: ({ set }) => set, keyOf: ({ _id }) => _id });
+
+  async function writeEach(writes: readonly LaneWrite[]): Promise<boolean[]> {
+    const haveAllLanded = await setEach(threads, writes, isSharded);
+    if (haveAllLanded || writes.length === 1) return writes.map(() => haveAllLanded);
+    // Which of them have missed their revision, the marks tell.
+    const found = threads.find({ _id: { $in: writes.map(({ _id }) => _id) } });
+    const docs = await found.project<Pick<ThreadDocument, "rev" | "marks">>({ rev: 1, marks: 1 }).toArray();
+    const landed = new Set(docs.flatMap(({ rev, marks = [] }) => [rev, ...marks.map((mark) => mark.rev)]));
+    return writes.map(({ set }) => landed.has(set.rev));
+  }
 
   /** From the earliest on, or after the last of the page before. */
   async function find(
@@ -66,7 +93,7 @@ export function createLanes({ threads, removedThreads, ...others }: LaneCollecti
       const document = toThreadDocument(thread);
       const { origin, control } = thread;
       await states.prepare(origin, undefined, control.state);
-      if (await insertIfFree(threads, document)) {
+      if ((await insertTogether(document)) === "inserted") {
         states.tidy(origin, undefined, control.state);
         return true;
       }
@@ -77,14 +104,12 @@ export function createLanes({ threads, removedThreads, ...others }: LaneCollecti
     },
 
     /** Guard: the revision is still the one that the decision was made on. */
-    async write(name, from, control, before) {
+    async write(name, from, control, { before, isUrgent } = {}) {
       await states.prepare(name, before?.state, control.state);
-      const done = await threads.updateOne(
-        { _id: threadKey(name), rev: from },
-        { $set: changedFields(name, control, before) },
-      );
-      if (done.matchedCount === 1) states.tidy(name, before?.state, control.state);
-      return done.matchedCount === 1;
+      const write = { _id: threadKey(name), is: { rev: from }, set: changedFields(name, control, before) };
+      const hasLanded = await (isUrgent ? setEach(threads, [write], isSharded) : writeTogether(write));
+      if (hasLanded) states.tidy(name, before?.state, control.state);
+      return hasLanded;
     },
 
     sweepStates: states.sweep,

@@ -1,7 +1,8 @@
 import type { RequestStore } from "../domain/ports.ts";
 import type { RequestName } from "../domain/request-name.ts";
 import type { Collections } from "./collections.ts";
-import { after, insertIfFree, key } from "./keys.ts";
+import { insertIfFree } from "./insert-each.ts";
+import { after, key } from "./keys.ts";
 
 const keptMs = 24 * 60 * 60 * 1000;
 

@@ -4,7 +4,9 @@ import type { RunName } from "../domain/run.ts";
 import type { EventChunk, NewChunk } from "../domain/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
-import { after, isDuplicateKey } from "./keys.ts";
+import { createGather } from "./gather.ts";
+import { insertEach } from "./insert-each.ts";
+import { after } from "./keys.ts";
 import { runKey, threadKey } from "./run-document.ts";
 
 /** What a chunk becomes when it is emptied: a fence record for its own writer. */
@@ -23,6 +25,9 @@ export function createRunEventStore(
   writes: Collections["runEvents"] = runEvents,
 ): RunEventStore {
   const id = (run: RunName, chunk: number) => `${runKey(run)}:${String(chunk).padStart(10, "0")}`;
+  const gathered = createGather((documents: readonly RunEventsDocument[]) => insertEach(writes, documents), {
+    most: 128,
+  });
   const ofRun = (run: RunName): Filter<RunEventsDocument> => ({ thread_id: threadKey(run), run_id: runKey(run) });
 
   function toDocument({ run, isFence, ...chunk }: NewChunk): RunEventsDocument {
@@ -38,16 +43,8 @@ export function createRunEventStore(
   }
 
   return {
-    async insert(chunks) {
-      try {
-        await writes.insertMany(chunks.map(toDocument), { ordered: false });
-        return new Set();
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
-        const failed = (error as { writeErrors?: { index: number; code: number }[] }).writeErrors ?? [];
-        if (failed.some((one) => one.code !== 11000)) throw error;
-        return new Set(failed.map((one) => one.index));
-      }
+    async insert(chunk) {
+      return (await gathered(toDocument(chunk))) === "inserted";
     },
 
     async chunk(run, chunk) {

@@ -4,7 +4,8 @@ import { withoutGiven } from "../domain/given.ts";
 import type { RunStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run.ts";
 import type { Collections } from "./collections.ts";
-import { insertIfFree } from "./keys.ts";
+import { createGather } from "./gather.ts";
+import { insertEach, insertIfFree } from "./insert-each.ts";
 import {
   newRunDocument,
   ofIncarnation,
@@ -18,20 +19,30 @@ import { createRunExpiry, expiry, type Retention } from "./run-expiry.ts";
 import { createRunLists } from "./run-lists.ts";
 import { createRunLookups } from "./run-lookups.ts";
 import { createRunSpecs } from "./run-specs.ts";
+import { type GuardedSet, setEach } from "./set-each.ts";
 
 /** Runs in MongoDB. Each query says which index (see indexes.ts) it walks; those by name walk `_id`. */
 export function createRunStore(
   { runs, tombstones, runSpecs, runSpecNotes }: Pick<Collections, "runs" | "tombstones" | "runSpecs" | "runSpecNotes">,
   options: Retention & { readonly now: () => Date },
   listed: Pick<Collections, "runs"> = { runs },
+  isSharded = false,
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
 
   const specs = createRunSpecs({ runs, runSpecs, runSpecNotes });
 
+  const insertTogether = createGather((documents: readonly RunDocument[]) => insertEach(runs, documents));
+  const projectTogether = createGather(projectEach, { documentOf: ({ set }) => set, keyOf: ({ _id }) => _id });
+
+  async function projectEach(projections: readonly GuardedSet[]): Promise<boolean[]> {
+    const areAllNews = await setEach(runs, projections, isSharded);
+    return projections.map(() => areAllNews);
+  }
+
   /** Guard: the id is free. The record comes first: whoever has the id is known by it. */
   async function insert(run: Run): Promise<boolean> {
-    const isFree = await insertIfFree(runs, newRunDocument(run));
+    const isFree = (await insertTogether(newRunDocument(run))) === "inserted";
     if (isFree) await specs.store(run);
     return isFree;
   }
@@ -67,12 +78,13 @@ export function createRunStore(
 
     /** Guard: the record says less. An update: one of the embedded engines reads all records for a find-and-modify. */
     async project(name, projection) {
-      const { phase, endedAt } = projection;
-      const done = await runs.updateOne(
-        { ...byName(name), changes: { $lt: projection.changes } },
-        { $set: { ...projectedFields(projection), ...(phase === "over" ? expiry(options, endedAt!) : {}) } },
-      );
-      return done.matchedCount === 1;
+      const { phase, endedAt, changes } = projection;
+      return projectTogether({
+        _id: runKey(name),
+        is: { thread_id: threadKey(name) },
+        below: { field: "changes", limit: changes },
+        set: { ...projectedFields(projection), ...(phase === "over" ? expiry(options, endedAt!) : {}) },
+      });
     },
 
     async keepError(name, token, error) {

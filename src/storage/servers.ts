@@ -2,7 +2,8 @@ import type { ServerStore } from "../domain/ports.ts";
 import type { NewServer, Server, StoredWatch } from "../domain/server.ts";
 import type { Collections } from "./collections.ts";
 import type { ServerDocument, WatchDocument } from "./documents.ts";
-import { after, insertIfFree, isDuplicateKey } from "./keys.ts";
+import { insertIfFree } from "./insert-each.ts";
+import { after, isDuplicateKey } from "./keys.ts";
 import { runKey } from "./run-document.ts";
 
 /** Far longer than a write is under way. */

@@ -54,6 +54,8 @@ export interface OwnConnections {
 export interface StoresOptions extends Partial<Retention> {
   /** The database's time, as well as it is known here. */
   readonly now: () => Date;
+  /** It is reached through a router, which brings a command to several shards. */
+  readonly isSharded?: boolean;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default no run expires. */
@@ -61,10 +63,10 @@ export async function openStores(db: Db, options: StoresOptions, own: OwnConnect
   await createIndexes(db);
   const all = collections(db);
   const listed = collections(own.listsDb ?? db);
-  const { now } = options;
+  const { now, isSharded } = options;
   return {
-    runs: createRunStore(all, { ...keepForEver, ...options }, listed),
-    lanes: createLanes(all, now),
+    runs: createRunStore(all, { ...keepForEver, ...options }, listed, isSharded),
+    lanes: createLanes(all, now, isSharded),
     threads: createThreadStore(all, listed, now),
     events: createRunEventStore(all, now, collections(own.eventWritesDb ?? db).runEvents),
     requests: createRequestStore(all, now),

@@ -81,7 +81,7 @@ export function changedFields(
   origin: Identity,
   control: ThreadControl,
   before: ThreadControl | undefined,
-): Partial<ThreadDocument> {
+): Pick<ThreadDocument, "rev"> & Partial<ThreadDocument> {
   const isSameMetadata = before?.metadata === control.metadata;
   // Without a state a thread is found by the graph that its metadata names.
   const isSameState = before?.state === control.state && (control.state !== undefined || isSameMetadata);

@@ -1,8 +1,8 @@
-import { MongoBulkWriteError } from "mongodb";
 import { type LargeState, wholeState } from "../domain/thread/large-state.ts";
 import type { RememberedState, Thread, ThreadName } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import type { StateDocument, StateNote } from "./documents.ts";
+import { insertEach } from "./insert-each.ts";
 import { noteOf, notesBefore } from "./notes.ts";
 import { threadKey } from "./run-document.ts";
 
@@ -64,13 +64,11 @@ export function createThreadStates(
         documents.push({ _id: brought, ...place, text: JSON.stringify({ values, interrupts } satisfies LargeState) });
       }
       if (documents.length === 0) return;
-      try {
-        // All that can be: a write that is sent once more finds some of them there.
-        await threadStates.insertMany(documents as StateDocument[], { ordered: false });
-      } catch (error) {
-        const errors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
-        if (errors.length === 0 || errors.some(({ code }) => code !== 11000)) throw error;
-      }
+      // All that can be: a write that is sent once more finds some of them there.
+      const refused = (await insertEach(threadStates, documents as StateDocument[])).find(
+        (one) => one instanceof Error,
+      );
+      if (refused) throw refused;
     },
 
     tidy(name, before, after) {

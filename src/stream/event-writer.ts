@@ -4,7 +4,6 @@ import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
 import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run-events.ts";
 import { inChunks } from "./event-chunks.ts";
-import type { EventFlusher } from "./event-flusher.ts";
 
 /** Before the first chunk: only the created event, which is not stored, has a number. */
 const firstEventHead: EventHead = { chunk: 0, last: 1 };
@@ -35,7 +34,6 @@ export interface EventWriterOptions {
   readonly journal: string;
   readonly token: string;
   readonly store: RunEventStore;
-  readonly flusher: EventFlusher;
   /** Called with each chunk once it is stored. */
   readonly published: (chunk: EventChunk) => void;
   /** Whether the database is away for the moment: the write is tried again. */
@@ -47,7 +45,7 @@ export interface EventWriterOptions {
 
 /** Rejects with a FencedError when the token is fenced already: a writer that opens late would start beyond its fence record. */
 export async function openEventWriter(options: EventWriterOptions): Promise<EventWriter> {
-  const { run, token, store, flusher } = options;
+  const { run, token, store } = options;
   // The head first: a fence record that lands after this read lies ahead of it.
   let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);
   if (!options.isFirst && (await store.isFenced(run, token))) throw new FencedError("the attempt is fenced");
@@ -78,7 +76,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
             last: last + events.length,
             events,
           };
-          const landed = await flusher.insert(next);
+          const landed = await store.insert(next);
           if (!landed && !(await isMine(next, doubtful))) continue;
           last = next.last!;
           chunk += 1;
@@ -165,7 +163,6 @@ export async function fenceEvents(
       last: null,
       events: [],
     };
-    const taken = await store.insert([fence]);
-    if (taken.size === 0) return (await store.head(run)).last;
+    if (await store.insert(fence)) return (await store.head(run)).last;
   }
 }

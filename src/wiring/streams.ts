@@ -1,6 +1,5 @@
 import type { Run, RunName } from "../domain/run.ts";
 import type { Thread } from "../domain/thread.ts";
-import { createEventFlusher } from "../stream/event-flusher.ts";
 import { createEventHub } from "../stream/event-hub.ts";
 import { type EventWriter, fenceEvents, openEventWriter } from "../stream/event-writer.ts";
 import { createOutcomes } from "../stream/outcomes.ts";
@@ -16,7 +15,6 @@ export function createStreams(foundation: Foundation, { follow }: BetweenServers
   const { stores, journal, signals, findRun, isTransient, pause, whileAway } = foundation;
   const { runs, threads, events } = stores;
   const hub = createEventHub((run) => follow(run, "events"));
-  const flusher = createEventFlusher(events);
   const outcomes = createOutcomes(runs, (run) => follow(run, "end"));
   signals.published.on(hub.publish);
   signals.over.on(outcomes.announce);
@@ -48,7 +46,6 @@ export function createStreams(foundation: Foundation, { follow }: BetweenServers
         journal,
         token,
         store: events,
-        flusher,
         published: (chunk) => signals.published.emit(run, chunk),
         isTransient,
         pause,

@@ -28,6 +28,17 @@ describeLanes("in the database", {
   decisions: 12,
 });
 
+describeLanes("behind a router", {
+  async open() {
+    const all = collections(database.db);
+    await all.threads.deleteMany({});
+    return createLanes(all, wallClock, true);
+  },
+  delay: (units) => sleep(units),
+  seeds: [3],
+  decisions: 12,
+});
+
 /** Rounds of the event loop's innermost queue, so that a seed plays the same again. */
 async function delay(rounds: number): Promise<void> {
   for (let n = 0; n < rounds; n++) await undefined;

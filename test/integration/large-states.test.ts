@@ -44,7 +44,7 @@ const documentsOf = async ({ origin }: StoredThread): Promise<string[]> => {
 async function bring(thread: StoredThread, rev: string, state: RememberedState | undefined): Promise<ThreadControl> {
   const before = (await stores.lanes.read(thread.origin))!.control;
   const after = { ...before, rev, state: state && named(state, rev) };
-  expect(await stores.lanes.write(thread.origin, before.rev, after, before)).toBe(true);
+  expect(await stores.lanes.write(thread.origin, before.rev, after, { before })).toBe(true);
   return (await stores.lanes.read(thread.origin))!.control;
 }
 
@@ -92,7 +92,7 @@ describe("a large state", () => {
     await stores.lanes.insert(thread);
     const { control: before } = (await stores.lanes.read(thread.origin))!;
     const after = { ...before, rev: "late", state: named(stateOf("b"), "late") };
-    expect(await stores.lanes.write(thread.origin, "another", after, before)).toBe(false);
+    expect(await stores.lanes.write(thread.origin, "another", after, { before })).toBe(false);
     await expect.poll(() => documentsOf(thread)).toEqual(["born", "born/new", "late", "late/new"]);
     await stores.lanes.sweepStates(new Date(1_000));
     expect(await documentsOf(thread)).toHaveLength(4);
@@ -106,9 +106,9 @@ describe("a large state", () => {
     await stores.lanes.insert(thread);
     const { control: before } = (await stores.lanes.read(thread.origin))!;
     const after = { ...before, rev: "one", state: named(stateOf("a"), "one") };
-    expect(await stores.lanes.write(thread.origin, "born", after, before)).toBe(true);
+    expect(await stores.lanes.write(thread.origin, "born", after, { before })).toBe(true);
     // The answer was lost, and the copy misses.
-    expect(await stores.lanes.write(thread.origin, "born", after, before)).toBe(false);
+    expect(await stores.lanes.write(thread.origin, "born", after, { before })).toBe(false);
     expect((await stores.threads.find(thread.origin))!.state).toEqual(stateOf("a"));
     await stores.lanes.sweepStates(later());
     await expect.poll(() => documentsOf(thread)).toEqual(["one"]);

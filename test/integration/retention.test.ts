@@ -169,12 +169,12 @@ describe("a run's events", () => {
     const { threadId } = (await app.client.threads.createThread({})).thread!;
     const run = syntheticRecord(0, { threadId, runId: randomUUID() });
     await stores.runs.insert(run);
-    await stores.events.insert(
-      Array.from({ length: chunks }, (_, chunk) => ({
+    for (let chunk = 0; chunk < chunks; chunk += 1) {
+      await stores.events.insert({
         ...{ run, journal: "journal", chunk, token: "t", isFence: false, first: chunk + 2, last: chunk + 2 },
-        events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" } as const],
-      })),
-    );
+        events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" }],
+      });
+    }
     const end = { status: "success", phase: "over", endedAt: new Date(), lastSequence: chunks + 1 } as const;
     const life = { changes: 1, n: 1, attempt: 1, startedAt: new Date(), journal: "journal" };
     return (await projected(stores.runs, run, { ...life, ...end }))!;

@@ -20,6 +20,9 @@ afterAll(() => database.close());
 
 const open = async (retention?: Retention) => (await openStores(database.db, retention)).runs;
 describeRunRecords("in the database", open);
+describeRunRecords("behind a router", async (retention) => {
+  return (await openStores(database.db, { ...retention, isSharded: true })).runs;
+});
 describeRunSpecs("in the database", open);
 
 describe("what was left of a run's creation that a crash has ended", () => {

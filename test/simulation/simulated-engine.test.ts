@@ -23,7 +23,10 @@ function emptyDatabase() {
   });
   return connect({
     engine,
-    send: async (_, command) => command(),
+    async send(_, command, parts = []) {
+      for (const part of parts) part();
+      return command();
+    },
     watch(collection, id, changed) {
       const watcher = { of: `${collection} ${id}`, changed };
       watchers.add(watcher);

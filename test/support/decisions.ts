@@ -67,8 +67,8 @@ export function aroundDecisions(lanes: Lanes, hooks: { readonly before?: Hook; r
   return {
     ...lanes,
     insert: (thread) => write({ name: thread.origin, control: thread.control }, undefined, () => lanes.insert(thread)),
-    write: (name, from, control, before) =>
-      write({ name, control }, before, () => lanes.write(name, from, control, before)),
+    write: (name, from, control, options) =>
+      write({ name, control }, options?.before, () => lanes.write(name, from, control, options)),
   };
 }
 
@@ -79,7 +79,7 @@ export async function decidedByTheDead(db: Db, name: ThreadName, wish: Wish): Pr
     const { origin, control } = (await lanes.read(name))!;
     const reduction = reduce(control, { ...wish, server: "dead" } as Command, Date.now());
     if ("refusal" in reduction) throw new Error(reduction.refusal.message);
-    if (await lanes.write(origin, control.rev, { ...reduction.control, rev: newId() }, control)) return;
+    if (await lanes.write(origin, control.rev, { ...reduction.control, rev: newId() }, { before: control })) return;
   }
 }
 

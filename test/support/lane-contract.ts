@@ -86,6 +86,26 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
       expect((await lanes.read(nameOf(thread)))!.control.rev).toBe(revs[results.indexOf(true)]);
     });
 
+    it("is written together with others, each on its own revision", async () => {
+      const threads = Array.from({ length: 40 }, () => newThread(id()));
+      expect(await Promise.all(threads.map((thread) => lanes.insert(thread)))).toEqual(threads.map(() => true));
+      const values = [{ $set: "$rev" }, "$$ROOT", null, [], "", { "a.b": { $c: [1.5, "\u0000"] } }];
+      const second = (n: number) => ({ rev: `second-${n}`, metadata: { value: values[n % values.length] }, ttlMs: n });
+      const write = async (n: number) => {
+        const { origin, control } = threads[n]!;
+        // One in five has missed another decision; one is not there any more.
+        return lanes.write(origin, n % 5 === 4 ? "never" : "first", { ...control, ...second(n) });
+      };
+      await lanes.remove(threads[7]!.origin, "first");
+      const landed = await Promise.all(threads.map((_, n) => write(n)));
+      for (const [n, thread] of threads.entries()) {
+        expect(landed[n]).toBe(n % 5 !== 4 && n !== 7);
+        const stored = await lanes.read(thread.origin);
+        if (n === 7) expect(stored).toBeUndefined();
+        else expect(stored!.control).toStrictEqual({ ...thread.control, ...(landed[n] && second(n)) });
+      }
+    });
+
     it("is after each decision as it was decided, with nothing left of the one before", async () => {
       for (const sequence of fc.sample(steps, { numRuns: 5, seed: 7 })) {
         const controls = controlsOf(sequence).map((control, n) => ({ ...control, rev: `rev-${n}` }));

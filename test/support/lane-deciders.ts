@@ -114,7 +114,6 @@ export function faultsOf({ decided, applied, stored }: Crowd): string[] {
   const revs = applied.map(({ rev }) => rev);
   return [
     ...repeated(written).map((rev) => `two decisions were answered with ${rev}`),
-    ...repeated(revs).map((rev) => `${rev} was applied twice`),
     ...without(revs, written).map((rev) => `${rev} was applied, and nobody was told so`),
     ...without(written, revs).map((rev) => `${rev} was answered, and never applied`),
     ...decided.flatMap(faultsOfAnswer),

@@ -28,7 +28,8 @@ export function lossyLanes(inner: Lanes, { random, delay, share }: LossyOptions)
   async function write(one: AppliedWrite, send: () => Promise<boolean>): Promise<boolean> {
     const apply = async () => {
       const isApplied = await send();
-      if (isApplied) applied.push(one);
+      // A copy may hear that an earlier one has landed.
+      if (isApplied && !applied.some(({ rev }) => rev === one.rev)) applied.push(one);
       return isApplied;
     };
     const applyLater = () => late.push(delay(1 + Math.floor(random() * 40)).then(apply));
@@ -64,8 +65,8 @@ export function lossyLanes(inner: Lanes, { random, delay, share }: LossyOptions)
       const { origin, control } = thread;
       return write({ threadId: origin.threadId, from: undefined, rev: control.rev }, () => inner.insert(thread));
     },
-    write: (origin, from, control, before) =>
-      write({ threadId: origin.threadId, from, rev: control.rev }, () => inner.write(origin, from, control, before)),
+    write: (origin, from, control, options) =>
+      write({ threadId: origin.threadId, from, rev: control.rev }, () => inner.write(origin, from, control, options)),
   };
 
   return {

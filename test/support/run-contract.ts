@@ -143,6 +143,24 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       }
     });
 
+    it("comes together with others, each to its own record, and says of none what it may not have done", async () => {
+      const first = projectionOf(running, "journal");
+      const later = projectionOf(over, "journal");
+      const all = await Promise.all(Array.from({ length: 12 }, () => stored()));
+      await Promise.all(all.slice(0, 4).map((run) => runs.project(run, later)));
+      const elsewhere = { ...all[11]!, threadId: randomUUID() };
+      const projections = all.map((run, n) => runs.project(n === 11 ? elsewhere : run, n % 2 === 0 ? first : later));
+      const are = await Promise.all(projections);
+      for (const [n, run] of all.entries()) {
+        const isLater = n < 4 || n % 2 === 1;
+        const expected = n === 11 ? 0 : isLater ? later.changes : first.changes;
+        expect((await runs.find(run))!.changes, String(n)).toBe(expected);
+        if (are[n]) expect(n >= 4 && n !== 11).toBe(true);
+      }
+      const more = { ...later, changes: later.changes + 1 };
+      expect(await Promise.all(all.map((run) => runs.project(run, more)))).toEqual(all.map(() => true));
+    });
+
     it.each<[string, readonly Given[], Given, keyof Run]>([
       ["its delay", situations.delayed, { kind: "due" }, "dueAt"],
       ["where it had left off", situations.back, { kind: "claim", run: "a", token: "t1" }, "lastSequence"],

@@ -33,7 +33,7 @@ export function describeThreads(which: string, open: OpenStores): void {
   }
   async function rewritten({ origin, control }: StoredThread, change: Partial<ThreadControl>): Promise<StoredThread> {
     const next = { ...control, ...change, rev: randomUUID() };
-    expect(await lanes.write(origin, control.rev, next, control)).toBe(true);
+    expect(await lanes.write(origin, control.rev, next, { before: control })).toBe(true);
     return { origin, control: next };
   }
   const stateOf = (change: Partial<RememberedState> = {}): RememberedState => ({

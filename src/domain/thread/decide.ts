@@ -1,10 +1,9 @@
-import { createOneByOne } from "../one-by-one.ts";
 import type { Lanes, StoredThread, ThreadOrigin } from "../ports.ts";
 import { keyOfThread, type ThreadName } from "../thread.ts";
-import type { Command, Decided, Refusal } from "./commands.ts";
+import type { Command, Decided, Reduction, Refusal } from "./commands.ts";
 import { newControl, type ThreadControl, type Time } from "./entry.ts";
 import type { KeptThreads } from "./kept-threads.ts";
-import { reduce } from "./lane.ts";
+import { answerIn, reduce } from "./lane.ts";
 import { besideThread, named } from "./large-state.ts";
 import { fateOf, isContended, marked } from "./marks.ts";
 
@@ -60,67 +59,197 @@ export interface DecideOptions {
   readonly pause: (signal?: AbortSignal) => Promise<unknown>;
 }
 
+/** Who has asked, and has not been answered. */
+interface Asked {
+  readonly command: Command;
+  readonly given: Given;
+  readonly answer: (decision: Decision | undefined) => void;
+  readonly refuse: (error: unknown) => void;
+}
+
+/** What all who have asked would make of a thread, one after the other. */
+interface Round {
+  /** Undefined: there is no such thread, and none is born. */
+  readonly from: StoredThread | undefined;
+  readonly control: ThreadControl | undefined;
+  readonly asked: readonly Asked[];
+  /** Of each: undefined for who comes before the thread is born. */
+  readonly reductions: readonly (Reduction | undefined)[];
+}
+
 /** A decision that is to be written on the condition that nobody has decided since `from`; on none, the thread is created. */
 interface Try {
   readonly from: string | undefined;
   readonly before: ThreadControl | undefined;
   readonly next: StoredThread;
+  readonly isUrgent: boolean;
 }
+
+type Outcome =
+  | { readonly hasLanded: true }
+  | { readonly hasLanded: false; readonly stored?: StoredThread; readonly isBarred?: true };
+
+/** So many commands are folded into one decision at most. */
+const maxFolded = 64;
 
 export function createDecide(options: DecideOptions): Decide {
   const { lanes, kept, self, now, newRev, random, sleep, isTransient, pause } = options;
-  // A server's mark is that of its last decision on the thread: the next one waits until the fate of this one is known.
-  const oneByOne = createOneByOne();
+  /**
+   * By thread: who waits for the decision under way. A server's mark is that of its last decision on the thread, so that the next one
+   * begins when the fate of this one is known, and is about all that have come meanwhile.
+   */
+  const lines = new Map<string, Asked[]>();
 
   return (name, command, given = {}) => {
-    return oneByOne(keyOfThread(name), () => decide(name, command, given), given.signal);
+    const { promise, resolve: answer, reject: refuse } = Promise.withResolvers<Decision | undefined>();
+    const key = keyOfThread(name);
+    const asked: Asked = { command, given, answer, refuse };
+    if (given.signal?.aborted) return Promise.reject(given.signal.reason);
+    const line = lines.get(key);
+    if (line) wait(line, asked);
+    else void decideInLine(key, name, asked);
+    return promise;
   };
 
-  async function decide(name: ThreadName, command: Command, given: Given): Promise<Decision | undefined> {
-    const { born, signal } = given;
+  /** Who gives up while it waits is not decided about. */
+  function wait(line: Asked[], asked: Asked): void {
+    line.push(asked);
+    const { signal } = asked.given;
+    signal?.addEventListener(
+      "abort",
+      () => {
+        const place = line.indexOf(asked);
+        if (place < 0) return;
+        line.splice(place, 1);
+        asked.refuse(signal.reason);
+      },
+      { once: true },
+    );
+  }
+
+  async function decideInLine(key: string, name: ThreadName, first: Asked): Promise<void> {
+    const line: Asked[] = [];
+    lines.set(key, line);
+    for (let all = [first]; all.length > 0; ) {
+      const answers = await decideAll(name, all);
+      all = line.splice(0, maxFolded);
+      if (all.length === 0) lines.delete(key);
+      for (const answer of answers) answer();
+    }
+  }
+
+  /** What is to be told; never rejects. */
+  async function decideAll(name: ThreadName, all: readonly Asked[]): Promise<readonly (() => void)[]> {
     const life = self();
-    const server = life.id;
     // What a life has begun ends with it: its marks do not count any more.
-    if (command.server !== server || life.ended.aborted) throw new LifeIsOver(command.server);
+    const isOfLife = ({ command }: Asked) => command.server === life.id && !life.ended.aborted;
+    for (const { command, refuse } of all.filter((one) => !isOfLife(one))) refuse(new LifeIsOver(command.server));
+    const open = new Set(all.filter(isOfLife));
+    try {
+      return await decide(name, life, open);
+    } catch (error) {
+      // Something of one of them may have stopped the others.
+      if (open.size === 1 || isTransient(error))
+        return [...open].map(
+          ({ refuse }) =>
+            () =>
+              refuse(error),
+        );
+      const answers: (() => void)[] = [];
+      for (const one of open) answers.push(...(await decideAll(name, [one])));
+      return answers;
+    }
+  }
+
+  /** Answers are for those who are still open. */
+  async function decide(name: ThreadName, life: Incarnation, open: Set<Asked>): Promise<(() => void)[]> {
+    const server = life.id;
     const read = () => {
       if (life.ended.aborted) throw new LifeIsOver(server);
       return lanes.read(name);
     };
-    const seen = given.seen === undefined ? kept?.get(name) : given.seen;
+    const areUrgent = [...open].some(({ command }) => isUrgent(command));
+    const seen = kept?.get(name) ?? [...open].find(({ given }) => given.seen !== undefined)?.given.seen;
     let isSeen = seen !== undefined;
     let stored = isSeen ? (seen ?? undefined) : await read();
-    if (!isSeen && stored && !isUrgent(command) && isContended(stored.control, server, now())) {
-      await sleep(1 + Math.floor(random() * 30), signal);
+    if (!isSeen && stored && !areUrgent && isContended(stored.control, server, now())) {
+      await sleep(1 + Math.floor(random() * 30), signalOf(open));
       stored = await read();
     }
-    for (;;) {
-      const from = stored ?? (born && unborn(born));
-      if (!from) return undefined;
-      if (!isSeen) await given.ifStillWanted?.();
+    for (let misses = 0; ; ) {
+      if (!isSeen) await dropUnwanted(open);
+      if (open.size === 0) return [];
       const at = now();
-      const reduction = reduce(from.control, command, at);
-      const { origin } = from;
-      if ("refusal" in reduction || (stored && reduction.control === stored.control)) {
-        if (!isSeen) return { ...reduction, origin };
+      const round = reduceAll(stored, open, at);
+      const { from, control: reduced } = round;
+      const isChange = from !== undefined && (stored ? reduced !== stored.control : reduced !== from.control);
+      // What is written proves that what was seen was still there, also for those whose answer is no change.
+      if (isSeen && !isChange) {
         isSeen = false;
         stored = await read();
         continue;
       }
+      if (!isChange) return answersOf(open, round, reduced);
       isSeen = false;
       const rev = newRev();
-      const control = marked(withNamedState(reduction.control, from.control, rev), { server, rev, at });
-      const decided: Decided = { ...reduction, control };
-      const attempted: Try = { from: stored?.control.rev, before: stored?.control, next: { origin, control } };
+      const control = marked(withNamedState(reduced!, from.control, rev), { server, rev, at });
+      const before = stored?.control;
+      const next: StoredThread = { origin: from.origin, control };
       kept?.put(name, undefined);
-      const outcome = await write(attempted, server, read, signal);
+      // Who has missed others does not wait for those of other threads, either.
+      const attempted: Try = { from: before?.rev, before, next, isUrgent: areUrgent || misses > 0 };
+      const outcome = await write(attempted, server, read, open);
       if (outcome.hasLanded) {
         const asRead = control.state?.apart ? { ...control, state: besideThread(control.state) } : control;
-        kept?.put(name, { origin, control: asRead });
-        return { ...decided, control: asRead, origin };
+        kept?.put(name, { origin: from.origin, control: asRead });
+        return answersOf(open, round, asRead);
       }
-      if (outcome.isBarred) return undefined;
+      if (outcome.isBarred)
+        return [...open].map(
+          ({ answer }) =>
+            () =>
+              answer(undefined),
+        );
+      misses += 1;
       stored = outcome.stored;
     }
+  }
+
+  async function dropUnwanted(open: Set<Asked>): Promise<void> {
+    for (const one of open) {
+      try {
+        await one.given.ifStillWanted?.();
+      } catch (error) {
+        drop(open, one, error);
+      }
+    }
+  }
+
+  function drop(open: Set<Asked>, one: Asked, error: unknown): void {
+    open.delete(one);
+    one.refuse(error);
+  }
+
+  function answersOf(open: Set<Asked>, { from, reductions, asked }: Round, control: ThreadControl | undefined) {
+    return asked.flatMap((one, place) => {
+      const reduction = reductions[place];
+      const decision = reduction && decided(reduction, from!.origin, control!);
+      return open.has(one) ? [() => one.answer(decision)] : [];
+    });
+  }
+
+  function reduceAll(stored: StoredThread | undefined, open: ReadonlySet<Asked>, at: Time): Round {
+    let from = stored;
+    let control = stored?.control;
+    const asked = [...open];
+    const reductions = asked.map(({ command, given: { born } }) => {
+      from ??= born && unborn(born);
+      control ??= from?.control;
+      const reduction = control && reduce(control, command, at);
+      if (reduction && !("refusal" in reduction)) control = reduction.control;
+      return reduction;
+    });
+    return { asked, from, control, reductions };
   }
 
   /** What the first decision is made on; it is never stored like that. */
@@ -133,18 +262,16 @@ export function createDecide(options: DecideOptions): Decide {
    * others miss, so that the answer is the same. What is stored after a miss is answered, to decide anew on.
    */
   async function write(
-    { from, before, next }: Try,
+    attempted: Try,
     server: string,
     read: () => Promise<StoredThread | undefined>,
-    signal: AbortSignal | undefined,
-  ): Promise<
-    | { readonly hasLanded: true }
-    | { readonly hasLanded: false; readonly stored?: StoredThread; readonly isBarred?: true }
-  > {
+    open: Set<Asked>,
+  ): Promise<Outcome> {
+    const { from, next } = attempted;
     for (;;) {
       let failure: { readonly error: unknown } | undefined;
       try {
-        if (await send(from, next, before)) return { hasLanded: true };
+        if (await send(attempted)) return { hasLanded: true };
       } catch (error) {
         failure = { error };
       }
@@ -155,13 +282,19 @@ export function createDecide(options: DecideOptions): Decide {
       if (fate === "landed") return { hasLanded: true };
       if (fate === "missed") return { hasLanded: false, stored };
       if (failure && !isTransient(failure.error)) throw failure.error;
-      if (signal?.aborted) throw failure ? failure.error : signal.reason;
-      await pause(signal);
+      // Nobody may be left who waits for it, and whom it may yet be carried out for.
+      for (const one of open) {
+        const { signal } = one.given;
+        if (signal?.aborted) drop(open, one, failure ? failure.error : signal.reason);
+      }
+      if (open.size === 0) return { hasLanded: false };
+      await pause(signalOf(open));
     }
   }
 
-  function send(from: string | undefined, next: StoredThread, before?: ThreadControl): Promise<boolean> {
-    return from === undefined ? lanes.insert(next) : lanes.write(next.origin, from, next.control, before);
+  function send({ from, next, before, isUrgent }: Try): Promise<boolean> {
+    if (from === undefined) return lanes.insert(next);
+    return lanes.write(next.origin, from, next.control, { before, isUrgent });
   }
 
   function fateAmong(stored: StoredThread | undefined, server: string, from: string | undefined, tried: string) {
@@ -169,6 +302,18 @@ export function createDecide(options: DecideOptions): Decide {
     if (!stored) return from === undefined ? "open" : "missed";
     return fateOf(stored.control, server, from ?? "", tried);
   }
+}
+
+/** Of one alone: several are not given up together. */
+function signalOf(open: ReadonlySet<Asked>): AbortSignal | undefined {
+  const [one, another] = open;
+  return another ? undefined : one?.given.signal;
+}
+
+/** What one of those is told whose decisions were written as one: entries are as they are after the whole. */
+function decided(reduction: Reduction, origin: ThreadOrigin, control: ThreadControl): Decision {
+  if ("refusal" in reduction) return { ...reduction, origin };
+  return { ...reduction, answer: answerIn(control, reduction.answer), control, origin };
 }
 
 /** A state that the decision brings, and that is too large, gets its name from it. */

@@ -35,7 +35,7 @@ export function reduce(before: ThreadControl, command: Command, now: Time): Redu
 }
 
 /** The answer with its entries as they are after the whole decision. */
-function answerIn(control: ThreadControl, answer: Answer): Answer {
+export function answerIn(control: ThreadControl, answer: Answer): Answer {
   const { entry, cancels } = answer;
   const entries = new Map(control.lane.entries.map((one) => [one.run, one]));
   const now = (one: Entry | undefined) => one && (entries.get(one.run) ?? one);

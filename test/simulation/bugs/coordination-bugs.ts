@@ -3,6 +3,37 @@ import type { Bug } from "./bugs.ts";
 /** In the order of what is done, in what looks after what was lost, and between servers. */
 export const coordinationBugs: readonly Bug[] = [
   {
+    what: "who has asked is answered before the decision has landed",
+    file: "domain/thread/decide.ts",
+    lines: [
+      [
+        "      const outcome = await write(attempted, server, read, open);\n",
+        "      for (const answer of answersOf(open, round, control)) answer();\n      const outcome = await write(attempted, server, read, open);\n",
+      ],
+    ],
+  },
+  {
+    what: "what changes nothing rests on what was kept",
+    isHardToFind: true,
+    file: "domain/thread/decide.ts",
+    lines: [["      if (isSeen && !isChange) {\n", "      if (isSeen && !stored) {\n"]],
+  },
+  {
+    what: "of what is folded only the last is written",
+    file: "domain/thread/decide.ts",
+    lines: [["reduce(control, command, at);", "reduce(from!.control, command, at);"]],
+  },
+  {
+    what: "of what is folded only the first is decided anew after a miss",
+    file: "domain/thread/decide.ts",
+    lines: [
+      [
+        "      misses += 1;\n",
+        "      misses += 1;\n      const [first, ...others] = answersOf(open, round, control);\n      for (const answer of first ? others : []) answer();\n      for (const one of [...open].slice(1)) open.delete(one);\n",
+      ],
+    ],
+  },
+  {
     what: "the record is stored beside the decision",
     file: "domain/store-run.ts",
     lines: [

@@ -140,14 +140,14 @@ export const laneBugs: readonly Bug[] = [
   {
     what: "one server decides twice about a thread at a time",
     file: "domain/thread/decide.ts",
-    lines: [["const oneByOne = createOneByOne();", "const oneByOne = (_key, work) => work();"]],
+    lines: [["    if (line) wait(line, asked);\n    else void decide", "    void line;\n    void decide"]],
   },
   {
     what: "a decision that a dead life has queued is made",
     isHardToFind: true,
     file: "domain/thread/decide.ts",
     lines: [
-      ["    if (command.server !== server || life.ended.aborted) throw new LifeIsOver(command.server);\n", ""],
+      ["command.server === life.id && !life.ended.aborted;", "command.server !== undefined;"],
       ["      if (life.ended.aborted) throw new LifeIsOver(server);\n", ""],
     ],
   },

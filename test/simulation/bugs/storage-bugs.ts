@@ -5,7 +5,24 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a control is written whoever has decided since",
     file: "storage/lanes.ts",
-    lines: [["        { _id: threadKey(name), rev: from },\n", "        { _id: threadKey(name) },\n"]],
+    lines: [["is: { rev: from }, set:", "is: {} as { rev: string }, set:"]],
+  },
+  {
+    what: "a batch has landed when one of it has",
+    file: "storage/set-each.ts",
+    lines: [["  return modifiedCount === changes.length;\n", "  return modifiedCount > 0;\n"]],
+  },
+  {
+    what: "what has missed in a batch counts as landed",
+    file: "storage/lanes.ts",
+    lines: [
+      ["    return writes.map(({ set }) => landed.has(set.rev));\n", "    return writes.map(() => landed.size > 0);\n"],
+    ],
+  },
+  {
+    what: "what is taken counts as inserted beside others",
+    file: "storage/insert-each.ts",
+    lines: [['return its.code === duplicateKey ? "taken"', 'return its.code === duplicateKey ? "inserted"']],
   },
   {
     what: "nothing bars the id of a removed thread",
@@ -21,12 +38,17 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a record goes back to an earlier change",
     file: "storage/run-store.ts",
-    lines: [["{ ...byName(name), changes: { $lt: projection.changes } }", "byName(name)"]],
+    lines: [['        below: { field: "changes", limit: changes },\n', "        ...(changes < 0 && {}),\n"]],
   },
   {
     what: "a projection brings a removed record back",
-    file: "storage/run-store.ts",
-    lines: [["(options, endedAt!) : {}) } },\n", "(options, endedAt!) : {}) } },\n        { upsert: true },\n"]],
+    file: "storage/set-each.ts",
+    lines: [
+      [
+        "collection.updateOne(filter, update)",
+        "collection.updateOne(filter, update, { upsert: changes[0]!.below !== undefined })",
+      ],
+    ],
   },
   {
     what: "a record is removed that says more by now",

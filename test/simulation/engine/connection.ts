@@ -4,8 +4,11 @@ import type { Doc, Filter } from "./matches.ts";
 import type { FindOptions, SimulatedEngine, UpdateOptions } from "./simulated-engine.ts";
 import type { Update } from "./update-document.ts";
 
-/** Brings a command to the database and its answer back, if all goes well. */
-export type Send = <T>(label: string, command: () => T) => Promise<T>;
+/**
+ * Brings a command to the database and its answer back, if all goes well. One about several documents is not carried out at once:
+ * its `parts` come first, one after the other, with others' commands between them.
+ */
+export type Send = <T>(label: string, command: () => T, parts?: readonly (() => void)[]) => Promise<T>;
 
 export interface ConnectionParts {
   readonly engine: SimulatedEngine;
@@ -51,11 +54,13 @@ function collectionOf(name: string, { engine, send, watch }: ConnectionParts) {
       const sent = copyOf(doc);
       return command("insertOne", doc._id, () => engine.insertOne(name, sent));
     },
-    insertMany(docs: Doc[], { ordered }: { readonly ordered?: boolean } = {}) {
-      const sent = copyOf(docs);
-      return command("insertMany", docs.map(({ _id }) => _id).join(" "), () => ({
-        insertedCount: engine.insertMany(name, sent, ordered),
-      }));
+    insertMany(docs: Doc[], { ordered = true }: { readonly ordered?: boolean } = {}) {
+      const insertion = engine.insertion(name, copyOf(docs), ordered);
+      return send(
+        `${name}.insertMany ${docs.map(({ _id }) => _id).join(" ")}`,
+        () => ({ insertedCount: insertion.finish() }),
+        docs.map(() => insertion.next),
+      );
     },
     updateOne(filter: Filter, update: Update, options?: UpdateOptions) {
       const sent = copyOf(update);
@@ -65,7 +70,15 @@ function collectionOf(name: string, { engine, send, watch }: ConnectionParts) {
     },
     updateMany(filter: Filter, update: Update) {
       const sent = copyOf(update);
-      return command("updateMany", filter, () => ({ matchedCount: engine.update(name, filter, sent, true).length }));
+      const ids = (filter._id as { $in?: readonly string[] } | undefined)?.$in;
+      if (!ids) {
+        return command("updateMany", filter, () => ({ matchedCount: engine.update(name, filter, sent, true).length }));
+      }
+      let modifiedCount = 0;
+      const parts = ids.map((_id) => () => {
+        modifiedCount += engine.update(name, { _id }, sent, false, { isChangedOnly: true }).length;
+      });
+      return send(`${name}.updateMany ${ids.join(" ")}`, () => ({ modifiedCount }), parts);
     },
     findOneAndUpdate(filter: Filter, update: Update, options?: UpdateOptions) {
       const sent = copyOf(update);

@@ -8,6 +8,7 @@ export function evaluated(expression: unknown, doc: object, now: Date): unknown 
   const of = (one: unknown): unknown => evaluated(one, doc, now);
   if (typeof expression === "string") {
     if (expression === "$$NOW") return now;
+    if (expression === "$$ROOT") return doc;
     if (expression.startsWith("$$")) throw unknown(expression);
     return expression.startsWith("$") ? (doc as Record<string, unknown>)[expression.slice(1)] : expression;
   }
@@ -31,6 +32,14 @@ function applied(operator: string, operand: unknown, of: (one: unknown) => unkno
       return (operand as unknown[]).every((one) => isTrue(of(one)));
     case "$ifNull":
       return of(first) ?? of(second);
+    case "$mergeObjects":
+      return Object.assign({}, ...(operand as unknown[]).map(of));
+    case "$arrayElemAt":
+      return (of(first) as unknown[]).at(of(second) as number);
+    case "$indexOfArray":
+      return (of(first) as unknown[]).findIndex((one) => isSame(one, of(second)));
+    case "$eq":
+      return isSame(of(first), of(second));
     case "$ne":
       return !isSame(of(first), of(second));
     case "$lt":

@@ -30,7 +30,20 @@ export interface LineParts {
 export function createLine({ timeline, random, process, leaseMs, weather, isCutOff }: LineParts): Send {
   const between = (low: number, high: number) => low + random() * (high - low);
 
-  return <T>(label: string, command: () => T): Promise<T> => {
+  /** Some of the parts, one after the other, and then what follows. */
+  function carryOut(label: string, parts: readonly (() => void)[], then: () => void): void {
+    const [part, ...rest] = parts;
+    if (!part) {
+      then();
+      return;
+    }
+    part();
+    const next = () => carryOut(label, rest, then);
+    if (rest.length === 0) next();
+    else timeline.schedule(between(0, 0.5), undefined, `${process.name} > … ${label}`, next);
+  }
+
+  return <T>(label: string, command: () => T, parts: readonly (() => void)[] = []): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const { loss, stalls } = weather();
     const fate = random();
@@ -42,11 +55,17 @@ export function createLine({ timeline, random, process, leaseMs, weather, isCutO
       );
     const happen = (after: number, answered: boolean) =>
       timeline.schedule(after, undefined, `${process.name} > ${label}`, () => {
-        const answer = resultOf(command);
-        if (!answered) return;
-        timeline.schedule(between(0.2, 2.5), process, `< ${label}`, () =>
-          "error" in answer ? reject(answer.error) : resolve(answer.value),
-        );
+        // Where the database dies amid a command, some of it has been done.
+        const isBroken = !answered && parts.length > 0 && random() < 0.5;
+        const done = isBroken ? parts.slice(0, Math.floor(random() * parts.length)) : parts;
+        carryOut(label, done, () => {
+          if (isBroken) return;
+          const answer = resultOf(command);
+          if (!answered) return;
+          timeline.schedule(between(0.2, 2.5), process, `< ${label}`, () =>
+            "error" in answer ? reject(answer.error) : resolve(answer.value),
+          );
+        });
       });
 
     if (isCutOff()) {

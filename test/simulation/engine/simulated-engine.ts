@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { MongoBulkWriteError, MongoServerError } from "mongodb";
 import { compare } from "./compare.ts";
 import { copyOf } from "./copy-of.ts";
@@ -18,6 +19,8 @@ export interface FindOptions {
 
 export interface UpdateOptions {
   readonly upsert?: boolean;
+  /** Only what it has changed is answered. */
+  readonly isChangedOnly?: boolean;
 }
 
 /**
@@ -49,23 +52,32 @@ export class SimulatedEngine {
     this.#put(collection, undefined, copyOf(doc));
   }
 
-  /** Throws when one or more are there already: the others are inserted, if they are `ordered` those before the first of them. */
-  insertMany(collection: string, documents: readonly Doc[], ordered = true): number {
+  /**
+   * Inserts one document with each `next`. `finish` throws when one or more were there already: the others are inserted, if they are
+   * `ordered` those before the first of them.
+   */
+  insertion(collection: string, documents: readonly Doc[], ordered: boolean) {
     const taken: { index: number; code: number }[] = [];
     let insertedCount = 0;
-    for (const [index, doc] of documents.entries()) {
-      if (!this.at(collection, doc._id)) {
-        this.#put(collection, undefined, copyOf(doc));
-        insertedCount += 1;
-        continue;
-      }
-      taken.push({ index, code: 11000 });
-      if (ordered) break;
-    }
-    if (taken.length === 0) return insertedCount;
-    const result = { insertedCount, getWriteConcernError: () => undefined };
-    const error = { message: duplicateKey, code: 11000, writeErrors: taken as never };
-    throw new MongoBulkWriteError(error, result as never);
+    let index = 0;
+    return {
+      next: (): void => {
+        const doc = documents[index]!;
+        if (ordered && taken.length > 0) return;
+        if (this.at(collection, doc._id)) taken.push({ index, code: 11000 });
+        else {
+          this.#put(collection, undefined, copyOf(doc));
+          insertedCount += 1;
+        }
+        index += 1;
+      },
+      finish(): number {
+        if (taken.length === 0) return insertedCount;
+        const result = { insertedCount, getWriteConcernError: () => undefined };
+        const error = { message: duplicateKey, code: 11000, writeErrors: taken as never };
+        throw new MongoBulkWriteError(error, result as never);
+      },
+    };
   }
 
   find(collection: string, filter: Filter, { sort, limit = Number.POSITIVE_INFINITY }: FindOptions): Doc[] {
@@ -87,7 +99,13 @@ export class SimulatedEngine {
     return [...this.#matching(collection, filter)].slice(0, limit).length;
   }
 
-  update(collection: string, filter: Filter, update: Update, many: boolean, { upsert }: UpdateOptions = {}): Doc[] {
+  update(
+    collection: string,
+    filter: Filter,
+    update: Update,
+    many: boolean,
+    { upsert, isChangedOnly }: UpdateOptions = {},
+  ): Doc[] {
     const now = this.#time();
     const found = [...this.#matching(collection, filter)].slice(0, many ? undefined : 1);
     if (found.length === 0 && upsert) {
@@ -96,10 +114,11 @@ export class SimulatedEngine {
       this.#put(collection, undefined, born);
       return [copyOf(born)];
     }
-    return found.map((before) => {
+    return found.flatMap((before) => {
       const after = updated(before, update, now);
+      if (isChangedOnly && isDeepStrictEqual(before, after)) return [];
       this.#put(collection, before, after);
-      return copyOf(after);
+      return [copyOf(after)];
     });
   }
 

@@ -2,17 +2,20 @@ import { copyOf } from "./copy-of.ts";
 import { evaluated } from "./expression.ts";
 import { type Doc, type Filter, matches } from "./matches.ts";
 
-export type Update = Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly { readonly $set: object }[];
+export type Update =
+  | Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  | readonly ({ readonly $set: object } | { readonly $replaceWith: object })[];
 
 /**
  * The document after an update, as far as MongoDB's updates are used; `inserts` when it did not exist before. A pipeline is a list of
- * `$set`, each of whose expressions is about the document as the `$set` before it has left it.
+ * stages, each of whose expressions is about the document as the stage before it has left it.
  */
 export function updated(doc: Doc, update: Update, now: Date, inserts = false): Doc {
   const next = copyOf(doc) as Record<string, unknown>;
   if (Array.isArray(update)) {
-    for (const { $set } of update) {
-      const values = Object.entries($set).map(([name, value]) => [name, evaluated(value, next, now)] as const);
+    for (const stage of update) {
+      if ("$replaceWith" in stage) return copyOf(evaluated(stage.$replaceWith, next, now)) as Doc;
+      const values = Object.entries(stage.$set).map(([name, value]) => [name, evaluated(value, next, now)] as const);
       for (const [name, value] of values) put(next, name, value);
     }
     return next as Doc;

@@ -71,6 +71,8 @@ export function createLaneLaws(world: World, facts: Facts) {
     for (const other of after.entries) {
       if (
         other.run === is.run ||
+        // It has come later, in the same decision.
+        other.n > is.n ||
         isEnded(other) ||
         (other.cancel && strength[other.cancel.action] >= strength[run.strategy])
       )
@@ -90,7 +92,7 @@ export function createLaneLaws(world: World, facts: Facts) {
     const before = lane.entries.slice(0, lane.entries.indexOf(is)).find((one) => !isEnded(one) && !isDelayed(one));
     if (before) broken("law 7", `${is.run} was claimed before ${before.run} was over`);
     if (lane.holder) broken("law 7", `${is.run} was claimed beside the hold of a ${lane.holder.kind}`);
-    if (is.cancel) broken("law 2", `${is.run} was claimed although its cancel is stored`);
+    if (was?.cancel) broken("law 2", `${is.run} was claimed although its cancel is stored`);
   }
 
   function ended(run: RunFacts, was: Entry | undefined, is: Entry, lane: Lane): void {

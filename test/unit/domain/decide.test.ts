@@ -275,6 +275,77 @@ describe("a decision", () => {
     expect(await runs()).toEqual(["a", "b", "d"]);
   });
 
+  /** A decision whose write waits until the gate is opened, so that others gather behind it. */
+  function gated({ lanes, memory }: ReturnType<typeof setup>): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    lanes.write.mockImplementationOnce(async (...given) => {
+      await promise;
+      return memory.write(...given);
+    });
+    return resolve;
+  }
+
+  it("is one for all who have waited for the one before, and each gets an answer of its own", async () => {
+    const all = setup();
+    const { lanes, server, runs } = all;
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    const open = gated(all);
+    const first = decide(name, enter("b"));
+    const others = Array.from({ length: 50 }, (_, n) => decide(name, enter(`c${n}`)));
+    const refused = decide(name, { ...enter("d"), strategy: "reject" } as Command);
+    const again = decide(name, enter("c3"));
+    const claimed = decide(name, { kind: "claim", server: "s0", run: "a", token: "t" });
+    const cancelled = decide(name, { kind: "requestCancel", server: "s0", runs: ["a"], wish: interrupt });
+    open();
+    expect((await Promise.all([first, ...others])).map(did)).toEqual(Array(51).fill("done"));
+    expect([did(await refused), did(await again), did(await cancelled)]).toEqual(["THREAD_BUSY", "again", "done"]);
+    // Who has claimed it learns at once that it is to be stopped.
+    expect(await claimed).toMatchObject({ answer: { entry: { phase: "stopping", cancel: { action: "interrupt" } } } });
+    expect(await runs()).toHaveLength(52);
+    expect(lanes.write).toHaveBeenCalledTimes(2);
+  });
+
+  it("is made anew for all of them after a miss, and only for those who still want it", async () => {
+    const all = setup();
+    const { lanes, memory, server, runs } = all;
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    const open = gated(all);
+    const first = decide(name, enter("b"));
+    const gaveUp = new Error("not wanted any more");
+    const unwanted = decide(name, enter("c"), { ifStillWanted: () => Promise.reject(gaveUp) });
+    const wanted = decide(name, enter("d"));
+    lanes.write.mockImplementationOnce(async () => {
+      await server("s1")(name, enter("e", "s1"));
+      return false;
+    });
+    open();
+    expect([did(await first), did(await wanted)]).toEqual(["done", "done"]);
+    await expect(unwanted).rejects.toBe(gaveUp);
+    expect(await runs()).toEqual(["a", "b", "e", "d"]);
+    expect(memory).toBeDefined();
+  });
+
+  it("is made of each by itself when the database does not take that of all", async () => {
+    const all = setup();
+    const { lanes, server, runs } = all;
+    const decide = server("s0");
+    await decide(name, enter("a"), { born });
+    const open = gated(all);
+    const first = decide(name, enter("b"));
+    const others = ["c", "d"].map((run) => decide(name, enter(run)));
+    const tooLarge = new Error("too large");
+    lanes.write.mockRejectedValueOnce(tooLarge).mockRejectedValueOnce(tooLarge);
+    open();
+    await first;
+    expect(await Promise.allSettled(others)).toMatchObject([
+      { reason: tooLarge },
+      { value: { answer: { did: "done" } } },
+    ]);
+    expect(await runs()).toEqual(["a", "b", "d"]);
+  });
+
   it("is refused of a command of another server, and of a life that is over", async () => {
     const { server, runs } = setup();
     await expect(server("s0")(name, enter("a", "s1"), { born })).rejects.toThrow(LifeIsOver);

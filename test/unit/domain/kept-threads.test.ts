@@ -58,10 +58,12 @@ describe("a thread that was kept", () => {
     const { lanes, server, runs } = setup();
     const { decide, kept } = server("s0");
     await decide("a");
-    lanes.write.mockRejectedValueOnce(new Error("away"));
+    const { promise: answer, reject: lose } = Promise.withResolvers<boolean>();
+    lanes.write.mockReturnValueOnce(answer);
     const written = decide("b");
     await vi.waitFor(() => expect(lanes.write).toHaveBeenCalled());
     expect(kept.get(name)).toBeUndefined();
+    lose(new Error("away"));
     await written;
     expect(await runs()).toEqual(["a", "b"]);
     expect(kept.get(name)!.control.lane.entries).toHaveLength(2);

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
 import type { RunEventStore } from "../../../src/domain/ports.ts";
 import type { NewChunk, StoredEvent } from "../../../src/domain/run-events.ts";
-import { createEventFlusher } from "../../../src/stream/event-flusher.ts";
 import { openEventWriter } from "../../../src/stream/event-writer.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run" };
@@ -26,14 +25,14 @@ describe("an event that can wait a little", () => {
 
   function open() {
     const store: Pick<RunEventStore, "insert" | "chunk"> = {
-      async insert(more) {
-        if (occupant) return new Set([0]);
+      async insert(chunk) {
+        if (occupant) return false;
         if (isAway) {
           isAway = false;
           throw new Error("the database is away");
         }
-        chunks.push(...more);
-        return new Set();
+        chunks.push(chunk);
+        return true;
       },
       chunk: async () => occupant,
     };
@@ -44,7 +43,6 @@ describe("an event that can wait a little", () => {
         token: "mine",
         isFirst: true,
         store: store as RunEventStore,
-        flusher: createEventFlusher(store),
       },
       ...{ published: () => {}, isTransient: (error) => !(error instanceof FencedError), pause: async () => {} },
     });
