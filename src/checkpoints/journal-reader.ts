@@ -48,17 +48,18 @@ export function createJournalReader(
   /** Adds pending writes and bytes, in one query each however many checkpoints there are. */
   async function complete(chosen: readonly PlacedCheckpoint[], includeKept = false): Promise<StoredCheckpoint[]> {
     if (chosen.length === 0) return [];
-    const writes = await queries.writes(
-      journal,
-      chosen.map(({ entry }) => entry.id),
-      includeKept,
-    );
+    const ids = chosen.map(({ entry }) => entry.id);
+    const ofEntries = new Set(segmentsReferred({ checkpoints: chosen.map(({ entry }) => entry), writes: [] }));
+    // Of one checkpoint, which a run begins with, both in one query; those of many may be in documents that hold much more.
+    const isOne = chosen.length === 1;
+    const { writes, segments: known } = await queries.writes(journal, ids, isOne ? ofEntries : new Set(), includeKept);
     const writesOf = Map.groupBy(effectiveWrites(writes), (write) => JSON.stringify([write.ns, write.checkpoint]));
     const items = chosen.map(({ entry }) => {
       const own = writesOf.get(JSON.stringify([entry.ns, entry.id])) ?? [];
       return { entry, own, segments: [...new Set(segmentsReferred({ checkpoints: [entry], writes: own }))] };
     });
-    const bytes = await queries.segments(journal, new Set(items.flatMap(({ segments }) => segments)));
+    const unknown = new Set(items.flatMap(({ segments }) => segments).filter((id) => !known.has(id)));
+    const bytes = new Map([...known, ...(await queries.segments(journal, unknown))]);
     return items.map(({ entry, own, segments }) => ({
       ...toCheckpointRecord(entry),
       writes: own.map(toWriteRecord),

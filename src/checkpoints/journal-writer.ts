@@ -8,6 +8,8 @@ import { key } from "../storage/keys.ts";
 import { flushDocuments } from "./flush-documents.ts";
 import { FencedError, type JournalFlush, type JournalPort } from "./journal-port.ts";
 import { createJournalReader } from "./journal-reader.ts";
+import { type JournalPosition, maxKeptBytes } from "./kept-journals.ts";
+import { rememberNewest } from "./remember-newest.ts";
 
 export interface WriterOptions {
   /** The server-made id of the thread's incarnation. */
@@ -19,6 +21,8 @@ export interface WriterOptions {
   readonly token: string;
   /** Whether the token is still the lease token of its run. Asked when a fence record for another token is met. */
   stillMine(): Promise<boolean>;
+  /** Where the journal stands, if nobody else can have written since. */
+  readonly position?: JournalPosition;
   /** Whether by the clock alone the lease is held for sure, so that nobody has fenced the token. Spares the look for fence records. */
   isHeld?(): boolean;
 }
@@ -33,6 +37,8 @@ export interface JournalWriter extends JournalPort {
    * token must be fenced before anything is made of what the journal shows.
    */
   close(): Promise<{ clean: boolean }>;
+  /** Where it has left the journal, once it is closed and clean; undefined where that takes a look. */
+  readonly position: JournalPosition | undefined;
 }
 
 const retryMinMs = 5;
@@ -45,13 +51,14 @@ const readRetryMs = 100;
  */
 export async function openJournalWriter(journal: JournalCollection, options: WriterOptions): Promise<JournalWriter> {
   // The head first: a fence record that lands after this read lies ahead of it.
-  const last = await journal.last(options.journal);
+  const { position } = options;
+  const last = position ? undefined : await journal.last(options.journal);
   const mayBeFenced = last !== undefined && !options.isHeld?.();
   if (mayBeFenced && (await journal.firstFence(options.journal, options.token)) !== undefined) throw fenced();
 
   const newestAtOpen = last && newestOf(last, "");
   let newest = newestAtOpen;
-  let headSlot = last?.slot ?? 0;
+  let headSlot = position?.slot ?? last?.slot ?? 0;
   let lastFlushId: string | undefined;
   let closed = false;
   let clean = true;
@@ -124,13 +131,9 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
       signal: givenUp.signal,
     });
 
-  return {
+  const inJournal: JournalPort = {
     read: (query) => insist(() => reader.read(query)),
     list: (query) => insist(() => reader.list(query)),
-    newestAtOpen: last ? newestAtOpen?.entry.id : null,
-    get headSlot() {
-      return headSlot;
-    },
     append(flush) {
       if (closed) return Promise.reject(fenced());
       const done = queue.then(() => append(flush));
@@ -139,6 +142,21 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
       done.catch(() => {});
       return done;
     },
+  };
+  const port = rememberNewest(inJournal, position ? position.newest : last ? undefined : null, maxKeptBytes);
+
+  return {
+    read: port.read,
+    list: port.list,
+    append: port.append,
+    newestAtOpen: position ? (position.newest?.checkpointId ?? null) : last ? newestAtOpen?.entry.id : null,
+    get headSlot() {
+      return headSlot;
+    },
+    get position() {
+      const { newest } = port;
+      return clean && newest !== undefined ? { slot: headSlot, newest: newest && apart(newest) } : undefined;
+    },
     async close() {
       closed = true;
       givenUp.abort();
@@ -146,6 +164,14 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
       return { clean };
     },
   };
+}
+
+/** The same with bytes of its own: those are parts of the messages that they came with, which would be kept as a whole. */
+function apart<T>(value: T): T {
+  if (value instanceof Uint8Array) return Uint8Array.prototype.slice.call(value) as T;
+  if (Array.isArray(value)) return value.map(apart) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, apart(one)])) as T;
 }
 
 const fenced = () => new FencedError("The attempt may not write to its thread's journal any more");

@@ -1,28 +1,48 @@
-import type { ChannelValue, JournalFlush, JournalPort, JournalReadQuery, StoredCheckpoint } from "./journal-port.ts";
+import type {
+  ChannelValue,
+  JournalFlush,
+  JournalPort,
+  JournalReadQuery,
+  PendingWriteRecord,
+  StoredCheckpoint,
+} from "./journal-port.ts";
+
+/** What is known of a namespace's newest checkpoint: null when there is none, undefined when the journal must be asked. */
+export type Newest = StoredCheckpoint | null | undefined;
+
+export interface RememberingPort extends JournalPort {
+  /** Of the root namespace. */
+  readonly newest: Newest;
+}
 
 /** More than this is read from the journal again rather than kept. */
-const maxBytes = 1024 * 1024;
+const manyBytes = 1024 * 1024;
 
 /**
- * A port that answers by itself what the attempt knows: the graph's newest checkpoint, when it has stored that itself and
- * nothing was added to it since, or that there is none yet. Nobody else writes to the thread while the attempt may. `isEmpty`: the thread
- * has no checkpoint when the attempt begins.
+ * A port that answers by itself what the attempt knows: the graph's newest checkpoint, when it has read or stored that itself and
+ * nothing was added to it since, or that there is none yet. Nobody else writes to the thread while the attempt may.
  */
-export function rememberNewest(port: JournalPort, isEmpty: boolean): JournalPort {
-  /** Null: there is none. Undefined: the journal must be asked. */
-  let newest: StoredCheckpoint | null | undefined = isEmpty ? null : undefined;
+export function rememberNewest(port: JournalPort, known: Newest, maxBytes = manyBytes): RememberingPort {
+  let newest = known;
+  let appends = 0;
 
-  function after(before: typeof newest, { checkpoints, writes, segments }: JournalFlush): typeof newest {
+  function after(before: Newest, { checkpoints, writes, segments }: JournalFlush): Newest {
     const made = checkpoints.findLast(({ namespace }) => namespace === "");
     const current = made?.checkpointId ?? before?.checkpointId;
     if (writes.some(({ namespace, checkpointId }) => namespace === "" && checkpointId === current)) return undefined;
     if (!made) return before;
-    const known = { ...before?.segmentBytes, ...Object.fromEntries(segments.map((one) => [one.segmentId, one.bytes])) };
+    const bytesOf = {
+      ...before?.segmentBytes,
+      ...Object.fromEntries(segments.map((one) => [one.segmentId, one.bytes])),
+    };
     const needed = Object.values(made.values).flatMap(segmentsOf);
-    if (needed.some((id) => known[id] === undefined)) return undefined;
-    const segmentBytes = Object.fromEntries(needed.map((id) => [id, known[id]!]));
-    const size = Object.values(segmentBytes).reduce((sum, bytes) => sum + bytes.length, inlineBytes(made.values));
-    return size > maxBytes ? undefined : { ...made, writes: [], segmentBytes };
+    if (needed.some((id) => bytesOf[id] === undefined)) return undefined;
+    const segmentBytes = Object.fromEntries(needed.map((id) => [id, bytesOf[id]!]));
+    return unlessLarge({ ...made, writes: [], segmentBytes });
+  }
+
+  function unlessLarge(stored: StoredCheckpoint): Newest {
+    return sizeOf(stored) > maxBytes ? undefined : stored;
   }
 
   function knows({ namespace, checkpointId }: JournalReadQuery): boolean {
@@ -31,14 +51,25 @@ export function rememberNewest(port: JournalPort, isEmpty: boolean): JournalPort
   }
 
   return {
+    get newest() {
+      return newest;
+    },
     async append(flush) {
       const before = newest;
+      appends += 1;
       // Unknown until the flush has landed, and for good when it does not.
       newest = undefined;
       await port.append(flush);
       newest = after(before, flush);
     },
-    read: (query) => (knows(query) ? Promise.resolve(newest ?? undefined) : port.read(query)),
+    async read(query) {
+      if (knows(query)) return newest ?? undefined;
+      const appendsBefore = appends;
+      const found = await port.read(query);
+      const isNewest = query.namespace === "" && query.checkpointId === undefined && !query.includeKept;
+      if (isNewest && appends === appendsBefore) newest = found ? unlessLarge(found) : null;
+      return found;
+    },
     list: (query) => port.list(query),
   };
 }
@@ -46,5 +77,12 @@ export function rememberNewest(port: JournalPort, isEmpty: boolean): JournalPort
 const segmentsOf = (value: ChannelValue): string[] =>
   "parts" in value ? value.parts.map(({ segmentId }) => segmentId) : [];
 
-const inlineBytes = (values: Readonly<Record<string, ChannelValue>>): number =>
-  Object.values(values).reduce((sum, value) => sum + ("inline" in value ? value.inline.bytes.length : 0), 0);
+function sizeOf({ values, writes, segmentBytes }: StoredCheckpoint): number {
+  const inline = (value: ChannelValue) => ("inline" in value ? value.inline.bytes.length : 0);
+  const bytes = [
+    ...Object.values(segmentBytes).map(({ length }) => length),
+    ...Object.values(values).map(inline),
+    ...writes.map(({ value }: PendingWriteRecord) => inline(value)),
+  ];
+  return bytes.reduce((sum, one) => sum + one, 0);
+}

@@ -24,7 +24,7 @@ export type CreateThread = (request: ThreadRequest) => Promise<Thread>;
 
 export interface CreateThreadParts {
   readonly threads: Pick<ThreadStore, "whole">;
-  readonly kept: Pick<KeptThreads, "put">;
+  readonly kept: Pick<KeptThreads, "born">;
   readonly lanes: Pick<Lanes, "read" | "insert">;
   readonly maxMetadataBytes?: number;
   readonly now: () => Date;
@@ -44,7 +44,7 @@ export function createCreateThread({ lanes, threads, kept, maxMetadataBytes, now
     // Whoever says do_nothing expects it to be there: a look costs less than an insert that fails.
     const there = mayBeThere ? await lanes.read(name) : undefined;
     if (!there && (await lanes.insert(born))) {
-      kept.put(name, born);
+      kept.born(born);
       return threadOf(born);
     }
     if (mayBeThere) return threads.whole(threadOf(there ?? (await lanes.read(name)) ?? born));

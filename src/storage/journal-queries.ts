@@ -76,35 +76,44 @@ export class JournalQueries {
     }
   }
 
-  /** Pending writes on these checkpoints, oldest first. Index: writes_of_checkpoint. */
-  async writes(journal: string, checkpointIds: readonly string[], includeKept = false): Promise<WriteEntry[]> {
-    const slots = await this.#anyOf(journal, "writes.checkpoint", checkpointIds, { slot: 1, kept: 1, writes: 1 });
+  /**
+   * Pending writes on these checkpoints, oldest first, and the bytes of these segments, as {@link segments} answers them. Indexes:
+   * writes_of_checkpoint and segment_by_id.
+   */
+  async writes(
+    journal: string,
+    checkpointIds: readonly string[],
+    segmentIds: ReadonlySet<string>,
+    includeKept = false,
+  ): Promise<{ writes: WriteEntry[]; segments: Map<string, Uint8Array> }> {
     const wanted = new Set(checkpointIds);
-    return slots
+    const fields = { slot: 1, kept: 1, writes: 1 } as const;
+    const places = [...wanted].map((id) => ["writes.checkpoint", id] as const);
+    const slots = await this.#anyOf(journal, [...places, ...placesOf(segmentIds)], {
+      ...fields,
+      ...(segmentIds.size > 0 && { segments: 1 as const }),
+    });
+    const writes = slots
       .filter(({ kept }) => includeKept || kept === undefined)
       .toSorted((a, b) => a.slot - b.slot)
-      .flatMap(({ writes }) => (writes ?? []).filter((write) => wanted.has(write.checkpoint)));
+      .flatMap((slot) => (slot.writes ?? []).filter((write) => wanted.has(write.checkpoint)));
+    return { writes, segments: bytesIn(slots, segmentIds) };
   }
 
   /** The bytes of segments by id; what is missing is left out. Index: segment_by_id. */
   async segments(journal: string, ids: ReadonlySet<string>): Promise<Map<string, Uint8Array>> {
-    const found = new Map<string, Uint8Array>();
-    for (const { segments } of await this.#anyOf(journal, "segments.id", [...ids], { segments: 1 })) {
-      for (const { id, bytes } of segments ?? []) if (ids.has(id)) found.set(id, bytes);
-    }
-    return found;
+    return bytesIn(await this.#anyOf(journal, placesOf(ids), { segments: 1 }), ids);
   }
 
   /** Documents that hold any of the values; see {@link ofJournal} for why this is not `$in`. */
   async #anyOf(
     journal: string,
-    field: "writes.checkpoint" | "segments.id",
-    values: readonly string[],
+    values: readonly Place[],
     projection: Partial<Record<keyof JournalDocument, 1>>,
   ): Promise<JournalDocument[]> {
     const found = new Map<string, JournalDocument>();
     for (let start = 0; start < values.length; start += valuesEach) {
-      const $or = values.slice(start, start + valuesEach).map((value) => ({ journal, [field]: value }));
+      const $or = values.slice(start, start + valuesEach).map(([field, value]) => ({ journal, [field]: value }));
       for await (const document of this.#documents.find({ $or }, { projection })) found.set(document._id, document);
     }
     return [...found.values()];
@@ -124,6 +133,15 @@ export class JournalQueries {
     const query = { journal, run_id: runId };
     return (await this.#documents.findOne(query, { projection: { _id: 1 }, sort: { slot: 1 } })) !== null;
   }
+}
+
+type Place = readonly [field: "writes.checkpoint" | "segments.id", value: string];
+
+const placesOf = (segmentIds: ReadonlySet<string>): Place[] => [...segmentIds].map((id) => ["segments.id", id]);
+
+function bytesIn(slots: readonly JournalDocument[], ids: ReadonlySet<string>): Map<string, Uint8Array> {
+  const segments = slots.flatMap((slot) => slot.segments ?? []).filter(({ id }) => ids.has(id));
+  return new Map(segments.map(({ id, bytes }) => [id, bytes]));
 }
 
 /** How many alternatives one query names. */

@@ -15,12 +15,14 @@ export function createAttempts(
   { items }: States,
   { act, isAlive }: Lifecycle,
 ): StartAttempt {
-  const { config, stores, journal, host, graphs, clock, isTransient, pause, whileAway, onError } = foundation;
+  const { config, stores, journal, keptJournals, host, graphs, clock, isTransient, pause, whileAway, onError } =
+    foundation;
   const { limitMs, writeBy } = writeLimits(clock, config);
 
   const parts: AttemptParts = {
     host,
     journal,
+    keptJournals,
     openEvents: streams.openEvents,
     openItems: ({ owner }) => openAttemptItems({ items, owner, limitMs, writeBy, now: clock.now, isTransient, pause }),
     withGiven: async (run) => (await stores.runs.withGiven([run]))[0]!,

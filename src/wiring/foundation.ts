@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { createKeptJournals, type KeptJournals } from "../checkpoints/kept-journals.ts";
 import type { Config } from "../config.ts";
 import { type CanonicalOf, canonicalOf } from "../domain/canonical-json.ts";
 import { createFindRun, type FindRun } from "../domain/find-run.ts";
@@ -44,6 +45,7 @@ export interface Foundation extends RunsOptions {
   readonly beginNewLife: <T>(join: (id: string) => Promise<T | undefined>) => Promise<T>;
   readonly findRun: FindRun;
   readonly kept: KeptThreads;
+  readonly keptJournals: KeptJournals;
   /** Aborted when the server ends: what still waits for the database gives up. */
   readonly closing: AbortController;
   readonly monotonicMs: () => number;
@@ -64,6 +66,7 @@ export function layFoundation(options: RunsOptions): Foundation {
   const onError = (what: string) => (error: unknown) =>
     log[isTransient(error) ? "warn" : "error"]({ err: error }, `${what} failed; it is tried again`);
 
+  const keptJournals = createKeptJournals();
   return {
     ...options,
     isTransient,
@@ -80,7 +83,8 @@ export function layFoundation(options: RunsOptions): Foundation {
     },
     holds: new Set(),
     findRun: createFindRun(options.stores),
-    kept: createKeptThreads(),
+    keptJournals,
+    kept: createKeptThreads(keptJournals),
     canonicalOf: options.canonicalOf ?? canonicalOf,
     machine: options.machine ?? thisMachine(),
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),

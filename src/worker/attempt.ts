@@ -1,5 +1,6 @@
 import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
 import { FencedError } from "../checkpoints/journal-port.ts";
+import type { KeptJournals } from "../checkpoints/kept-journals.ts";
 import { type RunStart, startOf } from "../domain/checkpoints.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
 import type { Run, RunError } from "../domain/run.ts";
@@ -18,6 +19,7 @@ import type { AttemptResult } from "./settle.ts";
 export interface AttemptParts {
   readonly host: AttemptHost;
   readonly journal: Journal;
+  readonly keptJournals: Pick<KeptJournals, "take" | "put">;
   readonly openEvents: (run: Run, thread: Thread, token: string) => Promise<EventWriter>;
   readonly openItems: (run: Run) => AttemptItems;
   /** The run with all that it was given. */
@@ -107,7 +109,8 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   }
 
   async function execute(): Promise<AttemptEnded> {
-    const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner };
+    const position = parts.keptJournals.take(thread);
+    const home = { journal: thread.journal, threadId: run.threadId, owner: run.owner, position };
     const mine = { stillMine: () => parts.stillMine(run, token), isHeld: () => parts.isHeld(claimedAtMs) };
     const [events, journal, given, start] = await Promise.all([
       parts.whileAway(() => parts.openEvents(run, thread, token)),
@@ -228,6 +231,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     const [log, writer] = await Promise.all([events.close(), journal.close(), items.close()]);
     const clean = log.clean && writer.clean;
     const lastSequence = clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token));
+    if (clean && journal.position) parts.keptJournals.put(thread, journal.position);
     const report = over.how === "ended" && clean ? over.end.state : undefined;
     const newestNow = () => parts.whileAway(() => parts.journal.newest(thread.journal));
     return {

@@ -166,10 +166,13 @@ export function createDecide(options: DecideOptions): Decide {
     const server = life.id;
     const read = () => {
       if (life.ended.aborted) throw new LifeIsOver(server);
+      kept?.mayHaveChanged(name);
       return lanes.read(name);
     };
     const areUrgent = [...open].some(({ command }) => isUrgent(command));
-    const seen = kept?.get(name) ?? [...open].find(({ given }) => given.seen !== undefined)?.given.seen;
+    const last = kept?.get(name);
+    if (!last) kept?.mayHaveChanged(name);
+    const seen = last ?? [...open].find(({ given }) => given.seen !== undefined)?.given.seen;
     let isSeen = seen !== undefined;
     let stored = isSeen ? (seen ?? undefined) : await read();
     if (!isSeen && stored && !areUrgent && isContended(stored.control, server, now())) {
@@ -201,7 +204,9 @@ export function createDecide(options: DecideOptions): Decide {
       const outcome = await write(attempted, server, read, open);
       if (outcome.hasLanded) {
         const asRead = control.state?.apart ? { ...control, state: besideThread(control.state) } : control;
-        kept?.put(name, { origin: from.origin, control: asRead });
+        if (before) kept?.put(name, { origin: from.origin, control: asRead });
+        else kept?.born({ origin: from.origin, control: asRead });
+        if (!round.asked.every(({ command }) => leavesJournal(command))) kept?.mayHaveChanged(name);
         return answersOf(open, round, asRead);
       }
       if (outcome.isBarred)
@@ -335,6 +340,16 @@ export class LifeIsOver extends Error {
     this.name = "LifeIsOver";
   }
 }
+
+/** Only attempts write to the thread's journal because of it. */
+function leavesJournal({ kind }: Command): boolean {
+  return attemptsOnly.has(kind);
+}
+
+const attemptsOnly: ReadonlySet<Command["kind"]> = new Set([
+  ...(["enter", "claim", "requestCancel", "delivered", "settle", "handBack"] as const),
+  ...(["confirm", "due", "projected"] as const),
+]);
 
 /** A cancel does not wait for others to be done with the thread. */
 function isUrgent(command: Command): boolean {

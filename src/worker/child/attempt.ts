@@ -47,7 +47,7 @@ export class Attempt {
     this.#spec = spec;
     this.#home = home;
     const { attemptId } = spec;
-    this.#journal = rememberNewest(home.channel.journal(attemptId), spec.isEmptyThread ?? false);
+    this.#journal = rememberNewest(home.channel.journal(attemptId), spec.isEmptyThread ? null : undefined);
     this.#window = new OutputWindow((event) => home.channel.output(attemptId, event), this.#controller.signal);
     // Nodes wait to begin while their run's output is not stored: LangGraph itself runs on whether it is read or not.
     this.#activity = new Activity(() => this.#window.room());

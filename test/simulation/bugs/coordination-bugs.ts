@@ -13,6 +13,16 @@ export const coordinationBugs: readonly Bug[] = [
     ],
   },
   {
+    what: "where a journal stood is believed after others have decided",
+    file: "domain/thread/kept-threads.ts",
+    lines: [["    mayHaveChanged: (name) => beside?.forget(name),\n", "    mayHaveChanged: () => undefined,\n"]],
+  },
+  {
+    what: "where a journal stood is believed after a rollback or an edit",
+    file: "domain/thread/decide.ts",
+    lines: [["        if (!round.asked.every(({ command }) => leavesJournal(command))) kept?.mayHaveChanged(name);\n", ""]],
+  },
+  {
     what: "what changes nothing rests on what was kept",
     isHardToFind: true,
     file: "domain/thread/decide.ts",

@@ -3,7 +3,12 @@ import type { JournalFlush, JournalPort, StoredCheckpoint } from "../../../src/c
 import { rememberNewest } from "../../../src/checkpoints/remember-newest.ts";
 import { smallFlush } from "../../support/journal-threads.ts";
 
-const stored = { checkpointId: "from the journal" } as StoredCheckpoint;
+const stored = {
+  checkpointId: "from the journal",
+  values: {},
+  writes: [],
+  segmentBytes: {},
+} as unknown as StoredCheckpoint;
 
 /** A journal that counts what it is asked. */
 function journal(isEmpty: boolean) {
@@ -19,7 +24,7 @@ function journal(isEmpty: boolean) {
     },
     list: async () => [],
   };
-  const remembering = rememberNewest(port, isEmpty);
+  const remembering = rememberNewest(port, isEmpty ? null : undefined);
   const newest = () => remembering.read({ namespace: "" });
   return { ...remembering, newest, asked, fail: (error: Error) => (failure = error) };
 }
@@ -49,6 +54,33 @@ describe("rememberNewest", () => {
     expect(await port.read({ namespace: "", checkpointId: "b" })).toBe(stored);
     expect(await port.read({ namespace: "sub" })).toBe(stored);
     expect(port.asked).toHaveLength(3);
+  });
+
+  it("knows what it has read, with the bytes that the next one is built on, unless that is large", async () => {
+    const port = journal(false);
+    expect(await port.newest()).toBe(stored);
+    expect(await port.newest()).toBe(stored);
+    expect(port.asked).toHaveLength(1);
+    const built = { ...stored, segmentBytes: { s: Buffer.from("x") } } as StoredCheckpoint;
+    const next = rememberNewest({ ...port, read: async () => built, append: async () => {} }, undefined);
+    await next.read({ namespace: "" });
+    await next.append(flushOf("b", ["s", "t"], ["t"]));
+    expect((await next.read({ namespace: "" }))!.segmentBytes).toEqual({ s: Buffer.from("x"), t: Buffer.alloc(1) });
+    const tight = rememberNewest(port, undefined, 1);
+    const large = { ...stored, segmentBytes: { s: Buffer.alloc(2) } } as StoredCheckpoint;
+    const again = rememberNewest({ ...port, read: async () => large }, undefined, 1);
+    await Promise.all([tight.read({ namespace: "" }), again.read({ namespace: "" })]);
+    expect([tight.newest, again.newest]).toEqual([stored, undefined]);
+  });
+
+  it("does not take for the newest what was read beside a flush", async () => {
+    const reading = Promise.withResolvers<StoredCheckpoint>();
+    const port = rememberNewest({ ...journal(false), read: () => reading.promise }, undefined);
+    const read = port.read({ namespace: "" });
+    await port.append(smallFlush("a"));
+    reading.resolve(stored);
+    await read;
+    expect((await port.read({ namespace: "" }))!.checkpointId).toBe("a");
   });
 
   it("knows that an empty thread has none, and then each that was stored", async () => {
