@@ -7,9 +7,17 @@ export interface GatherOptions<I> {
   readonly documentOf?: (item: I) => Document;
   /** Two items with the same key never share a command. */
   readonly keyOf?: (item: I) => string;
+  /** Whom an item is of: see {@link crowd}; by default its key. */
+  readonly whose?: (item: I) => string;
   /** So many items share one at most. */
   readonly most?: number;
 }
+
+/**
+ * So many that have asked within so many milliseconds are a crowd: then a command begins so long after the last one at the earliest,
+ * so that each waits a moment, and all cost less. Fewer never wait.
+ */
+export const crowd = { size: 6, withinMs: 40, everyMs: 6 } as const;
 
 /** A command carries so many bytes at most: what stands behind it in the line waits for all of it. */
 const maxBytes = 512 * 1024;
@@ -25,22 +33,40 @@ interface Waiting<I, R> {
 
 /**
  * Group commit: one command is under way at a time, and what gathers meanwhile goes with the next. The first waits for one
- * turn of the event loop, and nothing waits for a time. A command costs an engine more than most of what it carries.
+ * turn of the event loop. A command costs an engine more than most of what it carries.
  *
  * `send` carries all of them out, and answers what came of each, in their order; an error in its answer is of that item alone.
  */
 export function createGather<I, R>(
   send: (items: readonly I[]) => Promise<readonly (R | Error)[]>,
-  { documentOf = (item) => item as Document, keyOf, most = 32 }: GatherOptions<I> = {},
+  { documentOf = (item) => item as Document, keyOf, whose = keyOf, most = 32 }: GatherOptions<I> = {},
 ): (item: I) => Promise<R> {
   let line: Waiting<I, R>[] = [];
   let isBusy = false;
+  let begunAt = Number.NEGATIVE_INFINITY;
+  /** When each has asked last, those first that have not for longest. */
+  const askers = new Map<string, number>();
+
+  function note(asker: string | undefined): void {
+    if (asker === undefined) return;
+    askers.delete(asker);
+    askers.set(asker, performance.now());
+  }
+
+  function isCrowded(now: number): boolean {
+    for (const [asker, at] of askers) {
+      if (now - at <= crowd.withinMs) break;
+      askers.delete(asker);
+    }
+    return askers.size >= crowd.size;
+  }
 
   return (item) => {
     const bytes = BSON.calculateObjectSize(documentOf(item));
     const one: Waiting<I, R> = { item, bytes, key: keyOf?.(item), answered: Promise.withResolvers() };
     if (bytes >= largeBytes) void carry([one]);
     else {
+      note(whose?.(item));
       line.push(one);
       if (!isBusy) void pump();
     }
@@ -50,7 +76,13 @@ export function createGather<I, R>(
   async function pump(): Promise<void> {
     isBusy = true;
     await nextTurn();
-    while (line.length > 0) await carry(takeNext());
+    while (line.length > 0) {
+      const now = performance.now();
+      const leftMs = begunAt + crowd.everyMs - now;
+      if (leftMs > 0 && isCrowded(now)) await new Promise((resolve) => setTimeout(resolve, leftMs));
+      begunAt = performance.now();
+      await carry(takeNext());
+    }
     isBusy = false;
   }
 

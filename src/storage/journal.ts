@@ -44,7 +44,9 @@ const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
 export class JournalCollection {
   readonly documents: Collection<JournalDocument>;
   /** Of all journals. */
-  readonly #gathered = createGather((slots: readonly JournalDocument[]) => insertEach(this.documents, slots));
+  readonly #gathered = createGather((slots: readonly JournalDocument[]) => insertEach(this.documents, slots), {
+    whose: ({ journal }) => journal,
+  });
 
   constructor(db: JournalDatabase) {
     this.documents = db.collection("checkpoints", {

@@ -45,7 +45,9 @@ export function createLanes(
   isSharded = false,
 ): Lanes {
   const states = createThreadStates({ threads, ...others }, now);
-  const insertTogether = createGather((documents: readonly ThreadDocument[]) => insertEach(threads, documents));
+  const insertTogether = createGather((documents: readonly ThreadDocument[]) => insertEach(threads, documents), {
+    whose: ({ _id }) => _id,
+  });
   const writeTogether = createGather(writeEach, { documentOf: ({ set }) => set, keyOf: ({ _id }) => _id });
 
   async function writeEach(writes: readonly LaneWrite[]): Promise<boolean[]> {

@@ -26,6 +26,7 @@ export function createRunEventStore(
 ): RunEventStore {
   const id = (run: RunName, chunk: number) => `${runKey(run)}:${String(chunk).padStart(10, "0")}`;
   const gathered = createGather((documents: readonly RunEventsDocument[]) => insertEach(writes, documents), {
+    whose: ({ run_id }) => run_id,
     most: 128,
   });
   const ofRun = (run: RunName): Filter<RunEventsDocument> => ({ thread_id: threadKey(run), run_id: runKey(run) });

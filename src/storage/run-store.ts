@@ -32,7 +32,9 @@ export function createRunStore(
 
   const specs = createRunSpecs({ runs, runSpecs, runSpecNotes });
 
-  const insertTogether = createGather((documents: readonly RunDocument[]) => insertEach(runs, documents));
+  const insertTogether = createGather((documents: readonly RunDocument[]) => insertEach(runs, documents), {
+    whose: ({ thread_id }) => thread_id,
+  });
   const projectTogether = createGather(projectEach, { documentOf: ({ set }) => set, keyOf: ({ _id }) => _id });
 
   async function projectEach(projections: readonly GuardedSet[]): Promise<boolean[]> {

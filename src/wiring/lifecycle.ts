@@ -6,6 +6,7 @@ import { newId } from "../domain/ids.ts";
 import type { Run } from "../domain/run.ts";
 import { createAct } from "../domain/thread/act.ts";
 import { createDecide } from "../domain/thread/decide.ts";
+import { createLiveRecords } from "../domain/thread/live-records.ts";
 import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import { createRemoval } from "../domain/threads.ts";
 import type { Foundation } from "./foundation.ts";
@@ -51,7 +52,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
       offer: signals.turnPassed.emit,
       due: signals.due.emit,
     },
-    notProjected: onError("bringing a record up to its run"),
+    records: createLiveRecords(runs, onError("bringing a record up to its run")),
   });
   signals.othersSeen.on(kept.othersSeen);
   // A small part of a lease at most may have passed since the last heartbeat.

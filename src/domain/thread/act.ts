@@ -8,6 +8,7 @@ import type { Command, Decided, ToldEnd } from "./commands.ts";
 import type { Decide, Given, Incarnation } from "./decide.ts";
 import type { Effect } from "./effects.ts";
 import { type Entry, entryOf, isEnded } from "./entry.ts";
+import type { LiveRecords } from "./live-records.ts";
 import { createPayDebts, type PayDebtsParts, type PayOptions, type RunLeft } from "./pay-debts.ts";
 import { projectionOf } from "./project.ts";
 import { errorOf } from "./refusals.ts";
@@ -37,8 +38,7 @@ export interface ActParts extends PayDebtsParts {
     readonly offer: () => void;
     readonly due: (time: Date) => void;
   };
-  /** The record of a live run could not be brought up to its entry: the run's next change brings another chance. */
-  readonly notProjected: (error: unknown) => void;
+  readonly records: LiveRecords;
 }
 
 /** Decides about threads, and does what follows. */
@@ -57,7 +57,7 @@ export interface Act {
 }
 
 export function createAct(parts: ActParts): Act {
-  const { runs, self, tell } = parts;
+  const { runs, records, self, tell } = parts;
   /** Ends that are told, and whose entries leave with the thread's next decision. */
   const told = new Map<string, ToldEnd[]>();
   const payOneByOne = createOneByOne();
@@ -112,10 +112,10 @@ export function createAct(parts: ActParts): Act {
     else if (effect.kind === "wait") tell.due(new Date(effect.due));
   }
 
-  /** The record of a run that is not over; nobody waits for it. */
+  /** The record of a run that is not over. */
   function bringUp(name: RunName, entry: Entry, journal: string): void {
     if (isEnded(entry) || entry.phase === "rolling_back") return;
-    runs.project(name, projectionOf(entry, journal)).catch(parts.notProjected);
+    records.bringUp(name, projectionOf(entry, journal));
   }
 
   async function follow(acted: Acted, left?: RunLeft): Promise<void> {

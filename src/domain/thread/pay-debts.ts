@@ -6,6 +6,7 @@ import { type CancelChildrenParts, cancelChildren } from "./children.ts";
 import type { FinishRollback, Projected, ToldEnd } from "./commands.ts";
 import { dutiesOf } from "./effects.ts";
 import type { Entry } from "./entry.ts";
+import type { LiveRecords } from "./live-records.ts";
 import { asInLane, projectionOf } from "./project.ts";
 import { threadOf } from "./view.ts";
 
@@ -22,6 +23,7 @@ export type StateAtEnd = Omit<RememberedState, "n" | "graph" | "assistantId">;
 export interface PayDebtsParts {
   readonly lanes: Pick<Lanes, "read">;
   readonly runs: RunStore;
+  readonly records: Pick<LiveRecords, "isOver">;
   readonly data: RunData;
   /** Reads the thread's state at a checkpoint with its graph; when that cannot be done, what is known without it. */
   readonly readState: (thread: Thread, graph: string, checkpointId: string) => Promise<StateAtEnd>;
@@ -103,6 +105,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
   }
 
   async function record(name: RunName, entry: Entry, journal: string, known?: Run): Promise<Run | undefined> {
+    parts.records.isOver(name);
     const isNews = await runs.project(name, projectionOf(entry, journal));
     return isNews && known ? { ...asInLane(known, entry), journal } : runs.find(name);
   }

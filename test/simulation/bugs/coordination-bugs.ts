@@ -20,7 +20,9 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "where a journal stood is believed after a rollback or an edit",
     file: "domain/thread/decide.ts",
-    lines: [["        if (!round.asked.every(({ command }) => leavesJournal(command))) kept?.mayHaveChanged(name);\n", ""]],
+    lines: [
+      ["        if (!round.asked.every(({ command }) => leavesJournal(command))) kept?.mayHaveChanged(name);\n", ""],
+    ],
   },
   {
     what: "what changes nothing rests on what was kept",

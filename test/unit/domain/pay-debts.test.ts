@@ -26,7 +26,7 @@ async function told(then: StoredThread | undefined): Promise<string[]> {
     liveChildren: async () => [],
     project: async ({ runId }: { runId: string }) => projected.push(runId),
   };
-  const payDebts = createPayDebts({ runs, over: () => undefined } as never, {
+  const payDebts = createPayDebts({ runs, records: { isOver: () => undefined }, over: () => undefined } as never, {
     act: async () => undefined,
     decide: async () => then,
     remember: () => undefined,

@@ -1,6 +1,6 @@
 import { MongoNetworkError } from "mongodb";
 import { describe, expect, it, vi } from "vitest";
-import { createGather } from "../../../src/storage/gather.ts";
+import { createGather, crowd } from "../../../src/storage/gather.ts";
 
 interface Item {
   readonly _id: string;
@@ -59,6 +59,34 @@ describe("what is asked for at the same time", () => {
     expect(ids()).toEqual(["large", "a", "larger"]);
     const many = Array.from({ length: 12 }, (_, n) => gather({ _id: `${n}`, text: "x".repeat(60_000) }));
     expect(many).toHaveLength(12);
+  });
+
+  it("follows the last command after a moment where there is a crowd, and at once for the few", async () => {
+    vi.useFakeTimers({ toFake: ["performance", "setTimeout"] });
+    try {
+      const { gather, ids, answer } = setup();
+      const few = Array.from({ length: crowd.size - 1 }, (_, n) => `${n}`);
+      for (const _id of few) {
+        void gather({ _id });
+        await new Promise(setImmediate);
+        answer(ids().length - 1);
+        await new Promise(setImmediate);
+      }
+      expect(ids()).toEqual(few);
+      void gather({ _id: "another" });
+      await new Promise(setImmediate);
+      expect(ids()).toEqual(few);
+      void gather({ _id: "one more" });
+      await vi.advanceTimersByTimeAsync(crowd.everyMs);
+      expect(ids()).toEqual([...few, "another one more"]);
+      answer(few.length);
+      await vi.advanceTimersByTimeAsync(2 * crowd.withinMs);
+      void gather({ _id: "alone" });
+      await new Promise(setImmediate);
+      expect(ids().at(-1)).toBe("alone");
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("hears each of its own error", async () => {
