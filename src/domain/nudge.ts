@@ -5,8 +5,8 @@ import type { RunName } from "./run.ts";
  * does anything, and finds the same by itself in time.
  */
 export type Nudge =
-  /** The cancel of a run that executes with it is stored. */
-  | { readonly kind: "cancel"; readonly run: RunName }
+  /** The cancel of a run that executes with it is stored. The follower, which has stored it, wants to be told of the end. */
+  | { readonly kind: "cancel"; readonly run: RunName; readonly follower: string }
   /** The follower wants to be told of the end of a run that executes with it; of its events too, if it says so. */
   | { readonly kind: "follow"; readonly run: RunName; readonly follower: string; readonly events: boolean }
   /** The same of a run that executes nowhere yet, should it come to execute with it. */

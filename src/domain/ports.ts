@@ -327,10 +327,10 @@ export interface NudgeStore {
   /** Undefined when it cannot be told. */
   read(server: string): Promise<StoredNudges | undefined>;
   /**
-   * Calls when it begins to watch and then whenever the server has been told something. Resolves when the signal has aborted,
-   * and rejects when nothing can be watched, or not any more.
+   * Calls when it begins to watch and then whenever the server has been told something, with what it then has been told where that
+   * is at hand. Resolves when the signal has aborted, and rejects when nothing can be watched, or not any more.
    */
-  watch(server: string, told: () => void, signal: AbortSignal): Promise<void>;
+  watch(server: string, told: (nudges?: StoredNudges) => void, signal: AbortSignal): Promise<void>;
 }
 
 /** Configured assistants. */

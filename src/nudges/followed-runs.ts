@@ -30,6 +30,8 @@ export interface FollowedRunsParts {
 export interface FollowedRuns {
   /** Somebody follows the run until the answer is called. */
   follow(run: RunName, what: "events" | "end"): () => void;
+  /** The server was asked to tell of the run's end: who begins to wait for it need not ask it. */
+  askedToTellOf(run: RunName, server: string): void;
   /** Looks at all that do not execute here, at once. */
   lookAtAll(): void;
   /** Of runs that do not execute here. */
@@ -39,6 +41,8 @@ export interface FollowedRuns {
 
 /** So long after a run was created here it executes here, if it ever does: nobody else need be asked about it before that. */
 export const soonMs = 20;
+
+const maxAsked = 1_000;
 
 interface Followed {
   readonly run: RunName;
@@ -58,6 +62,8 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
   const followed = new Map<string, Followed>();
   /** Nobody has been asked about them yet. */
   let fresh = new Set<Followed>();
+  /** Of runs that nobody may wait for yet. */
+  const asked = new Map<string, Followed["asked"]>();
   let soon: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
   const rounds = createRounds(look, { onError: parts.onError });
@@ -134,8 +140,10 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
       const field = what === "events" ? "readers" : "waiters";
       const one = followed.get(keyOfRun(run)) ?? newFollowed(run);
       followed.set(keyOfRun(run), one);
+      one.asked ??= what === "end" ? asked.get(keyOfRun(run)) : undefined;
+      asked.delete(keyOfRun(run));
       one[field] += 1;
-      if (one[field] === 1) {
+      if (one[field] === 1 && !(what === "end" && one.asked?.self === parts.self())) {
         fresh.add(one);
         soon ??= setTimeout(() => void askAboutFresh(), soonMs).unref();
       }
@@ -146,6 +154,10 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
         one[field] -= 1;
         if (one.readers + one.waiters === 0) followed.delete(keyOfRun(run));
       };
+    },
+    askedToTellOf(run, server) {
+      asked.set(keyOfRun(run), { whom: server, self: parts.self(), events: false, at: parts.monotonicMs() });
+      if (asked.size > maxAsked) asked.delete(asked.keys().next().value!);
     },
     lookAtAll: rounds.wake,
     get size() {

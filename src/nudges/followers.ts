@@ -12,7 +12,7 @@ export interface FollowersParts {
 
 /** Other servers that follow runs of this one. */
 export interface Followers {
-  add(nudge: Extract<Nudge, { kind: "follow" | "expect" }>): void;
+  add(nudge: Extract<Nudge, { kind: "follow" | "expect" | "cancel" }>): void;
   published(run: RunName): void;
   over(run: RunName): void;
 }
@@ -43,14 +43,18 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
   }
 
   return {
-    add({ kind, run, follower, events }) {
+    add(nudge) {
+      const { kind, run, follower } = nudge;
       const isHere = mayExecuteHere(run.runId);
       const followers = followersOf.get(keyOfRun(run)) ?? new Map<string, Follower>();
       const before = followers.get(follower);
-      const isRepeated = before !== undefined && before.until >= monotonicMs() && (before.events || !events);
+      const isKnown = before !== undefined && before.until >= monotonicMs();
+      // Who cancels waits for an end that comes later, and reads no more for it.
+      const events = kind === "cancel" ? isKnown && before.events : nudge.events;
+      const isRepeated = kind === "cancel" || (isKnown && (before.events || !events));
       // Of what was stored while the nudge was under way nobody has been told: the follower is made to look.
-      if (isHere ? !isRepeated : kind === "follow" || ended.has(keyOfRun(run))) send(follower, { kind: "ended", run });
-      if (!isHere && kind === "follow") return;
+      if (isHere ? !isRepeated : kind !== "expect" || ended.has(keyOfRun(run))) send(follower, { kind: "ended", run });
+      if (!isHere && kind !== "expect") return;
       followersOf.delete(keyOfRun(run));
       followersOf.set(keyOfRun(run), followers.set(follower, { events, until: monotonicMs() + keptMs }));
       if (followersOf.size > followedLimit) followersOf.delete(followersOf.keys().next().value!);

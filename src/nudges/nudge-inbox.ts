@@ -1,4 +1,4 @@
-import type { Nudge } from "../domain/nudge.ts";
+import type { Nudge, StoredNudges } from "../domain/nudge.ts";
 import type { NudgeStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
 
@@ -51,11 +51,18 @@ export function createNudgeInbox(parts: NudgeInboxParts): NudgeInbox {
       seen = 0;
       return parts.missed();
     }
-    const { count, batches } = found;
+    take(found);
+  }
+
+  function take({ count, batches }: StoredNudges): void {
     const before = seen;
+    if (before !== undefined && count < before) return;
     seen = count;
     // Whether anybody has acted on what was told before the first look is not known: all of it is looked at.
-    if (before === undefined) return parts.missed();
+    if (before === undefined) {
+      parts.missed();
+      return;
+    }
     const fresh = count - before;
     if (fresh > batches.length) parts.missed();
     const nudges = fresh === 0 ? [] : batches.slice(-fresh).flat();
@@ -65,9 +72,11 @@ export function createNudgeInbox(parts: NudgeInboxParts): NudgeInbox {
   async function watch(signal: AbortSignal): Promise<void> {
     let isWatching = false;
     let readAt = Number.NEGATIVE_INFINITY;
-    const told = () => {
+    const server = self();
+    const told = (nudges?: StoredNudges) => {
       isWatching = true;
-      rounds.wake();
+      if (nudges && seen !== undefined && server === self() && !signal.aborted) take(nudges);
+      else rounds.wake();
     };
     const poll = setInterval(() => {
       if (isWatching || performance.now() - readAt < (parts.isBusy() ? 0 : parts.slowMs)) return;
@@ -76,7 +85,7 @@ export function createNudgeInbox(parts: NudgeInboxParts): NudgeInbox {
     }, parts.fastMs);
     signal.addEventListener("abort", () => clearInterval(poll), { once: true });
     while (!signal.aborted) {
-      await store.watch(self(), told, signal).catch(parts.cannotWatch);
+      await store.watch(server, told, signal).catch(parts.cannotWatch);
       isWatching = false;
       if (!signal.aborted) await pause(parts.rewatchMs);
     }

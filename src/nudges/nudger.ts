@@ -6,7 +6,7 @@ export interface NudgerParts {
   readonly store: Pick<NudgeStore, "add">;
   /** This server's present name. */
   readonly self: () => string;
-  /** Another server is written to so often at most; a cancel goes out at once. */
+  /** Another server is written to so often at most; an end goes out sooner, and a cancel at once. */
   readonly everyMs: number;
   readonly monotonicMs: () => number;
   readonly onError: (error: unknown) => void;
@@ -31,6 +31,8 @@ interface Outbox {
   timer: NodeJS.Timeout | undefined;
   isUnderWay: boolean;
   sentAt: number;
+  /** So long after that the next write is planned. */
+  afterMs: number;
 }
 
 /** One write to each server is under way at a time; what gathers meanwhile goes with the next. */
@@ -38,13 +40,16 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
   const outboxes = new Map<string, Outbox>();
   let stopped = false;
 
-  function plan(to: string, box: Outbox, isUrgent: boolean): void {
+  function plan(to: string, box: Outbox): void {
     if (box.isUnderWay || stopped) return;
-    if (isUrgent) clearTimeout(box.timer);
-    else if (box.timer) return;
-    const waitMs = isUrgent ? 0 : Math.max(0, box.sentAt + everyMs - monotonicMs());
-    box.timer = setTimeout(() => void flush(to, box), waitMs);
+    const afterMs = Math.min(...[...box.pending.values()].map(afterLastMs));
+    if (box.timer && afterMs >= box.afterMs) return;
+    clearTimeout(box.timer);
+    box.afterMs = afterMs;
+    box.timer = setTimeout(() => void flush(to, box), Math.max(0, box.sentAt + afterMs - monotonicMs()));
   }
+
+  const afterLastMs = ({ kind }: Nudge): number => (kind === "cancel" ? 0 : kind === "ended" ? everyMs / 5 : everyMs);
 
   async function flush(to: string, box: Outbox): Promise<void> {
     const batch = [...box.pending].slice(0, batchLimit);
@@ -62,7 +67,7 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
       onError(error);
     }
     box.isUnderWay = false;
-    if (box.pending.size > 0) plan(to, box, [...box.pending.values()].some(isUrgent));
+    if (box.pending.size > 0) plan(to, box);
   }
 
   return {
@@ -72,7 +77,7 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
       outboxes.set(to, box);
       box.pending.set(keyOf(nudge), nudge);
       if (box.pending.size > pendingLimit) box.pending.delete(box.pending.keys().next().value!);
-      plan(to, box, isUrgent(nudge));
+      plan(to, box);
     },
     stop() {
       stopped = true;
@@ -86,8 +91,7 @@ const newOutbox = (): Outbox => ({
   timer: undefined,
   isUnderWay: false,
   sentAt: Number.NEGATIVE_INFINITY,
+  afterMs: 0,
 });
-
-const isUrgent = (nudge: Nudge): boolean => nudge.kind === "cancel";
 
 const keyOf = (nudge: Nudge): string => (nudge.kind === "ready" ? nudge.kind : `${nudge.kind} ${keyOfRun(nudge.run)}`);

@@ -1,6 +1,8 @@
 import type { ChangeStream } from "mongodb";
+import type { StoredNudges } from "../domain/nudge.ts";
 import type { NudgeStore } from "../domain/ports.ts";
 import type { Collections } from "./collections.ts";
+import type { NudgesDocument } from "./documents.ts";
 
 /** Batches that are kept for a server. One that reads at once has at most a few to read. */
 export const keptBatches = 8;
@@ -28,7 +30,7 @@ export function createNudgeStore(
 
     async read(server) {
       const found = await nudges.findOne({ _id: server });
-      return found ? { count: found.count, batches: found.batches.map((text) => JSON.parse(text)) } : undefined;
+      return found ? storedNudges(found) : undefined;
     },
 
     async watch(server, told, signal) {
@@ -40,7 +42,7 @@ export function createNudgeStore(
       const leave = () => aborted.resolve();
       signal.addEventListener("abort", leave, { once: true });
       // It stands from the first answer on, which brings a token; what was told before that is read once.
-      stream.once("resumeTokenChanged", told);
+      stream.once("resumeTokenChanged", () => told());
       try {
         // A request that waits is not waited for.
         await Promise.race([aborted.promise, tellOf(stream, told)]);
@@ -52,9 +54,16 @@ export function createNudgeStore(
   };
 }
 
-async function tellOf(stream: ChangeStream, told: () => void): Promise<never> {
+async function tellOf(stream: ChangeStream<NudgesDocument>, told: (nudges?: StoredNudges) => void): Promise<never> {
   for (;;) {
-    await stream.next();
-    told();
+    const change = await stream.next();
+    const { count, batches } = change.operationType === "update" ? (change.updateDescription.updatedFields ?? {}) : {};
+    // A database may tell of a change in parts.
+    told(count !== undefined && batches ? storedNudges({ count, batches }) : undefined);
   }
 }
+
+const storedNudges = ({ count, batches }: Pick<NudgesDocument, "count" | "batches">): StoredNudges => ({
+  count,
+  batches: batches.map((text) => JSON.parse(text)),
+});

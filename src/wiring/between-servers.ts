@@ -69,15 +69,17 @@ export function createBetweenServers(foundation: Foundation) {
   const cancels = createStoredCancels({ lanes, self, mayExecuteHere, stop: signals.cancelStored.emit });
 
   signals.cancelStored.on(({ run, server }) => {
-    if (server !== self()) send(server, { kind: "cancel", run });
+    if (server === self()) return;
+    send(server, { kind: "cancel", run, follower: self() });
+    followed.askedToTellOf(run, server);
   });
   signals.published.on(followers.published);
   signals.over.on(followers.over);
   signals.slotMissing.on(callForSlots);
 
   const act: { [Kind in Nudge["kind"]]: (nudge: Extract<Nudge, { kind: Kind }>) => void } = {
-    // Those of a batch are looked at together: see `received`.
-    cancel: () => undefined,
+    // The cancels of a batch are looked at together: see `received`.
+    cancel: followers.add,
     follow: followers.add,
     expect: followers.add,
     events: ({ run }) => signals.publishedElsewhere.emit(run),
@@ -90,8 +92,8 @@ export function createBetweenServers(foundation: Foundation) {
     self,
     received(all) {
       const cancelled = all.flatMap((one) => (one.kind === "cancel" ? [one.run] : []));
-      void cancels.lookAt(cancelled).catch(onError("looking at cancelled runs"));
       for (const one of all) (act[one.kind] as (nudge: Nudge) => void)(one);
+      void cancels.lookAt(cancelled).catch(onError("looking at cancelled runs"));
     },
     missed() {
       void cancels.lookAtAll().catch(onError("looking at cancelled runs"));

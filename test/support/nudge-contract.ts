@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Nudge } from "../../src/domain/nudge.ts";
+import type { Nudge, StoredNudges } from "../../src/domain/nudge.ts";
 import type { NudgeStore } from "../../src/domain/ports.ts";
 import { keptBatches } from "../../src/storage/nudge-store.ts";
 import { until } from "./gates.ts";
@@ -7,7 +7,7 @@ import { until } from "./gates.ts";
 const run = { owner: "somebody", threadId: "thread", runId: "run" };
 const ready: Nudge = { kind: "ready" };
 const every: Nudge[] = [
-  { kind: "cancel", run },
+  { kind: "cancel", run, follower: "other" },
   { kind: "follow", run, follower: "other", events: true },
   { kind: "expect", run: { ...run, owner: "" }, follower: "other", events: false },
   { kind: "events", run },
@@ -70,12 +70,18 @@ export function describeNudges(which: string, open: () => Promise<NudgeStore>): 
     it("are watched until the watcher leaves", async () => {
       const leaving = new AbortController();
       let told = 0;
-      const watching = store.watch(server, () => void told++, leaving.signal);
+      let last: StoredNudges | undefined;
+      const hear = (nudges?: StoredNudges) => {
+        told += 1;
+        last = nudges;
+      };
+      const watching = store.watch(server, hear, leaving.signal);
       await until(() => told === 1);
       await store.open("another");
       await store.add("another", [ready]);
       await store.add(server, [ready]);
       await until(() => told === 2);
+      expect(last ?? (await store.read(server))).toEqual({ count: 1, batches: [[ready]] });
       leaving.abort();
       await watching;
       await store.add(server, [ready]);

@@ -105,24 +105,29 @@ function collectionOf(name: string, { engine, send, watch }: ConnectionParts) {
           return engine.find(name, $match, {}).map((doc) => ({ ...doc, ...set }));
         }),
     }),
-    watch: ([{ $match }]: [{ $match: { "documentKey._id": string } }]) =>
-      changeStream((changed) => watch(name, $match["documentKey._id"], changed)),
+    watch([{ $match }]: [{ $match: { "documentKey._id": string } }]) {
+      const id = $match["documentKey._id"];
+      return changeStream((changed) => watch(name, id, () => changed(engine.at(name, id))));
+    },
   };
 }
 
-/** A change stream on one document, which tells only that it has changed. */
-function changeStream(listen: (changed: () => void) => () => void) {
-  let changes = 0;
+/** A change stream on one document, which tells what it is then, or, now and then, only that it has changed. */
+function changeStream(listen: (changed: (doc: Doc | undefined) => void) => () => void) {
+  const changes: object[] = [];
+  let told = 0;
   let wake: (() => void) | undefined;
-  const leave = listen(() => {
-    changes += 1;
+  const leave = listen((doc) => {
+    told += 1;
+    const updatedFields = told % 3 === 0 ? {} : copyOf(doc ?? {});
+    changes.push({ operationType: "update", updateDescription: { updatedFields } });
     wake?.();
   });
   return {
     once: (_event: "resumeTokenChanged", told: () => void) => void setTimeout(told, 2),
-    async next(): Promise<void> {
-      if (changes === 0) await new Promise<void>((resolve) => (wake = resolve));
-      changes -= 1;
+    async next(): Promise<object> {
+      if (changes.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      return changes.shift()!;
     },
     async close(): Promise<void> {
       leave();

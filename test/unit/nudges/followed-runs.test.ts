@@ -72,6 +72,25 @@ describe("runs that are followed here", () => {
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
   const kinds = () => sent.splice(0).map(([to, { kind }]) => `${kind} ${to}`);
 
+  it("need not ask a server that was asked for the end with a cancel, unless they read as well", async () => {
+    stored.set("run", at("one"));
+    followed.askedToTellOf(name("run"), "one");
+    const leave = followed.follow(name("run"), "end");
+    await vi.advanceTimersByTimeAsync(soonMs);
+    expect([queries, sent]).toEqual([[], []]);
+    followed.follow(name("run"), "events");
+    await vi.advanceTimersByTimeAsync(soonMs);
+    expect(sent).toEqual([["one", { kind: "follow", run: name("run"), follower: "self", events: true }]]);
+    leave();
+    // Another name is known to nobody.
+    followed.askedToTellOf(name("other"), "one");
+    stored.set("other", at("one", "other"));
+    self = "anew";
+    followed.follow(name("other"), "end");
+    await vi.advanceTimersByTimeAsync(soonMs);
+    expect(sent.slice(1)).toEqual([["one", { kind: "follow", run: name("other"), follower: "anew", events: false }]]);
+  });
+
   it("are asked about once, however many follow, at the server that executes them", async () => {
     stored.set("run", at("two"));
     for (let n = 0; n < 10; n++) followed.follow(name("run"), "events");

@@ -64,6 +64,24 @@ describe("servers that follow a run of this one", () => {
     expect(take()).toEqual([["late", "ended"]]);
   });
 
+  it("are told of the end of what they have cancelled, and read as much of it as before", () => {
+    const cancel = (follower: string) => followers.add({ kind: "cancel", run, follower });
+    cancel("canceller");
+    add("follow", "reader");
+    take();
+    cancel("reader");
+    followers.published(run);
+    expect(take()).toEqual([["reader", "events"]]);
+    followers.over(run);
+    expect(take()).toEqual([
+      ["canceller", "ended"],
+      ["reader", "ended"],
+    ]);
+    here.clear();
+    cancel("late");
+    expect(take()).toEqual([["late", "ended"]]);
+  });
+
   it("are told of one that comes to execute here later", () => {
     here.clear();
     add("expect", "reader");

@@ -64,6 +64,30 @@ describe("what other servers tell", () => {
     expect(reads).toBe(before);
   });
 
+  it("is taken as the change tells it, without a look, once what came before is known", async () => {
+    let tell: Parameters<NudgeStore["watch"]>[1] = () => undefined;
+    openInbox((same) => ({
+      ...same,
+      watch(server, told, signal) {
+        tell = told;
+        return same.watch(server, told, signal);
+      },
+    }));
+    await soon();
+    const before = reads;
+    tell({ count: 2, batches: [[ended("a")], [ended("b")]] });
+    tell({ count: 1, batches: [[ended("a")]] });
+    tell({ count: 3, batches: [[ended("b")], [ended("c")]] });
+    expect([reads, heard]).toEqual([before, [ended("a"), ended("b"), ended("c")]]);
+    tell({ count: 4 + keptBatches, batches: Array(keptBatches).fill([]) });
+    expect(missed).toBe(2);
+    self = "another";
+    tell({ count: 99, batches: [[ended("d")]] });
+    await soon();
+    expect(heard).toHaveLength(3);
+    self = "self";
+  });
+
   it.each([
     ["nobody could tell it anything", undefined],
     ["it was told something", { count: 3, batches: [[ended("earlier")]] }],

@@ -4,7 +4,7 @@ import { batchLimit, createNudger, type Nudger, pendingLimit } from "../../../sr
 
 const run = (runId: string) => ({ owner: "", threadId: "thread", runId });
 const events = (runId: string): Nudge => ({ kind: "events", run: run(runId) });
-const cancel: Nudge = { kind: "cancel", run: run("cancelled") };
+const cancel: Nudge = { kind: "cancel", run: run("cancelled"), follower: "self" };
 const everyMs = 25;
 
 describe("telling other servers", () => {
@@ -52,6 +52,15 @@ describe("telling other servers", () => {
     nudger.send("two", events("a"));
     await soon();
     expect(written.map(({ to }) => to)).toEqual(["one", "two"]);
+  });
+
+  it("tells of an end sooner than of events, and takes along what waits", async () => {
+    nudger.send("other", events("a"));
+    await soon();
+    nudger.send("other", events("b"));
+    nudger.send("other", { kind: "ended", run: run("c") });
+    await vi.advanceTimersByTimeAsync(everyMs / 5);
+    expect(written.slice(1)).toEqual([{ to: "other", nudges: [events("b"), { kind: "ended", run: run("c") }] }]);
   });
 
   it("lets a cancel wait for nothing but the write that is under way, and takes along what waits", async () => {
