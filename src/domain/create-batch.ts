@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Batch, BatchName, UndoneBatch } from "./batch.ts";
 import type { CanonicalOf } from "./canonical-json.ts";
 import { invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
@@ -7,7 +8,7 @@ import type { FindRun } from "./find-run.ts";
 import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
 import { runOfRequestGone } from "./not-found.ts";
-import { goThrough, groupsOf, pagesOf } from "./pages-of.ts";
+import { goThrough, inGroups, pagesOf } from "./pages-of.ts";
 import type { BatchStore, RunStore } from "./ports.ts";
 import { bodyOf, hashOf, requestExists } from "./request-ids.ts";
 import { type Run, runName } from "./run.ts";
@@ -45,8 +46,6 @@ export interface CreateBatch {
   sweep(before: Date): Promise<void>;
 }
 
-/** Runs that are created side by side. */
-const atATime = 8;
 /** Batches of one look. */
 const chunk = 100;
 
@@ -64,6 +63,8 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
     }
     const records: Run[] = [];
     for (const [place, item] of items.entries()) {
+      // Others have their turn in between.
+      if (place % 8 === 0) await nextTurn();
       try {
         for (const id of item.ids) throw invalid(id, "must be empty in a batch: the server chooses the ids");
         const run = await parts.prepareRun(item);
@@ -72,7 +73,8 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
         throw inBatch(error, place);
       }
     }
-    const bytes = Buffer.byteLength(JSON.stringify(items.map(({ spec }) => spec)));
+    const sizes = await inGroups(items, async ({ spec }) => Buffer.byteLength(JSON.stringify(spec)));
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
     if (bytes > maxStoredBytes) throw tooLarge("runs", `the inputs and settings have ${bytes} bytes of JSON together`);
     const unstorable = batches.unstorable(records);
     if (unstorable !== undefined) throw tooLarge(`runs[${unstorable}].spec`, "it is too large to be stored");
@@ -82,7 +84,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
   async function create(batch: NewBatch): Promise<Run[]> {
     const { owner } = batch;
     const batchId = batch.requestId || newId();
-    const hash = hashOf(await Promise.all(batch.items.map((item) => bodyOf(item, parts.canonicalOf))));
+    const hash = hashOf(await inGroups(batch.items, (item) => bodyOf(item, parts.canonicalOf)));
     const earlier = batch.requestId === "" ? undefined : await batches.findBatch({ owner, batchId });
     if (earlier) return repeat(earlier, hash);
     const records = await check(batch, batchId);
@@ -167,10 +169,4 @@ function inBatch(error: unknown, place: number): unknown {
   const placed: Record<string, string> = { ...metadata, index: String(place) };
   if (metadata.field !== undefined) placed.field = `runs[${place}].${metadata.field}`;
   return new DomainError(reason, `runs[${place}].${message}`, { metadata: placed, run, cause });
-}
-
-async function inGroups<T, R>(items: readonly T[], what: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (const some of groupsOf(items, atATime)) results.push(...(await Promise.all(some.map(what))));
-  return results;
 }

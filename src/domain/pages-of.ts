@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 /** All that a finder finds, a page at a time, each from behind the last entry of the page before. No page is empty. */
 export async function* pagesOf<T>(
   limit: number,
@@ -36,3 +38,17 @@ export async function goThrough<T>(
 /** The items in groups of at most `size`. */
 export const groupsOf = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+
+/** Items that are worked on side by side. */
+const atATime = 8;
+
+/** What becomes of each, in their order. A group is worked on at a time, and others have their turn in between. */
+export async function inGroups<T, R>(items: readonly T[], work: (one: T, place: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const group of groupsOf(items, atATime)) {
+    const from = results.length;
+    results.push(...(await Promise.all(group.map((one, n) => work(one, from + n)))));
+    await nextTurn();
+  }
+  return results;
+}

@@ -9,6 +9,7 @@ import type { CreateRun } from "../domain/create-run.ts";
 import { newId } from "../domain/ids.ts";
 import type { NewRun } from "../domain/new-run.ts";
 import { runNotFound } from "../domain/not-found.ts";
+import { inGroups } from "../domain/pages-of.ts";
 import type { PreviewCancels } from "../domain/preview-cancels.ts";
 import type { ReadRuns } from "../domain/read-runs.ts";
 import type { RequestIds } from "../domain/request-ids.ts";
@@ -137,13 +138,13 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async batchCreateRuns(request) {
-      const runs = await parts.createBatch.create(newBatch(request));
+      const runs = await parts.createBatch.create(await newBatch(request));
       const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
         includeInput || request.includeInput
           ? told(run, { includeInput: true, payloadFormat: formatOf(spec!.input) })
           : // A hundred specs without their input may still have too many bytes of metadata.
             toRunWithoutSpec(run);
-      return { runs: await Promise.all(runs.map((run, place) => answer(run, request.runs[place]!))) };
+      return { runs: await inGroups(runs, async (run, place) => answer(run, request.runs[place]!)) };
     },
 
     async waitRun(request, context) {
@@ -292,8 +293,8 @@ const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => (
   runId: runId.toLowerCase(),
   independent,
 });
-function newBatch({ runs, requestId }: pb.BatchCreateRunsRequest): NewBatch {
-  const items = runs.map((item, place): BatchItem => {
+async function newBatch({ runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
+  const items = await inGroups(runs, async (item, place): Promise<BatchItem> => {
     const { threadId: thread_id, runId: run_id, requestId: request_id } = item;
     const ids = Object.entries({ thread_id, run_id, request_id }).flatMap(([name, id]) => (id === "" ? [] : [name]));
     return { ...newRun({ ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
