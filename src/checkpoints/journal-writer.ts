@@ -34,11 +34,9 @@ export interface JournalWriter extends JournalPort {
   readonly newestAtOpen: string | null | undefined;
   /**
    * Accepts nothing more and resolves when what is in flight has settled. Not clean: an insert's fate is unknown, so the
-   * token must be fenced before anything is made of what the journal shows.
+   * token must be fenced before anything is made of what the journal shows. Clean, it may know where it has left the journal.
    */
-  close(): Promise<{ clean: boolean }>;
-  /** Where it has left the journal, once it is closed and clean; undefined where that takes a look. */
-  readonly position: JournalPosition | undefined;
+  close(): Promise<{ clean: boolean; position?: JournalPosition }>;
 }
 
 const retryMinMs = 5;
@@ -153,15 +151,13 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     get headSlot() {
       return headSlot;
     },
-    get position() {
-      const { newest } = port;
-      return clean && newest !== undefined ? { slot: headSlot, newest: newest && apart(newest) } : undefined;
-    },
     async close() {
       closed = true;
       givenUp.abort();
       await Promise.allSettled([queue]);
-      return { clean };
+      const { newest } = port;
+      if (!clean || newest === undefined) return { clean };
+      return { clean, position: { slot: headSlot, newest: newest && apart(newest) } };
     },
   };
 }

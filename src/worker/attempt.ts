@@ -231,7 +231,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     const [log, writer] = await Promise.all([events.close(), journal.close(), items.close()]);
     const clean = log.clean && writer.clean;
     const lastSequence = clean ? log.last : await parts.whileAway(() => parts.fence(run, thread, token));
-    if (clean && journal.position) parts.keptJournals.put(thread, journal.position);
+    if (clean && writer.position) parts.keptJournals.put(thread, writer.position);
     const report = over.how === "ended" && clean ? over.end.state : undefined;
     const newestNow = () => parts.whileAway(() => parts.journal.newest(thread.journal));
     return {

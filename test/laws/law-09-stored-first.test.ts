@@ -20,9 +20,8 @@ let app: TestApp;
 /** Closed in front of the store of the next output, if there is one. */
 let barrier: Barrier | undefined;
 beforeAll(async () => {
-  const beforeInsert = async (chunks: unknown) => {
-    if ((chunks as NewChunk[]).some(({ events }) => events.some(({ kind }) => kind === "output")))
-      await barrier?.pass();
+  const beforeInsert = async (chunk: unknown) => {
+    if ((chunk as NewChunk).events.some(({ kind }) => kind === "output")) await barrier?.pass();
   };
   app = await startTestApp({
     decorate: (parts) => {
