@@ -33,7 +33,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
       now: () => clock.now().getTime(),
       newRev: newId,
       random: Math.random,
-      sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+      sleep,
       isTransient,
       pause,
     }),

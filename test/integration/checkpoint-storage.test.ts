@@ -205,7 +205,7 @@ describe("a write whose answer is lost", () => {
       expect(writer.headSlot).toBe(5);
       const ids = await slots.find({ journal: name }).sort({ slot: 1 }).toArray();
       expect(ids.map(({ checkpoints }) => checkpoints?.[0]?.id)).toEqual([0, 1, 2, 3, 4].map((n) => `checkpoint-${n}`));
-      expect(await writer.close()).toEqual({ clean: true });
+      expect(await writer.close()).toMatchObject({ clean: true });
     } finally {
       await client.close();
       await proxy.stop();

@@ -3,6 +3,7 @@ import * as checkpointModule from "@langchain/langgraph-checkpoint";
 import type { Journal, JournalWriter } from "../../src/checkpoints/journal.ts";
 import type { JournalFlush } from "../../src/checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../src/checkpoints/journal-saver.ts";
+import type { JournalPosition } from "../../src/checkpoints/kept-journals.ts";
 
 export interface RunOnThread {
   readonly runId: string;
@@ -19,12 +20,14 @@ export async function startRun(
     readonly signal?: AbortSignal;
     readonly onFailed?: () => void;
     readonly stillMine?: () => Promise<boolean>;
+    readonly position?: JournalPosition;
   } = {},
 ): Promise<RunOnThread> {
   const runId = randomUUID();
   const token = randomUUID();
-  const { stillMine = async () => true, signal, onFailed } = options;
-  const writer = await journal.writer({ journal: name, threadId: "thread", owner: "", runId, token, stillMine });
+  const { stillMine = async () => true, position, signal, onFailed } = options;
+  const mine = { token, stillMine, position };
+  const writer = await journal.writer({ journal: name, threadId: "thread", owner: "", runId, ...mine });
   const saver = createJournalSaver(checkpointModule, writer, { runId, metadata: { graph_id: "g" }, signal, onFailed });
   return { runId, token, writer, saver };
 }

@@ -156,11 +156,52 @@ export function describeJournalWriters(which: string, openDb: () => Promise<Db>)
       const name = randomUUID();
       const { writer, token } = await startRun(journal, name);
       const appended = [writer.append(smallFlush("one")), writer.append(smallFlush("two"))];
-      expect(await writer.close()).toEqual({ clean: true });
+      expect(await writer.close()).toMatchObject({
+        clean: true,
+        position: { slot: 2, newest: { checkpointId: "two" } },
+      });
       await Promise.all(appended);
       await expect(writer.append(smallFlush())).rejects.toBeInstanceOf(FencedError);
       expect(await written(name, token)).toBe(2);
       expect(await journal.newest(name)).toBe("two");
+    });
+
+    it("lets the next one begin where it has left the journal, which knows the newest checkpoint then", async () => {
+      const name = randomUUID();
+      const first = await startRun(journal, name);
+      await first.writer.append(smallFlush("one"));
+      const { position } = await first.writer.close();
+      const { writer, token } = await startRun(journal, name, { position });
+      expect([writer.headSlot, writer.newestAtOpen]).toEqual([1, "one"]);
+      const there = await journal.reader(name).read({ namespace: "" });
+      expect(await writer.read({ namespace: "" })).toEqual(there);
+      await writer.append(smallFlush("two"));
+      expect([await written(name, token), await journal.newest(name)]).toEqual([1, "two"]);
+    });
+
+    it("says nothing of that where the newest checkpoint has writes of its own by now, or is large", async () => {
+      const name = randomUUID();
+      const { writer } = await startRun(journal, name);
+      await writer.append(smallFlush("one"));
+      const value = { inline: { type: "json", bytes: Buffer.from("1") } };
+      const write = { namespace: "", checkpointId: "one", taskId: "t", taskPath: "", index: 0, channel: "c", value };
+      await writer.append({ flushId: randomUUID(), checkpoints: [], segments: [], writes: [write] });
+      expect(await writer.close()).toEqual({ clean: true });
+      const second = (await startRun(journal, name)).writer;
+      const { checkpoints, ...rest } = smallFlush("large");
+      const large = { inline: { type: "json", bytes: Buffer.alloc(100_000, "1") } };
+      await second.append({ ...rest, checkpoints: [{ ...checkpoints[0]!, values: { large } }] });
+      expect(await second.close()).toEqual({ clean: true });
+    });
+
+    it("keeps what others have written since, when the next one believes it", async () => {
+      const name = randomUUID();
+      const { position } = await (await startRun(journal, name)).writer.close();
+      const other = await startRun(journal, name);
+      await other.writer.append(smallFlush("other"));
+      const { writer, token } = await startRun(journal, name, { position });
+      await expect(writer.append(smallFlush())).rejects.toBeInstanceOf(FencedError);
+      expect([await written(name, token), await written(name, other.token)]).toEqual([0, 1]);
     });
   });
 

@@ -30,7 +30,6 @@ export interface Given {
   readonly seen?: StoredThread | null;
   /** Called whenever the thread had to be read again, before anything is decided on what was read; throws to give the decision up. */
   readonly ifStillWanted?: () => Promise<void>;
-  readonly signal?: AbortSignal;
 }
 
 export interface NewThread {
@@ -52,11 +51,11 @@ export interface DecideOptions {
   readonly newRev: () => string;
   /** From 0 up to 1. */
   readonly random: () => number;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+  readonly sleep: (ms: number) => Promise<unknown>;
   /** Whether an error means that the database is away, so that nobody knows what became of the write. */
   readonly isTransient: (error: unknown) => boolean;
   /** Before a look at a database that was away, or at a write that may land yet. */
-  readonly pause: (signal?: AbortSignal) => Promise<unknown>;
+  readonly pause: () => Promise<unknown>;
 }
 
 /** Who has asked, and has not been answered. */
@@ -104,28 +103,11 @@ export function createDecide(options: DecideOptions): Decide {
     const { promise, resolve: answer, reject: refuse } = Promise.withResolvers<Decision | undefined>();
     const key = keyOfThread(name);
     const asked: Asked = { command, given, answer, refuse };
-    if (given.signal?.aborted) return Promise.reject(given.signal.reason);
     const line = lines.get(key);
-    if (line) wait(line, asked);
+    if (line) line.push(asked);
     else void decideInLine(key, name, asked);
     return promise;
   };
-
-  /** Who gives up while it waits is not decided about. */
-  function wait(line: Asked[], asked: Asked): void {
-    line.push(asked);
-    const { signal } = asked.given;
-    signal?.addEventListener(
-      "abort",
-      () => {
-        const place = line.indexOf(asked);
-        if (place < 0) return;
-        line.splice(place, 1);
-        asked.refuse(signal.reason);
-      },
-      { once: true },
-    );
-  }
 
   async function decideInLine(key: string, name: ThreadName, first: Asked): Promise<void> {
     const line: Asked[] = [];
@@ -176,7 +158,7 @@ export function createDecide(options: DecideOptions): Decide {
     let isSeen = seen !== undefined;
     let stored = isSeen ? (seen ?? undefined) : await read();
     if (!isSeen && stored && !areUrgent && isContended(stored.control, server, now())) {
-      await sleep(1 + Math.floor(random() * 30), signalOf(open));
+      await sleep(1 + Math.floor(random() * 30));
       stored = await read();
     }
     for (let misses = 0; ; ) {
@@ -192,7 +174,7 @@ export function createDecide(options: DecideOptions): Decide {
         stored = await read();
         continue;
       }
-      if (!isChange) return answersOf(open, round, reduced);
+      if (!isChange) return answersOf(round, reduced);
       isSeen = false;
       const rev = newRev();
       const control = marked(withNamedState(reduced!, from.control, rev), { server, rev, at });
@@ -201,13 +183,13 @@ export function createDecide(options: DecideOptions): Decide {
       kept?.put(name, undefined);
       // Who has missed others does not wait for those of other threads, either.
       const attempted: Try = { from: before?.rev, before, next, isUrgent: areUrgent || misses > 0 };
-      const outcome = await write(attempted, server, read, open);
+      const outcome = await write(attempted, life, read);
       if (outcome.hasLanded) {
         const asRead = control.state?.apart ? { ...control, state: besideThread(control.state) } : control;
         if (before) kept?.put(name, { origin: from.origin, control: asRead });
         else kept?.born({ origin: from.origin, control: asRead });
         if (!round.asked.every(({ command }) => leavesJournal(command))) kept?.mayHaveChanged(name);
-        return answersOf(open, round, asRead);
+        return answersOf(round, asRead);
       }
       if (outcome.isBarred)
         return [...open].map(
@@ -225,21 +207,17 @@ export function createDecide(options: DecideOptions): Decide {
       try {
         await one.given.ifStillWanted?.();
       } catch (error) {
-        drop(open, one, error);
+        open.delete(one);
+        one.refuse(error);
       }
     }
   }
 
-  function drop(open: Set<Asked>, one: Asked, error: unknown): void {
-    open.delete(one);
-    one.refuse(error);
-  }
-
-  function answersOf(open: Set<Asked>, { from, reductions, asked }: Round, control: ThreadControl | undefined) {
-    return asked.flatMap((one, place) => {
+  function answersOf({ from, reductions, asked }: Round, control: ThreadControl | undefined) {
+    return asked.map((one, place) => {
       const reduction = reductions[place];
       const decision = reduction && decided(reduction, from!.origin, control!);
-      return open.has(one) ? [() => one.answer(decision)] : [];
+      return () => one.answer(decision);
     });
   }
 
@@ -268,9 +246,8 @@ export function createDecide(options: DecideOptions): Decide {
    */
   async function write(
     attempted: Try,
-    server: string,
+    life: Incarnation,
     read: () => Promise<StoredThread | undefined>,
-    open: Set<Asked>,
   ): Promise<Outcome> {
     const { from, next } = attempted;
     for (;;) {
@@ -283,17 +260,13 @@ export function createDecide(options: DecideOptions): Decide {
       const stored = await read();
       // The insert missed and nothing is there: this very thread was there before, and was removed.
       if (!stored && from === undefined && !failure) return { hasLanded: false, isBarred: true };
-      const fate = fateAmong(stored, server, from, next.control.rev);
+      const fate = fateAmong(stored, life.id, from, next.control.rev);
       if (fate === "landed") return { hasLanded: true };
       if (fate === "missed") return { hasLanded: false, stored };
       if (failure && !isTransient(failure.error)) throw failure.error;
-      // Nobody may be left who waits for it, and whom it may yet be carried out for.
-      for (const one of open) {
-        const { signal } = one.given;
-        if (signal?.aborted) drop(open, one, failure ? failure.error : signal.reason);
-      }
-      if (open.size === 0) return { hasLanded: false };
-      await pause(signalOf(open));
+      await pause();
+      // Before it is sent again.
+      if (life.ended.aborted) throw new LifeIsOver(life.id);
     }
   }
 
@@ -307,12 +280,6 @@ export function createDecide(options: DecideOptions): Decide {
     if (!stored) return from === undefined ? "open" : "missed";
     return fateOf(stored.control, server, from ?? "", tried);
   }
-}
-
-/** Of one alone: several are not given up together. */
-function signalOf(open: ReadonlySet<Asked>): AbortSignal | undefined {
-  const [one, another] = open;
-  return another ? undefined : one?.given.signal;
 }
 
 /** What one of those is told whose decisions were written as one: entries are as they are after the whole. */

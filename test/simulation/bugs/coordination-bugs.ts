@@ -7,8 +7,8 @@ export const coordinationBugs: readonly Bug[] = [
     file: "domain/thread/decide.ts",
     lines: [
       [
-        "      const outcome = await write(attempted, server, read, open);\n",
-        "      for (const answer of answersOf(open, round, control)) answer();\n      const outcome = await write(attempted, server, read, open);\n",
+        "      const outcome = await write(attempted, life, read);\n",
+        "      for (const answer of answersOf(round, control)) answer();\n      const outcome = await write(attempted, life, read);\n",
       ],
     ],
   },
@@ -41,7 +41,7 @@ export const coordinationBugs: readonly Bug[] = [
     lines: [
       [
         "      misses += 1;\n",
-        "      misses += 1;\n      const [first, ...others] = answersOf(open, round, control);\n      for (const answer of first ? others : []) answer();\n      for (const one of [...open].slice(1)) open.delete(one);\n",
+        "      misses += 1;\n      const [first, ...others] = answersOf(round, control);\n      for (const answer of first ? others : []) answer();\n      for (const one of [...open].slice(1)) open.delete(one);\n",
       ],
     ],
   },

@@ -140,7 +140,7 @@ export const laneBugs: readonly Bug[] = [
   {
     what: "one server decides twice about a thread at a time",
     file: "domain/thread/decide.ts",
-    lines: [["    if (line) wait(line, asked);\n    else void decide", "    void line;\n    void decide"]],
+    lines: [["    if (line) line.push(asked);\n    else void decide", "    void line;\n    void decide"]],
   },
   {
     what: "a decision that a dead life has queued is made",

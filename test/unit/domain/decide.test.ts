@@ -49,13 +49,6 @@ function setup() {
 const did = (decision: Decision | undefined) =>
   decision && ("refusal" in decision ? decision.refusal.reason : decision.answer.did);
 
-/** Not aborted when a decision begins, and aborted when its first write has failed. */
-function abortedSoon(): AbortSignal {
-  const ending = new AbortController();
-  queueMicrotask(() => ending.abort());
-  return ending.signal;
-}
-
 /** What goes wrong with the next write. */
 const mishaps: Record<string, (memory: Lanes) => Lanes["write"]> = {
   "its answer is lost":
@@ -194,25 +187,28 @@ describe("a decision", () => {
     lanes.write.mockRejectedValueOnce(away);
     expect(did(await decide(name, enter("b")))).toBe("done");
     expect(pause).toHaveBeenCalledTimes(1);
-    const ending = new AbortController();
-    pause.mockImplementation(async () => ending.abort());
+    // What a life has begun is given up when that ends.
+    const life = new AbortController();
+    pause.mockImplementation(async () => life.abort());
     lanes.write.mockRejectedValue(away);
-    await expect(decide(name, enter("c"), { signal: ending.signal })).rejects.toBe(away);
+    await expect(server("s0", life.signal)(name, enter("c"))).rejects.toThrow(LifeIsOver);
     expect(await runs()).toEqual(["a", "b"]);
   });
 
-  it("that was given up may land yet, once, also amid the next one of the same server", async () => {
-    const { memory, lanes, server, runs } = setup();
-    const decide = server("s0");
-    await decide(name, enter("a"), { born });
+  it("that was given up may land yet, once, also amid the next one", async () => {
+    const { memory, lanes, server, pause, runs } = setup();
+    const decide = server("s1");
+    await server("s0")(name, enter("a"), { born });
     const late = nextWriteIsLate(lanes);
-    await expect(decide(name, enter("b"), { signal: abortedSoon() })).rejects.toBe(away);
+    const life = new AbortController();
+    pause.mockImplementationOnce(async () => life.abort());
+    await expect(server("s0", life.signal)(name, enter("b"))).rejects.toThrow(LifeIsOver);
     expect(await runs()).toEqual(["a"]);
     lanes.write.mockImplementationOnce(async (...given) => {
       await memory.write(...(await late));
       return memory.write(...given);
     });
-    expect(did(await decide(name, enter("c")))).toBe("done");
+    expect(did(await decide(name, enter("c", "s1")))).toBe("done");
     expect(await runs()).toEqual(["a", "b", "c"]);
   });
 
@@ -252,7 +248,7 @@ describe("a decision", () => {
     expect(sleep).toHaveBeenCalledTimes(1);
   });
 
-  it("waits for the one before it on the same thread, not for others, and not when it has given up", async () => {
+  it("waits for the one before it on the same thread, and not for others", async () => {
     const { lanes, memory, server, runs } = setup();
     const decide = server("s0");
     await decide(name, enter("a"), { born });
@@ -262,17 +258,13 @@ describe("a decision", () => {
       return memory.write(...given);
     });
     const first = decide(name, enter("b"));
-    const leaver = new AbortController();
-    const second = decide(name, enter("c"), { signal: leaver.signal });
-    const third = decide(name, enter("d"));
+    const second = decide(name, enter("c"));
     const other = { owner: "", threadId: "other" };
     await decide(other, enter("e"), { born: { ...born, origin: { ...born.origin, ...other } } });
-    leaver.abort(new Error("gone"));
-    await expect(second).rejects.toThrow("gone");
     expect(lanes.write).toHaveBeenCalledTimes(1);
     gate.resolve();
-    expect([did(await first), did(await third)]).toEqual(["done", "done"]);
-    expect(await runs()).toEqual(["a", "b", "d"]);
+    expect([did(await first), did(await second)]).toEqual(["done", "done"]);
+    expect(await runs()).toEqual(["a", "b", "c"]);
   });
 
   /** A decision whose write waits until the gate is opened, so that others gather behind it. */
