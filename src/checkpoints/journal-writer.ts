@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { aborted } from "../domain/aborted.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import { isDatabaseUnavailable } from "../storage/database.ts";
 import type { JournalCollection } from "../storage/journal.ts";
@@ -153,7 +154,7 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
     },
     async close() {
       closed = true;
-      givenUp.abort();
+      givenUp.abort(aborted);
       await Promise.allSettled([queue]);
       const { newest } = port;
       if (!clean || newest === undefined) return { clean };

@@ -183,7 +183,7 @@ export interface Lanes {
 export interface LaneWriteOptions {
   /** The control as it was read: a field that is the same object in both is not written again. */
   readonly before?: ThreadControl;
-  /** It is written by itself, at once. */
+  /** It waits for none that are not. */
   readonly isUrgent?: boolean;
 }
 

@@ -10,6 +10,7 @@ import { createContextValues, createHandlerContext, type HandlerContext, type Se
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import { aborted } from "../domain/aborted.ts";
 import type { RunName } from "../domain/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
 import { validator } from "../server/validator.ts";
@@ -76,7 +77,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
         try {
           return create(method.output, (await answer()) as MessageInitShape<typeof method.output>);
         } finally {
-          context.abort();
+          context.abort(aborted);
         }
       },
       async *stream(method, init, onRunExists) {
@@ -86,7 +87,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
             yield create(method.output, message);
           }
         } finally {
-          context.abort();
+          context.abort(aborted);
         }
       },
     };

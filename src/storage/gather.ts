@@ -11,6 +11,8 @@ export interface GatherOptions<I> {
   readonly whose?: (item: I) => string;
   /** So many items share one at most. */
   readonly most?: number;
+  /** In a crowd as well a command begins as soon as the last one is answered. */
+  readonly isUrgent?: boolean;
 }
 
 /**
@@ -39,7 +41,7 @@ interface Waiting<I, R> {
  */
 export function createGather<I, R>(
   send: (items: readonly I[]) => Promise<readonly (R | Error)[]>,
-  { documentOf = (item) => item as Document, keyOf, whose = keyOf, most = 32 }: GatherOptions<I> = {},
+  { documentOf = (item) => item as Document, keyOf, whose = keyOf, most = 32, isUrgent = false }: GatherOptions<I> = {},
 ): (item: I) => Promise<R> {
   let line: Waiting<I, R>[] = [];
   let isBusy = false;
@@ -66,7 +68,7 @@ export function createGather<I, R>(
     const one: Waiting<I, R> = { item, bytes, key: keyOf?.(item), answered: Promise.withResolvers() };
     if (bytes >= largeBytes) void carry([one]);
     else {
-      note(whose?.(item));
+      if (!isUrgent) note(whose?.(item));
       line.push(one);
       if (!isBusy) void pump();
     }

@@ -48,7 +48,18 @@ export function createLanes(
   const insertTogether = createGather((documents: readonly ThreadDocument[]) => insertEach(threads, documents), {
     whose: ({ _id }) => _id,
   });
-  const writeTogether = createGather(writeEach, { documentOf: ({ set }) => set, keyOf: ({ _id }) => _id });
+  const each = { documentOf: ({ set }: LaneWrite) => set, keyOf: ({ _id }: LaneWrite) => _id };
+  const writeTogether = createGather(writeEach, each);
+  /** In a line of their own. */
+  const writeAtOnce = createGather(writeEach, { ...each, isUrgent: true });
+  const readTogether = createGather(readEach, { documentOf: (_id) => ({ _id }), isUrgent: true });
+
+  async function readEach(ids: readonly string[]): Promise<(ThreadDocument | null)[]> {
+    if (ids.length === 1) return [await threads.findOne({ _id: ids[0]! })];
+    const found = await threads.find({ _id: { $in: [...new Set(ids)] } }).toArray();
+    const documents = new Map(found.map((doc) => [doc._id, doc]));
+    return ids.map((id) => documents.get(id) ?? null);
+  }
 
   async function writeEach(writes: readonly LaneWrite[]): Promise<boolean[]> {
     const haveAllLanded = await setEach(threads, writes, isSharded);
@@ -82,7 +93,7 @@ export function createLanes(
 
   return {
     async read(name) {
-      const doc = await threads.findOne({ _id: threadKey(name) });
+      const doc = await readTogether(threadKey(name));
       return doc?.rev === undefined ? undefined : toStoredThread(doc);
     },
 
@@ -109,7 +120,7 @@ export function createLanes(
     async write(name, from, control, { before, isUrgent } = {}) {
       await states.prepare(name, before?.state, control.state);
       const write = { _id: threadKey(name), is: { rev: from }, set: changedFields(name, control, before) };
-      const hasLanded = await (isUrgent ? setEach(threads, [write], isSharded) : writeTogether(write));
+      const hasLanded = await (isUrgent ? writeAtOnce(write) : writeTogether(write));
       if (hasLanded) states.tidy(name, before?.state, control.state);
       return hasLanded;
     },

@@ -1,4 +1,5 @@
 import { FencedError } from "../checkpoints/journal-port.ts";
+import { aborted } from "../domain/aborted.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run.ts";
@@ -135,7 +136,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
     },
     async close() {
       if (soon) void withSoon([]).catch(() => undefined);
-      closing.abort();
+      closing.abort(aborted);
       await chain;
       return { last, clean };
     },

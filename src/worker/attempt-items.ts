@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FencedError } from "../checkpoints/journal-port.ts";
+import { aborted } from "../domain/aborted.ts";
 import type { WriteLimit } from "../domain/item.ts";
 import type { Items } from "../domain/items.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
@@ -129,11 +130,11 @@ export function openAttemptItems(parts: AttemptItemsParts): AttemptItems {
   }
 
   async function close(): Promise<void> {
-    closing.abort();
+    closing.abort(aborted);
     // An answer is not waited for while the database is away.
     for (const reject of waiting) reject(fenced());
     const settled = new AbortController();
-    const all = Promise.allSettled(underWay).then(() => settled.abort());
+    const all = Promise.allSettled(underWay).then(() => settled.abort(aborted));
     await Promise.race([all, passing(() => sentUntil, settled.signal)]);
     await passing(() => unknownUntil);
   }

@@ -40,7 +40,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
   beforeAll(async () => {
     const ofRun = (write: Write) => (run: unknown) => failAt(write, (run as RunName).threadId);
     app = await startTestApp({
-      config: { leaseMs: 3_000, pollMs: 60_000 },
+      config: { leaseMs: 6_000, pollMs: 60_000 },
       decorate: ({ stores, journal, ...parts }) => {
         const runs = (["project", "insertTombstone", "remove"] as const).reduce(
           (all, write) => around(all, write, { before: ofRun(write) }),
@@ -108,7 +108,7 @@ describe("law 7: a create that was cut off is carried out all the same", () => {
     gates.remove();
   }
 
-  it.each(["INTERRUPT", "ROLLBACK"] as const)("%s", { timeout: 60_000 }, async (strategy) => {
+  it.each(["INTERRUPT", "ROLLBACK"] as const)("%s", { timeout: 120_000 }, async (strategy) => {
     await Promise.all(writes[strategy].map((write) => cutAndGoOn(strategy, write)));
   });
 });

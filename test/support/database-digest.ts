@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Db } from "mongodb";
-import { comparable, type DumpOptions } from "./dump.ts";
+import { broughtUp, comparable, type DumpOptions } from "./dump.ts";
 
 /**
  * All that is stored, but for what servers write without being asked: each collection's number of documents and a hash of
@@ -10,6 +10,7 @@ export async function databaseDigest(
   db: Db,
   { exceptEventsOf }: Pick<DumpOptions, "exceptEventsOf"> = {},
 ): Promise<Record<string, string>> {
+  if (exceptEventsOf !== undefined) await broughtUp(db, exceptEventsOf);
   const withoutEvents = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
   const digest: Record<string, string> = {};
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {

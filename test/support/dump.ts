@@ -1,5 +1,6 @@
 import { BSON, type Db, type Document } from "mongodb";
 import { isEnded, type Lane } from "../../src/domain/thread/entry.ts";
+import { until } from "./gates.ts";
 
 /** Every document of a database, by collection and in the order of their keys, without what may differ (see below). */
 export type Dump = Readonly<Record<string, readonly Document[]>>;
@@ -32,13 +33,14 @@ export const ignored = {
 export interface DumpOptions {
   /** Only what belongs to this thread. */
   readonly threadId?: string;
-  /** Leaves out the events of a run that executes: they come when they come. */
+  /** Leaves out the events of a run that executes: they come when they come. Its record is waited for, which follows its lane. */
   readonly exceptEventsOf?: string;
 }
 
 export async function dump(db: Db, { threadId, exceptEventsOf }: DumpOptions = {}): Promise<Dump> {
   const ofThread = threadId === undefined ? {} : { thread_id: threadId };
   const withoutEvents = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
+  if (exceptEventsOf !== undefined) await broughtUp(db, exceptEventsOf);
   const found: Record<string, Document[]> = {};
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
   for (const name of names.filter((one) => !ignored.collections.includes(one))) {
@@ -48,6 +50,16 @@ export async function dump(db: Db, { threadId, exceptEventsOf }: DumpOptions = {
     if (kept.length > 0) found[name] = kept.map((document) => comparable(name, document));
   }
   return found;
+}
+
+/** Resolves when the record of a run that executes says what its entry says. */
+export const broughtUp = (db: Db, runId: string): Promise<void> => until(() => isBroughtUp(db, runId));
+
+async function isBroughtUp(db: Db, runId: string): Promise<boolean> {
+  const record = await db.collection("runs").findOne({ _id: runId as never });
+  const thread = record && (await db.collection("threads").findOne({ _id: record.thread_id }));
+  const entry = thread && (JSON.parse(thread.lane) as Lane).entries.find(({ run }) => run === runId);
+  return !entry || record.changes === entry.changes;
 }
 
 /** The last records of rolled back runs. */

@@ -75,6 +75,15 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
       expect(await lanes.insert(thread)).toBe(false);
     });
 
+    it("is read as it is then, with others or twice at once", async () => {
+      const threads = Array.from({ length: 5 }, (_, n) => newThread(id(), { ttlMs: n + 1 }));
+      for (const thread of threads) await lanes.insert(thread);
+      const wanted = [...threads, threads[0]!].map(nameOf);
+      const absent = { owner: "", threadId: id() };
+      const read = await Promise.all([...wanted, absent].map((name) => lanes.read(name)));
+      expect(read).toStrictEqual([...threads, threads[0], undefined]);
+    });
+
     it("is written by one of many who have read the same", async () => {
       const thread = newThread(id());
       await lanes.insert(thread);

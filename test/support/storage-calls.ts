@@ -269,7 +269,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["count", () => [{ owner, metadata: { user: "user-7" } }], "metadata", "linear"],
     ],
     events: [
-      ["insert", () => [[chunk(over(21), 0)]]],
+      ["insert", () => [chunk(over(21), 0)]],
       ["chunk", () => [over(load.runs - 3), 1]],
       ["head", () => [over(load.runs - 3)]],
       ["withChunk", () => [[3, 4].map((n) => ({ run: over(load.runs - n), chunk: 0 }))]],
@@ -383,7 +383,8 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["newest", () => [journal, ""]],
       ["history", () => [journal, { namespace: "", before: { slot: 50, position: 0 } }], "of a namespace"],
       ["history", () => [journal, {}]],
-      ["writes", () => [journal, [checkpointId(3, 50), checkpointId(3, 52)]]],
+      ["writes", () => [journal, [checkpointId(3, 50), checkpointId(3, 52)], new Set()]],
+      ["writes", () => [journal, [checkpointId(3, 50)], new Set(["segment-3-50", "segment-3-60"])], "with segments"],
       ["segments", () => [journal, new Set(["segment-3-50", "segment-3-60"])]],
       ["hasCheckpoints", () => [journal, runId(3)]],
       ["hasWritten", () => [journal, runId(3)]],

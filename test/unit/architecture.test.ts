@@ -60,7 +60,10 @@ describe("who may know of whom", () => {
   const parts: Record<string, { uses: string[]; types?: string[] }> = {
     "src/domain/": { uses: [] },
     "src/storage/": { uses: ["src/domain/"] },
-    "src/checkpoints/": { uses: ["src/storage/", "src/domain/keep-trying.ts"], types: ["src/domain/"] },
+    "src/checkpoints/": {
+      uses: ["src/storage/", "src/domain/keep-trying.ts", "src/domain/aborted.ts"],
+      types: ["src/domain/"],
+    },
     "src/nudges/": { uses: ["src/domain/"] },
     "src/stream/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/"] },
     "src/worker/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/", "src/stream/"] },

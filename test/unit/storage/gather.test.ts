@@ -8,7 +8,7 @@ interface Item {
 }
 
 /** A command that is answered when the test says so. */
-function setup(options: { most?: number } = {}) {
+function setup(options: { most?: number; isUrgent?: boolean } = {}) {
   const commands: { ids: string[]; answer: PromiseWithResolvers<readonly (string | Error)[]> }[] = [];
   const send = vi.fn((items: readonly Item[]) => {
     const answer = Promise.withResolvers<readonly (string | Error)[]>();
@@ -84,6 +84,22 @@ describe("what is asked for at the same time", () => {
       void gather({ _id: "alone" });
       await new Promise(setImmediate);
       expect(ids().at(-1)).toBe("alone");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("waits for no crowd where it is urgent", async () => {
+    vi.useFakeTimers({ toFake: ["performance", "setTimeout"] });
+    try {
+      const { gather, ids, answer } = setup({ isUrgent: true });
+      for (let n = 0; n < 2 * crowd.size; n += 1) {
+        void gather({ _id: `${n}` });
+        await new Promise(setImmediate);
+        expect(ids()).toHaveLength(n + 1);
+        answer(n);
+        await new Promise(setImmediate);
+      }
     } finally {
       vi.useRealTimers();
     }
