@@ -25,6 +25,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
   const unsettled = new Set<string>();
   const executor = createExecutor({
     executing,
+    self: () => self().id,
     host,
     findRecord: runs.find,
     start,

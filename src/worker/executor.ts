@@ -13,6 +13,8 @@ import type { Settle } from "./settle.ts";
 
 export interface ExecutorParts {
   readonly executing: Executing;
+  /** This server's present name. */
+  readonly self: () => string;
   readonly host: Pick<AttemptHost, "freeSlots">;
   readonly findRecord: (name: RunName) => Promise<Run | undefined>;
   readonly start: (execution: Execution) => Attempt;
@@ -109,6 +111,11 @@ export function createExecutor(parts: ExecutorParts): Executor {
 
   function start(token: string, claimed: Claimed, record: Run): void {
     const { entry } = claimed;
+    // Claimed in a life that is over by now: others have taken it over, and this server may be executing it anew.
+    if (entry.lease?.server !== parts.self()) {
+      release(token);
+      return;
+    }
     const isExtra = [...borrowers.values()].includes(token);
     const attempt = parts.start({ ...executionOf(token, claimed, record), isExtra });
     attempts.set(entry.run, attempt);
