@@ -84,7 +84,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       if (acted.answer.did === "missed") throw notStored(run, options);
     } catch (error) {
       slot?.release();
-      if (error instanceof DomainError) await runs.deleteUnentered(record);
+      if (error instanceof DomainError) await withdraw(record, options);
       throw error;
     }
     begin(slot, acted, record);
@@ -148,6 +148,18 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       once: run.stateless !== undefined,
       limit: parts.maxThreadRuns,
     } as const;
+  }
+
+  /**
+   * Of a run that is refused nothing is left. Of a request that may be repeated another try may be about to let it enter, by the same
+   * record: after this decision it misses, and looks after its record.
+   */
+  async function withdraw(record: Run, { isChosenId, again }: StoreRunOptions): Promise<void> {
+    const mayHaveTwins = record.request !== undefined || isChosenId || again;
+    const left = mayHaveTwins
+      ? await act.decide(record, { kind: "forget", run: record.runId, lacks: "entry" })
+      : undefined;
+    if (left?.answer.did !== "missed") await runs.deleteUnentered(record);
   }
 
   /** The record of a run that never came, after a crash or a long sleep, leaves its id to whoever asks for it now. */

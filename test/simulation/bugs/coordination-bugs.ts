@@ -58,7 +58,24 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "a refused creation leaves its record",
     file: "domain/store-run.ts",
-    lines: [["      if (error instanceof DomainError) await runs.deleteUnentered(record);\n", ""]],
+    lines: [["      if (error instanceof DomainError) await withdraw(record, options);\n", ""]],
+  },
+  {
+    what: "a refused request removes the record that its twin is about to enter by",
+    isHardToFind: true,
+    file: "domain/store-run.ts",
+    lines: [
+      [
+        "    const mayHaveTwins = record.request !== undefined || isChosenId || again;\n",
+        "    const mayHaveTwins = isChosenId === null || again === null;\n",
+      ],
+    ],
+  },
+  {
+    what: "what was claimed in a life that is over is begun",
+    isHardToFind: true,
+    file: "worker/executor.ts",
+    lines: [["    if (entry.lease?.server !== parts.self()) {\n", "    if (entry.lease === undefined) {\n"]],
   },
   {
     what: "a slow creation does not look after its record",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { DomainError } from "../../../src/domain/errors.ts";
 import type { Run } from "../../../src/domain/run.ts";
 import { createStoreRun } from "../../../src/domain/store-run.ts";
 import { newControl } from "../../../src/domain/thread/entry.ts";
@@ -35,5 +36,50 @@ describe("a run whose creation takes long", () => {
     } as unknown as Parameters<typeof createStoreRun>[0]);
     await expect(storeRun(run)).rejects.toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
     expect([...records]).toEqual([]);
+  });
+});
+
+describe("a run that is refused", () => {
+  /** The record, and what is decided about its thread, when the run is refused at last; `twin`: what has become of another try's entry. */
+  async function refused(options: { request?: string; twin?: "missed" }) {
+    const records = new Set<string>();
+    const kinds: string[] = [];
+    const busy = new DomainError("THREAD_BUSY", "the thread is busy");
+    const storeRun = createStoreRun({
+      ...{ maxThreadRuns: 10, leaseMs: 1_000, monotonicMs: () => 0, reserve: () => undefined },
+      lanes: {
+        read: async () => ({
+          origin: { owner: "", threadId: "thread", journal: "journal", createdAt: 1 },
+          control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1),
+        }),
+      },
+      kept: { get: () => undefined },
+      runs: {
+        insert: async ({ runId }: Run) => !!records.add(runId),
+        tombstones: async () => [],
+        deleteUnentered: async ({ runId }: Run) => void records.delete(runId),
+      },
+      act: {
+        async decide(_: unknown, { kind }: { kind: string }) {
+          kinds.push(kind);
+          if (kind === "enter") throw busy;
+          return { answer: { did: options.twin ?? "done" } };
+        },
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0]);
+    await expect(storeRun({ ...run, request: options.request })).rejects.toBe(busy);
+    return { left: records.size, kinds };
+  }
+
+  it("leaves no record", async () => {
+    expect(await refused({})).toEqual({ left: 0, kinds: ["enter"] });
+  });
+
+  it("keeps another try of the same request from entering by its record before that goes", async () => {
+    expect(await refused({ request: "r" })).toEqual({ left: 0, kinds: ["enter", "forget"] });
+  });
+
+  it("leaves its record to another try of the same request that has entered", async () => {
+    expect(await refused({ request: "r", twin: "missed" })).toEqual({ left: 1, kinds: ["enter", "forget"] });
   });
 });
