@@ -28,7 +28,7 @@ export interface Given {
    * guarded; what changes nothing, or is refused, is decided on a fresh look.
    */
   readonly seen?: StoredThread | null;
-  /** Called whenever the thread had to be read again, before anything is decided on what was read; throws to give the decision up. */
+  /** Called before anything is decided on another revision than the one seen; throws to give the decision up. */
   readonly ifStillWanted?: () => Promise<void>;
 }
 
@@ -162,7 +162,7 @@ export function createDecide(options: DecideOptions): Decide {
       stored = await read();
     }
     for (let misses = 0; ; ) {
-      if (!isSeen) await dropUnwanted(open);
+      await dropUnwanted(open, isSeen ? { rev: stored?.control.rev } : undefined);
       if (open.size === 0) return [];
       const at = now();
       const round = reduceAll(stored, open, at);
@@ -202,8 +202,10 @@ export function createDecide(options: DecideOptions): Decide {
     }
   }
 
-  async function dropUnwanted(open: Set<Asked>): Promise<void> {
+  /** `seen`: what the decision rests on without a look. Who has seen the same knows that nobody has decided since. */
+  async function dropUnwanted(open: Set<Asked>, seen: { readonly rev: string | undefined } | undefined): Promise<void> {
     for (const one of open) {
+      if (seen && one.given.seen !== undefined && one.given.seen?.control.rev === seen.rev) continue;
       try {
         await one.given.ifStillWanted?.();
       } catch (error) {
