@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { CancelAction, CancelOutcome, type Run, RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { entryInLane } from "../support/decisions.ts";
 import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { isAlive, until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -29,8 +30,6 @@ describe("law 2: a cancel is durable", () => {
     onTestFinished(() => (isAlive(server.pid) ? server.end("SIGKILL").then(() => {}) : undefined));
     return server;
   }
-
-  const stored = (runId: string) => database.db.collection("runs").findOne({ _id: runId as never });
 
   /** After the crash: the kit on the new server. */
   const moved = (kit: RunKit, server: ServerProcess) => ({
@@ -121,13 +120,16 @@ describe("law 2: a cancel is durable", () => {
         return { kit, runId, action, pid: await kit.gates.started("a") };
       }),
     );
+    process.kill(executing.pid, "SIGSTOP");
     for (const { kit, runId, action } of live) {
       const answer = await answering.client.runs.cancelRun({ threadId: kit.threadId, runId, action });
       expect(answer.outcome).toBe(CancelOutcome.REQUESTED);
     }
     await Promise.all([executing.end("SIGKILL"), answering.end("SIGKILL")]);
-    for (const { runId } of live) {
-      expect(await stored(runId)).toMatchObject({ status: "running", cancel: { delivered_at: null } });
+    for (const { kit, runId } of live) {
+      const entry = await entryInLane(database.db, { threadId: kit.threadId, runId });
+      expect(entry).toMatchObject({ phase: "stopping", cancel: { by: "client" } });
+      expect(entry!.cancel!.deliveredAt).toBeUndefined();
     }
     const third = await startServer();
     for (const { kit, runId, action, pid } of live) {
