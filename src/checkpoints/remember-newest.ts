@@ -25,11 +25,15 @@ const manyBytes = 1024 * 1024;
 export function rememberNewest(port: JournalPort, known: Newest, maxBytes = manyBytes): RememberingPort {
   let newest = known;
   let appends = 0;
+  let underWay = 0;
+  /** Checkpoints that writes have come for, other than the newest then: they may come before their checkpoint. */
+  const written = new Set<string>();
 
   function after(before: Newest, { checkpoints, writes, segments }: JournalFlush): Newest {
     const made = checkpoints.findLast(({ namespace }) => namespace === "");
     const current = made?.checkpointId ?? before?.checkpointId;
-    if (writes.some(({ namespace, checkpointId }) => namespace === "" && checkpointId === current)) return undefined;
+    for (const { namespace, checkpointId } of writes) if (namespace === "") written.add(checkpointId);
+    if (current !== undefined && written.delete(current)) return undefined;
     if (!made) return before;
     const bytesOf = {
       ...before?.segmentBytes,
@@ -57,14 +61,19 @@ export function rememberNewest(port: JournalPort, known: Newest, maxBytes = many
     async append(flush) {
       const before = newest;
       appends += 1;
+      underWay += 1;
       // Unknown until the flush has landed, and for good when it does not.
       newest = undefined;
-      await port.append(flush);
+      try {
+        await port.append(flush);
+      } finally {
+        underWay -= 1;
+      }
       newest = after(before, flush);
     },
     async read(query) {
       if (knows(query)) return newest ?? undefined;
-      const appendsBefore = appends;
+      const appendsBefore = underWay === 0 ? appends : undefined;
       const found = await port.read(query);
       const isNewest = query.namespace === "" && query.checkpointId === undefined && !query.includeKept;
       if (isNewest && appends === appendsBefore) newest = found ? unlessLarge(found) : null;

@@ -106,6 +106,30 @@ describe("rememberNewest", () => {
     expect((await port.newest())!.checkpointId).toBe("c");
   });
 
+  it("asks for a checkpoint whose writes have come before it", async () => {
+    const port = journal(true);
+    await port.append({ flushId: "w", ...none, writes: [write("a")] });
+    await port.append(smallFlush("a"));
+    expect(await port.newest()).toBe(stored);
+    await port.append(smallFlush("b"));
+    expect((await port.newest())!.checkpointId).toBe("b");
+  });
+
+  it("does not take for the newest what was read while a flush was under way", async () => {
+    const [flush, reading] = [Promise.withResolvers<void>(), Promise.withResolvers<StoredCheckpoint>()];
+    const port = rememberNewest(
+      { ...journal(false), append: () => flush.promise, read: () => reading.promise },
+      undefined,
+    );
+    const appended = port.append(smallFlush("a"));
+    const read = port.read({ namespace: "" });
+    flush.resolve();
+    await appended;
+    reading.resolve(stored);
+    await read;
+    expect((await port.read({ namespace: "" }))!.checkpointId).toBe("a");
+  });
+
   it("has the bytes of the segments that it knows, and asks for the others", async () => {
     const port = journal(true);
     await port.append(flushOf("a", ["s"], ["s"]));
