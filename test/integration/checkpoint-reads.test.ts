@@ -41,7 +41,7 @@ describe("reading for an attempt", () => {
     const asked = vi
       .spyOn(JournalQueries.prototype, "newest")
       .mockRejectedValue(new MongoNetworkError("connection closed"));
-    const reading = expect(writer.read({ namespace: "" })).rejects.toThrow("connection closed");
+    const reading = expect(writer.read({ namespace: "child:1" })).rejects.toThrow("connection closed");
     await vi.waitUntil(() => asked.mock.calls.length > 1);
     await writer.close();
     await reading;
@@ -50,7 +50,7 @@ describe("reading for an attempt", () => {
   it("does not ask twice for what is wrong with the question", async () => {
     const writer = await startedRun();
     const asked = vi.spyOn(JournalQueries.prototype, "newest").mockRejectedValue(new Error("no such thing"));
-    await expect(writer.read({ namespace: "" })).rejects.toThrow("no such thing");
+    await expect(writer.read({ namespace: "child:1" })).rejects.toThrow("no such thing");
     expect(asked).toHaveBeenCalledOnce();
     await writer.close();
   });
