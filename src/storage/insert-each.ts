@@ -1,5 +1,5 @@
 import { type Collection, type Document, MongoBulkWriteError, type OptionalUnlessRequiredId } from "mongodb";
-import { isDuplicateKey } from "./keys.ts";
+import { duplicateKey, isDuplicateKey } from "./keys.ts";
 
 /** What became of one document of an insert of many: an error is about this document alone, which is not there. */
 export type Inserted = "inserted" | "taken" | Error;
@@ -28,6 +28,17 @@ export async function insertEach<T extends Document>(
   }
 }
 
+/** Inserts those whose `_id` is free; answers how many that were. Throws when one is refused for another reason. */
+export async function insertFree<T extends Document>(
+  collection: Pick<Collection<T>, "insertOne" | "insertMany">,
+  documents: readonly OptionalUnlessRequiredId<T>[],
+): Promise<number> {
+  const inserted = await insertEach(collection, documents);
+  const refused = inserted.find((one) => one instanceof Error);
+  if (refused) throw refused;
+  return inserted.filter((one) => one === "inserted").length;
+}
+
 /** Inserts the document; false when its `_id` is taken. */
 export async function insertIfFree<T extends Document>(
   collection: Pick<Collection<T>, "insertOne">,
@@ -48,5 +59,3 @@ async function insertOne<T extends Document>(
     throw error;
   }
 }
-
-const duplicateKey = 11000;

@@ -8,7 +8,7 @@ import {
 } from "mongodb";
 import { isDatabaseUnavailable } from "./database.ts";
 import { createGather } from "./gather.ts";
-import { insertEach } from "./insert-each.ts";
+import { insertEach, insertFree } from "./insert-each.ts";
 import { anyToken, type JournalDocument, ofJournal, slotKey } from "./journal-documents.ts";
 import { after } from "./keys.ts";
 
@@ -106,10 +106,7 @@ export class JournalCollection {
     const fences: JournalDocument[] = [];
     for (let slot = from; slot <= to; slot++) fences.push({ _id: slotKey(fence.journal, slot), slot, ...fence });
     if (fences.length === 0) return 0;
-    const inserted = await insertEach(this.documents, fences);
-    const refused = inserted.find((one) => one instanceof Error);
-    if (refused) throw refused;
-    return inserted.filter((one) => one === "inserted").length;
+    return insertFree(this.documents, fences);
   }
 
   /** Owner and thread, as the journal's first document has them. */

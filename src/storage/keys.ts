@@ -26,4 +26,7 @@ export const after = (time: Date, ms: number): Date => new Date(time.getTime() +
 
 /** An insert of an `_id` that is taken. */
 export const isDuplicateKey = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === 11000;
+  error instanceof Error && "code" in error && error.code === duplicateKey;
+
+/** The server's code for it. */
+export const duplicateKey = 11000;

@@ -2,7 +2,7 @@ import { type LargeState, wholeState } from "../domain/thread/large-state.ts";
 import type { RememberedState, Thread, ThreadName } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import type { StateDocument, StateNote } from "./documents.ts";
-import { insertEach } from "./insert-each.ts";
+import { insertFree } from "./insert-each.ts";
 import { noteOf, notesBefore } from "./notes.ts";
 import { threadKey } from "./run-document.ts";
 
@@ -65,10 +65,7 @@ export function createThreadStates(
       }
       if (documents.length === 0) return;
       // All that can be: a write that is sent once more finds some of them there.
-      const refused = (await insertEach(threadStates, documents as StateDocument[])).find(
-        (one) => one instanceof Error,
-      );
-      if (refused) throw refused;
+      await insertFree(threadStates, documents as StateDocument[]);
     },
 
     tidy(name, before, after) {
