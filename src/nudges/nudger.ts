@@ -40,9 +40,8 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
   const outboxes = new Map<string, Outbox>();
   let stopped = false;
 
-  function plan(to: string, box: Outbox): void {
+  function plan(to: string, box: Outbox, afterMs: number): void {
     if (box.isUnderWay || stopped) return;
-    const afterMs = Math.min(...[...box.pending.values()].map(afterLastMs));
     if (box.timer && afterMs >= box.afterMs) return;
     clearTimeout(box.timer);
     box.afterMs = afterMs;
@@ -67,7 +66,7 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
       onError(error);
     }
     box.isUnderWay = false;
-    if (box.pending.size > 0) plan(to, box);
+    if (box.pending.size > 0) plan(to, box, Math.min(...[...box.pending.values()].map(afterLastMs)));
   }
 
   return {
@@ -77,7 +76,7 @@ export function createNudger({ store, self, everyMs, monotonicMs, onError }: Nud
       outboxes.set(to, box);
       box.pending.set(keyOf(nudge), nudge);
       if (box.pending.size > pendingLimit) box.pending.delete(box.pending.keys().next().value!);
-      plan(to, box);
+      plan(to, box, afterLastMs(nudge));
     },
     stop() {
       stopped = true;

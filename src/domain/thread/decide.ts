@@ -167,7 +167,7 @@ export function createDecide(options: DecideOptions): Decide {
       const at = now();
       const round = reduceAll(stored, open, at);
       const { from, control: reduced } = round;
-      const isChange = from !== undefined && (stored ? reduced !== stored.control : reduced !== from.control);
+      const isChange = from !== undefined && reduced !== from.control;
       // What is written proves that what was seen was still there, also for those whose answer is no change.
       if (isSeen && !isChange) {
         isSeen = false;
