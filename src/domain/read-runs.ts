@@ -9,12 +9,15 @@ import { entryOf } from "./thread/entry.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
 import { asInLane } from "./thread/project.ts";
 import type { Thread, ThreadInterrupt, ThreadName } from "./thread.ts";
+import { liveStatuses, type RunStatus } from "./transitions.ts";
 
 export interface ReadRunsParts {
   readonly findRun: FindRun;
   readonly lanes: Pick<Lanes, "read">;
   readonly runs: RunStore;
   readonly threads: ThreadStore;
+  /** Resolves when the records say what runs have come to in this server. */
+  readonly recordsBroughtUp: () => Promise<void>;
   /** The thread's state at a checkpoint; undefined when its graph cannot be loaded. */
   readonly readState: (thread: Thread, graph: string, checkpointId?: string) => Promise<StateAtEnd | undefined>;
   /** What is known of a run that has just ended here, by the very object. */
@@ -46,9 +49,11 @@ export interface ReadRuns {
 
 const defaultPageSize = 20;
 
-export function createReadRuns({ findRun, lanes, runs, threads, readState, finalStateOf }: ReadRunsParts): ReadRuns {
+export function createReadRuns(parts: ReadRunsParts): ReadRuns {
+  const { findRun, lanes, runs, threads, recordsBroughtUp, readState, finalStateOf } = parts;
+
   /** One thread's runs as they are now, which GetRun may have told already: the record of a live one follows its lane. */
-  async function asTheyAre(name: ThreadName, found: readonly Run[], { statuses = [] }: RunFilter): Promise<Run[]> {
+  async function asTheyAre(name: ThreadName, found: readonly Run[], statuses: readonly RunStatus[]): Promise<Run[]> {
     if (found.every((run) => run.phase === "over")) return [...found];
     const stored = await lanes.read(name);
     const now = await Promise.all(
@@ -59,6 +64,22 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, final
       }),
     );
     return now.filter((run) => run !== undefined).filter(({ status }) => !statuses.length || statuses.includes(status));
+  }
+
+  async function listed(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]> {
+    const { owner, threadId, statuses = [] } = filter;
+    if (threadId === undefined) return runs.list(filter, page);
+    // Each live run may be of a live status that is looked for, whatever its record says.
+    const candidates = statuses.some((one) => liveStatuses.includes(one))
+      ? [...new Set([...statuses, ...liveStatuses])]
+      : statuses;
+    const found: Run[] = [];
+    for (let { after } = page; ; ) {
+      const some = await runs.list({ ...filter, statuses: candidates }, { ...page, after });
+      found.push(...(await asTheyAre({ owner, threadId }, some, statuses)));
+      if (some.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
+      after = some.at(-1);
+    }
   }
 
   return {
@@ -79,15 +100,13 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, final
       const after = positionOf(token, filter);
       const { owner, threadId } = filter;
       if (threadId !== undefined && !(await threads.find({ owner, threadId }))) throw threadNotFound(threadId);
+      await recordsBroughtUp();
       const { items, more } = await readPage<Run>({
         limit: size || defaultPageSize,
-        read: (limit, last) => runs.list(filter, { limit, after: last ?? after }),
+        read: (limit, last) => listed(filter, { limit, after: last ?? after }),
         sizeOf,
       });
-      return {
-        runs: threadId === undefined ? items : await asTheyAre({ owner, threadId }, items, filter),
-        nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "",
-      };
+      return { runs: items, nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "" };
     },
 
     withGiven: runs.withGiven,
@@ -98,7 +117,18 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, final
         throw invalid("filter.created_before", "must be a time from the year 1 to the year 9999");
       }
       const after = positionOf(token, filter);
-      return pageOf(await runs.live(filter, limit + 1, after), limit, filter);
+      await recordsBroughtUp();
+      const { owner, threadId, status } = filter;
+      // Those of one thread are few: their lane says which are of that status.
+      const found = await runs.live(threadId === undefined ? filter : { ...filter, status: "all" }, limit + 1, after);
+      const page = found.slice(0, limit);
+      return {
+        runs:
+          threadId === undefined
+            ? page
+            : await asTheyAre({ owner, threadId }, page, status === "all" ? liveStatuses : [status]),
+        nextPageToken: found.length > limit ? tokenAfter(page.at(-1)!, filter) : "",
+      };
     },
 
     async endState(run) {
@@ -113,12 +143,6 @@ export function createReadRuns({ findRun, lanes, runs, threads, readState, final
       return (await readState(thread, run.graph, run.endCheckpointId)) ?? { interrupts: [] };
     },
   };
-}
-
-/** `found` holds one more run than the page when there are more. */
-function pageOf(found: Run[], limit: number, filter: RunFilter | LiveFilter) {
-  const page = found.slice(0, limit);
-  return { runs: page, nextPageToken: found.length > limit ? tokenAfter(page.at(-1)!, filter) : "" };
 }
 
 const tokenAfter = ({ createdAt, runId }: Run, filter: RunFilter | LiveFilter): string =>

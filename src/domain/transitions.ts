@@ -4,6 +4,8 @@
  */
 export const runStatuses = ["pending", "running", "success", "error", "timeout", "interrupted"] as const;
 export type RunStatus = (typeof runStatuses)[number];
+/** Those of runs that are not over. */
+export const liveStatuses: readonly RunStatus[] = ["pending", "running"];
 
 export const threadStatuses = ["idle", "busy", "interrupted", "error"] as const;
 export type ThreadStatus = (typeof threadStatuses)[number];

@@ -83,7 +83,6 @@ export const ofIncarnation = (thread: Thread) => ({ thread_id: threadKey(thread)
 const idOf = (documentKey: string): string => documentKey.slice(documentKey.lastIndexOf("/") + 1);
 
 /** Runs that are not over, by what the world is told and by what is being done with them. */
-export const liveStatuses: readonly RunStatus[] = ["pending", "running"];
 export const livePhases: readonly Phase[] = ["waiting", "running", "stopping", "rolling_back"];
 
 export function toRun(doc: RunDocument): Run {

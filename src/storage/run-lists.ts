@@ -1,8 +1,9 @@
 import type { Collection, Filter } from "mongodb";
 import type { RunPosition, RunStore } from "../domain/ports.ts";
 import { filterTokens } from "../domain/search-tokens.ts";
+import { liveStatuses } from "../domain/transitions.ts";
 import { earliest, hasTokens, key } from "./keys.ts";
-import { livePhases, liveStatuses, type RunDocument, threadKey, toRun } from "./run-document.ts";
+import { livePhases, type RunDocument, threadKey, toRun } from "./run-document.ts";
 import { type Place, walkIndex } from "./walk-index.ts";
 
 const newestFirst = { field: "created_at", descending: true } as const;

@@ -1,7 +1,8 @@
 import type { RunStore } from "../domain/ports.ts";
+import { liveStatuses } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { key } from "./keys.ts";
-import { liveStatuses, type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
+import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 import { walkIndex } from "./walk-index.ts";
 
 export type RunLookups = Pick<RunStore, "lastStarted" | "countLive" | "liveChildren" | "unentered">;

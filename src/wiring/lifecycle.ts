@@ -25,6 +25,8 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
   /** What runs have left that have just ended here, by the very object that was announced. */
   const left = new WeakMap<Run, StateAtEnd>();
 
+  const records = createLiveRecords(runs, onError("bringing a record up to its run"));
+
   const act = createAct({
     decide: createDecide({
       lanes,
@@ -52,7 +54,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
       offer: signals.turnPassed.emit,
       due: signals.due.emit,
     },
-    records: createLiveRecords(runs, onError("bringing a record up to its run")),
+    records,
   });
   signals.othersSeen.on(kept.othersSeen);
   // A small part of a lease at most may have passed since the last heartbeat.
@@ -64,6 +66,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     data,
     findRun,
     isAlive,
+    recordsBroughtUp: records.broughtUp,
     finalStateOf: (over: Run) => left.get(over),
     cancels: createCancelRuns({ runs, act }),
     children: createChildRuns({ runs, lanes }),

@@ -95,6 +95,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     lanes,
     runs,
     threads,
+    recordsBroughtUp: lifecycle.recordsBroughtUp,
     readState: states.stateIfReadable,
     finalStateOf: lifecycle.finalStateOf,
   });

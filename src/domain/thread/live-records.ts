@@ -7,6 +7,8 @@ export interface LiveRecords {
   bringUp(run: RunName, projection: Projection): void;
   /** Its record is stored as what it says at its end: nothing else need be. */
   isOver(run: RunName): void;
+  /** Resolves when the records say all that was to be brought up before: whoever lists runs reads what he was told. */
+  broughtUp(): Promise<void>;
 }
 
 /** Of a run that is over by then nothing but its end is stored; of all others what they have come to, with one command. */
@@ -17,12 +19,18 @@ export function createLiveRecords(
   failed: (error: unknown) => void,
 ): LiveRecords {
   let waiting = new Map<string, { readonly run: RunName; readonly projection: Projection }>();
+  const underWay = new Set<Promise<unknown>>();
 
   function store(): void {
     const all = waiting.values();
     waiting = new Map();
-    // The run's next change brings another chance.
-    for (const { run, projection } of all) project(run, projection).catch(failed);
+    for (const { run, projection } of all) {
+      // The run's next change brings another chance.
+      const stored: Promise<unknown> = project(run, projection)
+        .catch(failed)
+        .finally(() => underWay.delete(stored));
+      underWay.add(stored);
+    }
   }
 
   return {
@@ -33,5 +41,10 @@ export function createLiveRecords(
       waiting.set(keyOfRun(run), { run, projection });
     },
     isOver: (run) => void waiting.delete(keyOfRun(run)),
+
+    async broughtUp() {
+      store();
+      await Promise.all(underWay);
+    },
   };
 }

@@ -59,3 +59,24 @@ it("a record that could not be brought up is told, and waits for the run's next 
   await vi.advanceTimersByTimeAsync(100);
   expect(stored()).toHaveLength(2);
 });
+
+it("whoever lists runs waits for the records of all that was to be brought up before", async () => {
+  const { records, project, stored } = setup();
+  let store: (value: boolean) => void = () => undefined;
+  project.mockReturnValueOnce(new Promise((resolve) => (store = resolve)));
+  records.bringUp(nameOf("a"), running);
+  await vi.advanceTimersByTimeAsync(100);
+  records.bringUp(nameOf("b"), running);
+  let isUp = false;
+  const up = records.broughtUp().then(() => (isUp = true));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(stored()).toEqual([
+    ["a", running.changes],
+    ["b", running.changes],
+  ]);
+  expect(isUp).toBe(false);
+  store(true);
+  await up;
+  await vi.advanceTimersByTimeAsync(100);
+  expect(stored()).toHaveLength(2);
+});
