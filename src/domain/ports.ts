@@ -21,7 +21,7 @@ import type { CancelAction, RunStatus, ThreadStatus } from "./transitions.ts";
 export interface RunStore {
   /** False when the id is taken. */
   insert(run: Run): Promise<boolean>;
-  /** Removes a record that no entry came for, as long as it is this one. */
+  /** Removes a record that no entry came for, as long as it is this one and says no more than it said. */
   deleteUnentered(run: Run): Promise<boolean>;
   /** Removes this very record, whatever it says by now: for that of a run that is known to have come and gone before. */
   deleteMade(run: Run): Promise<boolean>;
@@ -53,6 +53,8 @@ export interface RunStore {
   liveChildren(parent: RunName, limit: number): Promise<Run[]>;
   /** Records that were made before the time and of which nobody knows whether they have an entry, oldest first. */
   unentered(madeBefore: Date, limit: number, after?: RunPosition): Promise<Run[]>;
+  /** Records that were made before the time and of whose runs they say that they live, by that status, oldest first. */
+  saidToLive(status: RunStatus, madeBefore: Date, limit: number, after?: RunPosition): Promise<Run[]>;
   /** Removes what runs were given that were created before the time, where a crash has left it without a record. */
   sweepSpecs(before: Date): Promise<void>;
 

@@ -36,7 +36,7 @@ const indexes: readonly IndexDefinition[] = [
     { changes: 1, created_at: 1, _id: 1 },
     "records of which nobody knows whether they have an entry",
   ),
-  runs("runs_by_state", { status: 1 }, "how many runs are live"),
+  runs("live_runs", { status: 1, created_at: 1, _id: 1 }, "how many runs are live, and the oldest of them"),
   runs("live_of_thread", { thread_id: 1, phase: 1 }, "live runs of a thread"),
   runs("runs_of_parent", { "parent.runId": 1 }, "the runs that nodes of a run have created", {
     partialFilterExpression: { "parent.runId": { $exists: true } },

@@ -1,11 +1,13 @@
-import type { RunStore } from "../domain/ports.ts";
+import type { Filter } from "mongodb";
+import type { RunPosition, RunStore } from "../domain/ports.ts";
+import type { Run } from "../domain/run.ts";
 import { liveStatuses } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
-import { key } from "./keys.ts";
+import { earliest, key } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 import { walkIndex } from "./walk-index.ts";
 
-export type RunLookups = Pick<RunStore, "lastStarted" | "countLive" | "liveChildren" | "unentered">;
+export type RunLookups = Pick<RunStore, "lastStarted" | "countLive" | "liveChildren" | "unentered" | "saidToLive">;
 
 /** How many runs back the last started one is first looked for, and how much further then. */
 const firstRunsBack = 16;
@@ -13,6 +15,17 @@ const runsBackGrowth = 8;
 
 /** Looks for runs by where they stand, and at how many there are. */
 export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookups {
+  async function oldest(
+    which: Filter<RunDocument>,
+    madeBefore: Date,
+    limit: number,
+    after?: RunPosition,
+  ): Promise<Run[]> {
+    const last = after && { value: after.createdAt, id: runKey({ owner: "", threadId: "", ...after }) };
+    const filter = { ...which, created_at: { $gte: earliest, $lt: madeBefore } };
+    return (await walkIndex(runs, filter, { field: "created_at" }, limit, last)).map(toRun);
+  }
+
   return {
     /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */
     async lastStarted(thread, except) {
@@ -41,7 +54,7 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
       return undefined;
     },
 
-    /** Index: runs_by_state. */
+    /** Index: live_runs. */
     async countLive(most) {
       const counts = liveStatuses.map((status) => runs.countDocuments({ status }, { limit: most }));
       const live = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
@@ -56,10 +69,9 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     },
 
     /** Index: runs_to_enter. */
-    async unentered(madeBefore, limit, after) {
-      const last = after && { value: after.createdAt, id: runKey({ owner: "", threadId: "", ...after }) };
-      const filter = { changes: 0, created_at: { $lt: madeBefore } };
-      return (await walkIndex(runs, filter, { field: "created_at" }, limit, last)).map(toRun);
-    },
+    unentered: (madeBefore, ...page) => oldest({ changes: 0 }, madeBefore, ...page),
+
+    /** Index: live_runs. */
+    saidToLive: (status, madeBefore, ...page) => oldest({ status }, madeBefore, ...page),
   };
 }

@@ -63,8 +63,8 @@ export function createRunStore(
     withGiven: specs.withGiven,
     sweepSpecs: specs.sweepSpecs,
 
-    /** Guard: it is the one that was made then, and nobody has brought it up to an entry. */
-    deleteUnentered: (run) => deleteMade(run, { changes: 0 }),
+    /** Guard: it is the one that was made then, and nobody has brought it up to an entry since. */
+    deleteUnentered: (run) => deleteMade(run, { changes: run.changes }),
 
     /** Guard: it is the one that was made then. */
     deleteMade,

@@ -5,11 +5,12 @@ import type { Run } from "../domain/run.ts";
 import type { Act } from "../domain/thread/act.ts";
 import { entryOf } from "../domain/thread/entry.ts";
 import { projectionOf } from "../domain/thread/project.ts";
-import type { ThreadName } from "../domain/thread.ts";
+import { keyOfThread, type ThreadName } from "../domain/thread.ts";
+import { liveStatuses } from "../domain/transitions.ts";
 
 export interface SweepParts {
-  readonly lanes: Pick<Lanes, "read" | "owing" | "removing" | "sweepStates">;
-  readonly runs: Pick<RunStore, "unentered" | "deleteUnentered" | "project" | "sweepSpecs">;
+  readonly lanes: Pick<Lanes, "read" | "readMany" | "owing" | "removing" | "sweepStates">;
+  readonly runs: Pick<RunStore, "unentered" | "saidToLive" | "deleteUnentered" | "project" | "sweepSpecs">;
   readonly act: Pick<Act, "decide" | "payDebts">;
   /** The database's time. */
   readonly now: () => Date;
@@ -57,6 +58,7 @@ export function createSweep(parts: SweepParts): Sweep {
       ({ limit, after }) => runs.unentered(ago(2), limit, after),
       lookAfter,
     );
+    await attempt("look after records of runs that live no more", lookAfterSome);
     await attempt("look after what runs were given", () => runs.sweepSpecs(ago(2)));
     await attempt("look after large states", () => lanes.sweepStates(ago(2)));
     for (const [what, repair] of Object.entries(parts.others ?? {})) await attempt(what, () => repair(ago(1)));
@@ -74,6 +76,34 @@ export function createSweep(parts: SweepParts): Sweep {
   ): Promise<void> {
     const onError = (error: unknown) => parts.onError(error, what);
     await attempt(what, () => goThrough(pagesOf(chunk, find), repair, { atATime, isStopped: () => stopped, onError }));
+  }
+
+  /** Page after page of the records that say of their runs that they live, in rounds without end. */
+  async function* pagesSaidToLive(): AsyncGenerator<Run[]> {
+    for (const status of liveStatuses) {
+      yield* pagesOf<Run>(chunk, ({ limit, after }) => runs.saidToLive(status, ago(2), limit, after));
+    }
+  }
+  let saidToLive = pagesSaidToLive();
+
+  /**
+   * One page in each sweep. What a late change has left: it has met the record that another try of the same request has made anew, and
+   * that nobody will ever enter.
+   */
+  async function lookAfterSome(): Promise<void> {
+    const next = await saidToLive.next();
+    if (next.done) {
+      saidToLive = pagesSaidToLive();
+      return;
+    }
+    const page = next.value;
+    const threads = new Map(page.map(({ owner, threadId }) => [keyOfThread({ owner, threadId }), { owner, threadId }]));
+    const found = await lanes.readMany([...threads.values()]);
+    const controls = new Map(found.map(({ origin, control }) => [keyOfThread(origin), control]));
+    for (const run of page) {
+      const control = controls.get(keyOfThread(run));
+      if (!control || !entryOf(control, run.runId)) await lookAfter(run);
+    }
   }
 
   /** A record that has its entry is well, and not looked at again; one that no entry came for goes. */

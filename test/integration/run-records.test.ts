@@ -1,11 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Run } from "../../src/domain/run.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
 import { collections } from "../../src/storage/collections.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { createRunSpecs } from "../../src/storage/run-specs.ts";
+import { createSweep } from "../../src/worker/sweep.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
+import { until } from "../support/gates.ts";
 import { describeRunRecords } from "../support/run-contract.ts";
 import { newRecord } from "../support/run-records.ts";
 import { describeRunSpecs } from "../support/spec-contract.ts";
@@ -68,5 +70,51 @@ describe("what was left of a run's creation that a crash has ended", () => {
     await runs.sweepSpecs(later);
     expect(await Promise.all(many.slice(0, 5).map(left))).toEqual([0, 0, 0, 0, 0]);
     expect(await all().runSpecNotes.countDocuments({ at: { $lt: new Date(2_000) } })).toBe(0);
+  });
+});
+
+describe("records that say of their runs that they live", () => {
+  const running = entryOf(threadAfter(...situations.running), "a")!;
+
+  it("go where no lane knows the run, page by page, and stay where one does", async () => {
+    const { runs, lanes } = await openStores(database.db);
+    const old = { createdAt: new Date(2_000) };
+    const lost = Array.from({ length: 130 }, () => newRecord(old));
+    const live = newRecord({ ...old, runId: running.run });
+    for (const run of [...lost, live]) {
+      await runs.insert(run);
+      await runs.project(run, projectionOf(running, "journal"));
+    }
+    const { owner, threadId } = live;
+    const control = { ...threadAfter(...situations.running), threadId, rev: newRecord().made };
+    await lanes.insert({ origin: { owner, threadId, journal: "journal", createdAt: 1 }, control });
+
+    const decide = vi.fn(async () => undefined);
+    const sweep = createSweep({
+      lanes,
+      runs,
+      act: { decide, payDebts: async () => undefined },
+      now: () => new Date(10_000),
+      leaseMs: 1_000,
+      isMyRound: () => true,
+      removeThread: async () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const left = async () => (await runs.findMany([...lost, live])).map(({ runId }) => runId);
+    await until(async () => {
+      await sweep.sweep();
+      return (await left()).length <= 1;
+    });
+    await sweep.stop();
+    expect(await left()).toEqual([live.runId]);
+    // What might still bring an entry misses from then on.
+    expect(decide).toHaveBeenCalledTimes(lost.length);
+    expect(decide).toHaveBeenCalledWith(expect.objectContaining({ runId: lost[0]!.runId }), {
+      kind: "forget",
+      run: lost[0]!.runId,
+      lacks: "entry",
+    });
   });
 });

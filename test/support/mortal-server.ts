@@ -3,6 +3,7 @@ import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import type { FoundThread, ThreadPage } from "../../src/domain/ports.ts";
+import type { RunStatus } from "../../src/domain/transitions.ts";
 import type { Stores } from "../../src/storage/stores.ts";
 import type { AttemptHost, PlacedAttempt } from "../../src/worker/attempt-host.ts";
 import type { GraphReport } from "../../src/worker/protocol.ts";
@@ -171,6 +172,7 @@ function ofThread(stores: Stores, threadId: string, life: Life): Stores {
       ...runs,
       findMany: narrow(runs.findMany),
       unentered: narrow((before: Date) => runs.unentered(before, all)),
+      saidToLive: narrow((status: RunStatus, before: Date) => runs.saidToLive(status, before, all)),
     },
     lanes: {
       ...lanes,

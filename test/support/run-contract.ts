@@ -77,6 +77,8 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       await projected(runs, entered, projectionOf(running, "journal"));
       expect(await runs.deleteUnentered(entered)).toBe(false);
       expect(await runs.find(entered)).toMatchObject({ phase: "running" });
+      // Who has read what it says by now may remove it.
+      expect(await runs.deleteUnentered((await runs.find(entered))!)).toBe(true);
     });
 
     it("is removed by whoever made it where its run has come and gone, whatever it says", async () => {
@@ -173,17 +175,27 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
         .toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || (keyOf(a) < keyOf(b) ? -1 : 1));
       expect(expected).toHaveLength(6);
       expect(await runs.unentered(before, 100)).toEqual(expected);
-      for (const limit of [1, 2, 4]) {
-        const found: Run[] = [];
-        for (let page = await runs.unentered(before, limit); page.length > 0; ) {
-          found.push(...page);
-          page = await runs.unentered(before, limit, found.at(-1)!);
-        }
-        expect(found).toEqual(expected);
-      }
+      await foundInPages((limit, after) => runs.unentered(before, limit, after), expected);
+      // Those say that they wait, and of one is known that it does not.
+      expect(await runs.saidToLive("pending", before, 100)).toEqual(expected);
+      expect(await runs.saidToLive("running", before, 100)).toMatchObject([
+        { runId: made[2]!.runId, phase: "running" },
+      ]);
+      await foundInPages((limit, after) => runs.saidToLive("pending", before, limit, after), expected);
       await Promise.all(made.map((run) => runs.remove(run)));
     });
   });
+
+  async function foundInPages(find: (limit: number, after?: Run) => Promise<Run[]>, expected: readonly Run[]) {
+    for (const limit of [1, 2, 4]) {
+      const found: Run[] = [];
+      for (let page = await find(limit); page.length > 0; ) {
+        found.push(...page);
+        page = await find(limit, found.at(-1)!);
+      }
+      expect(found).toEqual(expected);
+    }
+  }
 
   describe(`a tombstone ${which}`, () => {
     const undone = entryAfter(situations.undone);
