@@ -64,8 +64,11 @@ export function createLaneLaws(world: World, facts: Facts) {
     if (run.hasLeft) broken("twins", `${is.run} came again after it had gone`);
     run.n ??= is.n;
     run.wasForgotten = false;
-    const live = liveEntries(before);
-    if (run.strategy === "reject" && (live.length > 0 || before.holder))
+    // What has come to its end, or let go, in the same decision may have done so before.
+    const stillLive = new Set(liveEntries(after).map((one) => one.run));
+    const live = liveEntries(before).filter((one) => stillLive.has(one.run));
+    const isHeld = before.holder !== undefined && after.holder?.id === before.holder.id;
+    if (run.strategy === "reject" && (live.length > 0 || isHeld))
       broken("section 6", `${is.run} was let in with REJECT beside ${live[0]?.run ?? before.holder!.kind}`);
     if (run.strategy !== "interrupt" && run.strategy !== "rollback") return;
     for (const other of after.entries) {
