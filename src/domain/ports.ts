@@ -267,8 +267,11 @@ export interface RequestStore {
   /** Answers what is remembered for the id: this request, or the one that came first. */
   remember(request: IdentifiedRequest): Promise<RememberedRequest>;
   done(request: IdentifiedRequest): Promise<void>;
-  /** The request was refused, so that its id is free again. Nothing happens when it was done meanwhile. */
-  forget(request: IdentifiedRequest): Promise<void>;
+  /**
+   * The request was refused, so that its id is free. One that was repeated stays the same run's when it is repeated again, since a try
+   * that came before may be under way; it makes room for another one only. Nothing happens when it was done meanwhile.
+   */
+  refused(request: IdentifiedRequest): Promise<void>;
 }
 
 /** The events of runs. */

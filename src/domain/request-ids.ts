@@ -61,7 +61,7 @@ export function createRequestIds({ requests, findRun, runs, createRun, canonical
       if (!(error instanceof DomainError)) throw error;
       const twins = await storedBy(wanted);
       if (twins) return twins;
-      if (remembered.isMine) await requests.forget(remembered);
+      await requests.refused(remembered);
       throw error;
     }
   }

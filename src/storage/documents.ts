@@ -90,6 +90,10 @@ export interface RequestDocument {
   run_id: string;
   /** What was asked for has been done. */
   created: boolean;
+  /** It has come more than once before it was done. */
+  repeated?: true;
+  /** A try of it was refused. */
+  refused?: true;
   expire_at: Date;
 }
 

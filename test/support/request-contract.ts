@@ -53,7 +53,7 @@ export function describeRequests(which: string, open: () => Promise<RequestStore
       for (const _ of [1, 2]) await requests.done(request);
       const known = { ...request, isMine: false, created: true };
       expect(await requests.remember(request)).toEqual(known);
-      await requests.forget(request);
+      await requests.refused(request);
       expect(await requests.remember(another(request))).toEqual(known);
     });
 
@@ -63,21 +63,49 @@ export function describeRequests(which: string, open: () => Promise<RequestStore
       expect(await requests.remember(request)).toEqual({ ...request, isMine: false, created: false });
     });
 
-    it("is done also when a twin of it that was refused has forgotten it", async () => {
-      const request = await remembered();
-      await requests.forget(request);
-      await requests.done(request);
-      expect(await requests.remember(request)).toEqual({ ...request, isMine: false, created: true });
-    });
-
     it("leaves its id free when it was refused, and nobody else's", async () => {
       const request = await remembered();
-      await requests.forget({ ...request, hash: "another" });
-      await requests.forget({ ...request, runId: randomUUID() });
-      await requests.forget({ ...request, owner: "owner" });
-      expect(await requests.remember(request)).toMatchObject({ isMine: false });
-      for (const _ of [1, 2]) await requests.forget(request);
+      await requests.refused({ ...request, hash: "another" });
+      await requests.refused({ ...request, runId: randomUUID() });
+      await requests.refused({ ...request, owner: "owner" });
+      expect(await requests.remember(another(request))).toMatchObject({ isMine: false });
+      for (const _ of [1, 2]) await requests.refused(request);
       await remembered(another(request));
+    });
+
+    describe("that was repeated, and then refused", () => {
+      async function refused(): Promise<IdentifiedRequest> {
+        const request = await remembered();
+        await requests.remember({ ...request, runId: randomUUID() });
+        await requests.refused(request);
+        return request;
+      }
+
+      it("keeps its run's id, since another try of it may be under way", async () => {
+        const request = await refused();
+        const repeated = { ...request, runId: randomUUID(), threadId: randomUUID() };
+        expect(await requests.remember(repeated)).toEqual({ ...request, isMine: false, created: false });
+      });
+
+      it("is done when that other try is not refused", async () => {
+        const request = await refused();
+        await requests.done(request);
+        const known = { ...request, isMine: false, created: true };
+        expect(await requests.remember(request)).toEqual(known);
+        expect(await requests.remember(another(request))).toEqual(known);
+      });
+
+      it("makes room for another body, once", async () => {
+        const request = await refused();
+        const [other, third] = [another(request), another(request)];
+        const answers = await Promise.all([other, third].map((one) => requests.remember(one)));
+        expect(answers.map(({ isMine }) => isMine).toSorted()).toEqual([false, true]);
+        expect(new Set(answers.map(({ runId }) => runId)).size).toBe(1);
+        // What belongs to another one now is neither refused nor done by the one before.
+        await requests.refused(request);
+        await requests.done(request);
+        expect(await requests.remember(request)).toMatchObject({ hash: "another", isMine: false, created: false });
+      });
     });
   });
 }

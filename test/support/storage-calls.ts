@@ -308,7 +308,8 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["remember", () => [request("new")]],
       ["remember", () => [request(requestId(7))], "known"],
       ["done", () => [request("new")]],
-      ["forget", () => [request("new")]],
+      ["refused", () => [request("new")]],
+      ["remember", () => [{ ...request("new"), hash: "another" }], "of another body"],
     ],
     batches: [
       ["insertBatch", () => [batch("new")]],

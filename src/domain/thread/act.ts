@@ -69,7 +69,8 @@ export function createAct(parts: ActParts): Act {
       return acted;
     },
     remember: (name, end) => void told.set(keyOfThread(name), [...(told.get(keyOfThread(name)) ?? []), end]),
-    remembered: (name, run) => told.get(keyOfThread(name))?.find((end) => end.run === run),
+    remembered: (thread, run) =>
+      told.get(keyOfThread(thread))?.find((end) => end.run === run && end.journal === thread.journal),
   });
 
   async function decide(name: ThreadName, wish: Wish, given?: Given): Promise<Acted | undefined> {
@@ -83,7 +84,8 @@ export function createAct(parts: ActParts): Act {
 
   /** The entries that the decision has let go are remembered no more; ends that were told while it was made stay. */
   function forget(key: string, left: readonly ToldEnd[], decision: Acted | undefined): void {
-    const isThere = (end: ToldEnd) => decision !== undefined && entryOf(decision.control, end.run) !== undefined;
+    const isThere = ({ journal, run }: ToldEnd) =>
+      decision !== undefined && decision.origin.journal === journal && entryOf(decision.control, run) !== undefined;
     const kept = (told.get(key) ?? []).filter((end) => isThere(end) || !left.includes(end));
     if (kept.length > 0) told.set(key, kept);
     else told.delete(key);

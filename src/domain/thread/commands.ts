@@ -17,8 +17,17 @@ interface Decides {
   readonly told?: readonly ToldEnd[];
 }
 
+/**
+ * What was found in a thread is about that very one: after a deletion a repeated request makes another thread with the same id, and its
+ * run anew.
+ */
+interface OfThread {
+  /** The thread's journal; whatever thread is there when absent. */
+  readonly journal?: string;
+}
+
 /** An end that is in its run's record, or whose record is gone. */
-export interface ToldEnd {
+export interface ToldEnd extends OfThread {
   readonly run: string;
   /** Of the entry that the record is brought up to. */
   readonly changes: number;
@@ -166,7 +175,7 @@ export interface Release extends Decides {
 }
 
 /** Nothing of a rolled back run is left in the thread: its turn passes on. */
-export interface FinishRollback extends Decides {
+export interface FinishRollback extends Decides, OfThread {
   readonly kind: "finishRollback";
   readonly run: string;
   readonly checkpoint?: string;

@@ -72,7 +72,7 @@ interface Round {
   readonly from: StoredThread | undefined;
   readonly control: ThreadControl | undefined;
   readonly asked: readonly Asked[];
-  /** Of each: undefined for who comes before the thread is born. */
+  /** Of each: undefined for who comes before the thread is born, or means one that was there before. */
   readonly reductions: readonly (Reduction | undefined)[];
 }
 
@@ -230,7 +230,8 @@ export function createDecide(options: DecideOptions): Decide {
     const reductions = asked.map(({ command, given: { born } }) => {
       from ??= born && unborn(born);
       control ??= from?.control;
-      const reduction = control && reduce(control, command, at);
+      const meant = from && aboutThread(command, from.origin);
+      const reduction = meant && reduce(control!, meant, at);
       if (reduction && !("refusal" in reduction)) control = reduction.control;
       return reduction;
     });
@@ -282,6 +283,13 @@ export function createDecide(options: DecideOptions): Decide {
     if (!stored) return from === undefined ? "open" : "missed";
     return fateOf(stored.control, server, from ?? "", tried);
   }
+}
+
+/** The command as far as it is about this very thread; undefined when it means another one with the same id. */
+function aboutThread(command: Command, { journal }: ThreadOrigin): Command | undefined {
+  const isMeant = (one: { readonly journal?: string }) => one.journal === undefined || one.journal === journal;
+  if ((command.kind === "projected" || command.kind === "finishRollback") && !isMeant(command)) return undefined;
+  return command.told ? { ...command, told: command.told.filter(isMeant) } : command;
 }
 
 /** What one of those is told whose decisions were written as one: entries are as they are after the whole. */

@@ -1,5 +1,5 @@
 import { boundedState } from "../bounded.ts";
-import type { Lanes, RunStore, StoredThread } from "../ports.ts";
+import type { Lanes, RunStore, StoredThread, ThreadOrigin } from "../ports.ts";
 import type { Run, RunName } from "../run.ts";
 import type { RememberedState, Thread, ThreadName } from "../thread.ts";
 import { type CancelChildrenParts, cancelChildren } from "./children.ts";
@@ -43,7 +43,7 @@ interface Deciding {
   /** The entry may leave with the thread's next decision. */
   readonly remember: (name: ThreadName, end: ToldEnd) => void;
   /** What was remembered of the run and has not left yet. */
-  readonly remembered: (name: ThreadName, run: string) => ToldEnd | undefined;
+  readonly remembered: (thread: ThreadOrigin, run: string) => ToldEnd | undefined;
 }
 
 /** What its execution knows of a run that has just ended. */
@@ -78,7 +78,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     await parts.data.removeEvents(run);
     // A run that never started has not moved its thread: its record names no checkpoint.
     const checkpoint = entry.first === undefined ? undefined : await parts.newestCheckpoint(thread);
-    return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint });
+    return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint, journal: thread.journal });
   }
 
   async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<{ end: ToldEnd; over?: Run }> {
@@ -89,7 +89,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     const over = duties.includes("storeTombstone")
       ? await bury(name, entry, journal)
       : await record(name, entry, journal, known);
-    return { end: { run: entry.run, changes: entry.changes, state }, over };
+    return { end: { run: entry.run, changes: entry.changes, state, journal }, over };
   }
 
   /** Where the run has left the thread: the next one may have gone on from there by now, and may yet be rolled back. */
@@ -126,7 +126,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
       const entry = stored?.control.lane.entries.find(({ run, owed }) => owed && !done.has(run));
       if (!stored || !entry) return;
       const action = entry.cancel?.action;
-      const known = remembered(name, entry.run);
+      const known = remembered(stored.origin, entry.run);
       const run: RunName = { ...name, runId: entry.run };
       if (action && !known) await cancelChildren({ runs, act }, run, action);
       if (entry.phase === "rolling_back") {

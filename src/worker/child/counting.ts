@@ -1,4 +1,5 @@
 import { attemptContext, type Pauses } from "./attempt-context.ts";
+import type { ContextRunner } from "./shared-run-tree.ts";
 
 /**
  * Counts, for the attempt in whose context it happens, each function that LangChain calls. LangChain races what it calls
@@ -19,11 +20,6 @@ function once(target: object): boolean {
   if (counted.has(target)) return false;
   counted.add(target);
   return true;
-}
-
-/** `AsyncLocalStorageProviderSingleton` of a copy of `@langchain/core`. */
-export interface ContextRunner {
-  runWithConfig(config: unknown, callback: () => unknown, avoidCreatingRootRunTree?: boolean): unknown;
 }
 
 export function countContextRunner(runner: ContextRunner): void {

@@ -3,9 +3,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { CheckpointModule } from "../../checkpoints/journal-saver.ts";
-import { type ContextRunner, countContextRunner, countGraphs, countInvoke } from "./counting.ts";
+import { countContextRunner, countGraphs, countInvoke } from "./counting.ts";
 import { findCountingProblem } from "./counting-self-test.ts";
 import type { LangGraphModule, SchemaModule } from "./graph-types.ts";
+import { type ContextRunner, shareRunTree } from "./shared-run-tree.ts";
 
 /** The releases whose internals the counting was tried with. */
 const supported = { major: 1, minor: 7, words: "1.7 or a later 1.x" };
@@ -91,6 +92,7 @@ export class LangGraphCopy {
       const { BaseChatModel } = await load<{ BaseChatModel: { prototype: object } }>(
         "@langchain/core/language_models/chat_models",
       );
+      shareRunTree(AsyncLocalStorageProviderSingleton);
       countContextRunner(AsyncLocalStorageProviderSingleton);
       countInvoke(StructuredTool.prototype);
       countInvoke(BaseChatModel.prototype);
