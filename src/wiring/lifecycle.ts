@@ -55,6 +55,7 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
       due: signals.due.emit,
     },
     records,
+    failed: onError("what follows from a parent's cancel"),
   });
   signals.othersSeen.on(kept.othersSeen);
   // A small part of a lease at most may have passed since the last heartbeat.

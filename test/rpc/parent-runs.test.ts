@@ -175,6 +175,18 @@ describe("parent runs", () => {
       expect(kit.gates.steps()).toEqual(["run", "late"]);
     });
 
+    it("also where it waits on its parent's own thread, and is found by its parent's end", async () => {
+      const run = await family({ depth: 0 });
+      await kit.gates.started("run");
+      const { threadId, runId } = run;
+      const spec = { ...kit.spec({ depth: 0 }), after: { seconds: 3600n } };
+      const child = (await app.client.runs.createRun({ threadId, spec, parent: { threadId, runId } } as never)).run!;
+      const wish = { action: "rollback", reason: "", by: "client" } as const;
+      await decidedByTheDead(app.db, { owner: "", threadId }, { kind: "requestCancel", runs: [runId], wish });
+      await cancel(run, CancelAction.ROLLBACK);
+      expect((await join(child)).cancellation).toMatchObject({ requestedBy: "parent", causeRunId: runId });
+    });
+
     it("when only the parent's own cancel was stored before a crash", async () => {
       const run = await family({ depth: 0 });
       await kit.gates.started("run");

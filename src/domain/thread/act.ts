@@ -39,6 +39,8 @@ export interface ActParts extends PayDebtsParts {
     readonly due: (time: Date) => void;
   };
   readonly records: LiveRecords;
+  /** What nobody waits for has failed; a sweep does it again. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** Decides about threads, and does what follows. */
@@ -62,7 +64,11 @@ export function createAct(parts: ActParts): Act {
   const told = new Map<string, ToldEnd[]>();
   const payOneByOne = createOneByOne();
   const pay = createPayDebts(parts, {
-    act,
+    async act(name, wish) {
+      const acted = await decide(name, wish);
+      if (acted) follow(acted).catch(parts.failed);
+      return acted;
+    },
     async decide(name, wish) {
       const acted = await decide(name, wish);
       if (acted) signals(acted);

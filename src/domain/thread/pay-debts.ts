@@ -34,6 +34,10 @@ export interface PayDebtsParts {
 
 /** What paying asks of those who decide. */
 interface Deciding {
+  /**
+   * Decides about children; what follows is done meanwhile. To wait for it would be to wait for oneself, where a child stands on the
+   * same thread, or on one that waits for this.
+   */
   readonly act: CancelChildrenParts["act"];
   /** Decides, and signals what follows, without paying. */
   readonly decide: (
