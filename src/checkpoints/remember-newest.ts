@@ -24,6 +24,8 @@ const manyBytes = 1024 * 1024;
  */
 export function rememberNewest(port: JournalPort, known: Newest, maxBytes = manyBytes): RememberingPort {
   let newest = known;
+  /** What the last one that was known is made of. It is never changed, so that the next one may build on it whatever came between. */
+  let bytes = known?.segmentBytes ?? {};
   let appends = 0;
   let underWay = 0;
   /** Checkpoints that writes have come for, other than the newest then: they may come before their checkpoint. */
@@ -35,10 +37,7 @@ export function rememberNewest(port: JournalPort, known: Newest, maxBytes = many
     for (const { namespace, checkpointId } of writes) if (namespace === "") written.add(checkpointId);
     if (current !== undefined && written.delete(current)) return undefined;
     if (!made) return before;
-    const bytesOf = {
-      ...before?.segmentBytes,
-      ...Object.fromEntries(segments.map((one) => [one.segmentId, one.bytes])),
-    };
+    const bytesOf = { ...bytes, ...Object.fromEntries(segments.map((one) => [one.segmentId, one.bytes])) };
     const needed = Object.values(made.values).flatMap(segmentsOf);
     if (needed.some((id) => bytesOf[id] === undefined)) return undefined;
     const segmentBytes = Object.fromEntries(needed.map((id) => [id, bytesOf[id]!]));
@@ -46,7 +45,9 @@ export function rememberNewest(port: JournalPort, known: Newest, maxBytes = many
   }
 
   function unlessLarge(stored: StoredCheckpoint): Newest {
-    return sizeOf(stored) > maxBytes ? undefined : stored;
+    const isLarge = sizeOf(stored) > maxBytes;
+    bytes = isLarge ? {} : stored.segmentBytes;
+    return isLarge ? undefined : stored;
   }
 
   function knows({ namespace, checkpointId }: JournalReadQuery): boolean {

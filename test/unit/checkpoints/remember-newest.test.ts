@@ -139,6 +139,18 @@ describe("rememberNewest", () => {
     expect(await port.newest()).toBe(stored);
   });
 
+  it("builds the next one on the bytes of the last one, although writes have come between", async () => {
+    const port = journal(true);
+    await port.append(flushOf("a", ["s"], ["s"]));
+    await port.append({ flushId: "w", ...none, writes: [write("a")] });
+    await port.append(flushOf("b", ["s", "t"], ["t"]));
+    expect(await port.newest()).toMatchObject({
+      checkpointId: "b",
+      segmentBytes: { s: Buffer.alloc(1), t: Buffer.alloc(1) },
+    });
+    expect(port.asked).toEqual([]);
+  });
+
   it("keeps no large state", async () => {
     const port = journal(true);
     await port.append(flushOf("a", ["s"], ["s"], 2_000_000));
