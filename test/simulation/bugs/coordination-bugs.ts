@@ -33,7 +33,7 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "of what is folded only the last is written",
     file: "domain/thread/decide.ts",
-    lines: [["reduce(control, command, at);", "reduce(from!.control, command, at);"]],
+    lines: [["reduce(control!, meant, at);", "reduce(from!.control, meant, at);"]],
   },
   {
     what: "of what is folded only the first is decided anew after a miss",
@@ -251,6 +251,7 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a deleted run leaves no last record",
+    isHardToFind: true,
     file: "domain/threads.ts",
     lines: [
       [
@@ -264,5 +265,11 @@ export const coordinationBugs: readonly Bug[] = [
     isHardToFind: true,
     file: "worker/scheduler.ts",
     lines: [['        await act.act(name, { kind: "forget", run: runId, lacks: "record" });\n', ""]],
+  },
+  {
+    what: "a record stays that says of a run which no lane knows that it lives",
+    isHardToFind: true,
+    file: "worker/sweep.ts",
+    lines: [['    await attempt("look after records of runs that live no more", lookAfterSome);\n', ""]],
   },
 ];

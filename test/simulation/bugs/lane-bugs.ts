@@ -151,4 +151,10 @@ export const laneBugs: readonly Bug[] = [
       ["      if (life.ended.aborted) throw new LifeIsOver(server);\n", ""],
     ],
   },
+  {
+    what: "what was found in a thread counts for the next one with its id",
+    isHardToFind: true,
+    file: "domain/thread/decide.ts",
+    lines: [["one.journal === undefined || one.journal === journal;", "one !== undefined || journal !== undefined;"]],
+  },
 ];

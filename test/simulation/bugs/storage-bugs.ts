@@ -53,7 +53,7 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a record is removed that says more by now",
     file: "storage/run-store.ts",
-    lines: [["deleteMade(run, { changes: 0 })", "deleteMade(run)"]],
+    lines: [["deleteMade(run, { changes: run.changes })", "deleteMade(run)"]],
   },
   {
     what: "a server that was declared dead beats again",
@@ -152,5 +152,11 @@ export const storageBugs: readonly Bug[] = [
     isHardToFind: true,
     file: "storage/run-document.ts",
     lines: [["({ thread_id: threadKey(thread), journal: thread.journal })", "({ thread_id: threadKey(thread) })"]],
+  },
+  {
+    what: "a repeated request that was refused is given another run",
+    isHardToFind: true,
+    file: "storage/request-store.ts",
+    lines: [["deleteOne({ ...guard, repeated: { $ne: true } })", "deleteOne(guard)"]],
   },
 ];
