@@ -5,7 +5,7 @@ import { newId } from "../domain/ids.ts";
 import { groupsOf, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore, ServerStore, StoredThread, ThreadPage } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { RunName } from "../domain/run.ts";
+import type { Run, RunName } from "../domain/run.ts";
 import type { Server, StoredWatch } from "../domain/server.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import type { Release } from "../domain/thread/commands.ts";
@@ -19,7 +19,7 @@ import type { AttemptResult, Settle } from "./settle.ts";
 
 export interface TakeOverParts {
   readonly lanes: Pick<Lanes, "read" | "headedBy" | "headServers" | "owingBy">;
-  readonly runs: Pick<RunStore, "find">;
+  readonly runs: Pick<RunStore, "find" | "tombstone">;
   readonly servers: ServerStore;
   readonly act: Pick<Act, "act" | "decide" | "follow" | "payDebts">;
   readonly cancels: Pick<CancelRuns, "cancel">;
@@ -169,7 +169,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     let change: Pick<Release, "state" | "last"> | undefined;
     const check = () => confirm(thread, holder.id);
     if (holder.kind === "prune") await parts.keepLatest(thread, check);
-    const run = holder.target === undefined ? undefined : await parts.runs.find({ ...thread, runId: holder.target });
+    const run = holder.target === undefined ? undefined : await overRun({ ...thread, runId: holder.target });
     if (run) {
       const leave: HeldThread["leave"] = (what) => {
         change = what;
@@ -180,6 +180,15 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     // A deletion may have removed the last checkpoint, an edit may have made one.
     change ??= { state: await parts.readState(thread) };
     await act.act(thread, { kind: "release", id: holder.id, ...change });
+  }
+
+  /**
+   * A run that is being deleted, also when its record has gone already. In the place of that another try of its creation may have put one
+   * by now, which says nothing of it.
+   */
+  async function overRun(name: RunName): Promise<Run | undefined> {
+    const run = await parts.runs.find(name);
+    return run?.phase === "over" ? run : parts.runs.tombstone(name);
   }
 
   async function confirm(name: ThreadName, hold: string): Promise<void> {

@@ -81,6 +81,33 @@ describe("a lease that nobody here works under", () => {
   });
 });
 
+it("a deletion that somebody has left half-way goes on with the run as it was, whatever record is in its place by now", async () => {
+  const name = { owner: "", threadId: "thread" };
+  const lanes = createMemoryLanes();
+  const decide = decideAs("me", lanes);
+  const born = { origin: { ...name, journal: "journal", createdAt: 1 }, kept: { metadata: {} } };
+  await decide(name, { kind: "hold", what: "delete", id: "hold", target: "run" }, born);
+  const over = { ...name, runId: "run", phase: "over", changes: 3 };
+  const removed: unknown[] = [];
+  const records: unknown[] = [undefined, { ...over, phase: "waiting", changes: 0 }, over];
+  for (const record of records) {
+    const takeOver = createTakeOver({
+      lanes,
+      runs: { find: async () => record, tombstone: async () => over },
+      now: () => new Date(),
+      self: () => ({ id: "me", ended: new AbortController().signal }),
+      everyMs: 3_600_000,
+      fenceHold: async () => undefined,
+      removeRun: async (_: unknown, run: unknown) => void removed.push(run),
+      readState: async () => null,
+      act: { act: async () => undefined },
+    } as unknown as TakeOverParts);
+    await takeOver.adoptUnknownLease((await lanes.headedBy("me", { limit: 1 }))[0]!);
+    await takeOver.stop();
+  }
+  expect(removed).toEqual([over, over, over]);
+});
+
 it("a watched run that cannot be cancelled keeps no other from being cancelled, and no run from being taken over", async () => {
   const dead = { id: "dead", isDead: true, readAt: new Date(3_600_000), seenAt: new Date(0) };
   const done: string[] = [];
