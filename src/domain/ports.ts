@@ -21,7 +21,7 @@ import type { CancelAction, RunStatus, ThreadStatus } from "./transitions.ts";
 export interface RunStore {
   /** False when the id is taken. */
   insert(run: Run): Promise<boolean>;
-  /** Removes a record that no entry came for, as long as it is this one and says no more than it said. */
+  /** Removes a record that no entry came for, as long as it is this one, is not over, and says no more than it said. */
   deleteUnentered(run: Run): Promise<boolean>;
   /** Removes this very record, whatever it says by now: for that of a run that is known to have come and gone before. */
   deleteMade(run: Run): Promise<boolean>;

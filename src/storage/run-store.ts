@@ -7,6 +7,7 @@ import type { Collections } from "./collections.ts";
 import { createGather } from "./gather.ts";
 import { insertEach, insertIfFree } from "./insert-each.ts";
 import {
+  livePhases,
   newRunDocument,
   ofIncarnation,
   projectedFields,
@@ -63,8 +64,8 @@ export function createRunStore(
     withGiven: specs.withGiven,
     sweepSpecs: specs.sweepSpecs,
 
-    /** Guard: it is the one that was made then, and nobody has brought it up to an entry since. */
-    deleteUnentered: (run) => deleteMade(run, { changes: run.changes }),
+    /** Guard: it is the one that was made then, nobody has brought it up to an entry since, and it is not over. */
+    deleteUnentered: (run) => deleteMade(run, { changes: run.changes, phase: { $in: [...livePhases] } }),
 
     /** Guard: it is the one that was made then. */
     deleteMade,

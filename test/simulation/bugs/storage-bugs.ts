@@ -53,7 +53,7 @@ export const storageBugs: readonly Bug[] = [
   {
     what: "a record is removed that says more by now",
     file: "storage/run-store.ts",
-    lines: [["deleteMade(run, { changes: run.changes })", "deleteMade(run)"]],
+    lines: [["deleteMade(run, { changes: run.changes, phase: { $in: [...livePhases] } })", "deleteMade(run)"]],
   },
   {
     what: "a server that was declared dead beats again",
