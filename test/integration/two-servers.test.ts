@@ -79,15 +79,16 @@ describe("two servers on one database", { timeout: 120_000 }, () => {
     await first.client.runs.cancelRun({ threadId: cancelled.threadId, runId: toCancel.runId });
     const { server } = (await leaseOf(run))!;
 
-    // The other one must not look before the record says what it is to say.
-    process.kill(second.pid, "SIGSTOP");
+    // It does not beat any more, which would put its record right, and is alive still.
+    process.kill(first.pid, "SIGSTOP");
+    const servers = db.collection<{ _id: string; machine: string; seen_at: Date; dead_at?: Date }>("servers");
+    const record = (await servers.findOneAndUpdate({ _id: server }, { $set: { machine: "elsewhere" } }))!;
+    // The other one may have read the record before: the next look is over when it has found this one dead.
+    await servers.insertOne({ ...record, _id: "looked", children: [], pid: 2 ** 22 + 1 } as never);
+    await until(async () => (await servers.findOne({ _id: "looked" }))?.dead_at !== undefined);
     await first.end("SIGKILL");
-    await db.collection<{ _id: string }>("servers").updateOne({ _id: server }, { $set: { machine: "elsewhere" } });
     const tokens = await Promise.all([run, toCancel].map(async (one) => (await leaseOf(one))!.token));
-    const { seen_at: heardOf } = (await db
-      .collection<{ _id: string; seen_at: Date }>("servers")
-      .findOne({ _id: server }))!;
-    process.kill(second.pid, "SIGCONT");
+    const { seen_at: heardOf } = (await servers.findOne({ _id: server }))!;
     await until(() => pids.every((pid) => !isAlive(pid)));
 
     const { run: over } = await second.client.runs.joinRun({ threadId: cancelled.threadId, runId: toCancel.runId });
