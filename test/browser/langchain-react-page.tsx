@@ -56,7 +56,7 @@ function Chat() {
       {interrupt && (
         <p id="interrupt">
           {interrupt.value?.question}{" "}
-          <button type="button" onClick={() => void stream.respond("approve")}>
+          <button type="button" onClick={() => void stream.respond("approve", { interruptId: interrupt.id! })}>
             Approve
           </button>
         </p>
