@@ -202,5 +202,5 @@ async function untilGone(remove: () => Promise<void>): Promise<void> {
       if (!(error instanceof DomainError)) throw error;
       return error.kind === "not_found";
     }
-  }, 60_000);
+  }, 300_000);
 }
