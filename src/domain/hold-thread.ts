@@ -28,7 +28,7 @@ export interface HeldThread {
   readonly id: string;
   /** To be called before each write: throws THREAD_BUSY when the hold may have been lost while this server slept. */
   check(): Promise<void>;
-  /** Throws THREAD_BUSY unless the thread has been held without a break until now. */
+  /** Throws THREAD_BUSY unless the thread has been held without a break until now, THREAD_NOT_FOUND when it is being removed. */
   confirm(): Promise<void>;
   /** The end of the hold is to change this of the thread. */
   leave(change: Pick<Release, "state" | "last">): void;
@@ -76,6 +76,8 @@ export function createHoldThread({ act, lanes, holds, isAlive, isTransient }: Ho
       // The name of a hold is never used again: when it is not the holder's any more, the hold was lost.
       const stored = await lanes.read(name);
       if (stored?.control.lane.holder?.id !== id) throw errorOf(holdIsLost(name.threadId));
+      // A removal waits for nobody: half of what was read under the hold may have been gone.
+      if (stored.control.removing) throw threadNotFound(name.threadId);
     };
     const check = async () => {
       if (!isAlive()) await confirm();
