@@ -97,7 +97,7 @@ export function createSweep(parts: SweepParts): Sweep {
       return;
     }
     const page = next.value;
-    const threads = new Map(page.map(({ owner, threadId }) => [keyOfThread({ owner, threadId }), { owner, threadId }]));
+    const threads = new Map(page.map((run): [string, ThreadName] => [keyOfThread(run), run]));
     const found = await lanes.readMany([...threads.values()]);
     const controls = new Map(found.map(({ origin, control }) => [keyOfThread(origin), control]));
     for (const run of page) {
