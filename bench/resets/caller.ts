@@ -16,7 +16,7 @@ process.on("message", async () => {
     if (wait > 0) await sleep(wait);
     begun.push(call());
   }
-  process.send!((await Promise.all(begun)).sort((a, b) => a - b));
+  process.send!(await Promise.all(begun));
 });
 
 /** Asks for a thread that there is not. */
