@@ -11,7 +11,7 @@ export interface FollowedRunsParts {
   readonly events: Pick<RunEventStore, "head" | "withChunk">;
   /** This server's present name. */
   readonly self: () => string;
-  readonly executesHere: (runId: string) => boolean;
+  readonly executesHere: (run: RunName) => boolean;
   /** The other servers that live. */
   readonly others: () => readonly string[];
   readonly send: (to: string, nudge: Nudge) => void;
@@ -68,7 +68,7 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
   let timer: NodeJS.Timeout | undefined;
   const rounds = createRounds(look, { onError: parts.onError });
 
-  const elsewhere = (): Followed[] => [...followed.values()].filter(({ run }) => !parts.executesHere(run.runId));
+  const elsewhere = (): Followed[] => [...followed.values()].filter(({ run }) => !parts.executesHere(run));
 
   async function look(): Promise<void> {
     const all = elsewhere();
@@ -128,7 +128,7 @@ export function createFollowedRuns(parts: FollowedRunsParts): FollowedRuns {
   }
 
   async function askAboutFresh(): Promise<void> {
-    const asking = [...fresh].filter((one) => followed.has(keyOfRun(one.run)) && !parts.executesHere(one.run.runId));
+    const asking = [...fresh].filter((one) => followed.has(keyOfRun(one.run)) && !parts.executesHere(one.run));
     fresh = new Set();
     soon = undefined;
     await askToTell(asking).catch(parts.onError);

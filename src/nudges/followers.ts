@@ -4,7 +4,7 @@ import { keyOfRun, type RunName, runName } from "../domain/run.ts";
 export interface FollowersParts {
   readonly send: (to: string, nudge: Nudge) => void;
   /** Whether the run executes here, or may be about to. */
-  readonly mayExecuteHere: (runId: string) => boolean;
+  readonly mayExecuteHere: (run: RunName) => boolean;
   /** A follower that does not ask again within this time is forgotten. */
   readonly keptMs: number;
   readonly monotonicMs: () => number;
@@ -45,7 +45,7 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
   return {
     add(nudge) {
       const { kind, run, follower } = nudge;
-      const isHere = mayExecuteHere(run.runId);
+      const isHere = mayExecuteHere(run);
       const followers = followersOf.get(keyOfRun(run)) ?? new Map<string, Follower>();
       const before = followers.get(follower);
       const isKnown = before !== undefined && before.until >= monotonicMs();

@@ -10,7 +10,7 @@ export interface StoredCancelsParts {
   /** This server's present name. */
   readonly self: () => string;
   /** Whether the run executes here, or may be about to. */
-  readonly mayExecuteHere: (runId: string) => boolean;
+  readonly mayExecuteHere: (run: RunName) => boolean;
   readonly stop: (wish: StopWish) => void;
 }
 
@@ -36,7 +36,8 @@ export function createStoredCancels({ lanes, self, mayExecuteHere, stop }: Store
     async lookAt(runs) {
       const threads = new Map<string, ThreadName>();
       for (const { owner, threadId, runId } of runs)
-        if (mayExecuteHere(runId)) threads.set(keyOfThread({ owner, threadId }), { owner, threadId });
+        if (mayExecuteHere({ owner, threadId, runId }))
+          threads.set(keyOfThread({ owner, threadId }), { owner, threadId });
       if (threads.size === 0) return;
       for (const { origin, control } of await lanes.readMany([...threads.values()])) stopIn(origin, control.lane);
     },

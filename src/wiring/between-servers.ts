@@ -1,4 +1,5 @@
 import type { Nudge } from "../domain/nudge.ts";
+import { keyOfRun, type RunName } from "../domain/run.ts";
 import type { Server } from "../domain/server.ts";
 import { createCallForSlots } from "../nudges/call-for-slots.ts";
 import { createFollowedRuns } from "../nudges/followed-runs.ts";
@@ -28,9 +29,9 @@ export function createBetweenServers(foundation: Foundation) {
   const { config, stores, signals, executing, monotonicMs, onError, log } = foundation;
   const { runs, lanes, events, nudges } = stores;
   const self = () => foundation.self().id;
-  const executesHere = (runId: string) => executing.attempts.has(runId);
+  const executesHere = (run: RunName) => executing.attempts.has(keyOfRun(run));
   // Which run is being claimed is not known until the claim is answered.
-  const mayExecuteHere = (runId: string) => executesHere(runId) || executing.claiming.size > 0;
+  const mayExecuteHere = (run: RunName) => executesHere(run) || executing.claiming.size > 0;
   let others: readonly Server[] = [];
   let watchesInVain = false;
 

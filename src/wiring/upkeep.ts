@@ -1,3 +1,4 @@
+import { keyOfRun } from "../domain/run.ts";
 import type { ThreadName } from "../domain/thread.ts";
 import { createHeartbeat } from "../worker/heartbeat.ts";
 import { createRetention } from "../worker/retention.ts";
@@ -53,7 +54,7 @@ export function createUpkeep(parts: UpkeepParts) {
     settle: executor.settle,
     removeRun: removal.removeRun,
     keepLatest: data.keepLatest,
-    wasUnsettled: (runId) => unsettled.delete(runId),
+    wasUnsettled: (run) => unsettled.delete(keyOfRun(run)),
     now: clock.now,
     leaseMs: config.leaseMs,
     rememberMs: 10 * config.leaseMs,

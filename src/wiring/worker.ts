@@ -1,5 +1,6 @@
 import { rememberedCharacters } from "../domain/bounded.ts";
 import { createReadRuns } from "../domain/read-runs.ts";
+import { keyOfRun } from "../domain/run.ts";
 import { createDueRuns } from "../worker/due-runs.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createScheduler } from "../worker/scheduler.ts";
@@ -39,13 +40,13 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
           log.warn({ run_id: runId }, "a late outcome was dropped: the run is somebody else's by now"),
       }),
     whileAway,
-    failed({ runId }, err) {
-      unsettled.add(runId);
-      log.error({ err, run_id: runId }, "an attempt has failed; its run will be taken up again");
+    failed(run, err) {
+      unsettled.add(keyOfRun(run));
+      log.error({ err, run_id: run.runId }, "an attempt has failed; its run will be taken up again");
     },
-    missing({ runId }) {
-      unsettled.add(runId);
-      log.warn({ run_id: runId }, "a run whose record is gone was claimed");
+    missing(run) {
+      unsettled.add(keyOfRun(run));
+      log.warn({ run_id: run.runId }, "a run whose record is gone was claimed");
     },
     slotReturned: signals.slotReturned.emit,
   });

@@ -1,6 +1,6 @@
 import { newId } from "../domain/ids.ts";
 import type { StoredThread } from "../domain/ports.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
 import type { Slot } from "../domain/store-run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
 import type { Entry } from "../domain/thread/entry.ts";
@@ -35,7 +35,7 @@ export interface Executor {
    * Takes a slot for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
-  reserve(run?: Pick<Run, "runId" | "parent">): Slot | undefined;
+  reserve(run?: Child): Slot | undefined;
   /** The same for the scheduler, which need not be woken for a slot that it gives back itself. */
   reserveForQueue: Executor["reserve"];
   /** Writes an outcome. */
@@ -59,8 +59,8 @@ export function createExecutor(parts: ExecutorParts): Executor {
   const settle = parts.settleWith(reserve);
 
   /** Whether the run may have the slot of its parent, which executes here. */
-  function canBorrow(parent: Run["parent"]): boolean {
-    return parent !== undefined && attempts.has(parent.runId) && !borrowers.has(parent.runId);
+  function canBorrow(parent: string | undefined): parent is string {
+    return parent !== undefined && attempts.has(parent) && !borrowers.has(parent);
   }
 
   function giveBack(token: string): void {
@@ -85,7 +85,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     } catch (error) {
       parts.failed(run, error);
     } finally {
-      if (attempts.get(run.runId) === attempt) attempts.delete(run.runId);
+      if (attempts.get(keyOfRun(run)) === attempt) attempts.delete(keyOfRun(run));
       giveBack(token);
     }
   }
@@ -118,13 +118,14 @@ export function createExecutor(parts: ExecutorParts): Executor {
     }
     const isExtra = [...borrowers.values()].includes(token);
     const attempt = parts.start({ ...executionOf(token, claimed, record), isExtra });
-    attempts.set(entry.run, attempt);
+    const key = keyOfRun(record);
+    attempts.set(key, attempt);
     starting += 1;
     void attempt.placed.then(() => {
       starting -= 1;
     });
-    const cancel = entry.cancel ?? early.get(entry.run);
-    early.delete(entry.run);
+    const cancel = entry.cancel ?? early.get(key);
+    early.delete(key);
     claiming.delete(token);
     if (claiming.size === 0) early.clear();
     if (cancel) attempt.cancel(cancel.action, cancel.reason);
@@ -137,7 +138,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
     working.add(done);
   }
 
-  function reserve(run?: Pick<Run, "runId" | "parent">): Slot | undefined {
+  function reserve(run?: Child): Slot | undefined {
     const slot = reserveForQueue(run);
     if (!slot) return undefined;
     return {
@@ -149,12 +150,13 @@ export function createExecutor(parts: ExecutorParts): Executor {
     };
   }
 
-  function reserveForQueue(run?: Pick<Run, "runId" | "parent">): Slot | undefined {
+  function reserveForQueue(run?: Child): Slot | undefined {
     if (draining) return undefined;
     const token = newId();
     if (parts.host.freeSlots - claiming.size - starting <= 0) {
-      if (!canBorrow(run?.parent)) return undefined;
-      borrowers.set(run!.parent!.runId, token);
+      const parent = run && parentOf(run);
+      if (!canBorrow(parent)) return undefined;
+      borrowers.set(parent, token);
     }
     claiming.add(token);
     return {
@@ -174,9 +176,9 @@ export function createExecutor(parts: ExecutorParts): Executor {
     settle,
 
     cancelStored({ run, action, reason }) {
-      const attempt = attempts.get(run.runId);
+      const attempt = attempts.get(keyOfRun(run));
       if (attempt) attempt.cancel(action, reason);
-      else if (claiming.size > 0) early.set(run.runId, { action, reason });
+      else if (claiming.size > 0) early.set(keyOfRun(run), { action, reason });
     },
 
     async killAll() {
@@ -196,6 +198,12 @@ export function createExecutor(parts: ExecutorParts): Executor {
     },
   };
 }
+
+/** A run that may have a parent of the same owner. */
+type Child = Pick<Run, "owner" | "parent">;
+
+const parentOf = ({ owner, parent }: Child): string | undefined =>
+  parent && keyOfRun({ owner, threadId: parent.threadId, runId: parent.runId });
 
 type Claimed = StoredThread & { readonly entry: Entry };
 

@@ -99,11 +99,15 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     }
   }
 
-  function isKnown({ lane }: FoundThread, entry: Entry | undefined, knownBefore: ReadonlySet<string>): boolean {
+  function isKnown(
+    { owner, threadId, lane }: FoundThread,
+    entry: Entry | undefined,
+    knownBefore: ReadonlySet<string>,
+  ): boolean {
     if (lane.holder) return parts.holds.has(lane.holder.id);
     if (!entry) return true;
     const { token } = entry.lease!;
-    return knownBefore.has(token) || executing.knows({ run: entry.run, token });
+    return knownBefore.has(token) || executing.knows({ run: { owner, threadId, runId: entry.run }, token });
   }
 
   return {

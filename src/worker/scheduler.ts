@@ -13,7 +13,7 @@ export interface SchedulerParts {
   readonly runs: Pick<RunStore, "find">;
   readonly act: Pick<Act, "act" | "decide" | "follow">;
   readonly children: Pick<ChildRuns, "wishFor">;
-  readonly reserve: (run: Pick<Run, "runId" | "parent">) => Slot | undefined;
+  readonly reserve: (run: Pick<Run, "owner" | "parent">) => Slot | undefined;
   /** There is a run that finds no slot here: another server may have one. */
   readonly slotMissing: () => void;
   /** How often to look for runs of which no word came, for example from another server. */
@@ -72,7 +72,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   /** Does nothing when there is no slot, or somebody else was faster. */
   async function claim({ owner, threadId, at }: FoundThread, { run: runId, parent }: Entry): Promise<void> {
     const name: RunName = { owner, threadId, runId };
-    const slot = parts.reserve({ runId, parent: parent && { ...parent, independent: false } });
+    const slot = parts.reserve({ owner, parent: parent && { ...parent, independent: false } });
     if (!slot) {
       crowded = true;
       parts.slotMissing();

@@ -41,7 +41,7 @@ export interface TakeOverParts {
   readonly removeRun: Removal["removeRun"];
   readonly keepLatest: (thread: Thread, check: () => Promise<void>) => Promise<void>;
   /** Whether an attempt of the run has ended here without an outcome that could be written. */
-  readonly wasUnsettled: (runId: string) => boolean;
+  readonly wasUnsettled: (run: RunName) => boolean;
   /** The database's time. */
   readonly now: () => Date;
   /** A dead server is kept in mind so long, for a decision of its that comes late. */
@@ -207,7 +207,11 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     taking.add(token);
     try {
       if (!entry) await completeHold(stored, lane.holder!);
-      else await handBack(threadOf(stored), entry, resultOfUnknownLease(entry, parts.wasUnsettled(entry.run)));
+      else {
+        const { owner, threadId } = stored.origin;
+        const wasUnsettled = parts.wasUnsettled({ owner, threadId, runId: entry.run });
+        await handBack(threadOf(stored), entry, resultOfUnknownLease(entry, wasUnsettled));
+      }
     } finally {
       taking.delete(token);
     }

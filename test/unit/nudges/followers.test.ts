@@ -18,7 +18,7 @@ describe("servers that follow a run of this one", () => {
     [sent, now, here] = [[], 0, new Set(["run"])];
     followers = createFollowers({
       send: (to, { kind }) => sent.push([to, kind]),
-      mayExecuteHere: (runId) => here.has(runId),
+      mayExecuteHere: ({ runId }) => here.has(runId),
       ...{ keptMs, monotonicMs: () => now },
     });
   });
