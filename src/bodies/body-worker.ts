@@ -19,7 +19,7 @@ export type BodyResult =
   | { kind: "json"; folded: FoldedBody }
   | { kind: "message"; bytes: Uint8Array }
   | { kind: "canonical"; text: string }
-  | { kind: "values"; values: readonly Uint8Array[] }
+  | { kind: "values"; values: readonly (Uint8Array | undefined)[] }
   | { kind: "fault"; fault: BodyFault; message: string; field: string | undefined };
 
 const services = [RunService, ThreadService, AssistantService];

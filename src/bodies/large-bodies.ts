@@ -28,7 +28,7 @@ export interface LargeBodies {
   readJson(bytes: Uint8Array, payloads: readonly string[]): Promise<FoldedBody>;
   readMessage(method: DescMethod, bytes: Uint8Array, codec: Codec): Promise<Message>;
   /** See valueBytes. */
-  toValues(texts: readonly Uint8Array[], most: number): Promise<readonly Uint8Array[]>;
+  toValues(texts: readonly Uint8Array[], most: number): Promise<readonly (Uint8Array | undefined)[]>;
   /** See canonical-json.ts. */
   readonly canonicalOf: CanonicalOf;
 }

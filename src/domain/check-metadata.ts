@@ -1,4 +1,5 @@
 import { DomainError } from "./errors.ts";
+import { isObject } from "./is-object.ts";
 
 /** The largest free data that a client may leave, as JSON text: the database's documents end at 16 MB. */
 export const maxStoredBytes = 8 * 1024 * 1024;
@@ -6,8 +7,11 @@ export const maxStoredBytes = 8 * 1024 * 1024;
 /** The most metadata, where nothing else is configured: it is read with every list. */
 export const defaultMetadataBytes = 64 * 1024;
 
-/** The database takes documents of 100 levels, and the metadata stands some levels deep in its own. */
+/** The database takes documents of 100 levels, and free data stands some levels deep in its own. */
 const maxDepth = 64;
+
+/** Metadata travels as a google.protobuf.Struct, which clients cannot read when it is deeper: with it a whole page of a list. */
+const maxMetadataDepth = 30;
 
 /** Each field is found by a token of its own (see search-tokens.ts). A list is one field, whatever it holds. */
 const maxFields = 1000;
@@ -18,7 +22,7 @@ export function checkMetadata(
   field: string,
   maxBytes = defaultMetadataBytes,
 ): void {
-  checkData(metadata, field, maxBytes);
+  checkData(metadata, field, maxBytes, maxMetadataDepth);
   const fields = countFields(metadata);
   if (fields > maxFields) throw invalid(field, `has ${fields} fields; at most ${maxFields} are allowed`);
 }
@@ -27,28 +31,28 @@ export function checkMetadata(
 const maxValues = 200_000;
 
 /** The same for other free data, which nothing is found by. */
-export function checkData(data: object, field: string, maxBytes = maxStoredBytes): void {
-  const values = checkValue(data, field, 1);
+export function checkData(data: object, field: string, maxBytes = maxStoredBytes, most = maxDepth): void {
+  const values = checkValue(data, field, most);
   if (values > maxValues) throw invalid(field, `has ${values} values; at most ${maxValues} are allowed`);
   const bytes = Buffer.byteLength(JSON.stringify(data));
   if (bytes > maxBytes) throw tooLarge(field, `it has ${bytes} bytes of JSON`, maxBytes);
 }
 
 function countFields(value: unknown): number {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return 0;
+  if (!isObject(value)) return 0;
   return Object.values(value).reduce<number>((sum, inner) => sum + 1 + countFields(inner), 0);
 }
 
 /** Answers how many values there are. */
-function checkValue(value: unknown, field: string, depth: number): number {
+function checkValue(value: unknown, field: string, most: number, depth = 1): number {
   if (typeof value === "number" && !Number.isFinite(value)) throw invalid(field, `${value} is no number of JSON`);
   if (typeof value !== "object" || value === null) return 1;
-  if (depth > maxDepth) throw invalid(field, `must not be nested deeper than ${maxDepth} levels`);
+  if (depth > most) throw invalid(field, `must not be nested deeper than ${most} levels`);
   let values = 1;
   for (const [name, inner] of Object.entries(value)) {
     if (name === "__proto__") throw invalid(field, 'the name "__proto__" is not allowed in an object');
     if (name.includes("\0")) throw invalid(field, `the name ${JSON.stringify(name)} must not hold a NUL character`);
-    values += checkValue(inner, field, depth + 1);
+    values += checkValue(inner, field, most, depth + 1);
   }
   return values;
 }

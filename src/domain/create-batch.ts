@@ -49,6 +49,14 @@ export interface CreateBatch {
 /** Batches of one look. */
 const chunk = 100;
 
+/** One document, of which the database takes 16 MiB, holds all runs until they are created, each with its assistant's settings. */
+const maxBatchBytes = 15 * 1024 * 1024;
+
+async function bytesOf(values: readonly object[]): Promise<number> {
+  const sizes = await inGroups(values, async (value) => Buffer.byteLength(JSON.stringify(value)));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
 /**
  * Creates stateless runs all or nothing. One insert, with all that is needed to create them, decides; then each is created by
  * its known ids, which can be repeated by anybody.
@@ -73,9 +81,13 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
         throw inBatch(error, place);
       }
     }
-    const sizes = await inGroups(items, async ({ spec }) => Buffer.byteLength(JSON.stringify(spec)));
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    const bytes = await bytesOf(items.map(({ spec }) => spec));
     if (bytes > maxStoredBytes) throw tooLarge("runs", `the inputs and settings have ${bytes} bytes of JSON together`);
+    const all = await bytesOf(records);
+    if (all > maxBatchBytes) {
+      const sentence = `with the settings of their assistants they have ${all} bytes of JSON together`;
+      throw tooLarge("runs", sentence, maxBatchBytes);
+    }
     const unstorable = batches.unstorable(records);
     if (unstorable !== undefined) throw tooLarge(`runs[${unstorable}].spec`, "it is too large to be stored");
     return records;

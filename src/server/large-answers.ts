@@ -7,7 +7,7 @@ import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Payload } from "../../gen/reins/v1/payload_pb.ts";
 import { BodyError } from "../bodies/body-error.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
-import { isLateValue, valueBytes } from "../bodies/late-values.ts";
+import { isLateValue, isTooDeepForValue, valueBytes } from "../bodies/late-values.ts";
 import { forEachPayload } from "../bodies/payload-text.ts";
 
 /** What stands for a payload in the JSON of an answer until it is sent. Nobody can guess it. */
@@ -61,13 +61,16 @@ export function createLargeAnswersInterceptor({ large, writeMaxBytes }: LargeAns
     const texts = wanted.map(({ encoding }) => encoding.value);
     const values = await toValues(texts).catch(refuse);
     for (const [place, payload] of wanted.entries()) {
+      const data = values[place];
+      // Too deep for a Value: it stays the JSON that it is.
+      if (!data) continue;
       // A field that protobuf does not know in a message is written as the bytes that it is.
-      const field = { no: 1, wireType: WireType.LengthDelimited, data: values[place]! };
+      const field = { no: 1, wireType: WireType.LengthDelimited, data };
       Object.assign(payload, { encoding: { case: undefined }, $unknown: [field] });
     }
   }
 
-  async function toValues(texts: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+  async function toValues(texts: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
     const small = texts.reduce((sum, { length }) => sum + length, 0) <= smallText;
     return small || !large ? valueBytes(texts, writeMaxBytes) : large.toValues(texts, writeMaxBytes);
   }
@@ -77,7 +80,7 @@ export function createLargeAnswersInterceptor({ large, writeMaxBytes }: LargeAns
     let size = 0;
     for (const [place, payload] of payloads.entries()) {
       const bytes = payload.encoding.value;
-      const isValue = isLateValue(bytes);
+      const isValue = isLateValue(bytes) && !isTooDeepForValue(bytes);
       if (!held || bytes.length < heldBytes) {
         if (isValue) setValue(payload, JSON.parse(new TextDecoder().decode(bytes)) as JsonValue);
         continue;

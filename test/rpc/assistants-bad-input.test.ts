@@ -102,9 +102,9 @@ const meanings: Row[] = [
   ...each(writing, { context: bytes(`{"a":${nested(5000)}}`) }, "context.json", /nested deeper than 1000 levels/),
   ...each(writing, { config: { configurable: bytes(`{"a":${nested(64)}}`) } }, "config.configurable", /deeper than 64/),
   ...each(writing, { config: { tags: Array(1001).fill("x") } }, "config.tags", /at most 1000/),
-  ...each(writing, { metadata: { a: JSON.parse(nested(64)) } }, "metadata", /deeper than 64/),
+  ...each(writing, { metadata: { a: JSON.parse(nested(30)) } }, "metadata", /deeper than 30/),
   ...each(writing, { metadata: { "a\0": 1 } }, "metadata", /NUL/),
-  ...each(filtering, { filter: { metadata: { a: JSON.parse(nested(64)) } } }, "filter.metadata", /deeper than 64/),
+  ...each(filtering, { filter: { metadata: { a: JSON.parse(nested(30)) } } }, "filter.metadata", /deeper than 30/),
   [
     "UpdateAssistant",
     { metadata: { a: 1, b: 2 }, removeMetadata: ["b"] },

@@ -208,6 +208,20 @@ describe("a batch", () => {
       "runs",
       /together; at most 8388608/,
     );
+    // What is in no request counts as well, once for each run.
+    const context = toPayload({ text: "x".repeat(1024 * 1024) });
+    const { assistant } = await app.client.assistants.createAssistant({ graphId: "gated", context });
+    const { assistantId } = assistant!;
+    before = await dump(app.db);
+    const runs = Array.from({ length: 16 }, () => build({ spec: { assistantId } }));
+    await refused(
+      app.client.runs.batchCreateRuns({ runs }),
+      ...tooLarge,
+      "runs",
+      /settings of their assistants .*; at most 15728640/,
+    );
+    await app.client.assistants.deleteAssistant({ assistantId });
+    before = await dump(app.db);
     const large = build({ spec: { metadata: { large: "x".repeat(65_536) } } });
     const call = app.client.runs.batchCreateRuns({ runs: [build({}), large] });
     await refused(call, ...tooLarge, "runs[1].spec.metadata", /at most 65536 are allowed/);

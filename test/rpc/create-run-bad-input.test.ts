@@ -290,7 +290,7 @@ const meaning: (readonly [
       return { spec: { assistantId: "gated", metadata } };
     },
     ...(["invalid_argument", "INVALID_FIELD"] as const),
-    () => /^spec\.metadata: must not be nested deeper than 64 levels/,
+    () => /^spec\.metadata: must not be nested deeper than 30 levels/,
   ],
 ];
 

@@ -45,7 +45,7 @@ const bad: (readonly [what: string, metadata: object, code: string, reason: stri
     Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`f${i}`, i])),
     ...([...invalid, "has 1001 fields; at most 1000 are allowed"] as const),
   ],
-  ["too many levels", deep(65), ...invalid, "must not be nested deeper than 64 levels"],
+  ["too many levels", deep(31), ...invalid, "must not be nested deeper than 30 levels"],
   ["a name with a NUL", { deep: { "a\0": 1 } }, ...invalid, "must not hold a NUL character"],
   [
     "too many bytes",

@@ -133,9 +133,9 @@ const outOfRange: Row[] = [
 
 const tooLarge: Row[] = [
   ...each(["CreateThread", "UpdateThread"], { metadata: manyFields }, "metadata", /1001 fields; at most 1000/),
-  ...each(["CreateThread", "UpdateThread"], { metadata: deep(65) as Fields }, "metadata", /deeper than 64 levels/),
+  ...each(["CreateThread", "UpdateThread"], { metadata: deep(31) as Fields }, "metadata", /deeper than 30 levels/),
   ...each(filtered, { filter: { metadata: manyFields } }, "filter.metadata", /1001 fields; at most 1000/),
-  ...each(filtered, { filter: { values: deep(65) } }, "filter.values", /deeper than 64 levels/),
+  ...each(filtered, { filter: { values: deep(31) } }, "filter.values", /deeper than 30 levels/),
   ...each(filtered, { filter: { values: { text: "x".repeat(257) } } }, "filter.values", /"text" is a longer text/),
   ...each(filtered, { filter: { threadIds: manyIds } }, "filter.thread_ids", /no more than 1000 item/),
   invalid("UpdateThread", { removeMetadata: manyIds }, "remove_metadata", /no more than 1000 item/),

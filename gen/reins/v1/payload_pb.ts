@@ -17,7 +17,8 @@ export const file_reins_v1_payload: GenFile = /*@__PURE__*/
 
 /**
  * Any JSON value, in one of two encodings. Requests may use either; what a response uses is chosen by the request's
- * `payload_format`.
+ * `payload_format`. A value that is nested deeper than 30 levels is answered as `json` in any case: clients read messages of
+ * at most 100 levels, and an object in a Value takes three.
  *
  * @generated from message reins.v1.Payload
  */
@@ -48,7 +49,8 @@ export type Payload = Message<"reins.v1.Payload"> & {
 
 /**
  * Any JSON value, in one of two encodings. Requests may use either; what a response uses is chosen by the request's
- * `payload_format`.
+ * `payload_format`. A value that is nested deeper than 30 levels is answered as `json` in any case: clients read messages of
+ * at most 100 levels, and an object in a Value takes three.
  *
  * @generated from message reins.v1.Payload
  */
@@ -89,7 +91,7 @@ export const PayloadFormat = {
   UNSPECIFIED: 0,
 
   /**
-   * `Payload.value` is set.
+   * `Payload.value` is set, unless the value is nested deeper than 30 levels; see Payload.
    *
    * @generated from enum value: PAYLOAD_FORMAT_VALUE = 1;
    */
