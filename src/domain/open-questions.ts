@@ -1,3 +1,5 @@
+import { isObject } from "./is-object.ts";
+
 /** LangGraph's ids of interrupts. */
 const interruptId = /^[0-9a-f]{32}$/;
 
@@ -26,7 +28,7 @@ export function refusalOfAnswer(answer: string, open: readonly string[]): string
 }
 
 function answeredIds(answer: unknown): string[] | undefined {
-  if (typeof answer !== "object" || answer === null || Array.isArray(answer)) return undefined;
+  if (!isObject(answer)) return undefined;
   const names = Object.keys(answer);
   return names.every((name) => interruptId.test(name)) ? names : undefined;
 }

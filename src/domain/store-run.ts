@@ -84,7 +84,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       if (acted.answer.did === "missed") throw notStored(run, options);
     } catch (error) {
       slot?.release();
-      if (error instanceof DomainError) await withdraw(record, options);
+      if (error instanceof DomainError) await deleteRefused(record, options);
       throw error;
     }
     begin(slot, acted, record);
@@ -154,7 +154,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    * Of a run that is refused nothing is left. Of a request that may be repeated another try may be about to let it enter, by the same
    * record: after this decision it misses, and looks after its record.
    */
-  async function withdraw(record: Run, { isChosenId, again }: StoreRunOptions): Promise<void> {
+  async function deleteRefused(record: Run, { isChosenId, again }: StoreRunOptions): Promise<void> {
     const mayHaveTwins = record.request !== undefined || isChosenId || again;
     const left = mayHaveTwins
       ? await act.decide(record, { kind: "forget", run: record.runId, lacks: "entry" })

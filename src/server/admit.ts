@@ -74,11 +74,14 @@ export function readTarget(target: string): { path: string; query: URLSearchPara
 }
 
 /**
- * Browsers say so; other clients send no such header. "none" is what somebody has typed. A page that has an origin has been asked
- * for it before.
+ * By the header sec-fetch-site. Browsers send it; other clients do not. "none" is what somebody has typed. A page that has an
+ * origin has been asked for it before.
  */
+export const isAnotherSite = (fetchSite: string | undefined): boolean =>
+  fetchSite !== undefined && !ownSites.has(fetchSite);
+
 const isOfAnotherSite = ({ headers }: NodeServerRequest): boolean =>
-  headers["sec-fetch-site"] !== undefined && !ownSites.has(String(headers["sec-fetch-site"]));
+  isAnotherSite(headers["sec-fetch-site"] === undefined ? undefined : String(headers["sec-fetch-site"]));
 
 const ownSites = new Set(["same-origin", "none"]);
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);

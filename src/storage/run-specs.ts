@@ -14,9 +14,9 @@ export interface RunSpecs {
   store(run: Run): Promise<void>;
   /** Repeatable. */
   remove(run: Recorded): Promise<void>;
-  /** That of the record which was `made` so, if it had any. */
+  /** Removes what was stored beside the record with this `made`; nothing where all of it stood in the record. */
   removeMade(name: RunName, made: string): Promise<void>;
-  /** That of all runs of this very thread, as long as their records are there. */
+  /** Removes what was stored beside the records of all runs of this very thread; before the records go, which name it. */
   removeAll(thread: Thread): Promise<void>;
   /** See RunStore. */
   withGiven(found: readonly Run[]): Promise<Run[]>;

@@ -92,7 +92,7 @@ export function changedFields(
   };
 }
 
-/** Of whom tokens are. */
+/** What the hashes of the tokens that lists search by begin with. */
 type Identity = Pick<StoredThread["origin"], "owner">;
 
 function stateFields({ owner }: Identity, { state, metadata }: ThreadControl): StateFields {

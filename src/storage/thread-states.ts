@@ -64,7 +64,7 @@ export function createThreadStates(
         documents.push({ _id: brought, ...place, text: JSON.stringify({ values, interrupts } satisfies LargeState) });
       }
       if (documents.length === 0) return;
-      // All that can be: a write that is sent once more finds some of them there.
+      // A write that is sent once more finds some of these documents stored; the others are stored all the same.
       await insertFree(threadStates, documents as StateDocument[]);
     },
 

@@ -68,25 +68,28 @@ const count = z.int().nonnegative();
 
 const error = z.object({ name: z.string(), message: z.string() } satisfies Shape<ErrorReport>);
 
+/** LangGraph's have some forty characters. A record has room for every one that a child may send. */
+const id = z.string().max(200);
+
 const interrupt = z.object({
-  id: z.string(),
-  taskId: z.string(),
+  id,
+  taskId: id,
   value: json,
 } satisfies Shape<InterruptReport>);
 
 const checkpointMap = z.record(z.string(), z.string());
 
 const anyState: z.ZodType<StateReport> = z.object({
-  checkpointId: z.string().optional(),
+  checkpointId: id.optional(),
   checkpointNs: z.string(),
   checkpointMap: checkpointMap.optional(),
-  parentCheckpointId: z.string().optional(),
+  parentCheckpointId: id.optional(),
   parentCheckpointNs: z.string().optional(),
   values: json.optional(),
   next: names,
   tasks: z.array(
     z.object({
-      id: z.string(),
+      id,
       name: z.string(),
       error: z.string().optional(),
       interrupts: z.array(interrupt),

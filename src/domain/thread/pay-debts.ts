@@ -91,7 +91,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     const duties = dutiesOf(stored.control, entry);
     const state = duties.includes("readState") ? await stateOf(stored, name, entry) : undefined;
     const over = duties.includes("storeTombstone")
-      ? await bury(name, entry, journal)
+      ? await storeTombstone(name, entry, journal)
       : await record(name, entry, journal, known);
     return { end: { run: entry.run, changes: entry.changes, state, journal }, over };
   }
@@ -114,7 +114,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     return isNews && known ? { ...asInLane(known, entry), journal } : runs.find(name);
   }
 
-  async function bury(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
+  async function storeTombstone(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
     const run = await runs.find(name);
     if (run) {
       await runs.insertTombstone({ ...asInLane(run, entry), journal });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Item } from "../../domain/item.ts";
 import type { Items } from "../../domain/items.ts";
+import { isAnotherSite } from "../../server/admit.ts";
 import { owner } from "../../services/owner.ts";
 import { RestError } from "../errors.ts";
 import { jsonObject, optional } from "../json/body-shapes.ts";
@@ -69,13 +70,14 @@ export function storeRoutes(items: Items): Route[] {
         key: textParameter("the item's key", true),
         refresh_ttl: flagParameter("whether its time to live begins anew; it does by default"),
       },
-      async handle({ query }) {
+      async handle({ query, header }) {
         const needed = (parameter: string): string => {
           const text = query.text(parameter);
           if (text === undefined) throw new RestError(422, `Query parameter ${parameter} is missing`);
           return text;
         };
-        const refreshTtl = query.boolean("refresh_ttl");
+        // A page of another site may look, as with every GET, and change nothing by it.
+        const refreshTtl = isAnotherSite(header("sec-fetch-site")) ? false : query.boolean("refresh_ttl");
         const item = { owner, namespace: needed("namespace").split("."), key: needed("key") };
         const found = await items.get(item, { refreshTtl });
         return json(found ? itemJson(found) : null);

@@ -4,6 +4,7 @@ import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
 import type { Payload } from "../../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_pb.ts";
 import type { Json } from "../../domain/run.ts";
+import { shortened } from "../../domain/shortened.ts";
 import { graphOfThread, type Thread, type ThreadInterrupt } from "../../domain/thread.ts";
 import type { ThreadStatus } from "../../domain/transitions.ts";
 import type { StateReport } from "../../worker/protocol.ts";
@@ -26,31 +27,50 @@ export interface StateWriter {
   readonly question: (text: Json) => Payload | undefined;
   /** A state's, from its text. */
   readonly metadata: (text: Json) => JsonObject;
+  /** What a task has failed with. */
+  readonly error: (text: string) => string;
 }
 
 /** The most that the questions of an answer without values have together. */
 const questionBytes = 256 * 1024;
 
-/** The most that the metadata of a state in such an answer has: LangGraph puts the run's `configurable` there, too. */
+/** The most that the metadata of a state in such an answer has, and of all of them: LangGraph puts the run's `configurable` there, too. */
 const metadataBytes = 128 * 1024;
+const allMetadataBytes = 1024 * 1024;
+
+/** The most that the errors of its tasks have together. */
+const errorCharacters = 64 * 1024;
+const allErrorCharacters = 256 * 1024;
 
 /** An answer without values is to fit what a gRPC client takes: all else stays only as far as it is small. */
 export function stateWriter(write: PayloadWriter, omitValues: boolean): StateWriter {
   const parse = (text: Json) => JSON.parse(text) as JsonObject;
-  if (!omitValues) return { values: write, question: write, metadata: parse };
+  if (!omitValues) return { values: write, question: write, metadata: parse, error: (text) => text };
   let left = questionBytes;
+  let metadataLeft = allMetadataBytes;
+  let errorsLeft = allErrorCharacters;
   return {
     question(text) {
       if (text.length > left) return undefined;
       left -= text.length;
       return write(text);
     },
-    metadata: (text) => (text.length <= metadataBytes ? parse(text) : smallFields(parse(text))),
+    metadata(text) {
+      const most = Math.min(metadataBytes, metadataLeft);
+      const kept = text.length <= most ? parse(text) : smallFields(parse(text), most);
+      metadataLeft -= Math.min(most, text.length);
+      return kept;
+    },
+    error(text) {
+      const short = shortened(text, Math.max(100, Math.min(errorCharacters, errorsLeft)));
+      errorsLeft -= short.length;
+      return short;
+    },
   };
 }
 
-function smallFields(metadata: JsonObject): JsonObject {
-  let left = metadataBytes;
+function smallFields(metadata: JsonObject, most: number): JsonObject {
+  let left = most;
   const fits = ([, value]: [string, unknown]): boolean => {
     const { length } = JSON.stringify(value);
     if (length > left) return false;
@@ -87,7 +107,7 @@ export const toInterrupts = (
   );
 
 export function toThreadState(state: StateReport, write: StateWriter): checkpointPb.ThreadState {
-  const { values, question, metadata } = write;
+  const { values, question, metadata, error } = write;
   const written = (text: Json | undefined) => (text === undefined ? undefined : values?.(text));
   const at = (
     checkpointId: string | undefined,
@@ -103,7 +123,7 @@ export function toThreadState(state: StateReport, write: StateWriter): checkpoin
     tasks: state.tasks.map((task) => ({
       id: task.id,
       name: task.name,
-      error: task.error,
+      error: task.error === undefined ? undefined : error(task.error),
       interrupts: toInterrupts(task.interrupts, question),
       checkpoint: at(task.checkpoint?.checkpointId, task.checkpoint?.checkpointNs, task.checkpoint?.checkpointMap),
       result: written(task.result),

@@ -38,3 +38,15 @@ it("a state with values has all its metadata, one without what is small", () => 
     expect(stateWriter(write, omitValues).metadata(JSON.stringify(metadata))).toEqual(expected);
   }
 });
+
+it("a page of states without values stays small, whatever their tasks have failed with", () => {
+  const large = JSON.stringify({ step: 1, tag: "y".repeat(100_000) });
+  const fault = "z".repeat(5_000_000);
+  const all = stateWriter(write, true);
+  const states = Array.from({ length: 1_000 }, () => [all.metadata(large), all.error(fault)] as const);
+  expect(states[0]![0]).toEqual(JSON.parse(large));
+  expect(states[0]![1]).toMatch(/^z{60000,}… \(5000000 characters in all\)$/);
+  expect(states.at(-1)![1]).toMatch(/^z+… \(5000000 characters in all\)$/);
+  expect(JSON.stringify(states).length).toBeLessThan(2_000_000);
+  expect(stateWriter(write, false).error(fault)).toBe(fault);
+});

@@ -110,6 +110,14 @@ const bad: readonly [string, unknown][] = [
     "a question that is no JSON",
     end({ kind: "success", state: { ...state, interrupts: [{ id: "i", taskId: "t", value: "?" }] } }),
   ],
+  ...Object.entries({
+    "a question's id": { interrupts: [{ id: "i".repeat(201), taskId: "t", value: "1" }] },
+    "a task's id": { tasks: [{ id: "t".repeat(201), name: "n", interrupts: [] }] },
+    "a checkpoint's id": { checkpointId: "c".repeat(201) },
+  }).map(([what, long]): [string, unknown] => [
+    `${what} that is too long`,
+    end({ kind: "success", state: { ...state, ...long } }),
+  ]),
   ["next nodes that are numbers", end({ kind: "success", state: { ...state, next: [1] } })],
   ["tasks that are none", end({ kind: "success", state: { ...state, tasks: [{}] } })],
   ["metadata that is a list", end({ kind: "success", state: { ...state, metadata: "[]" } })],
