@@ -36,8 +36,8 @@ export interface Scheduler {
 
 /** Candidates of one look. Another server may take some of them first. */
 const candidates = 32;
-/** So many looks at those behind are taken for runs that may borrow their parent's slot. */
-const looksForChildren = 32;
+/** So many pages of one look are searched for runs that may borrow their parent's slot, and as many behind them. */
+const pagesForChildren = 32;
 
 export function createScheduler(parts: SchedulerParts): Scheduler {
   const { lanes, runs, act, onError } = parts;
@@ -46,17 +46,27 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   const claims = new Map<string, Promise<void>>();
   /** The last look has found more runs than slots: only then is a slot that becomes free a reason to look again. */
   let crowded = true;
+  /** How far behind the first pages children have been looked for; the next look goes on from there. */
+  let reached: FoundThread | undefined;
   let stopped = false;
 
   /** Those without a slot wait; behind them there may be children that borrow one. */
   async function look(): Promise<void> {
     crowded = false;
-    let looks = 0;
-    for await (const found of pagesOf<FoundThread>(candidates, (page) => lanes.ready(page))) {
+    const last = await searched(undefined);
+    reached = last && (await searched(reached ?? last));
+  }
+
+  /** Begins what may be claimed of the pages behind a thread. Answers their last thread, unless the end was reached. */
+  async function searched(from: FoundThread | undefined): Promise<FoundThread | undefined> {
+    let pages = 0;
+    const ready = pagesOf<FoundThread>(candidates, ({ limit, after }) => lanes.ready({ limit, after: after ?? from }));
+    for await (const found of ready) {
       for (const thread of found) if (!crowded || firstInTurn(thread.lane)?.parent) begin(thread);
-      looks += 1;
-      if (looks === looksForChildren) return;
+      pages += 1;
+      if (pages === pagesForChildren) return found.at(-1);
     }
+    return undefined;
   }
 
   function begin(thread: FoundThread): void {
