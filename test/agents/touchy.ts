@@ -26,5 +26,12 @@ const builder = new StateGraph(State)
 
 export const graph = builder.compile();
 
+/** Its state is never read. */
+export const unreadable = Object.assign(builder.compile(), {
+  async getState(): Promise<never> {
+    throw new Error("this state is never read");
+  },
+});
+
 /** The same, made anew for each run. */
 export const make = () => builder.compile();
