@@ -1,4 +1,4 @@
-import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
+import { Annotation, CompiledStateGraph, END, START, StateGraph } from "@langchain/langgraph";
 
 /** Its own code refuses some values, and never answers for others. */
 const State = Annotation.Root({
@@ -26,12 +26,13 @@ const builder = new StateGraph(State)
 
 export const graph = builder.compile();
 
-/** Its state is never read. */
-export const unreadable = Object.assign(builder.compile(), {
-  async getState(): Promise<never> {
+/** Its state is never read, not even of the copies that are made of a graph. */
+class Unreadable extends CompiledStateGraph<unknown, unknown> {
+  override async getState(): Promise<never> {
     throw new Error("this state is never read");
-  },
-});
+  }
+}
+export const unreadable = Object.setPrototypeOf(builder.compile(), Unreadable.prototype) as Unreadable;
 
 /** The same, made anew for each run. */
 export const make = () => builder.compile();
