@@ -22,7 +22,7 @@ export interface Signals {
   /** Events of a run are stored. */
   readonly published: Signal<[run: RunName, chunk: EventChunk]>;
   /** A run is over for everybody: its record says so. */
-  readonly over: Signal<[run: Run]>;
+  readonly ended: Signal<[run: Run]>;
   /** A run that could be claimed finds no slot here. */
   readonly slotMissing: Signal;
   /** The other servers that live, as far as this one can tell. */
@@ -46,7 +46,7 @@ export function createSignals(onError: (error: unknown) => void): Signals {
     slotReturned: createSignal(onError),
     cancelStored: createSignal(onError),
     published: createSignal(onError),
-    over: createSignal(onError),
+    ended: createSignal(onError),
     slotMissing: createSignal(onError),
     othersSeen: createSignal(onError),
     readyElsewhere: createSignal(onError),

@@ -79,6 +79,43 @@ export const breaks: readonly Break[] = [
     name: "ERROR is terminal for workers that come late",
   },
   {
+    law: 3,
+    file: "src/storage/set-each.ts",
+    lines: [["  filter: { _id, ...is, ...(below", "  filter: { _id, ...(below"]],
+    means: "A change of a thread is stored whatever others have decided since it was read.",
+    test: "test/integration/lanes.test.ts",
+    name: "is written on the revision that is stored, and on no other",
+  },
+  {
+    law: 3,
+    file: "src/storage/set-each.ts",
+    lines: [["$cond: [{ $and: guards }, changed", "$cond: [{ $and: [] }, changed"]],
+    means: "The same of changes that share a command.",
+    test: "test/integration/lanes.test.ts",
+    name: "is written together with others, each on its own revision",
+  },
+  {
+    law: 3,
+    file: "src/storage/run-store.ts",
+    lines: [['        below: { field: "changes", limit: changes },\n', ""]],
+    means: "A record takes what comes late, and goes back from its end.",
+    test: "test/integration/run-records.test.ts",
+    name: "never goes back, however late and often it comes",
+  },
+  {
+    law: 9,
+    file: "src/storage/run-events.ts",
+    lines: [
+      [
+        '      return (await gathered(toDocument(chunk))) === "inserted";\n',
+        "      await gathered(toDocument(chunk));\n      return true;\n",
+      ],
+    ],
+    means: "Who comes too late for a chunk of events, because it was fenced there, is told that it is stored.",
+    test: "test/integration/stores.test.ts",
+    name: "are inserted where their numbers are free, each by itself",
+  },
+  {
     law: 4,
     file: "src/domain/thread/pay-debts.ts",
     lines: [["      await runs.insertTombstone({ ...asInLane(run, entry), journal });\n", ""]],

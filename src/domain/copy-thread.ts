@@ -1,7 +1,7 @@
 import type { HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { threadNotFound } from "./not-found.ts";
-import type { Lanes, StoredThread, ThreadStore } from "./ports.ts";
+import type { JournalCopies, Lanes, StoredThread, ThreadStore } from "./ports.ts";
 import { newControl } from "./thread/entry.ts";
 import { threadOf } from "./thread/view.ts";
 import type { GraphOpening, RememberedState, Thread, ThreadName } from "./thread.ts";
@@ -17,13 +17,6 @@ export interface CopyThreadParts {
   readonly readState: (thread: Thread) => Promise<RememberedState | null>;
   /** How a factory has made the thread's graph; undefined of any other graph. */
   readonly openingOf: (thread: Thread, graph: string) => Promise<GraphOpening | undefined>;
-}
-
-export interface JournalCopies {
-  /** Copies all that the thread's journal holds into a new one, which expires unless it is kept. */
-  copy(from: Thread, to: Thread, check: () => Promise<void>): Promise<void>;
-  keepCopy(to: Thread): Promise<void>;
-  discardCopy(to: Thread): Promise<void>;
 }
 
 export type CopyThread = (name: ThreadName, newThreadId: string) => Promise<Thread>;

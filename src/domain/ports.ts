@@ -137,7 +137,7 @@ export interface ThreadStore {
 }
 
 /**
- * Threads as their lanes decide about them. Only thread/decide.ts writes here. Of a state that has a name of its own (see
+ * Threads as their lanes decide about them. Only thread/decide.ts changes one; threads without a run are born, and removed, by threads.ts and copy-thread.ts. Of a state that has a name of its own (see
  * RememberedState.apart) what is read is without its values; what is written has them, unless it was read.
  */
 export interface Lanes {
@@ -364,4 +364,12 @@ export interface ItemStore {
   scan(owner: string, prefix: readonly string[], batch: number): AsyncIterable<Item>;
   /** Every namespace with the prefix that has items, once, those below it right after it. */
   namespaces(owner: string, prefix: readonly string[]): AsyncIterable<string[]>;
+}
+
+/** What a copy of a thread does with journals. */
+export interface JournalCopies {
+  /** Copies all that the thread's journal holds into a new one, which expires unless it is kept. */
+  copy(from: Thread, to: Thread, check: () => Promise<void>): Promise<void>;
+  keepCopy(to: Thread): Promise<void>;
+  discardCopy(to: Thread): Promise<void>;
 }

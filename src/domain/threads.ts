@@ -96,7 +96,7 @@ export function createRemoval(parts: RemovalParts): Removal {
       const live = liveEntries(stored.control.lane);
       if (live.length > 0) {
         if (!signal) return;
-        for (const { run } of live) await over({ owner, threadId, runId: run }, signal);
+        for (const { run } of live) await untilEnded({ owner, threadId, runId: run }, signal);
         continue;
       }
       // What has ended just now may still have to be told.
@@ -127,7 +127,7 @@ export function createRemoval(parts: RemovalParts): Removal {
     if (await isLive(name)) {
       const wish = { action: "rollback", reason: "run deleted", by: "client" } as const;
       await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
-      await over(name, signal);
+      await untilEnded(name, signal);
       if (!(await runs.find(name))) return;
     }
     const run = await runs.find(name);
@@ -162,7 +162,7 @@ export function createRemoval(parts: RemovalParts): Removal {
   const isOf = ({ n, endCheckpointId }: Run, { state }: Thread): boolean =>
     state !== undefined && (state.n === n || state.checkpointId === endCheckpointId);
 
-  async function over(name: RunName, signal: AbortSignal): Promise<void> {
+  async function untilEnded(name: RunName, signal: AbortSignal): Promise<void> {
     await parts.wait(name, signal).catch(ifMerely("RUN_NOT_FOUND"));
   }
 

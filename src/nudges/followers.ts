@@ -14,7 +14,7 @@ export interface FollowersParts {
 export interface Followers {
   add(nudge: Extract<Nudge, { kind: "follow" | "expect" | "cancel" }>): void;
   published(run: RunName): void;
-  over(run: RunName): void;
+  ended(run: RunName): void;
 }
 
 /** Runs that are kept in mind. Those whose followers have asked the longest ago are forgotten first. */
@@ -60,7 +60,7 @@ export function createFollowers({ send, mayExecuteHere, keptMs, monotonicMs }: F
       if (followersOf.size > followedLimit) followersOf.delete(followersOf.keys().next().value!);
     },
     published: (run) => tell(run, "events"),
-    over(run) {
+    ended(run) {
       tell(run, "ended");
       followersOf.delete(keyOfRun(run));
       ended.add(keyOfRun(run));

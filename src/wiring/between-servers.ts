@@ -75,7 +75,7 @@ export function createBetweenServers(foundation: Foundation) {
     followed.askedToTellOf(run, server);
   });
   signals.published.on(followers.published);
-  signals.over.on(followers.over);
+  signals.ended.on(followers.ended);
   signals.slotMissing.on(callForSlots);
 
   const act: { [Kind in Nudge["kind"]]: (nudge: Extract<Nudge, { kind: Kind }>) => void } = {

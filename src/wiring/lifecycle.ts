@@ -45,9 +45,9 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     data,
     readState: states.stateAtEnd,
     newestCheckpoint: states.newestCheckpoint,
-    over(run, state) {
+    ended(run, state) {
       if (state) left.set(run, state);
-      signals.over.emit(run);
+      signals.ended.emit(run);
     },
     tell: {
       stop: signals.cancelStored.emit,

@@ -17,8 +17,8 @@ export function createStreams(foundation: Foundation, { follow }: BetweenServers
   const hub = createEventHub((run) => follow(run, "events"));
   const outcomes = createOutcomes(runs, (run) => follow(run, "end"));
   signals.published.on(hub.publish);
-  signals.over.on(outcomes.announce);
-  signals.over.on(hub.end);
+  signals.ended.on(outcomes.announce);
+  signals.ended.on(hub.end);
   signals.publishedElsewhere.on(hub.refresh);
   signals.endedElsewhere.on(outcomes.look);
   signals.endedElsewhere.on(hub.refresh);

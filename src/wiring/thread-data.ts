@@ -1,6 +1,5 @@
 import type { Journal } from "../checkpoints/journal.ts";
-import type { JournalCopies } from "../domain/copy-thread.ts";
-import type { RunEventStore } from "../domain/ports.ts";
+import type { JournalCopies, RunEventStore } from "../domain/ports.ts";
 import type { RunData } from "../domain/thread/pay-debts.ts";
 import type { Thread } from "../domain/thread.ts";
 

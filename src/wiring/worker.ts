@@ -88,7 +88,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     remove: (name) => removal.finish(name, closing.signal),
     onError: onError("removing a temporary thread"),
   });
-  signals.over.on(temporaryThreads.over);
+  signals.ended.on(temporaryThreads.ended);
   signals.newLife.on(temporaryThreads.renew);
 
   const readRuns = createReadRuns({
@@ -115,7 +115,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     onError: onError("a webhook"),
     log,
   });
-  signals.over.on(webhooks.over);
+  signals.ended.on(webhooks.ended);
 
   return { unsettled, executor, scheduler, dueRuns, temporaryThreads, readRuns, webhooks };
 }

@@ -21,7 +21,7 @@ export interface InspectionsOptions {
   /** One was not answered in time. */
   readonly overdue: () => void;
   /** The last one that was under way is over. */
-  readonly over: () => void;
+  readonly ended: () => void;
 }
 
 export interface AskedInspection<I extends Inspection> {
@@ -139,7 +139,7 @@ export class ChildInspections {
     if (pending === undefined) return undefined;
     clearTimeout(pending.timer);
     this.#pending.delete(scope);
-    if (!this.underWay) this.#options.over();
+    if (!this.underWay) this.#options.ended();
     return pending;
   }
 }

@@ -94,7 +94,7 @@ export class ChildWorker {
       timeoutMs: settings.inspectTimeoutMs,
       send: (message) => child.send(message),
       overdue: () => this.#kill("inspection"),
-      over: () => this.#inspected(),
+      ended: () => this.#inspected(),
     });
     this.loaded = this.#loaded.promise;
     // Who waits for it handles the failure; nobody has to.

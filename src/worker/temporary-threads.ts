@@ -26,7 +26,7 @@ export interface TemporaryThreads {
   /** The servers that the thread of a run which is about to be created must name from the beginning. */
   watchersOf(name: ThreadName): readonly string[];
   /** The run is over for everybody. */
-  over(run: Run): void;
+  ended(run: Run): void;
   /** This server has another name from now on, by which the threads must know it. */
   renew(): void;
   /** Removes what a crash, or a database that was away, has left. */
@@ -40,7 +40,7 @@ interface Callers {
   count: number;
   /** The thread's document names this server. */
   stored: boolean;
-  over: boolean;
+  ended: boolean;
 }
 
 /** Removals at a time: they must not take the database from the runs. */
@@ -79,7 +79,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
     const successors = callersOf.get(keyOfThread(name));
     if (successors) {
       successors.stored ||= callers.stored;
-      successors.over ||= callers.over;
+      successors.ended ||= callers.ended;
       return;
     }
     if (callers.stored) {
@@ -112,7 +112,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
 
   return {
     open(name) {
-      const callers = callersOf.get(keyOfThread(name)) ?? { name, count: 0, stored: false, over: false };
+      const callers = callersOf.get(keyOfThread(name)) ?? { name, count: 0, stored: false, ended: false };
       callersOf.set(keyOfThread(name), callers);
       callers.count += 1;
       let closed = false;
@@ -132,7 +132,7 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
           callers.count -= 1;
           if (callers.count > 0) return;
           callersOf.delete(keyOfThread(name));
-          if (callers.stored || callers.over) begin(() => leave(name, callers));
+          if (callers.stored || callers.ended) begin(() => leave(name, callers));
         },
       };
     },
@@ -144,10 +144,10 @@ export function createTemporaryThreads(parts: TemporaryThreadsParts): TemporaryT
       return [server()];
     },
 
-    over(run) {
+    ended(run) {
       if (!run.stateless?.temporary) return;
       const callers = callersOf.get(keyOfThread(run));
-      if (callers) callers.over = true;
+      if (callers) callers.ended = true;
       else begin(() => remove(run).catch(ifMerely("THREAD_NOT_FOUND")));
     },
 

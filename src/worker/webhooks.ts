@@ -29,7 +29,7 @@ export interface WebhooksParts {
  */
 export interface Webhooks {
   /** The run is over for everybody. Returns at once. */
-  over(run: Run): void;
+  ended(run: Run): void;
   /** Takes up deliveries of runs that ended before the time, and that nobody makes. */
   sweep(endedBefore: Date): Promise<void>;
   /** Begins no retries any more; resolves when what is under way is done, or given up at the end of the grace. */
@@ -152,7 +152,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   }
 
   return {
-    over: begin,
+    ended: begin,
 
     async sweep(endedBefore) {
       await beginAll((page) => store.untried(endedBefore, page));

@@ -29,7 +29,7 @@ export interface PayDebtsParts {
   readonly readState: (thread: Thread, graph: string, checkpointId: string) => Promise<StateAtEnd>;
   readonly newestCheckpoint: (thread: Thread) => Promise<string | undefined>;
   /** The run is over for everybody. `left`: what its execution reported, where that is known. */
-  readonly over: (run: Run, left: StateAtEnd | undefined) => void;
+  readonly ended: (run: Run, left: StateAtEnd | undefined) => void;
 }
 
 /** What paying asks of those who decide. */
@@ -85,15 +85,15 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint, journal: thread.journal });
   }
 
-  async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<{ end: ToldEnd; over?: Run }> {
+  async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<{ end: ToldEnd; ended?: Run }> {
     const { owner, threadId, journal } = stored.origin;
     const name: RunName = { owner, threadId, runId: entry.run };
     const duties = dutiesOf(stored.control, entry);
     const state = duties.includes("readState") ? await stateOf(stored, name, entry) : undefined;
-    const over = duties.includes("storeTombstone")
+    const ended = duties.includes("storeTombstone")
       ? await storeTombstone(name, entry, journal)
       : await record(name, entry, journal, known);
-    return { end: { run: entry.run, changes: entry.changes, state, journal }, over };
+    return { end: { run: entry.run, changes: entry.changes, state, journal }, ended };
   }
 
   /** Where the run has left the thread: the next one may have gone on from there by now, and may yet be rolled back. */
@@ -145,7 +145,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
         stored = await decide(name, { kind: "projected", ...told.end });
       else if (!known) remember(name, told.end);
       // Told last: whoever hears of the end may count on it that the entry leaves with the thread's next decision.
-      if (told.over) parts.over(told.over, action === "rollback" ? undefined : its?.state);
+      if (told.ended) parts.ended(told.ended, action === "rollback" ? undefined : its?.state);
     }
   };
 }

@@ -29,12 +29,12 @@ describe("servers that follow a run of this one", () => {
     take();
     followers.published(run);
     expect(take()).toEqual([["reader", "events"]]);
-    followers.over(run);
+    followers.ended(run);
     expect(take()).toEqual([
       ["reader", "ended"],
       ["waiter", "ended"],
     ]);
-    followers.over(run);
+    followers.ended(run);
     followers.published(run);
     expect(take()).toEqual([]);
   });
@@ -57,7 +57,7 @@ describe("servers that follow a run of this one", () => {
   });
 
   it("are told at once when they ask after its end, whoever they believe to execute it", () => {
-    followers.over(run);
+    followers.ended(run);
     here.clear();
     add("expect", "late");
     add("expect", "another", true, { ...run, runId: "another" });
@@ -72,7 +72,7 @@ describe("servers that follow a run of this one", () => {
     cancel("reader");
     followers.published(run);
     expect(take()).toEqual([["reader", "events"]]);
-    followers.over(run);
+    followers.ended(run);
     expect(take()).toEqual([
       ["canceller", "ended"],
       ["reader", "ended"],

@@ -9,7 +9,7 @@ async function inspectWhile(failure: Error): Promise<unknown> {
   const sent: ParentMessage[] = [];
   const nothing = () => {};
   const send = (message: ParentMessage) => void sent.push(message);
-  const inspections = new ChildInspections({ timeoutMs: 60_000, send, overdue: nothing, over: nothing });
+  const inspections = new ChildInspections({ timeoutMs: 60_000, send, overdue: nothing, ended: nothing });
   const items = { batch: () => Promise.reject(failure) };
   const { answer } = inspections.ask({ ...emptyJournal, items }, {
     kind: "state",
