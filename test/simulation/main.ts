@@ -4,7 +4,7 @@ import { replaceGlobals } from "./time/simulated-globals.ts";
 /**
  *     npm run simulate -- --seeds 2000             # as many schedules, from --from on
  *     npm run simulate -- --seed 7 --lines 300     # one, with the last lines of its history
- *     npm run simulate -- --bugs                   # each deliberate bug, until a law finds it
+ *     npm run simulate -- --bugs --seeds 3000      # each deliberate bug, until a law finds it; bugs/found.json keeps by which seed
  */
 const { values } = parseArgs({
   options: {
@@ -23,9 +23,10 @@ const { values } = parseArgs({
 const isMany = values.seed === undefined && values.bug === undefined && !values.alone && Number(values.seeds) > 50;
 
 if (values.bugs) {
-  const { findBugs } = await import("./bugs/find-bugs.ts");
+  const { findBugs, recordFound } = await import("./bugs/find-bugs.ts");
   const processes = values.processes === undefined ? undefined : Number(values.processes);
-  await findBugs(Number(values.seeds), undefined, processes);
+  const wanted = values.bug === undefined ? undefined : values.bug.split(",").map(Number);
+  recordFound(await findBugs({ seeds: Number(values.seeds), wanted, processes }));
 } else if (isMany) {
   const { playSideBySide } = await import("./play-side-by-side.ts");
   const { isWhole, output } = await playSideBySide(Number(values.from), Number(values.seeds));

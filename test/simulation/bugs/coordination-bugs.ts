@@ -58,7 +58,7 @@ export const coordinationBugs: readonly Bug[] = [
   {
     what: "a refused creation leaves its record",
     file: "domain/store-run.ts",
-    lines: [["      if (error instanceof DomainError) await withdraw(record, options);\n", ""]],
+    lines: [["      if (error instanceof DomainError) await deleteRefused(record, options);\n", ""]],
   },
   {
     what: "a refused request removes the record that its twin is about to enter by",
@@ -201,7 +201,7 @@ export const coordinationBugs: readonly Bug[] = [
     what: "an attempt does not stop for a cancel that came before it",
     isHardToFind: true,
     file: "worker/executor.ts",
-    lines: [["const cancel = entry.cancel ?? early.get(entry.run);", "const cancel = entry.cancel;"]],
+    lines: [["const cancel = entry.cancel ?? early.get(key);", "const cancel = entry.cancel;"]],
   },
   {
     what: "a waiter is not told of ends in other servers",
@@ -271,5 +271,42 @@ export const coordinationBugs: readonly Bug[] = [
     isHardToFind: true,
     file: "worker/sweep.ts",
     lines: [['    await attempt("look after records of runs that live no more", lookAfterSome);\n', ""]],
+  },
+  {
+    what: "nobody looks for servers that have left no document",
+    file: "wiring/upkeep.ts",
+    lines: [['      "look for forgotten servers": takeOver.findForgotten,\n', ""]],
+  },
+  {
+    what: "the time is this machine's",
+    file: "worker/lease-clock.ts",
+    lines: [["      offsetMs = databaseTime.getTime() - monotonicMs();\n", "      void databaseTime;\n"]],
+  },
+  {
+    what: "a run that is not over is read from its record",
+    file: "domain/find-run.ts",
+    lines: [['    if (!run || run.phase === "over") return run;\n', "    if (!run || run.changes >= 0) return run;\n"]],
+  },
+  {
+    what: "a run that has come and gone is stored once more",
+    file: "domain/store-run.ts",
+    lines: [
+      ["    if ((await runs.tombstones([run])).length === 0) return true;\n", "    if (run.runId) return true;\n"],
+    ],
+  },
+  {
+    what: "what is younger than two leases is swept as left behind",
+    file: "worker/sweep.ts",
+    lines: [["runs.unentered(ago(2), limit, after)", "runs.unentered(ago(0), limit, after)"]],
+  },
+  {
+    what: "a new life does not store what is watched",
+    file: "wiring/api.ts",
+    lines: [["  runs.onNewLife(watchers.storeAnew);\n", ""]],
+  },
+  {
+    what: "a new life does not store who waits for temporary threads",
+    file: "wiring/worker.ts",
+    lines: [["  signals.newLife.on(temporaryThreads.renew);\n", ""]],
   },
 ];

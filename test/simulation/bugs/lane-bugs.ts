@@ -157,4 +157,46 @@ export const laneBugs: readonly Bug[] = [
     file: "domain/thread/decide.ts",
     lines: [["one.journal === undefined || one.journal === journal;", "one !== undefined || journal !== undefined;"]],
   },
+  {
+    what: "a repeated claim is a miss",
+    file: "domain/thread/attempts.ts",
+    lines: [
+      [
+        "  if (entry && (entry.lease?.token === token || entry.end?.token === token)) {\n",
+        '  if (entry && token === "") {\n',
+      ],
+    ],
+  },
+  {
+    what: "a repeated outcome is a miss",
+    file: "domain/thread/attempts.ts",
+    lines: [
+      ['(entry?.end?.token === token ? "again" : "missed");', '(entry?.end?.token === token ? "missed" : "missed");'],
+    ],
+  },
+  {
+    what: "a repeated hold is refused",
+    file: "domain/thread/hold.ts",
+    lines: [['  if (lane.holder?.id === id) return { control, answer: { did: "again" } };\n', ""]],
+  },
+  {
+    what: "claims on a thread that is being removed",
+    file: "domain/thread/attempts.ts",
+    lines: [
+      [
+        "  if (lane.holder || lane.hold || removing) return undefined;\n",
+        "  void removing;\n  if (lane.holder || lane.hold) return undefined;\n",
+      ],
+    ],
+  },
+  {
+    what: "an entry that was claimed before is forgotten",
+    file: "domain/thread/enter.ts",
+    lines: [['entry.phase === "waiting" && entry.attempt === undefined && ', 'entry.phase === "waiting" && ']],
+  },
+  {
+    what: "a deletion that was under way in a dead server is dropped",
+    file: "domain/thread/take-over.ts",
+    lines: [['  if (holder.kind === "copy") return', '  if (holder.kind !== "edit") return']],
+  },
 ];
