@@ -15,6 +15,8 @@ import { keyOfThread } from "./thread.ts";
 export interface CancelRunsParts {
   readonly runs: Pick<RunStore, "find" | "findMany" | "tombstone" | "tombstones">;
   readonly act: Act;
+  /** The record of a run that executes here, where it is at hand. */
+  readonly recordAtHand: (name: RunName) => Run | undefined;
 }
 
 export interface CancelRuns {
@@ -33,7 +35,7 @@ export interface CancelRuns {
 /** Decisions at a time. */
 const sideBySide = 8;
 
-export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
+export function createCancelRuns({ runs, act, recordAtHand }: CancelRunsParts): CancelRuns {
   /** Of a run that its lane does not know any more: it is over, or gone. */
   async function asItWas(name: RunName, request: CancelRequest): Promise<Run> {
     const run = await runs.find(name);
@@ -57,9 +59,11 @@ export function createCancelRuns({ runs, act }: CancelRunsParts): CancelRuns {
 
   async function cancel(name: RunName, request: CancelRequest): Promise<Run> {
     const wish = wishOf(request);
+    // It may have come to its end, and gone from there, by the time that the cancel is answered.
+    const known = recordAtHand(name);
     const acted = await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
     if (!acted) return asItWas(name, request);
-    return answerOf(name, acted.answer.cancels![0]!, request);
+    return answerOf(name, acted.answer.cancels![0]!, request, known);
   }
 
   async function cancelAll(names: readonly RunName[], request: CancelRequest): Promise<Map<string, Run | DomainError>> {

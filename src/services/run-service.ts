@@ -156,7 +156,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         const created = await parts.createRun(wanted);
         watcher = await watched(watcher, context, request, { wanted, run: created });
         context.values.get(onRunExistsKey)?.(created);
-        const run = await inCall(context, () => listener.end(created, context.signal));
+        const run = (await inCall(context, () => listener.end(created, context.signal)))!;
         const includeInput = request.includeInput || request.create!.includeInput;
         return create(pb.WaitRunResponseSchema, await ending(run, { ...request, includeInput }));
       } finally {
@@ -245,11 +245,18 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const { reason, wait, waitTimeout } = request;
       const refuseRepeat = context.values.get(refuseRepeatKey);
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
-      let run = await parts.cancels.cancel(name, wanted);
-      context.values.get(onRunExistsKey)?.(name);
-      if (wait) {
-        const over = await inCall(context, () => outcomes.wait(name, context.signal, msOf(waitTimeout)));
-        run = over ?? (await read.latest(name));
+      const listener = wait ? outcomes.listen(name) : undefined;
+      let run: Run;
+      try {
+        run = await parts.cancels.cancel(name, wanted);
+        context.values.get(onRunExistsKey)?.(name);
+        if (listener) {
+          const asked = run;
+          const over = await inCall(context, () => listener.end(asked, context.signal, msOf(waitTimeout)));
+          run = over ?? (await read.latest(name));
+        }
+      } finally {
+        listener?.close();
       }
       return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: await told(run, request) };
     },

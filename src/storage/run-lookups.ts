@@ -3,6 +3,7 @@ import type { RunPosition, RunStore } from "../domain/ports.ts";
 import type { Run } from "../domain/run.ts";
 import { liveStatuses } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
+import { createGather } from "./gather.ts";
 import { earliest, key } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
 import { walkIndex } from "./walk-index.ts";
@@ -25,6 +26,25 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     const filter = { ...which, created_at: { $gte: earliest, $lt: madeBefore } };
     return (await walkIndex(runs, filter, { field: "created_at" }, limit, last)).map(toRun);
   }
+
+  const childrenOf = (parent: string | { $in: string[] }): Filter<RunDocument> => ({
+    "parent.runId": parent,
+    "parent.independent": false,
+    status: { $in: [...liveStatuses] },
+  });
+
+  /** Most runs have no children: of many that are cancelled at once this is asked with one command. */
+  const mayHaveChildren = createGather(
+    async (ids: readonly string[]): Promise<boolean[]> => {
+      if (ids.length === 1) return [true];
+      const found = runs
+        .find(childrenOf({ $in: [...new Set(ids)] }))
+        .project<Pick<RunDocument, "parent">>({ parent: 1 });
+      const parents = new Set((await found.toArray()).map(({ parent }) => parent?.runId));
+      return ids.map((id) => parents.has(id));
+    },
+    { documentOf: (_id) => ({ _id }), isUrgent: true, most: 100 },
+  );
 
   return {
     /** From the newest back, some more at a time; without what the runs were given. Index: thread_runs. */
@@ -63,8 +83,8 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
 
     /** An owner's runs never meet another's. Index: runs_of_parent. */
     async liveChildren({ owner, runId }, limit) {
-      const children = { "parent.runId": runId, "parent.independent": false, status: { $in: [...liveStatuses] } };
-      const found = await runs.find(children).sort({ created_at: 1 }).limit(limit).toArray();
+      if (!(await mayHaveChildren(runId))) return [];
+      const found = await runs.find(childrenOf(runId)).sort({ created_at: 1 }).limit(limit).toArray();
       return found.filter((run) => run.owner === owner).map(toRun);
     },
 

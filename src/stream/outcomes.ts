@@ -10,10 +10,10 @@ interface Waiters {
   exists: boolean;
 }
 
-/** Somebody who listens for the end of a run that is about to be created. */
+/** Somebody who listens for the end of a run that is about to be created or cancelled. */
 interface EndListener {
-  /** The same as {@link Outcomes.wait} for the run as it was created, without a first look at it. */
-  end(created: Run, signal: AbortSignal): Promise<Run>;
+  /** The same as {@link Outcomes.wait} for the run as it was just created or decided about, without a first look at it. */
+  end(known: Run, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined>;
   close(): void;
 }
 
@@ -28,7 +28,7 @@ export interface Outcomes {
    * then; throws RUN_NOT_FOUND for a run that was deleted meanwhile.
    */
   wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined>;
-  /** Listens for the end of a run from before it is created; until it is closed. */
+  /** Listens for the end of a run from before it is created or cancelled; until it is closed. */
   listen(name: RunName): EndListener;
   /** Wakes the waiters in this server. */
   announce(run: Run): void;
@@ -110,14 +110,14 @@ export function createOutcomes(
     }
   }
 
+  const giveUpAfter = (ms: number | undefined, mine: PromiseWithResolvers<Run | undefined>) =>
+    ms === undefined ? undefined : setTimeout(() => mine.resolve(undefined), Math.min(ms, longestTimerMs));
+
   async function wait(name: RunName, signal: AbortSignal, timeoutMs?: number): Promise<Run | undefined> {
     signal.throwIfAborted();
     const { mine, exists, close } = register(name);
     exists();
-    const timeout =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => mine.resolve(undefined), Math.min(timeoutMs, longestTimerMs));
+    const timeout = giveUpAfter(timeoutMs, mine);
     try {
       // Registered first, so that an end between the look and the wait is not missed.
       return await until(signal, mine, async () => (await ended(name)) ?? mine.promise);
@@ -140,15 +140,18 @@ export function createOutcomes(
       };
       mine.promise.then(announced, announced);
       return {
-        async end(created, signal) {
-          // A request that is repeated may have been done with another id.
-          if (keyOfRun(created) !== keyOfRun(name)) return (await wait(created, signal))!;
-          // What was told by now may be the end of a run that was deleted, and whose id this one has taken.
-          if (isAnnounced) return (await wait(created, signal))!;
+        async end(known, signal, timeoutMs) {
+          // A request that is repeated may have been done with another id. And what was told by now may be the end of a run that
+          // was deleted, and whose id this one has taken.
+          if (keyOfRun(known) !== keyOfRun(name) || isAnnounced) return wait(known, signal, timeoutMs);
           exists();
-          const isLive = created.phase !== "over" && created.phase !== "rolling_back";
-          const over = await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);
-          return over!;
+          const isLive = known.phase !== "over" && known.phase !== "rolling_back";
+          const timeout = giveUpAfter(timeoutMs, mine);
+          try {
+            return await until(signal, mine, async () => (isLive ? undefined : await ended(name)) ?? mine.promise);
+          } finally {
+            clearTimeout(timeout);
+          }
         },
         close,
       };

@@ -35,9 +35,9 @@ export function createAttempts(
     },
     // By the wall clock as well, since the monotonic one may stop while the machine sleeps.
     isHeld: (claimedAtMs) => isAlive() && Date.now() - claimedAtMs < config.leaseMs / 2,
-    delivered: (run, token) =>
+    delivered: (run, token, at) =>
       void act
-        .act(run, { kind: "delivered", run: run.runId, token })
+        .act(run, { kind: "delivered", run: run.runId, token, deliveredAt: at.getTime() })
         .catch(onError("noting that a cancel was delivered")),
     now: clock.now,
     isTransient,

@@ -3,7 +3,7 @@ import { createCancelRuns } from "../domain/cancel-runs.ts";
 import { createChildRuns } from "../domain/child-runs.ts";
 import { createHoldThread } from "../domain/hold-thread.ts";
 import { newId } from "../domain/ids.ts";
-import type { Run } from "../domain/run.ts";
+import { keyOfRun, type Run } from "../domain/run.ts";
 import { createAct } from "../domain/thread/act.ts";
 import { createDecide } from "../domain/thread/decide.ts";
 import { createLiveRecords } from "../domain/thread/live-records.ts";
@@ -18,8 +18,21 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** How threads are decided about: how runs stop and end, what holds a thread, and what is removed. */
 export function createLifecycle(foundation: Foundation, { outcomes }: Streams, states: States) {
-  const { config, stores, journal, signals, clock, self, holds, kept, findRun, isTransient, pause, onError } =
-    foundation;
+  const {
+    config,
+    stores,
+    journal,
+    signals,
+    clock,
+    self,
+    holds,
+    executing,
+    kept,
+    findRun,
+    isTransient,
+    pause,
+    onError,
+  } = foundation;
   const { runs, lanes, threads, events } = stores;
   const data = createThreadData(journal, events);
   /** What runs have left that have just ended here, by the very object that was announced. */
@@ -69,7 +82,11 @@ export function createLifecycle(foundation: Foundation, { outcomes }: Streams, s
     isAlive,
     recordsBroughtUp: records.broughtUp,
     finalStateOf: (over: Run) => left.get(over),
-    cancels: createCancelRuns({ runs, act }),
+    cancels: createCancelRuns({
+      runs,
+      act,
+      recordAtHand: (name) => executing.attempts.get(keyOfRun(name))?.run,
+    }),
     children: createChildRuns({ runs, lanes }),
     holdThread,
     removal: createRemoval({

@@ -29,7 +29,8 @@ export interface AttemptParts {
   readonly stillMine: (run: Run, token: string) => Promise<boolean>;
   /** Whether the claim's lease is held for sure, by the clock alone. */
   readonly isHeld: (claimedAtMs: number) => boolean;
-  readonly delivered: (run: Run, token: string) => void;
+  /** Stores that a cancel has been delivered. */
+  readonly delivered: (run: Run, token: string, at: Date) => void;
   /** The database's time. */
   readonly now: () => Date;
   /** Whether an error means that the database is away for the moment. */
@@ -56,6 +57,7 @@ interface AttemptEnded {
   readonly lastSequence: number;
   readonly endCheckpointId?: string;
   readonly state?: StateAtEnd;
+  readonly deliveredAt?: Date;
 }
 
 /** One execution of a claimed run, from its placement in a child process until nothing of it can run or write. */
@@ -82,6 +84,9 @@ interface Begin {
   readonly from: string | undefined;
 }
 
+/** A run that stops within this time says with its end that its cancel was delivered, and needs no decision for it. */
+const deliveryMs = 50;
+
 /** What went wrong before anything could be written; told when it can. */
 type Failed = { readonly failure: unknown };
 
@@ -95,6 +100,8 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
   let stop: { by: "cancel" | "timeout"; action: CancelAction; reason: string } | undefined;
   let released: "drain" | "kill" | undefined;
   let timeout: NodeJS.Timeout | undefined;
+  let deliveredAt: Date | undefined;
+  let tellingDelivery: NodeJS.Timeout | undefined;
   let unstorable: RunError | undefined;
   let giveUpWriting: (() => void) | undefined;
   const hasSlot = Promise.withResolvers<void>();
@@ -126,6 +133,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     // From here on a stop or kill would hit whoever has the process now.
     placed = undefined;
     clearTimeout(timeout);
+    clearTimeout(tellingDelivery);
     return conclude(over, events, journal, items);
   }
 
@@ -180,7 +188,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
       journal,
       items,
       output,
-      delivered: () => parts.delivered(run, token),
+      delivered,
       over: done.resolve,
     };
     const exclusive = alone || parts.isDedicated(run.graph);
@@ -213,6 +221,12 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     else if (!parts.isTransient(error)) unstorable = errorReport(error);
   }
 
+  function delivered(): void {
+    const at = parts.now();
+    deliveredAt = at;
+    tellingDelivery = setTimeout(() => parts.delivered(run, token, at), deliveryMs);
+  }
+
   function watchTime(): void {
     if (run.spec.timeoutMs === undefined) return;
     const left = run.startedAt!.getTime() + run.spec.timeoutMs - parts.now().getTime();
@@ -239,6 +253,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
       lastSequence,
       endCheckpointId: report ? report.checkpointId : await newestNow(),
       state: report && toState(report),
+      deliveredAt,
     };
   }
 

@@ -26,6 +26,8 @@ export interface AttemptLeft {
   readonly lastSequence: number;
   readonly endCheckpointId?: string;
   readonly state?: StateAtEnd;
+  /** When it was told of a cancel, should that not be stored yet. */
+  readonly deliveredAt?: Date;
   /** The run's record as it was when the run was claimed. */
   readonly record?: Run;
 }
@@ -106,6 +108,7 @@ function wishOf(run: SettledRun, token: string, result: AttemptResult, left: Att
     token,
     sequence: left.lastSequence,
     checkpoint: left.endCheckpointId,
+    deliveredAt: left.deliveredAt?.getTime(),
     state: left.state && remembered(left.state, graph!, assistant?.assistantId),
   };
   switch (result.kind) {

@@ -133,7 +133,7 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
         (action): Wish => ({ kind: "requestCancel", runs: [runId], wish: { ...wish, action } }),
       ),
       { kind: "claim", run: runId, token: "late" },
-      { kind: "delivered", run: runId, token: lease.token },
+      { kind: "delivered", run: runId, token: lease.token, deliveredAt: 1 },
       { kind: "finishRollback", run: runId },
       { kind: "confirm", run: runId },
       { kind: "forget", run: runId, lacks: "record" },

@@ -1,6 +1,6 @@
 import { createOneByOne } from "../one-by-one.ts";
 import type { ThreadOrigin } from "../ports.ts";
-import type { RunName } from "../run.ts";
+import { keyOfRun, type RunName } from "../run.ts";
 import { keyOfThread, type ThreadName } from "../thread.ts";
 import type { CancelAction } from "../transitions.ts";
 import { cancelChildren } from "./children.ts";
@@ -58,10 +58,14 @@ export interface Act {
   payDebts(name: ThreadName): Promise<void>;
 }
 
+const keyOfAsked = (run: RunName, action: CancelAction): string => `${keyOfRun(run)} ${action}`;
+
 export function createAct(parts: ActParts): Act {
   const { runs, records, self, tell } = parts;
   /** Ends that are told, and whose entries leave with the thread's next decision. */
   const told = new Map<string, ToldEnd[]>();
+  /** Runs that execute here, with what their children were asked for after that was stored: their end need not ask again. */
+  const childrenAsked = new Set<string>();
   const payOneByOne = createOneByOne();
   const pay = createPayDebts(parts, {
     async act(name, wish) {
@@ -74,6 +78,7 @@ export function createAct(parts: ActParts): Act {
       if (acted) signals(acted);
       return acted;
     },
+    haveChildrenBeenAsked: (run, action) => childrenAsked.delete(keyOfAsked(run, action)),
     remember: (name, end) => void told.set(keyOfThread(name), [...(told.get(keyOfThread(name)) ?? []), end]),
     remembered: (thread, run) =>
       told.get(keyOfThread(thread))?.find((end) => end.run === run && end.journal === thread.journal),
@@ -131,8 +136,11 @@ export function createAct(parts: ActParts): Act {
     const { owner, threadId } = origin;
     signals(acted);
     for (const effect of effects) {
-      const isStopping = effect.kind === "cancelChildren" && entryOf(control, effect.run)?.phase === "stopping";
-      if (isStopping) await cancelChildren({ runs, act }, { owner, threadId, runId: effect.run }, effect.action);
+      if (effect.kind !== "cancelChildren" || entryOf(control, effect.run)?.phase !== "stopping") continue;
+      const run: RunName = { owner, threadId, runId: effect.run };
+      await cancelChildren({ runs, act }, run, effect.action);
+      // Whoever creates one from now on reads its parent's cancel.
+      if (entryOf(control, effect.run)?.lease?.server === self().id) childrenAsked.add(keyOfAsked(run, effect.action));
     }
     const owes = effects.some((effect) => effect.kind === "project" && entryOf(control, effect.run)?.owed);
     if (owes) await payDebts({ owner, threadId }, { seen: { origin, control }, left });

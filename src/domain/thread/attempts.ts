@@ -48,12 +48,18 @@ function withClaim(control: ThreadControl, entry: Entry, token: string, server: 
   return { control: withEntry(control, claimed), answer: { did: "done" as const, entry: claimed } };
 }
 
-export function delivered(control: ThreadControl, { run, token }: Delivered, now: Time): Handled {
+export function delivered(control: ThreadControl, { run, token, deliveredAt }: Delivered): Handled {
   const entry = entryOf(control, run);
   if (entry?.lease?.token !== token || !entry.cancel) return { control, answer: { did: "missed", entry } };
-  if (entry.cancel.deliveredAt !== undefined) return { control, answer: { did: "again", entry } };
-  const told: Entry = { ...entry, cancel: { ...entry.cancel, deliveredAt: now } };
+  const told = withDelivery(entry, deliveredAt);
+  if (told === entry) return { control, answer: { did: "again", entry } };
   return { control: withEntry(control, told), answer: { did: "done", entry: told } };
+}
+
+function withDelivery(entry: Entry, deliveredAt: Time | undefined): Entry {
+  const { cancel } = entry;
+  if (!cancel || cancel.deliveredAt !== undefined || deliveredAt === undefined) return entry;
+  return { ...entry, cancel: { ...cancel, deliveredAt } };
 }
 
 export function settle(control: ThreadControl, command: Settle, now: Time): Handled {
@@ -115,7 +121,8 @@ function finish(
 }
 
 /** An interrupted run is over; of one that is rolled back everything is still to be removed, before the next may begin. */
-function endAsCancelled(control: ThreadControl, entry: Entry, command: Settle | HandBack, now: Time): Handled {
+function endAsCancelled(control: ThreadControl, before: Entry, command: Settle | HandBack, now: Time): Handled {
+  const entry = withDelivery(before, command.deliveredAt);
   const end = atEnd(entry, command, { status: "interrupted", outcome: outcomeOf(entry, command.killed === true) }, now);
   if (entry.cancel!.action === "rollback") {
     const rolling = moved(entry, "settleRollback", end, command.token);

@@ -102,6 +102,7 @@ export interface Delivered extends Decides {
   readonly kind: "delivered";
   readonly run: string;
   readonly token: string;
+  readonly deliveredAt: Time;
 }
 
 /** What an execution has left when nothing of it runs any more and it can write nothing. */
@@ -111,6 +112,8 @@ interface Left {
   /** The number of the last event that is stored. */
   readonly sequence: number;
   readonly checkpoint?: string;
+  /** When it was told of a cancel, should that not be stored yet. */
+  readonly deliveredAt?: Time;
   /** Its process had to be killed. After a take-over the lease knows better. */
   readonly killed?: boolean;
   /** What the thread is to remember; absent when nobody has read it, and then owed with the end. */

@@ -67,7 +67,7 @@ function handle(control: ThreadControl, command: Command, now: Time): Handled {
     case "requestCancel":
       return requestCancel(control, command, now);
     case "delivered":
-      return delivered(control, command, now);
+      return delivered(control, command);
     case "settle":
       return settle(control, command, now);
     case "handBack":

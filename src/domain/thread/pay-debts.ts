@@ -2,6 +2,7 @@ import { boundedState } from "../bounded.ts";
 import type { Lanes, RunStore, StoredThread, ThreadOrigin } from "../ports.ts";
 import type { Run, RunName } from "../run.ts";
 import type { RememberedState, Thread, ThreadName } from "../thread.ts";
+import type { CancelAction } from "../transitions.ts";
 import { type CancelChildrenParts, cancelChildren } from "./children.ts";
 import type { FinishRollback, Projected, ToldEnd } from "./commands.ts";
 import { dutiesOf } from "./effects.ts";
@@ -44,6 +45,8 @@ interface Deciding {
     name: ThreadName,
     wish: Omit<FinishRollback, "server" | "told"> | Omit<Projected, "server" | "told">,
   ) => Promise<StoredThread | undefined>;
+  /** Whether the run's children have heard of its cancel, since it was stored; told once. */
+  readonly haveChildrenBeenAsked: (run: RunName, action: CancelAction) => boolean;
   /** The entry may leave with the thread's next decision. */
   readonly remember: (name: ThreadName, end: ToldEnd) => void;
   /** What was remembered of the run and has not left yet. */
@@ -66,13 +69,22 @@ export interface PayOptions {
   readonly leave?: boolean;
 }
 
+interface Told {
+  readonly end: ToldEnd;
+  /** The run as it is over. */
+  readonly ended?: Run;
+}
+
 export type PayDebts = (name: ThreadName, options?: PayOptions) => Promise<void>;
 
 /**
  * Carries out rollbacks and tells ends, in the order of the lane: the duties that each entry still has. Every step is
  * repeatable, so that anybody may go on where a crash has left off.
  */
-export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, remembered }: Deciding): PayDebts {
+export function createPayDebts(
+  parts: PayDebtsParts,
+  { act, decide, haveChildrenBeenAsked, remember, remembered }: Deciding,
+): PayDebts {
   const { lanes, runs } = parts;
 
   async function rollBack(stored: StoredThread, entry: Entry): Promise<StoredThread | undefined> {
@@ -85,7 +97,7 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
     return decide(thread, { kind: "finishRollback", run: entry.run, checkpoint, journal: thread.journal });
   }
 
-  async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<{ end: ToldEnd; ended?: Run }> {
+  async function tell(stored: StoredThread, entry: Entry, known?: Run): Promise<Told> {
     const { owner, threadId, journal } = stored.origin;
     const name: RunName = { owner, threadId, runId: entry.run };
     const duties = dutiesOf(stored.control, entry);
@@ -125,6 +137,8 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
 
   return async (name, { seen, left, leave } = {}) => {
     const done = new Set<string>();
+    /** Runs whose children have been asked to stop, with what was asked. */
+    const withChildren = new Set<string>();
     let stored = seen ?? (await lanes.read(name));
     for (;;) {
       const entry = stored?.control.lane.entries.find(({ run, owed }) => owed && !done.has(run));
@@ -132,14 +146,19 @@ export function createPayDebts(parts: PayDebtsParts, { act, decide, remember, re
       const action = entry.cancel?.action;
       const known = remembered(stored.origin, entry.run);
       const run: RunName = { ...name, runId: entry.run };
-      if (action && !known) await cancelChildren({ runs, act }, run, action);
+      const isToAsk = action && !known && !withChildren.has(entry.run) && !haveChildrenBeenAsked(run, action);
+      withChildren.add(entry.run);
+      const children = isToAsk ? cancelChildren({ runs, act }, run, action) : undefined;
       if (entry.phase === "rolling_back") {
+        await children;
         stored = await rollBack(stored, entry);
         continue;
       }
       done.add(entry.run);
       const its = left?.run === entry.run ? left : undefined;
-      const told = known?.changes === entry.changes ? { end: known } : await tell(stored, entry, its?.record);
+      // Side by side: as long as the entry stands, whoever comes after a crash does both again.
+      const telling = known?.changes === entry.changes ? undefined : tell(stored, entry, its?.record);
+      const [told = { end: known! } as Told] = await Promise.all([telling, children]);
       // These entries leave at once: a rolled back run's, of which nothing stays, and one whose end brings the thread's state.
       if (leave || action === "rollback" || told.end.state)
         stored = await decide(name, { kind: "projected", ...told.end });

@@ -61,10 +61,22 @@ describe("cancels", () => {
   });
 
   it("keep when they were first asked for and told, and take the stronger one's words", () => {
-    const told = decided(threadAfter(...situations.stopping), { kind: "delivered", run: "a", token: "t0" }, 3).control;
+    const told = decided(
+      threadAfter(...situations.stopping),
+      { kind: "delivered", run: "a", token: "t0", deliveredAt: 3 },
+      3,
+    ).control;
     const wish = { ...rollback, reason: "stronger", actor: "me" };
     const { control } = decided(told, { kind: "requestCancel", runs: ["a"], wish }, 9);
     expect(entryOf(control, "a")!.cancel).toEqual({ ...wish, at: 1, deliveredAt: 3 });
+  });
+
+  it("say with the end when they were told, unless that was stored before", () => {
+    const toldAt = (...before: Given[]) =>
+      entryOf(decided(threadAfter(...situations.stopping, ...before), { ...stopped, deliveredAt: 5 }, 9).control, "a")!
+        .cancel!.deliveredAt;
+    expect(toldAt()).toBe(5);
+    expect(toldAt({ kind: "delivered", run: "a", token: "t0", deliveredAt: 3 })).toBe(3);
   });
 
   it.each<[string, readonly Given[], Given, string]>([

@@ -104,7 +104,7 @@ export function commandOf(one: Step, by: string, control: ThreadControl, now: nu
     case "handBack":
       return { ...base, ...mine(one.isMine), kind: "handBack", lost: one.lost } as Command;
     case "delivered":
-      return { ...base, ...mine(one.isMine), kind: "delivered" } as Command;
+      return { ...base, ...mine(one.isMine), kind: "delivered", deliveredAt: 1 } as Command;
     case "takeOver":
       return { ...base, kind: "takeOver", dead: one.dead, token: fresh, reachable: one.reachable } as Command;
     case "hold":

@@ -62,7 +62,7 @@ export const commands = {
   late: { ...success, token: "t9" },
   handBack,
   lost: { ...handBack, lost: true },
-  delivered: { kind: "delivered", run: "a", token: "t0" },
+  delivered: { kind: "delivered", run: "a", token: "t0", deliveredAt: 1 },
   takeOver,
   due: { kind: "due" },
   hold: { kind: "hold", id: "h0", what: "edit" },

@@ -26,11 +26,12 @@ async function told(then: StoredThread | undefined): Promise<string[]> {
     liveChildren: async () => [],
     project: async ({ runId }: { runId: string }) => projected.push(runId),
   };
-  const payDebts = createPayDebts({ runs, records: { isOver: () => undefined }, over: () => undefined } as never, {
+  const payDebts = createPayDebts({ runs, records: { isOver: () => undefined }, ended: () => undefined } as never, {
     act: async () => undefined,
     decide: async () => then,
     remember: () => undefined,
     remembered: () => undefined,
+    haveChildrenBeenAsked: () => false,
   });
   await payDebts(name, { seen: { origin, control: owing } });
   return projected;
