@@ -235,7 +235,10 @@ try {
       return turn % (runs - liveRuns);
     };
     const bench: Bench = {
-      ...{ stores, checkpoints: new JournalQueries(new JournalCollection(db)), load, now },
+      stores,
+      checkpoints: new JournalQueries(new JournalCollection(db)),
+      load,
+      now,
       anOld: () => toRun(syntheticRun(next(), load, now)),
       aJournal: () => next() % load.journals,
       aThread: () => ({ owner, threadId: threadId(next() % load.threads) }),

@@ -30,13 +30,22 @@ const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 const rest = (name: string, path: string, text: string): HostileBody => ({
-  ...{ name: `REST, ${name}`, path, contentType: "application/json", body: bytesOf(text) },
+  name: `REST, ${name}`,
+  path,
+  contentType: "application/json",
+  body: bytesOf(text),
 });
 const connect = (name: string, rpc: string, text: string): HostileBody => ({
-  ...{ name: `Connect JSON, ${name}`, path: `/reins.v1.${rpc}`, contentType: "application/json", body: bytesOf(text) },
+  name: `Connect JSON, ${name}`,
+  path: `/reins.v1.${rpc}`,
+  contentType: "application/json",
+  body: bytesOf(text),
 });
 const binary = (name: string, rpc: string, body: Uint8Array): HostileBody => ({
-  ...{ name: `binary, ${name}`, path: `/reins.v1.${rpc}`, contentType: "application/proto", body },
+  name: `binary, ${name}`,
+  path: `/reins.v1.${rpc}`,
+  contentType: "application/proto",
+  body,
 });
 
 /** Wraps bytes into a field of a message. */

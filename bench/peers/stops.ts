@@ -85,8 +85,10 @@ export const leaving = (runs: Runs) =>
     untilStopped(async (beats) => {
       const threadId = await runs.newThread();
       const body = {
-        ...{ assistant_id: "agent", input: { step_ms: workMs, beats } },
-        ...{ stream_mode: ["values"], on_disconnect: "cancel" },
+        assistant_id: "agent",
+        input: { step_ms: workMs, beats },
+        stream_mode: ["values"],
+        on_disconnect: "cancel",
       };
       const stream = await runs.http.stream("POST", `/threads/${threadId}/runs/stream`, body, () => {});
       return async () => stream.leave();

@@ -43,7 +43,11 @@ export async function startServer(dataDir: string, say: (sentence: string) => vo
     await gone;
   };
   return {
-    ...{ pid, engine, client, url, mongo },
+    pid,
+    engine,
+    client,
+    url,
+    mongo,
     processes: () => descendants(pid),
     kill: () => end("SIGKILL"),
     stop: () => end("SIGTERM"),

@@ -63,7 +63,7 @@ export interface RunStore {
    * stays when it is repeated. `values` are kept for a webhook that is still to be told of them.
    */
   insertTombstone(run: Run, values?: Json): Promise<void>;
-  /** Removes a run that has a tombstone. Repeatable. */
+  /** Removes this very record of a run that has a tombstone. Repeatable. */
   remove(run: Run): Promise<void>;
   tombstone(name: RunName): Promise<Run | undefined>;
   tombstones(names: readonly RunName[]): Promise<Run[]>;

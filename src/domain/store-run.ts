@@ -101,11 +101,11 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    */
   async function keepRecord(record: Run, options: StoreRunOptions): Promise<Run> {
     const anew = { ...record, made: newId() };
-    if (await runs.putAgain(anew, record.made)) return anew;
+    if ((await runs.putAgain(anew, record.made)) && (await unlessGone(anew, options))) return anew;
     const there = (await runs.find(record)) ?? (await runs.tombstone(record));
     if (!there && (await insertNew(anew, options))) return anew;
     // The record was made by a twin of this request: it serves this creation as well, and is the twin's to remove.
-    if (there?.changes === 0 && isTwin(there, record, options)) return record;
+    if (there?.changes === 0 && isTwin(there, record, options) && (await unlessGone(there, options))) return record;
     throw notStored(record, options);
   }
 
@@ -114,7 +114,11 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    * record was stored before its record went.
    */
   async function insertNew(run: Run, options: StoreRunOptions): Promise<boolean> {
-    if (!(await runs.insert(run))) return false;
+    return (await runs.insert(run)) && unlessGone(run, options);
+  }
+
+  /** A write that was late may have brought a record back, or has let this one be stored in its place. */
+  async function unlessGone(run: Run, options: StoreRunOptions): Promise<true> {
     if (!options.isChosenId && run.request === undefined) return true;
     // That of a stateless run is of another thread.
     if ((await runs.tombstones([run])).length === 0) return true;
@@ -171,13 +175,14 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       if (there.changes > 0) return false;
       // Twins' records are the same and only one twin brings the entry, so that it does not matter who made the record last.
       if (isTwin(there, run, options)) {
-        if (await runs.putAgain(run, there.made)) return true;
+        if (await runs.putAgain(run, there.made)) return unlessGone(run, options);
         continue;
       }
       if (run.createdAt.getTime() - there.createdAt.getTime() <= 2 * parts.leaseMs) return false;
       // From this decision on, whoever was to bring the old record's entry misses.
       const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });
-      return acted?.answer.did !== "missed" && runs.putAgain(run, there.made);
+      if (acted?.answer.did === "missed" || !(await runs.putAgain(run, there.made))) return false;
+      return unlessGone(run, options);
     }
   }
 

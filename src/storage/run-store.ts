@@ -117,9 +117,10 @@ export function createRunStore(
       await insertIfFree(tombstones, { ...doc, ...lifeOf(run), ...unexpired, ...bare, webhook, tokens: [], buried_at });
     },
 
+    /** Guard: it is the one that was made then. Another thread may have a run of that name by now. */
     async remove(run) {
       await specs.remove(run);
-      await runs.deleteOne(byName(run));
+      await runs.deleteOne({ ...byName(run), made: run.made });
     },
 
     async tombstone(name) {

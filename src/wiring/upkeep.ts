@@ -36,6 +36,9 @@ export function createUpkeep(parts: UpkeepParts) {
   const liveServers = () => 1 + parts.betweenServers.others;
   const removeThread = (name: ThreadName) => removal.finish(name, closing.signal);
 
+  /** So late a decision may still come that a server has begun before it slept, or was cut off. */
+  const lateMs = 10 * config.leaseMs;
+
   const takeOver = createTakeOver({
     lanes,
     runs,
@@ -57,7 +60,7 @@ export function createUpkeep(parts: UpkeepParts) {
     wasUnsettled: (run) => unsettled.delete(keyOfRun(run)),
     now: clock.now,
     leaseMs: config.leaseMs,
-    rememberMs: 10 * config.leaseMs,
+    rememberMs: lateMs,
     forgottenEveryMs: 3 * config.leaseMs,
     onError: (error, what) => onError(`taking over (${what})`)(error),
   });
@@ -68,6 +71,7 @@ export function createUpkeep(parts: UpkeepParts) {
     act,
     now: clock.now,
     leaseMs: config.leaseMs,
+    lateMs,
     isMyRound: createSharedRounds(liveServers),
     removeThread: (name) => removal.finish(name),
     others: {

@@ -15,6 +15,8 @@ export interface SweepParts {
   /** The database's time. */
   readonly now: () => Date;
   readonly leaseMs: number;
+  /** After that no thread is born any more by a decision that was begun before. */
+  readonly lateMs: number;
   /** Whether a round that begins is this server's. */
   readonly isMyRound: () => boolean;
   readonly removeThread: (name: ThreadName) => Promise<void>;
@@ -114,8 +116,10 @@ export function createSweep(parts: SweepParts): Sweep {
       await runs.project(run, projectionOf(entry, stored.origin.journal));
       return;
     }
-    // The decision that was to bring the entry misses from here on.
+    // The decision that was to bring the entry misses from here on, unless the thread is to be born by it.
     const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });
+    const mayBeBorn = !acted && run.changes === 0;
+    if (mayBeBorn && run.createdAt.getTime() > parts.now().getTime() - parts.lateMs) return;
     if (acted?.answer.did !== "missed") await runs.deleteUnentered(run);
   }
 

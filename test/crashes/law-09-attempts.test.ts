@@ -27,7 +27,8 @@ describe("law 9: streams over attempts and servers", { timeout: 120_000 }, () =>
   const startServer = () =>
     startServerProcess({
       ...settingsOf(database),
-      ...{ REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
+      REINS_CONFIG: testGraphs,
+      REINS_CHILDREN: "1",
       REINS_DRAIN_MS: "500",
     });
 

@@ -27,7 +27,8 @@ describe("law 11: CANCEL_IF_LAST with several servers", { timeout: 120_000 }, ()
   const startServer = () =>
     startServerProcess({
       ...settingsOf(database),
-      ...{ REINS_CONFIG: gatedGraph, REINS_CHILDREN: "1" },
+      REINS_CONFIG: gatedGraph,
+      REINS_CHILDREN: "1",
       REINS_LEASE_MS: "6000",
     });
   const watches = (runId: string, more: object = {}) =>

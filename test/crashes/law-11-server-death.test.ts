@@ -27,7 +27,8 @@ describe("law 11: the death of the server that held the connection counts as a d
   const startServer = () =>
     startServerProcess({
       ...settingsOf(database),
-      ...{ REINS_CONFIG: testGraphs, REINS_CHILDREN: "1" },
+      REINS_CONFIG: testGraphs,
+      REINS_CHILDREN: "1",
     });
   const watches = () => database.db.collection("watches").countDocuments();
 

@@ -97,28 +97,40 @@ export const finished = (name: string, body: object = short, threadName = "t"): 
 ];
 
 export const untilStatus = (run: string, is: readonly string[], threadName = "t"): Until => ({
-  ...{
-    do: "until",
-    id: undefined,
-    path: `/threads/{${threadName}}/runs/{${run}}`,
-    field: "status",
-    is,
-    limitMs: 15_000,
-  },
+  do: "until",
+  id: undefined,
+  path: `/threads/{${threadName}}/runs/{${run}}`,
+  field: "status",
+  is,
+  limitMs: 15_000,
 });
 
 /** Running, and in its second superstep: the first checkpoint with `work` as next one is there. */
 export const untilAtWork = (threadName = "t"): Until => ({
-  ...{ do: "until", id: undefined, path: `/threads/{${threadName}}/state`, field: "next.0" },
-  ...{ is: ["work"], limitMs: 15_000 },
+  do: "until",
+  id: undefined,
+  path: `/threads/{${threadName}}/state`,
+  field: "next.0",
+  is: ["work"],
+  limitMs: 15_000,
 });
 
 export const untilThread = (is: readonly string[], threadName = "t", id?: string): Until => ({
-  ...{ do: "until", id, path: `/threads/{${threadName}}`, field: "status", is, limitMs: 5_000 },
+  do: "until",
+  id,
+  path: `/threads/{${threadName}}`,
+  field: "status",
+  is,
+  limitMs: 5_000,
 });
 
 export const open = (name: string, method: string, path: string, body?: unknown): Open => ({
-  ...{ do: "open", name, method, path, body, limitMs: 40_000 },
+  do: "open",
+  name,
+  method,
+  path,
+  body,
+  limitMs: 40_000,
 });
 export const collect = (id: string, name: string): Collect => ({ do: "collect", id, name });
 export const leave = (name: string): Leave => ({ do: "leave", name });

@@ -22,7 +22,8 @@ describe("LangGraph's JavaScript SDK", () => {
 
   const ask = (text = "Is it so?", { steps = 1, delay_ms = 5 } = {}) => ({
     messages: [{ role: "user", content: text }],
-    ...{ steps, delay_ms },
+    steps,
+    delay_ms,
   });
   const slow = () => ask("Take your time", { steps: 3, delay_ms: 60 });
   const createThread = async () => (await client.threads.create()).thread_id;

@@ -105,7 +105,8 @@ describe("an answer to a question that is not open", () => {
     const body = { assistant_id: create.spec.assistantId, command: { resume: answer }, strict_resume: true };
     for (const path of ["", "/wait", "/stream"]) {
       expect(await rest.post(`/threads/${threadId}/runs${path}`, body)).toMatchObject({
-        ...{ status: 409, body: { detail: expect.stringMatching(sentence) } },
+        status: 409,
+        body: { detail: expect.stringMatching(sentence) },
       });
     }
     await expect.poll(() => dump(app.db), { timeout: 10_000 }).toEqual(before.stored);

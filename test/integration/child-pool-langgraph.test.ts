@@ -35,7 +35,8 @@ function execute(act: string) {
   const placed = pool.place(
     spec,
     {
-      ...{ journal: emptyJournal, items: emptyItems },
+      journal: emptyJournal,
+      items: emptyItems,
       output: async (events) => void modes.push(...events.map(([mode]) => mode)),
       delivered: () => {},
       over: over.resolve,

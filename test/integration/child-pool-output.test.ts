@@ -138,7 +138,8 @@ describe("a message that is not as the protocol says", { timeout: 30_000 }, () =
     [
       "a long state that is no JSON",
       {
-        ...{ type: "end", attemptId: "ATTEMPT" },
+        type: "end",
+        attemptId: "ATTEMPT",
         end: {
           kind: "success",
           state: { checkpointNs: "", next: [], tasks: [], interrupts: [], values: `{${"1".repeat(300_000)}` },
@@ -153,7 +154,10 @@ describe("a message that is not as the protocol says", { timeout: 30_000 }, () =
     const later = [
       { type: "output", of: [{ attemptId: "ATTEMPT", events: [["custom", "custom", [], "1"]] }] },
       {
-        ...{ type: "request", requestId: 2, scope: "ATTEMPT", method: "append" },
+        type: "request",
+        requestId: 2,
+        scope: "ATTEMPT",
+        method: "append",
         args: [{ flushId: "f", checkpoints: [], writes: [], segments: [] }],
       },
       { type: "end", attemptId: "ATTEMPT", end: { kind: "success" } },

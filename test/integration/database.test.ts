@@ -190,7 +190,10 @@ test("a database that comes up while the first connection is tried is waited for
   await new Promise((resolve) => server.close(resolve));
   const connecting = connectDatabase({
     uri: engine.uri.replace(/:\d+\//, `:${port}/`),
-    ...{ maxPoolSize: 2, databaseName: "x", log: silentLog, connectLimitMs: 30_000 },
+    maxPoolSize: 2,
+    databaseName: "x",
+    log: silentLog,
+    connectLimitMs: 30_000,
   });
   // A relay to the engine stands in for a database that starts late.
   const relay = createServer((socket) => {
@@ -249,7 +252,8 @@ test("the database's clock is the one that stamps updates", async () => {
     expect(row).toBeDefined();
     const clock = db.collection<{ _id: string; at: Date }>("clock");
     const stamp = await clock.findOneAndUpdate({ _id: "a" }, [{ $set: { at: "$$NOW" } }], {
-      ...{ upsert: true, returnDocument: "after" },
+      upsert: true,
+      returnDocument: "after",
     });
     const last = await databaseTime(db);
     expect(stamp!.at.getTime()).toBeGreaterThanOrEqual(first.getTime());

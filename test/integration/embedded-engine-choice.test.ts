@@ -32,8 +32,11 @@ async function script(name: string, body: string): Promise<string> {
 async function failure(options: Partial<Parameters<typeof startEmbeddedDatabase>[0]> = {}): Promise<string> {
   const started = startEmbeddedDatabase({
     ...embeddedOptions(dataDir),
-    ...{ engine: "auto", venvDir: join(root, "venv"), pathVariable: bin },
-    ...{ progress: (sentence: string) => sentences.push(sentence), ...options },
+    engine: "auto",
+    venvDir: join(root, "venv"),
+    pathVariable: bin,
+    progress: (sentence: string) => sentences.push(sentence),
+    ...options,
   });
   return started.then(
     async (database) => {

@@ -42,8 +42,14 @@ describe("a server that dies at any write", () => {
     host = createChildPool({
       entry: new URL("../../src/worker/child/main.ts", import.meta.url),
       graphs: graphs.filter(({ name }) => name === "gated"),
-      ...{ children: 1, slotsPerChild: 64, env: { ...config.childEnv }, cwd: process.cwd(), log: silentLog },
-      ...{ graceMs: config.graceMs, leaseMs: 600_000, blockedLimitMs: 0 },
+      children: 1,
+      slotsPerChild: 64,
+      env: { ...config.childEnv },
+      cwd: process.cwd(),
+      log: silentLog,
+      graceMs: config.graceMs,
+      leaseMs: 600_000,
+      blockedLimitMs: 0,
     });
     [reports] = await Promise.all([host.start(), openStores(db)]);
   });
@@ -63,14 +69,26 @@ describe("a server that dies at any write", () => {
     const runIds: Record<string, string> = {};
     const runName = (name: string) => ({ owner: "", threadId, runId: runIds[name]! });
     const scene: Scene = {
-      ...{ threadId, gates, server, answered, runIds, runName },
+      threadId,
+      gates,
+      server,
+      answered,
+      runIds,
+      runName,
       got: (answer) => void (server.isDead || answered.add(answer)),
       async create(name, steps, more = {}) {
         runIds[name] = newId();
         const spec = {
-          ...{ assistantId: "gated", input: JSON.stringify({ dir: gates.dir, steps }), metadata: {} },
-          ...{ streamModes: ["values" as const], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-          ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const, onCompletion: "delete" as const },
+          assistantId: "gated",
+          input: JSON.stringify({ dir: gates.dir, steps }),
+          metadata: {},
+          streamModes: ["values" as const],
+          streamSubgraphs: false,
+          interruptBefore: [],
+          interruptAfter: [],
+          multitaskStrategy: "enqueue" as const,
+          durability: "sync" as const,
+          onCompletion: "delete" as const,
           ...more,
         };
         const run = await server.runs.createRun({ ...runName(name), isChosenId: true, spec, createThread: false });
@@ -104,7 +122,8 @@ describe("a server that dies at any write", () => {
   async function startRescuer(): Promise<Runs> {
     return createRuns({
       ...(await openParts(db, 3_000)),
-      ...{ graphs: [], reports },
+      graphs: [],
+      reports,
       host: {
         ...host,
         renewed: () => undefined,
@@ -114,7 +133,9 @@ describe("a server that dies at any write", () => {
         pids: [],
       },
       config: { ...config, leaseMs: 3_000 },
-      ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
+      isTransient: () => false,
+      pause: () => Promise.resolve(),
+      log: silentLog,
     });
   }
 

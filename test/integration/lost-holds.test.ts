@@ -174,7 +174,9 @@ describe("a server that slept past its hold of a thread", () => {
     const run = await seen(later.readRuns.get({ owner: "", threadId, runId }));
     const isNewer = ({ metadata }: { metadata?: string }) => JSON.parse(metadata!).run_id === runId;
     return {
-      ...{ run, state, history: typeof history === "string" ? history : history.filter(isNewer) },
+      run,
+      state,
+      history: typeof history === "string" ? history : history.filter(isNewer),
       thread: typeof thread === "string" ? thread : { status: thread.status, state: thread.state },
       events: await servers.db.collection("run_events").countDocuments({ thread_id: threadId, run_id: runId }),
     };

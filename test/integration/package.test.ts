@@ -46,7 +46,8 @@ describe("the package", { timeout: 600_000 }, () => {
       run(outdated, [program, "--version"], { cwd: project, env }).catch((error) => error);
     const sentence = `Reins needs Node.js 22.18 or newer; this is ${its.trim().slice(1)}.`;
     expect(await says(installed("reins", "bin", "reins.mjs"))).toMatchObject({
-      ...{ code: 1, stdout: "" },
+      code: 1,
+      stdout: "",
       stderr: `${sentence} Install a newer one from https://nodejs.org or with your version manager.\n`,
     });
     const { code, stdout, stderr } = await says(join(root, "bin", "reins.mjs"));
@@ -96,8 +97,13 @@ describe("the package", { timeout: 600_000 }, () => {
     for (const [name, text] of Object.entries(files)) await writeFile(join(project, name), text);
     const strict = { strict: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true, skipLibCheck: false };
     const compilerOptions = {
-      ...{ module, moduleResolution, target: "es2024", lib: ["es2024", "dom", "esnext.disposable"] },
-      ...{ ...strict, types: [], noEmit: true },
+      module,
+      moduleResolution,
+      target: "es2024",
+      lib: ["es2024", "dom", "esnext.disposable"],
+      ...strict,
+      types: [],
+      noEmit: true,
     };
     await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: Object.keys(files) }));
     const { stdout } = await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], { cwd: project, env }).catch(
@@ -108,7 +114,8 @@ describe("the package", { timeout: 600_000 }, () => {
 
   const settings = {
     REINS_ENGINE: inject("engine").engine,
-    ...{ REINS_VENV_DIR: join(root, ".reins/venv"), REINS_CHILDREN: "1" },
+    REINS_VENV_DIR: join(root, ".reins/venv"),
+    REINS_CHILDREN: "1",
   };
 
   it("serves its examples on the database that it brings along, runs one, and changes nothing of itself", async () => {

@@ -81,7 +81,10 @@ describe("a repair", () => {
 
   const recordOf = (name: RunName) =>
     syntheticRecord(0, {
-      ...{ ...name, graph: "gated", made: newId(), createdAt: new Date(anHourAgo) },
+      ...name,
+      graph: "gated",
+      made: newId(),
+      createdAt: new Date(anHourAgo),
       spec: gatedSpec(gates.dir, [name.runId]),
     });
 
@@ -123,8 +126,13 @@ describe("a repair", () => {
       const batchId = `batch ${n}`;
       const record: Run = { ...recordOf(name), stateless: { temporary: true, batch: batchId } };
       return {
-        ...{ owner: "", batchId, hash: "", created: new Date(anHourAgo + n), done: false },
-        ...{ runs: [name], records: [record] },
+        owner: "",
+        batchId,
+        hash: "",
+        created: new Date(anHourAgo + n),
+        done: false,
+        runs: [name],
+        records: [record],
       };
     });
     await Promise.all(made.toReversed().map(stores.batches.insertBatch));

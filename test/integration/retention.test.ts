@@ -140,7 +140,8 @@ describe("a run's events", () => {
   it("that go while somebody reads them end the reading with an error, never with a gap", async () => {
     const run = await storedRun(100);
     const sources = {
-      ...{ events: stores.events, hub: createEventHub() },
+      events: stores.events,
+      hub: createEventHub(),
       ended: async (name: RunName) => (await stores.runs.find(name))!,
       isRemoved: async () => false,
       whileAway: <T>(what: () => Promise<T>) => what(),
@@ -171,7 +172,13 @@ describe("a run's events", () => {
     await stores.runs.insert(run);
     for (let chunk = 0; chunk < chunks; chunk += 1) {
       await stores.events.insert({
-        ...{ run, journal: "journal", chunk, token: "t", isFence: false, first: chunk + 2, last: chunk + 2 },
+        run,
+        journal: "journal",
+        chunk,
+        token: "t",
+        isFence: false,
+        first: chunk + 2,
+        last: chunk + 2,
         events: [{ kind: "output", mode: "custom", name: "", namespace: [], json: "1" }],
       });
     }
@@ -268,7 +275,8 @@ describe("a thread with a time to live", () => {
       (await app.client.runs.createRun({ threadId, spec: kit.spec(input, more) })).run!;
     return {
       ...kit,
-      ...{ threadId, start },
+      threadId,
+      start,
       join: async (runId) => (await app.client.runs.joinRun({ threadId, runId, omitValues: true })).run!,
       thread: async () => (await app.client.threads.getThread({ threadId })).thread!,
     };

@@ -17,7 +17,9 @@ afterAll(() => app.close());
 async function picture(kit: StateKit) {
   const { updatedAt: _, ...thread } = await kit.thread();
   return {
-    ...{ thread, state: await kit.stateAt({ subgraphs: true }), history: await kit.history() },
+    thread,
+    state: await kit.stateAt({ subgraphs: true }),
+    history: await kit.history(),
     stored: await dump(app.db, { threadId: kit.threadId }),
   };
 }
@@ -37,11 +39,17 @@ const checkpointAt = async (kit: StateKit, log: string) =>
 
 const starts: Record<string, Start> = {
   "new input at an older checkpoint": {
-    ...{ graph: "gated", first: { steps: ["a", "b"] }, input: { steps: ["x", "slow"] }, step: "slow" },
+    graph: "gated",
+    first: { steps: ["a", "b"] },
+    input: { steps: ["x", "slow"] },
+    step: "slow",
     more: async (kit) => ({ checkpoint: await checkpointAt(kit, "a") }),
   },
   "a replay from an older checkpoint": {
-    ...{ graph: "gated", first: { steps: ["a", "b"] }, input: null, step: "slow" },
+    graph: "gated",
+    first: { steps: ["a", "b"] },
+    input: null,
+    step: "slow",
     // The step that it replays is another one by now.
     async more(kit) {
       const { checkpointId } = await checkpointAt(kit, "a");
@@ -51,14 +59,20 @@ const starts: Record<string, Start> = {
     },
   },
   "new input on a graph with a subgraph": {
-    ...{ graph: "tree", first: {}, input: {}, step: "two" },
+    graph: "tree",
+    first: {},
+    input: {},
+    step: "two",
     async more(kit) {
       kit.gates.close("two");
       return {};
     },
   },
   "a start inside a subgraph": {
-    ...{ graph: "tree", first: { asks: true }, input: null, step: "two" },
+    graph: "tree",
+    first: { asks: true },
+    input: null,
+    step: "two",
     async more(kit) {
       const { checkpointNs } = (await kit.stateAt({ subgraphs: true })).tasks[0]!.state!.checkpoint!;
       kit.gates.close("two");
@@ -68,7 +82,10 @@ const starts: Record<string, Start> = {
     },
   },
   "an answer to a question": {
-    ...{ graph: "ask", first: {}, input: null, step: "work" },
+    graph: "ask",
+    first: {},
+    input: null,
+    step: "work",
     async more(kit) {
       kit.gates.close("work");
       return { command: { resume: toPayload("answer") } };

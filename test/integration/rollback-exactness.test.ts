@@ -147,7 +147,12 @@ describe("a rollback restores exactly what was there", () => {
     const at = edit === "checkpoint" ? await checkpointOf(kit, checkpoint) : undefined;
     const values = toPayload({ dir: kit.gates.dir, plan, at: 0, log: ["edited"] });
     await kit.client.threads.updateThreadState({
-      ...{ threadId: kit.threadId, values, asNode, checkpoint: at, assistantId: "planned", metadata: { by: "hand" } },
+      threadId: kit.threadId,
+      values,
+      asNode,
+      checkpoint: at,
+      assistantId: "planned",
+      metadata: { by: "hand" },
     });
     count(`edit, ${edit}`);
   }
@@ -220,7 +225,10 @@ describe("a rollback restores exactly what was there", () => {
     const some = fc.array(cases, { minLength: 4, maxLength: 4 });
     const property = fc.asyncProperty(some, async (four) => void (await Promise.all(four.map(check))));
     await fc.assert(property, {
-      ...{ numRuns: 100, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false, endOnFailure: true },
+      numRuns: 100,
+      interruptAfterTimeLimit: 30_000,
+      markInterruptAsFailure: false,
+      endOnFailure: true,
     });
     process.stdout.write(`${JSON.stringify(seen)}\n`);
     const rolledBack = Object.keys(seen).filter((what) => what.startsWith("rolled back"));

@@ -38,7 +38,8 @@ async function threeSteps(on: RunKit): Promise<{ once: string[]; many: Record<st
 describe("a run of three steps, alone on its server", () => {
   /** What stores its output and its checkpoints gathers what there is, and is called once more where others keep the machine busy. */
   const atMost = {
-    ...{ "insert run_events": 3, "insert checkpoints": 2 },
+    "insert run_events": 3,
+    "insert checkpoints": 2,
     // That it is over, and before that, unless it is over soon, that it runs.
     "update runs": 2,
   };

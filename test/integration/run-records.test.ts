@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Run } from "../../src/domain/run.ts";
+import type { Act, Acted } from "../../src/domain/thread/act.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
 import { collections } from "../../src/storage/collections.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";
 import { createRunSpecs } from "../../src/storage/run-specs.ts";
+import type { Stores } from "../../src/storage/stores.ts";
 import { createSweep } from "../../src/worker/sweep.ts";
 import { type TestDatabase, testDatabase } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
@@ -73,6 +75,44 @@ describe("what was left of a run's creation that a crash has ended", () => {
   });
 });
 
+/** Its lease is a second, and a decision may come ten seconds late. */
+const sweepAt = ({ lanes, runs, decide, nowMs = 10_000 }: Pick<Stores, "lanes" | "runs"> & SweptAt) =>
+  createSweep({
+    lanes,
+    runs,
+    act: { decide, payDebts: async () => undefined },
+    now: () => new Date(nowMs),
+    leaseMs: 1_000,
+    lateMs: 10_000,
+    isMyRound: () => true,
+    removeThread: async () => undefined,
+    onError: (error) => {
+      throw error;
+    },
+  });
+interface SweptAt {
+  readonly decide: Act["decide"];
+  readonly nowMs?: number;
+}
+
+describe("a record that no entry came for", () => {
+  const barred = { answer: { did: "done" } } as unknown as Acted;
+  it.each([
+    ["whose thread is there, after two leases", barred, 7_999, false],
+    ["whose thread is not there, and may be born late", undefined, 11_000, true],
+    ["whose thread is not there, once it can be born no more", undefined, 21_000, false],
+  ])("%s", async (_, decided, nowMs, stays) => {
+    const { runs, lanes } = await openStores(database.db);
+    const run = newRecord({ createdAt: new Date(5_000) });
+    await runs.insert(run);
+    const sweep = sweepAt({ lanes, runs, decide: async () => decided, nowMs });
+    await sweep.sweep();
+    await sweep.stop();
+    expect((await runs.find(run)) !== undefined).toBe(stays);
+    if (stays) await runs.remove(run);
+  });
+});
+
 describe("records that say of their runs that they live", () => {
   const running = entryOf(threadAfter(...situations.running), "a")!;
 
@@ -90,18 +130,7 @@ describe("records that say of their runs that they live", () => {
     await lanes.insert({ origin: { owner, threadId, journal: "journal", createdAt: 1 }, control });
 
     const decide = vi.fn(async () => undefined);
-    const sweep = createSweep({
-      lanes,
-      runs,
-      act: { decide, payDebts: async () => undefined },
-      now: () => new Date(10_000),
-      leaseMs: 1_000,
-      isMyRound: () => true,
-      removeThread: async () => undefined,
-      onError: (error) => {
-        throw error;
-      },
-    });
+    const sweep = sweepAt({ lanes, runs, decide });
     const left = async () => (await runs.findMany([...lost, live])).map(({ runId }) => runId);
     await until(async () => {
       await sweep.sweep();

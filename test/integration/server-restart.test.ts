@@ -59,12 +59,10 @@ describe.runIf(process.platform === "linux")("a restart", { timeout: 120_000 }, 
     const { port } = new URL(uri!);
     const key = engine === "mongod" ? undefined : readFileSync(join(dataDir, "key"), "utf8");
     const database = await connectDatabase({
-      ...{
-        uri: engineUri(engine as EngineName, Number(port), key),
-        maxPoolSize: 1,
-        databaseName: "reins",
-        log: silentLog,
-      },
+      uri: engineUri(engine as EngineName, Number(port), key),
+      maxPoolSize: 1,
+      databaseName: "reins",
+      log: silentLog,
     });
     try {
       // Their entries stay until something else is decided about their threads, or a lease has passed.

@@ -69,8 +69,14 @@ describe("a server that dies at any write of a stateless run's life", () => {
     host = createChildPool({
       entry: new URL("../../src/worker/child/main.ts", import.meta.url),
       graphs: graphs.filter(({ name }) => name === "gated"),
-      ...{ children: 1, slotsPerChild: 64, env: { ...config.childEnv }, cwd: process.cwd(), log: silentLog },
-      ...{ graceMs: config.graceMs, leaseMs: 600_000, blockedLimitMs: 0 },
+      children: 1,
+      slotsPerChild: 64,
+      env: { ...config.childEnv },
+      cwd: process.cwd(),
+      log: silentLog,
+      graceMs: config.graceMs,
+      leaseMs: 600_000,
+      blockedLimitMs: 0,
     });
     [reports] = await Promise.all([host.start(), openStores(db)]);
   });
@@ -88,16 +94,28 @@ describe("a server that dies at any write of a stateless run's life", () => {
     const gates = createGates();
     const { runs } = server;
     const scene: Scene = {
-      ...{ server, name, gates },
+      server,
+      name,
+      gates,
       async wait() {
         const pin = runs.pinThread(name);
         try {
           await runs.createRun({
-            ...{ ...name, isChosenId: true, createThread: false, stateless: { temporary: true } },
+            ...name,
+            isChosenId: true,
+            createThread: false,
+            stateless: { temporary: true },
             spec: {
-              ...{ assistantId: "gated", input: JSON.stringify({ dir: gates.dir, steps: ["a"] }), metadata: {} },
-              ...{ streamModes: ["values"], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-              ...{ multitaskStrategy: "enqueue", durability: "sync", onCompletion: "delete" },
+              assistantId: "gated",
+              input: JSON.stringify({ dir: gates.dir, steps: ["a"] }),
+              metadata: {},
+              streamModes: ["values"],
+              streamSubgraphs: false,
+              interruptBefore: [],
+              interruptAfter: [],
+              multitaskStrategy: "enqueue",
+              durability: "sync",
+              onCompletion: "delete",
               webhook: receiver.url(`/${name.runId}`),
             },
           });
@@ -133,7 +151,8 @@ describe("a server that dies at any write of a stateless run's life", () => {
     return openParts(db, 3_000).then((parts) =>
       createRuns({
         ...parts,
-        ...{ graphs: [], reports },
+        graphs: [],
+        reports,
         host: {
           ...host,
           renewed: () => undefined,
@@ -143,7 +162,9 @@ describe("a server that dies at any write of a stateless run's life", () => {
           pids: [],
         },
         config: { ...config, leaseMs: 3_000 },
-        ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
+        isTransient: () => false,
+        pause: () => Promise.resolve(),
+        log: silentLog,
       }),
     );
   }

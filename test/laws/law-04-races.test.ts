@@ -22,7 +22,8 @@ describe("law 4: an end that others are just learning of", () => {
     app = await startTestApp({ config: { graceMs: 600_000 }, decorate: points.decorate });
     const { mongodbUri, databaseName } = app.config;
     other = await startApp(testConfig({ uri: mongodbUri!, name: databaseName }, { slotsPerChild: 1 }), {
-      ...{ log: silentLog, progress: () => {} },
+      log: silentLog,
+      progress: () => {},
       decorate(own) {
         const parts = elsewhere.decorate(own);
         const look = { before: () => looking?.pass() };

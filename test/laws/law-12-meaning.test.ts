@@ -70,7 +70,8 @@ async function outcome(call: Promise<unknown> | AsyncIterable<unknown>): Promise
 }
 
 const invalid = (field: string, ...says: (string | RegExp)[]): Refusal => ({
-  ...{ code: Code.InvalidArgument, reason: "INVALID_FIELD" },
+  code: Code.InvalidArgument,
+  reason: "INVALID_FIELD",
   says: [new RegExp(`^${field.replaceAll(".", "\\.")}: `), ...says],
 });
 const unknown = randomUUID();

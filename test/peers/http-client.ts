@@ -50,7 +50,11 @@ export function createHttpClient(baseUrl: string): HttpClient {
   function send(method: string, path: string, body: unknown, { headers = {}, isRaw = false }: CallOptions = {}) {
     const text = body === undefined ? undefined : isRaw ? String(body) : JSON.stringify(body);
     const outgoing = request({
-      ...{ agent, hostname, port, method, path },
+      agent,
+      hostname,
+      port,
+      method,
+      path,
       headers: {
         ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
         ...headers,

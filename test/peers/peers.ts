@@ -38,7 +38,10 @@ export async function startJavascript({ jobs = 10 } = {}): Promise<PeerServer> {
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
     symlinkSync(modules, join(folder, "node_modules"));
     const options = {
-      ...{ port, host: "127.0.0.1", cwd: folder, nWorkers: jobs },
+      port,
+      host: "127.0.0.1",
+      cwd: folder,
+      nWorkers: jobs,
       graphs: Object.fromEntries(graphNames.map((name) => [name, `./graphs.ts:${name}`])),
     };
     return {

@@ -18,9 +18,16 @@ describe("assistants", () => {
     expect(found.headers.get("x-pagination-total")).toBe("1");
     const [own] = found.body;
     expect(own).toEqual({
-      ...{ assistant_id: expect.any(String), graph_id: "gated", name: "gated", description: null, version: 1 },
-      ...{ config: {}, context: {}, metadata: { created_by: "system" } },
-      ...{ created_at: expect.any(String), updated_at: expect.any(String) },
+      assistant_id: expect.any(String),
+      graph_id: "gated",
+      name: "gated",
+      description: null,
+      version: 1,
+      config: {},
+      context: {},
+      metadata: { created_by: "system" },
+      created_at: expect.any(String),
+      updated_at: expect.any(String),
     });
     expect((await rest.get(`/assistants/${own.assistant_id}`)).body).toEqual(own);
     expect((await rest.get("/assistants/gated")).body).toEqual(own);
@@ -30,7 +37,10 @@ describe("assistants", () => {
   it("are configured, changed, found, used and removed", async () => {
     const mark = randomUUID();
     const created = await rest.post("/assistants", {
-      ...{ graph_id: "gated", name: "mine", metadata: { mark }, config: { tags: ["x"], recursion_limit: 7 } },
+      graph_id: "gated",
+      name: "mine",
+      metadata: { mark },
+      config: { tags: ["x"], recursion_limit: 7 },
     });
     const { assistant_id: id } = created.body;
     expect(created.body).toMatchObject({ name: "mine", config: { tags: ["x"], recursion_limit: 7 }, version: 1 });
@@ -63,7 +73,8 @@ describe("assistants", () => {
     expect((await rest.patch(`/assistants/${id}`, { config: { metadata: "x" } })).status).toBe(422);
     expect((await rest.delete(`/assistants/${id}`)).status).toBe(204);
     expect(await rest.get(`/assistants/${id}`)).toMatchObject({
-      ...{ status: 404, body: { detail: `Assistant ${id} not found` } },
+      status: 404,
+      body: { detail: `Assistant ${id} not found` },
     });
     kit.gates.remove();
   });
@@ -134,7 +145,8 @@ describe("assistants", () => {
       /^Invalid assistant: 'nope'\. Must be either:\n- A valid assistant UUID, or\n- One of the registered graphs: gated, .*emitter/,
     );
     expect(await kit.rest.post(`${kit.thread}/runs`, kit.body({}, { assistant_id: randomUUID() }))).toMatchObject({
-      ...{ status: 404, body: { detail: "Thread or assistant not found." } },
+      status: 404,
+      body: { detail: "Thread or assistant not found." },
     });
     expect((await rest.post("/assistants", { graph_id: "nope" })).status).toBe(404);
     kit.gates.remove();

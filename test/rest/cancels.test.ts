@@ -150,10 +150,12 @@ describe("POST /threads/{thread_id}/runs/{run_id}/cancel", () => {
   it("refuses ids that are none", async () => {
     const rest = createRestClient(app.app.url);
     expect(await rest.post(`/threads/nonsense/runs/${randomUUID()}/cancel`)).toMatchObject({
-      ...{ status: 422, body: { detail: "Invalid thread ID: must be a UUID" } },
+      status: 422,
+      body: { detail: "Invalid thread ID: must be a UUID" },
     });
     expect(await rest.post(`/threads/${randomUUID()}/runs/..%2F..%2Fok/cancel`)).toMatchObject({
-      ...{ status: 422, body: { detail: "Invalid run ID: must be a UUID" } },
+      status: 422,
+      body: { detail: "Invalid run ID: must be a UUID" },
     });
   });
 });

@@ -26,19 +26,35 @@ describe("POST /threads/{thread_id}/runs", () => {
     expect(answer.headers.get("content-location")).toBe(`${kit.thread}/runs/${id}`);
     const metadata = { who: "me", graph_id: "gated", assistant_id: assistant };
     expect(answer.body).toEqual({
-      ...{ run_id: id, thread_id: kit.threadId, assistant_id: assistant, metadata },
-      ...{ status: expect.stringMatching(/pending|running/), created_at: time, updated_at: time },
-      ...{ multitask_strategy: "enqueue", attempt: expect.any(Number), cancel_reason: null },
+      run_id: id,
+      thread_id: kit.threadId,
+      assistant_id: assistant,
+      metadata,
+      status: expect.stringMatching(/pending|running/),
+      created_at: time,
+      updated_at: time,
+      multitask_strategy: "enqueue",
+      attempt: expect.any(Number),
+      cancel_reason: null,
       kwargs: {
         input: { dir: kit.gates.dir, steps: ["a"] },
-        ...{ command: null, context: {}, stream_mode: ["updates"], interrupt_before: null, interrupt_after: null },
+        command: null,
+        context: {},
+        stream_mode: ["updates"],
+        interrupt_before: null,
+        interrupt_after: null,
         config: {
           tags: ["t"],
           configurable: { x: 1, run_id: id, thread_id: kit.threadId, graph_id: "gated", assistant_id: assistant },
           metadata,
         },
-        ...{ webhook: null, feedback_keys: null, temporary: false, subgraphs: false, resumable: true },
-        ...{ checkpoint_during: true, durability: "sync" },
+        webhook: null,
+        feedback_keys: null,
+        temporary: false,
+        subgraphs: false,
+        resumable: true,
+        checkpoint_during: true,
+        durability: "sync",
       },
     });
     kit.gates.open();
@@ -52,8 +68,13 @@ describe("POST /threads/{thread_id}/runs", () => {
     const kit = await createRestKit(app.app.url);
     kit.gates.open();
     const places = {
-      ...{ thread_id: randomUUID(), run_id: randomUUID(), checkpoint_id: randomUUID(), checkpoint_ns: "a:b" },
-      ...{ checkpoint_map: { "": randomUUID() }, __pregel_resuming: true, __pregel_task_id: "x" },
+      thread_id: randomUUID(),
+      run_id: randomUUID(),
+      checkpoint_id: randomUUID(),
+      checkpoint_ns: "a:b",
+      checkpoint_map: { "": randomUUID() },
+      __pregel_resuming: true,
+      __pregel_task_id: "x",
     };
     const more = { config: { tags: ["t"], recursion_limit: 7, configurable: { ...places, x: 1 } } };
     const id = await kit.start({}, more);
@@ -77,7 +98,8 @@ describe("POST /threads/{thread_id}/runs", () => {
     const threadId = randomUUID();
     const path = `/threads/${threadId}/runs`;
     expect(await kit.rest.post(path, kit.body({}))).toMatchObject({
-      ...{ status: 404, body: { detail: "Thread or assistant not found." } },
+      status: 404,
+      body: { detail: "Thread or assistant not found." },
     });
     const created = await kit.rest.post(path, kit.body({}, { if_not_exists: "create" }));
     expect(created.status).toBe(200);
@@ -281,7 +303,8 @@ describe("runs that there are", () => {
     const beats = kit.gates.beats();
     expect((await kit.rest.get(`${kit.thread}/runs/${runId}`)).status).toBe(404);
     expect(await kit.rest.delete(`${kit.thread}/runs/${runId}`)).toMatchObject({
-      ...{ status: 404, body: { detail: "Run not found" } },
+      status: 404,
+      body: { detail: "Run not found" },
     });
     expect(await kit.current()).toMatchObject({ status: "idle" });
     expect(kit.gates.beats()).toBe(beats);
@@ -314,10 +337,12 @@ describe("stateless runs", () => {
 
   it("cannot resume anything", async () => {
     const answer = await createRestClient(app.app.url).post("/runs/wait", {
-      ...{ assistant_id: "ask", command: { resume: 1 } },
+      assistant_id: "ask",
+      command: { resume: 1 },
     });
     expect(answer).toMatchObject({
-      ...{ status: 400, body: { detail: "You must provide a thread_id when resuming." } },
+      status: 400,
+      body: { detail: "You must provide a thread_id when resuming." },
     });
   });
 });

@@ -25,8 +25,11 @@ describe("items of the long-term memory", () => {
     expect(await put(["users", "ada"], "likes", { what: "tea" })).toMatchObject({ status: 204, text: "" });
     const first = (await get("users.ada", "likes")).body;
     expect(first).toEqual({
-      ...{ namespace: ["users", "ada"], key: "likes", value: { what: "tea" } },
-      ...{ created_at: expect.stringMatching(/^20.*\+00:00$/), updated_at: first.created_at },
+      namespace: ["users", "ada"],
+      key: "likes",
+      value: { what: "tea" },
+      created_at: expect.stringMatching(/^20.*\+00:00$/),
+      updated_at: first.created_at,
     });
     await put(["users", "ada"], "likes", { what: "coffee" }, { index: false, ttl: null });
     const second = (await get("users.ada", "likes")).body;

@@ -160,7 +160,9 @@ describe("POST /threads/{thread_id}/stream/events", () => {
     const stream = await kit.open({ channels: ["lifecycle"] });
     await start(kit, "stubborn", { mode: "nonsense" });
     expect((await stream.takeUntil(isEnd)).at(-1)!.params.data).toMatchObject({
-      ...{ event: "failed", graph_name: "stubborn", error: expect.stringContaining("is not a mode") },
+      event: "failed",
+      graph_name: "stubborn",
+      error: expect.stringContaining("is not a mode"),
     });
     const run = await start(kit, "stubborn", { mode: "polite", ms: 3_600_000 });
     await kit.rest.post(`${kit.thread}/runs/${run}/cancel?wait=true`);

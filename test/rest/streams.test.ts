@@ -34,8 +34,11 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
     const [{ run_id: runId }] = (await kit.rest.get(`${kit.thread}/runs`)).body;
     expect(response.status).toBe(200);
     expect(Object.fromEntries(response.headers)).toMatchObject({
-      ...{ "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" },
-      ...{ location: `${kit.thread}/runs/${runId}/stream`, "content-location": `${kit.thread}/runs/${runId}` },
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+      location: `${kit.thread}/runs/${runId}/stream`,
+      "content-location": `${kit.thread}/runs/${runId}`,
     });
     expect(all[0]).toEqual({ event: "metadata", id: "1", data: { run_id: runId, attempt: 1 } });
     expect(new Set(names(all.slice(1)))).toEqual(new Set(["values"]));
@@ -97,7 +100,8 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
     const failing = await faulty.rest.stream(`${faulty.thread}/runs/stream`, faulty.body({ fault: "throw" }));
     const failed = await collect(failing.events);
     expect(failed.at(-1)).toMatchObject({
-      ...{ event: "error", data: { error: "RangeError", message: "this step always fails" } },
+      event: "error",
+      data: { error: "RangeError", message: "this step always fails" },
     });
     const kit = await createRestKit(app.app.url);
     expect(failed.filter(({ event }) => event === "end")).toEqual([]);
@@ -119,7 +123,8 @@ describe("POST /threads/{thread_id}/runs/stream", () => {
       const rest = await collect(events);
       expect(names(rest)).not.toContain("error");
       expect(rest.at(-1)).toMatchObject({
-        ...{ event: "end", data: { status: "interrupted", cancellation: { action, requested_by: "client" } } },
+        event: "end",
+        data: { status: "interrupted", cancellation: { action, requested_by: "client" } },
       });
     }
     for (const { gates } of [faulty, kit]) gates.remove();
@@ -288,7 +293,8 @@ describe("GET /threads/{thread_id}/runs/{run_id}/stream", () => {
     expect(response.status).toBe(200);
     expect(await collect(events)).toEqual([
       {
-        ...{ event: "error", id: undefined },
+        event: "error",
+        id: undefined,
         data: { error: "SEQUENCE_OUT_OF_RANGE", message: expect.stringContaining("no longer kept") },
       },
     ]);

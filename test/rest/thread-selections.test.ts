@@ -81,8 +81,14 @@ describe("threads", () => {
     };
     const search = (body: object) => rest.post("/threads/search", { ids: [kit.threadId], ...body });
     const extracted = {
-      ...{ all: thread.values, first: values.path?.[0] ?? null, last: 2, asked: "inside", settings: {} },
-      ...{ beyond: null, nowhere: null, into: null },
+      all: thread.values,
+      first: values.path?.[0] ?? null,
+      last: 2,
+      asked: "inside",
+      settings: {},
+      beyond: null,
+      nowhere: null,
+      into: null,
     };
     expect((await search({ extract: paths })).body).toEqual([{ ...thread, extracted }]);
     expect((await search({ extract: paths, select: ["thread_id"] })).body).toEqual([

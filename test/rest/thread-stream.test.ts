@@ -53,7 +53,10 @@ describe("GET /threads/{thread_id}/stream", () => {
     const told = await takeUntil(events, runsDone(1));
     expect(told[0]).toMatchObject({ event: "metadata", data: { run_id: first, attempt: 1 } });
     expect(told.at(-1)!.data).toEqual({
-      ...{ status: "run_done", run_id: first, run_status: "success", cancellation: null },
+      status: "run_done",
+      run_id: first,
+      run_status: "success",
+      cancellation: null,
     });
     expect(told.at(-2)).toMatchObject({ event: "values", data: { log: ["a"] } });
 

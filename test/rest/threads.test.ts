@@ -20,8 +20,16 @@ describe("threads", () => {
     const created = await rest.post("/threads", { thread_id: threadId, metadata: { a: 1, run_id: "taken out" } });
     expect(created.status).toBe(200);
     expect(created.body).toEqual({
-      ...{ thread_id: threadId, created_at: time, updated_at: time, state_updated_at: time, metadata: { a: 1 } },
-      ...{ status: "idle", config: {}, values: null, interrupts: {}, error: null },
+      thread_id: threadId,
+      created_at: time,
+      updated_at: time,
+      state_updated_at: time,
+      metadata: { a: 1 },
+      status: "idle",
+      config: {},
+      values: null,
+      interrupts: {},
+      error: null,
     });
     expect((await rest.get(`/threads/${threadId.toUpperCase()}`)).body).toEqual(created.body);
     const patched = await rest.patch(`/threads/${threadId}`, { metadata: { b: null } });
@@ -49,7 +57,8 @@ describe("threads", () => {
     const { body } = await rest.post("/threads", { metadata: { first: true } });
     const again = { thread_id: body.thread_id, metadata: { second: true } };
     expect(await rest.post("/threads", again)).toMatchObject({
-      ...{ status: 409, body: { detail: `Thread with ID ${body.thread_id} already exists` } },
+      status: 409,
+      body: { detail: `Thread with ID ${body.thread_id} already exists` },
     });
     const kept = await rest.post("/threads", { ...again, if_exists: "do_nothing" });
     expect([kept.status, kept.body]).toEqual([200, body]);
@@ -131,7 +140,8 @@ describe("threads", () => {
     expect(await search("nope")).toEqual([{ thread_id: other }]);
     const values = { log: ["before"] };
     expect(await rest.post(`/threads/${other}/state`, { values, as_node: "__start__" })).toMatchObject({
-      ...{ status: 422, body: { detail: expect.stringContaining('"nope"') } },
+      status: 422,
+      body: { detail: expect.stringContaining('"nope"') },
     });
     await rest.patch(`/threads/${other}`, { metadata: { graph_id: "ask" } });
     expect(await search("nope")).toEqual([]);
@@ -170,8 +180,16 @@ describe("states", () => {
   it("are those of LangGraph's server, of a thread without one as well", async () => {
     const kit = await createRestKit(app.app.url);
     expect(await kit.state()).toEqual({
-      ...{ values: {}, next: [], tasks: [], metadata: null, created_at: null, checkpoint: null },
-      ...{ parent_checkpoint: null, interrupts: [], checkpoint_id: null, parent_checkpoint_id: null },
+      values: {},
+      next: [],
+      tasks: [],
+      metadata: null,
+      created_at: null,
+      checkpoint: null,
+      parent_checkpoint: null,
+      interrupts: [],
+      checkpoint_id: null,
+      parent_checkpoint_id: null,
     });
     kit.gates.open("a");
     const runId = await kit.start({ steps: ["a", "b"] });
@@ -180,10 +198,15 @@ describe("states", () => {
     const state = await kit.state();
     const { checkpoint } = state;
     expect(checkpoint).toEqual({
-      ...{ checkpoint_id: state.checkpoint_id, thread_id: kit.threadId, checkpoint_ns: "" },
+      checkpoint_id: state.checkpoint_id,
+      thread_id: kit.threadId,
+      checkpoint_ns: "",
     });
     expect(state).toMatchObject({
-      ...{ values: { log: ["a"] }, next: ["step"], created_at: expect.any(String), interrupts: [] },
+      values: { log: ["a"] },
+      next: ["step"],
+      created_at: expect.any(String),
+      interrupts: [],
       tasks: [{ id: expect.any(String), name: "step", error: null, interrupts: [], result: null, state: null }],
       metadata: { source: "loop", step: 2, run_id: runId },
       parent_checkpoint_id: expect.any(String),
@@ -212,7 +235,8 @@ describe("states", () => {
     const runId = await kit.start({ steps: ["a"] });
     await kit.gates.started("a");
     expect(await rest.post(state, { values: { log: ["me"] } })).toMatchObject({
-      ...{ status: 409, body: { detail: `Thread ${kit.threadId} has in-flight runs: ${runId}` } },
+      status: 409,
+      body: { detail: `Thread ${kit.threadId} has in-flight runs: ${runId}` },
     });
     kit.gates.open();
     await rest.get(`${kit.thread}/runs/${runId}/join`);

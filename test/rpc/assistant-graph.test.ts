@@ -102,7 +102,9 @@ describe("GetAssistantSchemas", () => {
 
   it("of annotations: the names", async () => {
     expect(await schemas("layered")).toEqual({
-      ...{ input: object("words"), output: object("note"), state: object("words", "note") },
+      input: object("words"),
+      output: object("note"),
+      state: object("words", "note"),
     });
   });
 

@@ -152,7 +152,8 @@ describe("what a node is given", () => {
 
   it("by a graph that checks its context", async () => {
     const create = async (assistantId: string) => ({
-      ...{ threadId: await newThread(), spec: { assistantId, input: toPayload({ question: "well?" }) } },
+      threadId: await newThread(),
+      spec: { assistantId, input: toPayload({ question: "well?" }) },
     });
     const good = await configured({ graphId: "typed", context: toPayload({ tone: "calm" }) });
     const { values } = await app.client.runs.waitRun({ create: await create(good) });

@@ -46,8 +46,13 @@ describe("a graph's own assistant", () => {
   it("is found by the graph's name and by its id, also when the graph is broken, and is not stored", async () => {
     const own = await get("gated");
     expect(own).toMatchObject({
-      ...{ assistantId: graphAssistantId("gated"), graphId: "gated", name: "gated", description: "Steps at gates." },
-      ...{ version: 1, system: true, metadata: { created_by: "system" } },
+      assistantId: graphAssistantId("gated"),
+      graphId: "gated",
+      name: "gated",
+      description: "Steps at gates.",
+      version: 1,
+      system: true,
+      metadata: { created_by: "system" },
     });
     expect([own.config, own.context, own.createdAt, own.updatedAt]).toEqual([...Array(4)]);
     expect(await get(own.assistantId.toUpperCase())).toEqual(own);
@@ -129,8 +134,11 @@ describe("CreateAssistant", () => {
 
 describe("UpdateAssistant", () => {
   const everything = {
-    ...{ name: "before", description: "d", metadata: { a: 1, b: { c: 2 } } },
-    ...{ config: { tags: ["t"], recursionLimit: 9 }, context: toPayload({ x: 1, y: 2 }) },
+    name: "before",
+    description: "d",
+    metadata: { a: 1, b: { c: 2 } },
+    config: { tags: ["t"], recursionLimit: 9 },
+    context: toPayload({ x: 1, y: 2 }),
   };
 
   it.each([

@@ -175,11 +175,13 @@ describe("a call about a run that is wrong is refused with the field and what is
   it("ListRuns of a thread that there is not and with a token that was not given out", async () => {
     const list = (request: object) => rawCall(app.app.url, "ListRuns", request);
     expect(await list({ threadId: unknown })).toMatchObject({
-      ...{ code: "not_found", message: `thread_id: there is no thread ${unknown}` },
+      code: "not_found",
+      message: `thread_id: there is no thread ${unknown}`,
       infos: [{ reason: "THREAD_NOT_FOUND" }],
     });
     expect(await list({ pageToken: "made-up" })).toMatchObject({
-      ...{ code: "invalid_argument", message: expect.stringMatching(/^page_token: /) },
+      code: "invalid_argument",
+      message: expect.stringMatching(/^page_token: /),
       infos: [{ reason: "INVALID_PAGE_TOKEN" }],
     });
     await nothingChanged();

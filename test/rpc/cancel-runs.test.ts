@@ -54,7 +54,8 @@ describe("CancelRuns by ids", () => {
     const [running, second, third] = runIds as [string, string, string];
     const unknown = randomUUID();
     const response = await byIds(kit, [unknown, third, other.runIds[0]!, running, second.toUpperCase()], {
-      ...{ wait: true, reason: "tidying up" },
+      wait: true,
+      reason: "tidying up",
     });
     expect(outcomes(response)).toEqual([
       [unknown, CancelOutcome.NOT_FOUND],

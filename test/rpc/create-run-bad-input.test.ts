@@ -297,7 +297,9 @@ const meaning: (readonly [
 /** As each RPC that creates a run takes it; with a request id, which a refused request leaves free. */
 function wrapped(change: Record<string, unknown>): [rpc: string, body: object, prefix: string][] {
   const create = {
-    ...{ threadId: kit.threadId, spec: { assistantId: "gated" }, requestId: "refused" },
+    threadId: kit.threadId,
+    spec: { assistantId: "gated" },
+    requestId: "refused",
     ...change,
   };
   return [
@@ -336,7 +338,8 @@ describe("a run that is asked for wrongly is refused with the field and what is 
   it("a thread that is to be created is not created for a run that is refused", async () => {
     const threadId = randomUUID();
     for (const [rpc, body] of wrapped({
-      ...{ threadId, ifNotExists: "IF_NOT_EXISTS_CREATE" },
+      threadId,
+      ifNotExists: "IF_NOT_EXISTS_CREATE",
       spec: { assistantId: "gated", context: bytes("7") },
     })) {
       expect(await rawCall(app.app.url, rpc, body)).toMatchObject({ code: "invalid_argument" });

@@ -37,12 +37,18 @@ describe("CreateRun", () => {
     const kit = await createRunKit(app);
     kit.gates.open();
     const spec = {
-      ...{ assistantId: graphAssistantId("gated"), input: toPayload({ dir: kit.gates.dir, steps: ["x"] }) },
+      assistantId: graphAssistantId("gated"),
+      input: toPayload({ dir: kit.gates.dir, steps: ["x"] }),
       config: { tags: ["t1", "t2"], recursionLimit: 7, configurable: toPayload({ user: "u" }) },
-      ...{ context: toPayload({ model: "m" }), metadata: { a: { "b.c": [1, null] }, $d: "e" } },
-      ...{ streamModes: [StreamMode.UPDATES, StreamMode.CUSTOM], streamSubgraphs: true },
-      ...{ interruptBefore: ["step"], interruptAfter: ["begin", "step"] },
-      ...{ multitaskStrategy: MultitaskStrategy.REJECT, durability: Durability.ASYNC, timeout: { seconds: 90n } },
+      context: toPayload({ model: "m" }),
+      metadata: { a: { "b.c": [1, null] }, $d: "e" },
+      streamModes: [StreamMode.UPDATES, StreamMode.CUSTOM],
+      streamSubgraphs: true,
+      interruptBefore: ["step"],
+      interruptAfter: ["begin", "step"],
+      multitaskStrategy: MultitaskStrategy.REJECT,
+      durability: Durability.ASYNC,
+      timeout: { seconds: 90n },
     };
     const { threadId } = kit;
     const created = (await app.client.runs.createRun({ threadId, spec, includeInput: true })).run!;
@@ -51,9 +57,15 @@ describe("CreateRun", () => {
     const stored = (await app.client.runs.getRun({ threadId, runId, includeInput: true })).run!.spec!;
     for (const one of [created.spec!, stored]) {
       expect(one).toMatchObject({
-        ...{ assistantId: spec.assistantId, metadata: spec.metadata, streamModes: spec.streamModes },
-        ...{ streamSubgraphs: true, interruptBefore: ["step"], interruptAfter: ["begin", "step"] },
-        ...{ multitaskStrategy: spec.multitaskStrategy, durability: spec.durability, timeout: { seconds: 90n } },
+        assistantId: spec.assistantId,
+        metadata: spec.metadata,
+        streamModes: spec.streamModes,
+        streamSubgraphs: true,
+        interruptBefore: ["step"],
+        interruptAfter: ["begin", "step"],
+        multitaskStrategy: spec.multitaskStrategy,
+        durability: spec.durability,
+        timeout: { seconds: 90n },
         config: { tags: ["t1", "t2"], recursionLimit: 7 },
       });
       expect([one.input, one.context, one.config!.configurable].map(fromPayload)).toEqual([

@@ -18,8 +18,12 @@ const [threadId, runId, assistantId] = [randomUUID(), randomUUID(), randomUUID()
 const byUuid = ["UpdateAssistant", "DeleteAssistant", "CreateAssistant"];
 const methods = [RunService, ThreadService, AssistantService].flatMap((service) => service.methods);
 const knownTo = (rpc: string) => ({
-  ...{ thread_id: threadId, run_id: runId, thread_ids: [threadId], run_ids: [runId] },
-  ...{ assistant_id: byUuid.includes(rpc) ? assistantId : "gated", graph_id: "gated" },
+  thread_id: threadId,
+  run_id: runId,
+  thread_ids: [threadId],
+  run_ids: [runId],
+  assistant_id: byUuid.includes(rpc) ? assistantId : "gated",
+  graph_id: "gated",
 });
 const rpcs = methods.map((method) => ({
   rpc: method.name,

@@ -42,7 +42,8 @@ describe("limits", () => {
 
   const cancelAll = ({ threadId }: { threadId: string }) =>
     app.client.runs.cancelRuns({
-      ...{ target: { case: "filter", value: { threadId, status: LiveRunStatus.ALL } }, wait: true },
+      target: { case: "filter", value: { threadId, status: LiveRunStatus.ALL } },
+      wait: true,
     });
 
   it("live runs of a thread", async () => {

@@ -27,7 +27,8 @@ describe("parent runs", () => {
   });
   const cancelAll = () =>
     app.client.runs.cancelRuns({
-      ...{ target: { case: "filter", value: { status: LiveRunStatus.ALL } }, wait: true },
+      target: { case: "filter", value: { status: LiveRunStatus.ALL } },
+      wait: true,
     });
   afterEach(async () => {
     await cancelAll();
@@ -115,7 +116,10 @@ describe("parent runs", () => {
       for (const [index, end] of (await ends).entries()) {
         expect(end.status).toBe(RunStatus.INTERRUPTED);
         expect(end.cancellation).toMatchObject({
-          ...{ action, requestedBy: "parent", reason: "parent run cancelled", causeRunId: causes[index] },
+          action,
+          requestedBy: "parent",
+          reason: "parent run cancelled",
+          causeRunId: causes[index],
         });
       }
       expect(await childrenOf(run)).toHaveLength(action === CancelAction.ROLLBACK ? 0 : 2);
@@ -165,7 +169,9 @@ describe("parent runs", () => {
       const child = await childOf(run);
       expect(child).toMatchObject({ status: RunStatus.INTERRUPTED });
       expect(child.cancellation).toMatchObject({
-        ...{ outcome: CancelOutcome.NEVER_STARTED, requestedBy: "parent", causeRunId: run.runId },
+        outcome: CancelOutcome.NEVER_STARTED,
+        requestedBy: "parent",
+        causeRunId: run.runId,
       });
       const independent = await childOf(run, { independent: true });
       expect(independent.cancellation).toBeUndefined();

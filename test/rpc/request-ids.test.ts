@@ -38,8 +38,10 @@ describe("request ids", () => {
 
   const create = async (request: Request) => (await app.client.runs.createRun(request)).run!;
   const requestOf = (kit: RunKit, more: Request = {}): Request => ({
-    ...{ threadId: kit.threadId, requestId: `request ${randomUUID()}/1` },
-    ...{ spec: specOf(kit, { steps: ["a"] }), ...more },
+    threadId: kit.threadId,
+    requestId: `request ${randomUUID()}/1`,
+    spec: specOf(kit, { steps: ["a"] }),
+    ...more,
   });
   const runsOf = async (kit: RunKit) => (await app.client.runs.listRuns({ threadId: kit.threadId })).runs;
 
@@ -65,7 +67,8 @@ describe("request ids", () => {
       const bytes = (text: string) => ({ encoding: { case: "json", value: Buffer.from(text) } }) as const;
       const requestId = randomUUID();
       const request = (payload: NonNullable<Request["spec"]>["input"], metadata: Record<string, number>): Request => ({
-        ...{ threadId: kit.threadId, requestId },
+        threadId: kit.threadId,
+        requestId,
         spec: { assistantId: "gated", input: payload, metadata },
       });
       const { runId } = await create(request(toPayload(input), { a: 1, b: 2 }));

@@ -58,7 +58,10 @@ async function expectGone({ threadId, runId }: StatelessName): Promise<void> {
 }
 
 const cancelled = (outcome: CancelOutcome, action: CancelAction = CancelAction.INTERRUPT, reason = "enough") => ({
-  ...{ status: RunStatus.INTERRUPTED, action, reason, outcome },
+  status: RunStatus.INTERRUPTED,
+  action,
+  reason,
+  outcome,
 });
 const uncancelled = (status: RunStatus) => ({ status, action: undefined, reason: undefined, outcome: undefined });
 
@@ -86,29 +89,34 @@ const rolledBack = (outcome: CancelOutcome, reason?: string) => cancelled(outcom
 const ends: Record<string, End> = {
   success: {
     end: async () => kit.gates.open(),
-    ...{ told: uncancelled(RunStatus.SUCCESS), log: ["a", "b"] },
+    told: uncancelled(RunStatus.SUCCESS),
+    log: ["a", "b"],
   },
   "an error": {
     more: { config: { recursionLimit: 2 } },
     at: "a",
     end: async () => kit.gates.open(),
-    ...{ told: uncancelled(RunStatus.ERROR), log: ["a"] },
+    told: uncancelled(RunStatus.ERROR),
+    log: ["a"],
   },
   "its time": {
     more: { timeout: { seconds: 2n } },
     end: async () => {},
-    ...{ told: uncancelled(RunStatus.TIMEOUT), log: ["a"] },
+    told: uncancelled(RunStatus.TIMEOUT),
+    log: ["a"],
   },
   "an interrupt": { end: cancel(CancelAction.INTERRUPT), told: cancelled(CancelOutcome.STOPPED), log: ["a"] },
   "a rollback": { end: cancel(CancelAction.ROLLBACK), told: rolledBack(CancelOutcome.STOPPED), log: undefined },
   "the rollback of a step that does not listen": {
     input: { manners: { b: "deaf" } },
     end: (name) => app.client.runs.cancelRun({ ...name, action: CancelAction.ROLLBACK, reason: "enough" }),
-    ...{ told: rolledBack(CancelOutcome.KILLED), log: undefined },
+    told: rolledBack(CancelOutcome.KILLED),
+    log: undefined,
   },
   deletion: {
     end: (name) => app.client.runs.deleteRun(name),
-    ...{ told: rolledBack(CancelOutcome.STOPPED, "run deleted"), log: undefined },
+    told: rolledBack(CancelOutcome.STOPPED, "run deleted"),
+    log: undefined,
   },
 };
 

@@ -69,7 +69,9 @@ async function refused(call: () => Promise<unknown>, { code, reason, says }: Ref
 }
 
 const notFound = (...says: Piece[]): Refusal => ({
-  ...{ code: Code.NotFound, reason: "CHECKPOINT_NOT_FOUND", says },
+  code: Code.NotFound,
+  reason: "CHECKPOINT_NOT_FOUND",
+  says,
 });
 const noThread: Refusal = { code: Code.NotFound, reason: "THREAD_NOT_FOUND", says: [/^thread_id: /, unknown] };
 const says = (...pieces: Piece[]): Refusal => ({ says: pieces });

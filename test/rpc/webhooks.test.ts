@@ -84,7 +84,10 @@ describe("a webhook", () => {
     expect(call!.method).toBe("POST");
     expect(call!.headers["content-type"]).toBe("application/json");
     expect(call!.body).toMatchObject({
-      ...{ run_id: runId, thread_id: kit.threadId, graph_id: "gated", assistant_id: graphAssistantId("gated") },
+      run_id: runId,
+      thread_id: kit.threadId,
+      graph_id: "gated",
+      assistant_id: graphAssistantId("gated"),
       metadata,
       created_at: new Date(Number(createdAt!.seconds) * 1000 + createdAt!.nanos / 1e6).toISOString(),
       ...asymmetric(body),
@@ -109,8 +112,10 @@ describe("a webhook", () => {
       await cancelling(action)(kit, runId);
       const [call] = await receiver.called(path);
       expect(call!.body).toMatchObject({
-        ...{ run_id: runId, run_started_at: null, values: null },
-        ...{ status: action === CancelAction.ROLLBACK ? "rollback" : "interrupted" },
+        run_id: runId,
+        run_started_at: null,
+        values: null,
+        status: action === CancelAction.ROLLBACK ? "rollback" : "interrupted",
       });
       await isDelivered(runId);
       kit.gates.open();
@@ -131,8 +136,11 @@ describe("a webhook", () => {
       else kit.gates.open();
       const [, , last] = await receiver.called(path, 3);
       expect(last!.body).toMatchObject({
-        ...{ run_id: name.runId, thread_id: name.threadId, metadata: { customer: "the second" } },
-        ...{ status: action ? "rollback" : "success", values: action ? null : { log: ["a"] } },
+        run_id: name.runId,
+        thread_id: name.threadId,
+        metadata: { customer: "the second" },
+        status: action ? "rollback" : "success",
+        values: action ? null : { log: ["a"] },
       });
       await isDelivered(name.runId);
       await temporaryThreadsAreGone(app);

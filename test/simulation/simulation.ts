@@ -89,12 +89,21 @@ export async function simulate(seed: number, keepsLines = false): Promise<Outcom
     const wallOffsetMs = schedule.wallOffsetsMs[place]!;
     const process = new SimulatedProcess(timeline, `s${place + 1}.${lives}`, wallOffsetMs);
     const host = createSimulatedHost({
-      ...{ timeline, random, server: process, executions, leaseMs },
-      ...{ children: config.children, slotsPerChild: config.slotsPerChild, graceMs: config.graceMs },
+      timeline,
+      random,
+      server: process,
+      executions,
+      leaseMs,
+      children: config.children,
+      slotsPerChild: config.slotsPerChild,
+      graceMs: config.graceMs,
       planOf: ({ runId, input }) => facts.of(runId).plan ?? JSON.parse(input!),
     });
     const line = createLine({
-      ...{ timeline, random, process, leaseMs },
+      timeline,
+      random,
+      process,
+      leaseMs,
       weather: () => faults.weather(),
       isCutOff: () => faults.isCutOff(place),
     });

@@ -11,9 +11,18 @@ export function describeAssistants(which: string, open: () => Promise<AssistantS
   });
 
   const newAssistant = (change: Partial<StoredAssistant> = {}): StoredAssistant => ({
-    ...{ owner: "", assistantId: randomUUID(), graph: "agent", name: "name", description: "", metadata: {} },
-    ...{ config: undefined, context: undefined, version: 1, system: false },
-    ...{ createdAt: new Date(1_000), updatedAt: new Date(1_000) },
+    owner: "",
+    assistantId: randomUUID(),
+    graph: "agent",
+    name: "name",
+    description: "",
+    metadata: {},
+    config: undefined,
+    context: undefined,
+    version: 1,
+    system: false,
+    createdAt: new Date(1_000),
+    updatedAt: new Date(1_000),
     ...change,
   });
   async function stored(change?: Partial<StoredAssistant>): Promise<StoredAssistant> {
@@ -23,7 +32,9 @@ export function describeAssistants(which: string, open: () => Promise<AssistantS
   }
   const full: Partial<StoredAssistant> = {
     config: { tags: ["a"], recursionLimit: 5, configurable: '{"b":1}' },
-    ...{ context: '{"c":[2]}', description: "full", metadata: { "a.b": { $set: [1, null] }, "": {} } },
+    context: '{"c":[2]}',
+    description: "full",
+    metadata: { "a.b": { $set: [1, null] }, "": {} },
   };
 
   describe(`an assistant ${which}`, () => {
@@ -50,8 +61,13 @@ export function describeAssistants(which: string, open: () => Promise<AssistantS
       const seen = await stored(full);
       const { owner, assistantId, createdAt } = seen;
       const next = newAssistant({
-        ...{ owner, assistantId, createdAt, version: 2, updatedAt: new Date(2_000) },
-        ...{ graph: "other", name: "next" },
+        owner,
+        assistantId,
+        createdAt,
+        version: 2,
+        updatedAt: new Date(2_000),
+        graph: "other",
+        name: "next",
       });
       expect(await assistants.replace({ ...seen, version: 0 }, next)).toBe(false);
       expect(await assistants.replace({ ...seen, createdAt: new Date(999) }, next)).toBe(false);

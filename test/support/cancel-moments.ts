@@ -55,7 +55,10 @@ export async function stageRun(app: TestApp, points: HoldPoints, manner: Manner)
   const gates = createGates();
   let before: ThreadPicture | undefined;
   return {
-    ...{ kit, runId, gates, manner },
+    kit,
+    runId,
+    gates,
+    manner,
     async create() {
       await kit.client.runs.createRun({ threadId: kit.threadId, runId, spec: kit.spec({ dir: gates.dir, manner }) });
     },
@@ -121,27 +124,42 @@ export const moments: readonly Moment[] = [
     name: "pending",
     reach: (staged) => staged.create(),
     isQueued: true,
-    ...{ outcome: always(CancelOutcome.NEVER_STARTED), waits: false, starts: false, ...nothingKept },
+    outcome: always(CancelOutcome.NEVER_STARTED),
+    waits: false,
+    starts: false,
+    ...nothingKept,
   },
   {
     name: "about to be claimed",
     reach: (staged) => holdClaim(staged, "claim"),
-    ...{ outcome: always(CancelOutcome.NEVER_STARTED), waits: false, starts: false, ...nothingKept },
+    outcome: always(CancelOutcome.NEVER_STARTED),
+    waits: false,
+    starts: false,
+    ...nothingKept,
   },
   {
     name: "claimed, and its worker does not know yet",
     reach: (staged) => holdClaim(staged, "claimed"),
-    ...{ outcome: always(CancelOutcome.STOPPED), waits: true, starts: true, ...nothingKept },
+    outcome: always(CancelOutcome.STOPPED),
+    waits: true,
+    starts: true,
+    ...nothingKept,
   },
   {
     name: "before the first step",
     reach: (staged) => holdAt(staged, "read"),
-    ...{ outcome: always(CancelOutcome.STOPPED), waits: true, starts: true, ...nothingKept },
+    outcome: always(CancelOutcome.STOPPED),
+    waits: true,
+    starts: true,
+    ...nothingKept,
   },
   {
     name: "between two steps, with nothing under way",
     reach: (staged) => holdAt(staged, "stored"),
-    ...{ outcome: always(CancelOutcome.STOPPED), waits: true, starts: true, ...nothingKept },
+    outcome: always(CancelOutcome.STOPPED),
+    waits: true,
+    starts: true,
+    ...nothingKept,
   },
   {
     name: "mid step",
@@ -149,17 +167,26 @@ export const moments: readonly Moment[] = [
       await begin(staged);
       await staged.startSide();
     },
-    ...{ outcome: byManner, waits: false, starts: true, kept: ["begin"] },
+    outcome: byManner,
+    waits: false,
+    starts: true,
+    kept: ["begin"],
   },
   {
     name: "while a checkpoint is written",
     reach: (staged) => holdChain(staged, "store"),
-    ...{ outcome: byManner, waits: true, starts: true, kept: ["begin"] },
+    outcome: byManner,
+    waits: true,
+    starts: true,
+    kept: ["begin"],
   },
   {
     name: "between two steps of a branch",
     reach: (staged) => holdChain(staged, "stored"),
-    ...{ outcome: byManner, waits: true, starts: true, kept: ["begin"] },
+    outcome: byManner,
+    waits: true,
+    starts: true,
+    kept: ["begin"],
   },
   {
     name: "waiting for another attempt after a crash",
@@ -170,12 +197,18 @@ export const moments: readonly Moment[] = [
       process.kill(pid, "SIGKILL");
       await barrier.reached;
     },
-    ...{ outcome: always(CancelOutcome.STOPPED), waits: false, starts: true, kept: ["begin"] },
+    outcome: always(CancelOutcome.STOPPED),
+    waits: false,
+    starts: true,
+    kept: ["begin"],
   },
   {
     name: "just before the settle",
     reach: (staged) => holdAt(staged, "finish", true),
-    ...{ outcome: always(CancelOutcome.STOPPED), waits: true, starts: true, kept: ended.kept },
+    outcome: always(CancelOutcome.STOPPED),
+    waits: true,
+    starts: true,
+    kept: ended.kept,
   },
   { name: "just after the settle", reach: (staged) => holdAt(staged, "finished", true), ...ended },
   {

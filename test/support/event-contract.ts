@@ -13,19 +13,38 @@ export function describeRunEvents(which: string, open: () => Promise<RunEventSto
   });
 
   const newRun = (change: Partial<RunName> = {}): RunName => ({
-    ...{ owner: "", threadId: randomUUID(), runId: randomUUID() },
+    owner: "",
+    threadId: randomUUID(),
+    runId: randomUUID(),
     ...change,
   });
   const output = (json: string, after?: string[]): StoredEvent => ({
-    ...{ kind: "output", mode: "values", name: "values", namespace: ["a.b"], json },
+    kind: "output",
+    mode: "values",
+    name: "values",
+    namespace: ["a.b"],
+    json,
     ...(after && { after }),
   });
   const data = (run: RunName, chunk: number, first: number, some: StoredEvent[]): NewChunk => ({
-    ...{ run, journal: "journal", chunk, token: "token", isFence: false, first, last: first + some.length - 1 },
+    run,
+    journal: "journal",
+    chunk,
+    token: "token",
+    isFence: false,
+    first,
+    last: first + some.length - 1,
     events: some,
   });
   const fence = (run: RunName, chunk: number, token = "fenced"): NewChunk => ({
-    ...{ run, journal: "journal", chunk, token, isFence: true, first: null, last: null, events: [] },
+    run,
+    journal: "journal",
+    chunk,
+    token,
+    isFence: true,
+    first: null,
+    last: null,
+    events: [],
   });
   const read = ({ first, last, events: some }: NewChunk) => ({ first, last, events: some }) as EventChunk;
 

@@ -27,7 +27,12 @@ export function describeJournal(which: string, openDb: () => Promise<Db>): void 
   };
   const text = (value: string) => ({ type: "json", bytes: Buffer.from(JSON.stringify(value)) });
   const writeOf = (checkpointId: string, taskId: string, index: number, value: string): PendingWriteRecord => ({
-    ...{ namespace: "", checkpointId, taskId, taskPath: "", index, channel: "channel" },
+    namespace: "",
+    checkpointId,
+    taskId,
+    taskPath: "",
+    index,
+    channel: "channel",
     value: { inline: text(value) },
   });
   const onlyWrites = (...writes: PendingWriteRecord[]): JournalFlush => ({ ...smallFlush(), checkpoints: [], writes });
@@ -49,8 +54,12 @@ export function describeJournal(which: string, openDb: () => Promise<Db>): void 
         const read = (await port.read({ namespace: "" }))!;
         expect(await port.read({ namespace: "", checkpointId: "one" })).toEqual(read);
         expect(read).toEqual({
-          ...{ ...one, checkpoint: expect.anything(), metadata: expect.anything(), values: expect.anything() },
-          ...{ writes: expect.anything(), segmentBytes: expect.anything() },
+          ...one,
+          checkpoint: expect.anything(),
+          metadata: expect.anything(),
+          values: expect.anything(),
+          writes: expect.anything(),
+          segmentBytes: expect.anything(),
         });
         expect(read.values["a.$b"]).toEqual(value);
         expect(Buffer.from(read.segmentBytes.s!).toString()).toBe('"abc"');

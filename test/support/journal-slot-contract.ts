@@ -13,7 +13,10 @@ export function describeJournalSlots(which: string, openDb: () => Promise<Db>): 
 
   const home = { owner: "owner", thread_id: "owner/thread" };
   const slotOf = (journal: string, slot: number, change: Partial<JournalDocument> = {}): JournalDocument => ({
-    ...{ _id: slotKey(journal, slot), journal, slot, ...home },
+    _id: slotKey(journal, slot),
+    journal,
+    slot,
+    ...home,
     ...change,
   });
   const value = { type: "json", bytes: Buffer.from("{}") };
@@ -29,7 +32,11 @@ export function describeJournalSlots(which: string, openDb: () => Promise<Db>): 
       { ...value, ns: "", checkpoint: id, task: "t", path: "", index: 0, channel: "a" },
     ];
     return slotOf(journal, slot, {
-      ...{ run_id: run, token: `token of ${run}`, flush_id: `f${slot}`, checkpoints: [entry], writes: [write] },
+      run_id: run,
+      token: `token of ${run}`,
+      flush_id: `f${slot}`,
+      checkpoints: [entry],
+      writes: [write],
       segments: ["x", "y"].map((name) => ({ id: `${name}${slot}`, bytes: Buffer.from(name) })),
       ...change,
     });

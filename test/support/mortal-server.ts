@@ -65,12 +65,22 @@ export async function createMortalServer({ db, config, host, reports, threadId }
   const stores = ofThread(all, threadId, life);
   const mortalHost = hostOf(host, life);
   const runs = await createRuns({
-    ...{ ...parts, stores, host: mortalHost, config, graphs: [], reports },
-    ...{ isTransient: () => false, pause: () => Promise.resolve(), log: silentLog },
+    ...parts,
+    stores,
+    host: mortalHost,
+    config,
+    graphs: [],
+    reports,
+    isTransient: () => false,
+    pause: () => Promise.resolve(),
+    log: silentLog,
   });
   return {
     runs,
-    ...{ dieAt: life.dieAt, writes: life.writes, dead: life.dead, wake: life.wake },
+    dieAt: life.dieAt,
+    writes: life.writes,
+    dead: life.dead,
+    wake: life.wake,
     get isDead() {
       return life.isDead;
     },

@@ -12,8 +12,11 @@ export function describeRequests(which: string, open: () => Promise<RequestStore
     });
 
     const newRequest = (change: Partial<IdentifiedRequest> = {}): IdentifiedRequest => ({
-      ...{ owner: "", requestId: randomUUID(), hash: "hash" },
-      ...{ threadId: randomUUID(), runId: randomUUID() },
+      owner: "",
+      requestId: randomUUID(),
+      hash: "hash",
+      threadId: randomUUID(),
+      runId: randomUUID(),
       ...change,
     });
     async function remembered(change?: Partial<IdentifiedRequest>): Promise<IdentifiedRequest> {

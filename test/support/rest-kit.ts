@@ -93,7 +93,12 @@ export async function createRestKit(url: string, graph = "gated") {
   });
   const get = async (runId: string) => (await rest.get(`${thread}/runs/${runId}`)).body;
   return {
-    ...{ rest, gates, threadId, thread, body, get },
+    rest,
+    gates,
+    threadId,
+    thread,
+    body,
+    get,
     async start(input: object | null = {}, more: object = {}): Promise<string> {
       const answer = await rest.post(`${thread}/runs`, body(input, more));
       if (answer.status !== 200) throw new Error(answer.text);

@@ -12,7 +12,12 @@ padding:.5rem}.human{border-color:#393}#error{color:#a00}</style><div id="root">
 export async function servePage(name: string, alias?: Record<string, string>): Promise<Server> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL(`../browser/${name}`, import.meta.url))],
-    ...{ bundle: true, format: "esm", target: "es2024", write: false, jsx: "automatic", alias },
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    write: false,
+    jsx: "automatic",
+    alias,
     define: { "process.env.NODE_ENV": '"production"' },
   });
   const server = createServer((request, response) => {

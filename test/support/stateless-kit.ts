@@ -36,7 +36,8 @@ export function createStatelessKit(app: Pick<TestApp, "client">, graph = "gated"
   const { runs } = app.client;
   const gates = createGates();
   const spec = (input: object, more: SpecInit & { onCompletion?: OnCompletion } = {}): SpecInit => ({
-    ...{ assistantId: graph, input: toPayload({ dir: gates.dir, ...input }) },
+    assistantId: graph,
+    input: toPayload({ dir: gates.dir, ...input }),
     ...more,
   });
 

@@ -68,7 +68,12 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     return { ...control, rev: "large", state: { ...control.state!, values: "{}", apart: "large" } };
   };
   const ends = (run: Run): Projection => ({
-    ...{ changes: run.changes + 1, journal: "journal", n: 1, attempt: 1, status: "success", phase: "over" },
+    changes: run.changes + 1,
+    journal: "journal",
+    n: 1,
+    attempt: 1,
+    status: "success",
+    phase: "over",
     endedAt: new Date(now),
   });
   /** One that was given too much for its record. */
@@ -109,9 +114,15 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const deepStatus = () => ({ limit: 21, after: ["idle", threadId(Math.floor(load.threads / 2))] });
   const deepId = () => ({ limit: 21, after: Array(2).fill(threadId(Math.floor(load.threads / 2))) });
   const server = (id: string) => ({ id, machine: "m", pid: 1, started: "", children: [], freeSlots: 0 });
-  const request = (id: string) => ({ ...{ owner, requestId: id, hash: "h" }, ...over(1) });
+  const request = (id: string) => ({ ...over(1), requestId: id, hash: "h" });
   const batch = (batchId: string): Batch => ({
-    ...{ owner, batchId, hash: "h", created: new Date(now), done: false, runs: [over(1)], records: [] },
+    owner,
+    batchId,
+    hash: "h",
+    created: new Date(now),
+    done: false,
+    runs: [over(1)],
+    records: [],
   });
   const webhookOf = (run: Run): Run => ({ ...run, webhook: { state: "pending", tries: 0 } });
   const assistant = (n: number) => toAssistant(syntheticAssistant(n, now));

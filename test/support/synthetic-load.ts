@@ -53,14 +53,30 @@ const metadataOf = (n: number) => ({ user: `user-${n % 50}`, app: n % 2 === 0 ? 
 
 /** A record as it is stored before its entry. */
 export const syntheticRecord = (n: number, change: Partial<Run> = {}): Run => ({
-  ...{ owner: "", runId: runId(n), threadId: threadId(n), graph: "agent", made: `made-${n}`, changes: 0, n: 0 },
+  owner: "",
+  runId: runId(n),
+  threadId: threadId(n),
+  graph: "agent",
+  made: `made-${n}`,
+  changes: 0,
+  n: 0,
   assistant: { assistantId: "agent", version: 1 },
   spec: {
-    ...{ assistantId: "agent", input: '{"question":"what is new?"}', metadata: metadataOf(n) },
-    ...{ streamModes: ["values"], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-    ...{ multitaskStrategy: "enqueue", durability: "sync", onCompletion: "delete" },
+    assistantId: "agent",
+    input: '{"question":"what is new?"}',
+    metadata: metadataOf(n),
+    streamModes: ["values"],
+    streamSubgraphs: false,
+    interruptBefore: [],
+    interruptAfter: [],
+    multitaskStrategy: "enqueue",
+    durability: "sync",
+    onCompletion: "delete",
   },
-  ...{ status: "pending", phase: "waiting", attempt: 0, createdAt: new Date() },
+  status: "pending",
+  phase: "waiting",
+  attempt: 0,
+  createdAt: new Date(),
   ...change,
 });
 
@@ -181,25 +197,46 @@ function restOf(n: number, at: number): Command[] {
 export const requestId = (n: number): string => `request-${n}`;
 
 const syntheticRequest = (n: number, now: number): RequestDocument => ({
-  ...{ _id: `create:${requestId(n)}`, owner: "", hash: "h", thread_id: threadId(n), run_id: runId(n), created: true },
+  _id: `create:${requestId(n)}`,
+  owner: "",
+  hash: "h",
+  thread_id: threadId(n),
+  run_id: runId(n),
+  created: true,
   expire_at: new Date(now + day),
 });
 
 const syntheticBatch = (n: number, now: number): BatchDocument => ({
-  ...{ _id: `batch:${n}`, owner: "", kind: "batch", hash: "h", created: new Date(now - n), done: n % 50 !== 0 },
-  ...{ runs: [], expire_at: new Date(now + day) },
+  _id: `batch:${n}`,
+  owner: "",
+  kind: "batch",
+  hash: "h",
+  created: new Date(now - n),
+  done: n % 50 !== 0,
+  runs: [],
+  expire_at: new Date(now + day),
 });
 
 export const syntheticAssistant = (n: number, now: number): AssistantDocument => ({
-  ...{ _id: assistantId(n), owner: "", assistant_id: assistantId(n), graph: n % 2 === 0 ? "agent" : "other" },
-  ...{ name: `assistant ${n}`, description: "", config: null, context: null, metadata: "{}", version: 1 },
-  ...{ created_at: new Date(now - n * 1_000), updated_at: new Date(now - n * 1_000) },
+  _id: assistantId(n),
+  owner: "",
+  assistant_id: assistantId(n),
+  graph: n % 2 === 0 ? "agent" : "other",
+  name: `assistant ${n}`,
+  description: "",
+  config: null,
+  context: null,
+  metadata: "{}",
+  version: 1,
+  created_at: new Date(now - n * 1_000),
+  updated_at: new Date(now - n * 1_000),
 });
 const assistantId = (n: number): string => `0193d000-0000-4000-8000-${number(n)}`;
 
 /** Of each thousand a user's, who has a namespace below the users' for each hundred. */
 export const itemName = (n: number) => ({
-  ...{ owner: "", key: `item-${n}` },
+  owner: "",
+  key: `item-${n}`,
   namespace: ["users", `user-${Math.floor(n / 1_000)}`, `topic-${Math.floor(n / 100)}`],
 });
 
@@ -212,16 +249,16 @@ const syntheticItem = (n: number, now: number): ItemDocument => {
 function syntheticEvents(run: number, chunk: number, { threads }: Load): RunEventsDocument {
   const id = runId(run);
   return {
-    ...{ _id: `${id}:${String(chunk).padStart(10, "0")}`, owner: "", thread_id: threadId(run % threads), run_id: id },
-    ...{
-      journal: journalOf(run % threads),
-      chunk,
-      token: `token-${run}`,
-      gate: false,
-      first: chunk * 3 + 2,
-      last: chunk * 3 + 4,
-      at: new Date(),
-    },
+    _id: `${id}:${String(chunk).padStart(10, "0")}`,
+    owner: "",
+    thread_id: threadId(run % threads),
+    run_id: id,
+    journal: journalOf(run % threads),
+    chunk,
+    token: `token-${run}`,
+    gate: false,
+    first: chunk * 3 + 2,
+    last: chunk * 3 + 4,
     events: Array.from({ length: 3 }, () => ({ kind: "output", mode: "values", name: "", namespace: [], json: "{}" })),
   };
 }
@@ -233,10 +270,21 @@ function syntheticSlot(n: number, { threads }: Load): JournalDocument {
   const value = { type: "json", bytes: Buffer.from('{"v":4,"channel_values":{},"channel_versions":{}}') };
   const write = { ...value, ns: "", checkpoint: id, task: `task-${slot}`, path: "", index: 0, channel: "messages" };
   return {
-    ...{ _id: slotKey(journal, slot), journal, slot, owner: "", thread_id: threadId(thread) },
-    ...{ run_id: runId(thread + threads * Math.floor(slot / 10)), token: `token-${slot}`, flush_id: `${n}.0` },
+    _id: slotKey(journal, slot),
+    journal,
+    slot,
+    owner: "",
+    thread_id: threadId(thread),
+    run_id: runId(thread + threads * Math.floor(slot / 10)),
+    token: `token-${slot}`,
+    flush_id: `${n}.0`,
     checkpoints: ["", "inner"].map((ns) => ({
-      ...{ ns, id: ns === "" ? id : `${id}-${ns}`, checkpoint: value, metadata: value, fields: "{}", values: [] },
+      ns,
+      id: ns === "" ? id : `${id}-${ns}`,
+      checkpoint: value,
+      metadata: value,
+      fields: "{}",
+      values: [],
     })),
     ...(slot % 2 === 0 ? { writes: [write] } : {}),
     ...(slot % 10 === 0 ? { segments: [{ id: `segment-${thread}-${slot}`, bytes: Buffer.alloc(64) }] } : {}),
@@ -273,7 +321,10 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
   return {
     runs: await insertAll(all.runs, load.runs, (n) => syntheticRun(n, load, now)),
     thread_states: await insertAll(all.threadStates, 1_000, (n) => ({
-      ...{ _id: `${threadId(n)}/rev-${n}`, owner: "", thread_id: threadId(n), text: "{}" },
+      _id: `${threadId(n)}/rev-${n}`,
+      owner: "",
+      thread_id: threadId(n),
+      text: "{}",
     })),
     run_specs: await insertAll(all.runSpecs, load.runs / givenApartOne, (n) => syntheticSpec(n * givenApartOne, load)),
     notes: await insertAll(all.runSpecNotes, 200, (n) => syntheticNote(n * givenApartOne, load, now)),
@@ -283,15 +334,22 @@ export async function loadRuns(db: Db, load: Load, now: number): Promise<Loaded>
     ),
     tombstones: await insertAll(all.tombstones, 500, (n) => ({
       ...syntheticRun(n, load, now),
-      ...{ _id: runId(10_000_000 + n), expire_at: undefined, buried_at: new Date() },
+      _id: runId(10_000_000 + n),
+      expire_at: undefined,
+      buried_at: new Date(),
     })),
     requests: await insertAll(all.requests, 1_000, (n) => syntheticRequest(n, now)),
     batches: await insertAll(all.batches, 200, (n) => syntheticBatch(n, now)),
     assistants: await insertAll(all.assistants, 500, (n) => syntheticAssistant(n, now)),
     items: await insertAll(all.items, load.threads, (n) => syntheticItem(n, now)),
     watches: await insertAll(all.watches, 200, (n) => ({
-      ...{ _id: `watch-${n}`, owner: "", thread_id: threadId(n), run_id: runId(load.runs - 1 - n) },
-      ...{ server: servers[n % servers.length]!, if_last: n % 2 === 0, left: false },
+      _id: `watch-${n}`,
+      owner: "",
+      thread_id: threadId(n),
+      run_id: runId(load.runs - 1 - n),
+      server: servers[n % servers.length]!,
+      if_last: n % 2 === 0,
+      left: false,
     })),
   };
 }

@@ -46,8 +46,14 @@ export function testConfig(database: { uri: string; name: string }, changes: Par
   const env = { PATH: process.env.PATH, REINS_PORT: "0", REINS_LOG_LEVEL: "silent" };
   return {
     ...readConfig([], env, process.cwd()),
-    ...{ mongodbUri: database.uri, databaseName: database.name, databasePoolSize: inject("engine").maxPoolSize },
-    ...{ configFile: testGraphs, children: 1, pollMs: 250, leaseMs: 20_000, drainMs: 500 },
+    mongodbUri: database.uri,
+    databaseName: database.name,
+    databasePoolSize: inject("engine").maxPoolSize,
+    configFile: testGraphs,
+    children: 1,
+    pollMs: 250,
+    leaseMs: 20_000,
+    drainMs: 500,
     ...changes,
   };
 }

@@ -37,7 +37,10 @@ export function describeThreads(which: string, open: OpenStores): void {
     return { origin, control: next };
   }
   const stateOf = (change: Partial<RememberedState> = {}): RememberedState => ({
-    ...{ n: 1, graph: "graph", values: '{"a":1}', next: ["ask"] },
+    n: 1,
+    graph: "graph",
+    values: '{"a":1}',
+    next: ["ask"],
     interrupts: [{ id: "i", taskId: "t", value: '"may I?"' }],
     ...change,
   });
@@ -51,15 +54,23 @@ export function describeThreads(which: string, open: OpenStores): void {
   const asInLane = async ({ origin }: StoredThread) => threadOf((await lanes.read(origin))!);
   /** What is left of a state whose rest is not to be had. */
   const cut = ({ graph, n, next }: RememberedState) => ({
-    ...{ graph, n, next },
-    ...{ interrupts: [{ id: "i", taskId: "t" }], cut: true },
+    graph,
+    n,
+    next,
+    interrupts: [{ id: "i", taskId: "t" }],
+    cut: true,
   });
 
   describe(`a thread as its users see it ${which}`, () => {
     it("is found as its lane was written, by its owner", async () => {
       const thread = await stored({
-        ...{ metadata: { "a.b": { $set: 1 } }, state: stateOf(), status: "error", ttlMs: 5, updatedAt: 2_000 },
-        ...{ error: { name: "Error", message: "no" }, watchedBy: [] },
+        metadata: { "a.b": { $set: 1 } },
+        state: stateOf(),
+        status: "error",
+        ttlMs: 5,
+        updatedAt: 2_000,
+        error: { name: "Error", message: "no" },
+        watchedBy: [],
       });
       expect(await threads.find(thread.origin)).toEqual(seen(thread));
       const ofOwner = await stored({ owner: "owner", threadId: thread.origin.threadId });

@@ -31,8 +31,14 @@ export async function openTurnServers(): Promise<TurnServers> {
   const host = borrowChildren({
     entry: new URL("../../src/worker/child/main.ts", import.meta.url),
     graphs: readLanggraphJson(gatedGraph).graphs,
-    ...{ children: 1, slotsPerChild: 64, env: { ...config.childEnv }, cwd: process.cwd(), log: silentLog },
-    ...{ graceMs: config.graceMs, leaseMs: config.leaseMs, blockedLimitMs: 0 },
+    children: 1,
+    slotsPerChild: 64,
+    env: { ...config.childEnv },
+    cwd: process.cwd(),
+    log: silentLog,
+    graceMs: config.graceMs,
+    leaseMs: config.leaseMs,
+    blockedLimitMs: 0,
   });
   const [reports] = await Promise.all([host.start(), openStores(db)]);
   const closing: (() => Promise<void>)[] = [];
@@ -48,9 +54,15 @@ export async function openTurnServers(): Promise<TurnServers> {
       const ownHost = Object.create(host, { renewed: { value: () => undefined }, pids: { value: [] } }) as typeof host;
       const parts = await openParts(db, config.leaseMs);
       const runs = await createRuns({
-        ...{ ...parts, stores: decorate(parts.stores), host: ownHost, graphs: [], reports },
-        ...{ config: { ...config, ...changes }, log: silentLog },
-        ...{ isTransient: () => false, pause: () => Promise.resolve() },
+        ...parts,
+        stores: decorate(parts.stores),
+        host: ownHost,
+        graphs: [],
+        reports,
+        config: { ...config, ...changes },
+        log: silentLog,
+        isTransient: () => false,
+        pause: () => Promise.resolve(),
       });
       closing.push(() => runs.close());
       return runs;
@@ -65,9 +77,16 @@ export async function openTurnServers(): Promise<TurnServers> {
 
 /** A run of the graph "gated" through these steps. */
 export const gatedSpec = (dir: string, steps: readonly string[], more: Partial<RunSpec> = {}): RunSpec => ({
-  ...{ assistantId: "gated", input: JSON.stringify({ dir, steps }), metadata: {} },
-  ...{ streamModes: ["values" as const], streamSubgraphs: false, interruptBefore: [], interruptAfter: [] },
-  ...{ multitaskStrategy: "enqueue" as const, durability: "sync" as const, onCompletion: "delete" as const },
+  assistantId: "gated",
+  input: JSON.stringify({ dir, steps }),
+  metadata: {},
+  streamModes: ["values" as const],
+  streamSubgraphs: false,
+  interruptBefore: [],
+  interruptAfter: [],
+  multitaskStrategy: "enqueue" as const,
+  durability: "sync" as const,
+  onCompletion: "delete" as const,
   ...more,
 });
 

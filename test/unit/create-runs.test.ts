@@ -22,7 +22,11 @@ describe("a server that begins", () => {
         },
       );
     const options = {
-      ...{ config, graphs: [], reports: [], isTransient: () => false, pause: () => Promise.resolve() },
+      config,
+      graphs: [],
+      reports: [],
+      isTransient: () => false,
+      pause: () => Promise.resolve(),
       clock: createLeaseClock(config.leaseMs),
       stores: new Proxy({}, { get: (_, name) => store(String(name)) }),
       host: { pids: [], freeSlots: 0, onFree: () => undefined },

@@ -37,7 +37,8 @@ export const historyScenarios: readonly Scenario[] = [
       get("before", "/threads/{t}/history?limit=10&before={second}"),
       post("by-post", "/threads/{t}/history", { limit: 2 }),
       post("by-post-before", "/threads/{t}/history", {
-        ...{ limit: 10, before: { configurable: { thread_id: "{t}", checkpoint_ns: "", checkpoint_id: "{second}" } } },
+        limit: 10,
+        before: { configurable: { thread_id: "{t}", checkpoint_ns: "", checkpoint_id: "{second}" } },
       }),
       post("by-metadata", "/threads/{t}/history", { limit: 10, metadata: { step: 1 } }),
       get("bad-limit", "/threads/{t}/history?limit=abc"),

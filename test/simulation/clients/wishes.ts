@@ -25,7 +25,10 @@ async function cancelRun({ random, persist, known, laws }: WishParts): Promise<v
   if (!name) return;
   const isRollback = random() < 0.4;
   const request = create(pb.CancelRunRequestSchema, {
-    ...{ threadId: name.threadId, runId: name.runId, wait: random() < 0.5, reason: "a client's" },
+    threadId: name.threadId,
+    runId: name.runId,
+    wait: random() < 0.5,
+    reason: "a client's",
     action: isRollback ? CancelAction.ROLLBACK : CancelAction.INTERRUPT,
   });
   await persist(
@@ -110,7 +113,10 @@ async function readEvents({ random, persist, known, laws }: WishParts): Promise<
       const own = tries;
       let seen = last;
       const request = create(pb.JoinRunStreamRequestSchema, {
-        ...{ threadId, runId, afterSequence: BigInt(last), onDisconnect: anyDisconnect(random) },
+        threadId,
+        runId,
+        afterSequence: BigInt(last),
+        onDisconnect: anyDisconnect(random),
         payloadFormat: PayloadFormat.JSON,
       });
       let isOver = false;

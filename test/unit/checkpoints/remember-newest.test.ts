@@ -30,7 +30,12 @@ function journal(isEmpty: boolean) {
 }
 
 const write = (checkpointId: string): JournalFlush["writes"][number] => ({
-  ...{ namespace: "", checkpointId, taskId: "t", taskPath: "", index: 0, channel: "c" },
+  namespace: "",
+  checkpointId,
+  taskId: "t",
+  taskPath: "",
+  index: 0,
+  channel: "c",
   value: { inline: { type: "json", bytes: Buffer.from("1") } },
 });
 const none = { checkpoints: [], writes: [], segments: [] };
@@ -40,7 +45,9 @@ function flushOf(checkpointId: string, parts: readonly string[], added: readonly
   const [checkpoint] = smallFlush(checkpointId).checkpoints;
   const value = { type: "json", parts: parts.map((segmentId) => ({ segmentId, length: bytes })) };
   return {
-    ...{ flushId: checkpointId, writes: [], checkpoints: [{ ...checkpoint!, values: { v: value } }] },
+    flushId: checkpointId,
+    writes: [],
+    checkpoints: [{ ...checkpoint!, values: { v: value } }],
     segments: added.map((segmentId) => ({ segmentId, bytes: Buffer.alloc(bytes) })),
   };
 }

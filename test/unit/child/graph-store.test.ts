@@ -33,7 +33,10 @@ describe("a graph's store", () => {
       { kind: "search", namespacePrefix: ["a"], filter: '{"x":{"$gt":1}}', limit: 3, offset: 1 },
       { kind: "search", namespacePrefix: [], limit: 10, offset: 0 },
       {
-        ...{ kind: "namespaces", maxDepth: 2, limit: 5, offset: 1 },
+        kind: "namespaces",
+        maxDepth: 2,
+        limit: 5,
+        offset: 1,
         match: [
           { at: "prefix", labels: ["a", "*"] },
           { at: "suffix", labels: ["z"] },

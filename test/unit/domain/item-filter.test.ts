@@ -3,8 +3,16 @@ import { DomainError } from "../../../src/domain/errors.ts";
 import { createItemFilter } from "../../../src/domain/item-filter.ts";
 
 const value = {
-  ...{ kind: "note", score: 4.99, size: "10", at: "2026-03-01", done: false, none: null },
-  ...{ tags: ["a", "b"], inner: { b: 2, a: [1] }, "a.b": 1, $set: 2 },
+  kind: "note",
+  score: 4.99,
+  size: "10",
+  at: "2026-03-01",
+  done: false,
+  none: null,
+  tags: ["a", "b"],
+  inner: { b: 2, a: [1] },
+  "a.b": 1,
+  $set: 2,
 };
 
 describe("a filter of items", () => {

@@ -13,8 +13,12 @@ describe("a run whose creation takes long", () => {
     const records = new Set<string>();
     let nowMs = 0;
     const storeRun = createStoreRun({
-      ...{ maxThreadRuns: 10, leaseMs: 1_000, monotonicMs: () => nowMs },
-      ...{ lanes: { read: async () => stored }, kept: { get: () => undefined }, reserve: () => undefined },
+      maxThreadRuns: 10,
+      leaseMs: 1_000,
+      monotonicMs: () => nowMs,
+      lanes: { read: async () => stored },
+      kept: { get: () => undefined },
+      reserve: () => undefined,
       runs: {
         insert: async ({ runId }: Run) => !!records.add(runId),
         putAgain: async ({ runId }: Run) => records.has(runId),
@@ -46,7 +50,10 @@ describe("a run that is refused", () => {
     const kinds: string[] = [];
     const busy = new DomainError("THREAD_BUSY", "the thread is busy");
     const storeRun = createStoreRun({
-      ...{ maxThreadRuns: 10, leaseMs: 1_000, monotonicMs: () => 0, reserve: () => undefined },
+      maxThreadRuns: 10,
+      leaseMs: 1_000,
+      monotonicMs: () => 0,
+      reserve: () => undefined,
       lanes: {
         read: async () => ({
           origin: { owner: "", threadId: "thread", journal: "journal", createdAt: 1 },
@@ -81,5 +88,55 @@ describe("a run that is refused", () => {
 
   it("leaves its record to another try of the same request that has entered", async () => {
     expect(await refused({ request: "r", twin: "missed" })).toEqual({ left: 1, kinds: ["enter", "forget"] });
+  });
+});
+
+describe("a request that is repeated after its run has come and gone", () => {
+  it.each([
+    ["whose record a late write has brought back", "bare"],
+    ["that takes long, and whose record was made anew", "slow"],
+  ])("%s: no run is made anew", async (_, how) => {
+    const request = "r";
+    const twin = { ...run, request, made: "late", changes: 0, createdAt: new Date(0) };
+    const deleted: string[] = [];
+    const kinds: string[] = [];
+    let tombstones = how === "bare";
+    const storeRun = createStoreRun({
+      maxThreadRuns: 10,
+      leaseMs: 1_000,
+      monotonicMs: () => 0,
+      reserve: () => undefined,
+      lanes: {
+        read: async () => ({
+          origin: { owner: "", threadId: "thread", journal: "journal", createdAt: 1 },
+          control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1),
+        }),
+      },
+      kept: { get: () => undefined },
+      findRun: async () => undefined,
+      runs: {
+        insert: async () => how === "slow",
+        find: async () => twin,
+        tombstone: async () => undefined,
+        tombstones: async () => (tombstones ? [twin] : []),
+        putAgain: async () => true,
+        deleteMade: async ({ made }: Run) => deleted.push(made),
+        deleteUnentered: async () => true,
+      },
+      act: {
+        async decide(_: unknown, { kind }: { kind: string }, given?: { ifStillWanted?: () => Promise<void> }) {
+          kinds.push(kind);
+          // It is the turn of this request only after its run has come and gone.
+          tombstones = true;
+          await given?.ifStillWanted?.();
+          return { answer: { did: "done", entry: {} } };
+        },
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0]);
+    const asked = { ...twin, made: "mine", createdAt: new Date(1) };
+    await expect(storeRun(asked, { isChosenId: true })).rejects.toMatchObject({ reason: "RUN_EXISTS" });
+    expect(deleted).toHaveLength(1);
+    expect(deleted).not.toContain("late");
+    expect(kinds.filter((kind) => kind === "enter")).toHaveLength(how === "slow" ? 1 : 0);
   });
 });

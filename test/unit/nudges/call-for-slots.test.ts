@@ -14,7 +14,9 @@ const caller = (slots: Record<string, number>) =>
   createCallForSlots({
     others: () => Object.entries(slots).map(([id, freeSlots]) => ({ id, freeSlots })),
     send: (to) => called.push(to),
-    ...{ everyMs, inVainEveryMs, monotonicMs: () => performance.now() },
+    everyMs,
+    inVainEveryMs,
+    monotonicMs: () => performance.now(),
   });
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);

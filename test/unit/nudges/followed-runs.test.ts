@@ -54,11 +54,15 @@ describe("runs that are followed here", () => {
           return asked.filter(({ run, chunk }) => (chunks.get(run.runId) ?? 0) > chunk).map(({ run }) => run);
         },
       },
-      ...{ self: () => self, others: () => others, executesHere: ({ runId }) => here.has(runId) },
+      self: () => self,
+      others: () => others,
+      executesHere: ({ runId }) => here.has(runId),
       send: (to, nudge) => sent.push([to, nudge]),
       published: ({ runId }) => told.push(`events ${runId}`),
       ended: ({ runId }) => told.push(`ended ${runId}`),
-      ...{ everyMs, renewMs, monotonicMs: () => performance.now() },
+      everyMs,
+      renewMs,
+      monotonicMs: () => performance.now(),
       onError(error) {
         throw error;
       },

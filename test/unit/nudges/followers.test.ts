@@ -19,7 +19,8 @@ describe("servers that follow a run of this one", () => {
     followers = createFollowers({
       send: (to, { kind }) => sent.push([to, kind]),
       mayExecuteHere: ({ runId }) => here.has(runId),
-      ...{ keptMs, monotonicMs: () => now },
+      keptMs,
+      monotonicMs: () => now,
     });
   });
 

@@ -31,7 +31,13 @@ describe("what other servers tell", () => {
       failures.push(error);
     };
     inbox = createNudgeInbox({
-      ...{ store: decorate(store), self: () => self, fastMs, slowMs, rewatchMs, cannotWatch: fail, onError: fail },
+      store: decorate(store),
+      self: () => self,
+      fastMs,
+      slowMs,
+      rewatchMs,
+      cannotWatch: fail,
+      onError: fail,
       received: (nudges) => heard.push(...nudges),
       missed: () => void missed++,
       isBusy: () => isBusy,

@@ -26,7 +26,10 @@ describe("telling other servers", () => {
           return writing();
         },
       },
-      ...{ self: () => "self", everyMs, monotonicMs: () => performance.now(), onError: (error) => errors.push(error) },
+      self: () => "self",
+      everyMs,
+      monotonicMs: () => performance.now(),
+      onError: (error) => errors.push(error),
     });
   });
   afterEach(() => {

@@ -100,8 +100,12 @@ function createThread() {
       const leaving = new AbortController();
       const [route] = threadStreamRoutes({ graphs: [], runCreated, shutdownSignal: leaving.signal });
       const answer = await route!.handle({
-        ...{ params: { thread_id: threadId }, query: readQuery(new URLSearchParams()), body: undefined },
-        ...{ header: () => last, invoke, signal: leaving.signal },
+        params: { thread_id: threadId },
+        query: readQuery(new URLSearchParams()),
+        body: undefined,
+        header: () => last,
+        invoke,
+        signal: leaving.signal,
       } as RestRequest);
       if (answer.kind !== "events") throw new Error(answer.kind);
       const texts = answer.events(() => void happened.push("known"))[Symbol.asyncIterator]();

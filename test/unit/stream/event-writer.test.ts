@@ -37,14 +37,14 @@ describe("an event that can wait a little", () => {
       chunk: async () => occupant,
     };
     return openEventWriter({
-      ...{
-        run,
-        journal: "journal",
-        token: "mine",
-        isFirst: true,
-        store: store as RunEventStore,
-      },
-      ...{ published: () => {}, isTransient: (error) => !(error instanceof FencedError), pause: async () => {} },
+      run,
+      journal: "journal",
+      token: "mine",
+      isFirst: true,
+      store: store as RunEventStore,
+      published: () => {},
+      isTransient: (error) => !(error instanceof FencedError),
+      pause: async () => {},
     });
   }
   const stored = () => chunks.map(({ first, last, events }) => [first, last, events]);

@@ -8,7 +8,9 @@ const run = { owner: "", threadId: "thread", runId: "run", phase: "running" } as
 const over: Run = { ...run, phase: "over", lastSequence: 3 };
 const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
 const chunk = (first: number, ...json: string[]): EventChunk => ({
-  ...{ first, last: first + json.length - 1, events: json.map(output) },
+  first,
+  last: first + json.length - 1,
+  events: json.map(output),
 });
 
 /** A reader that has been there since before the run was created; its looks at the database, and what it has yielded. */
@@ -35,7 +37,8 @@ function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
         looks.push("run");
         return ended?.();
       },
-      ...{ isRemoved: async () => false, whileAway: (what) => what() },
+      isRemoved: async () => false,
+      whileAway: (what) => what(),
     },
     { run, afterSequence: 0, modes: [], signal: AbortSignal.timeout(30_000), feed: hub.open(run) },
   );
@@ -114,7 +117,8 @@ describe("a reader that comes to a run that is over", () => {
           head: async () => ({ chunk: 0, last: 1 }),
         },
         ended: async () => over,
-        ...{ isRemoved: async () => isRemoved, whileAway: (what) => what() },
+        isRemoved: async () => isRemoved,
+        whileAway: (what) => what(),
       },
       { run: over, afterSequence, modes: [], signal: AbortSignal.timeout(30_000) },
     );

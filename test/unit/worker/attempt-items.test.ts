@@ -10,7 +10,10 @@ import { readOnlyItems } from "../../../src/worker/read-items.ts";
 const away = new Error("the database is away");
 const limitMs = 40;
 const put = (key: string, n: number): ItemOperation => ({
-  ...{ kind: "put", namespace: ["a"], key, value: `{"n":${n}}` },
+  kind: "put",
+  namespace: ["a"],
+  key,
+  value: `{"n":${n}}`,
 });
 const get = (key: string): ItemOperation => ({ kind: "get", namespace: ["a"], key });
 
@@ -35,7 +38,12 @@ function open({ writeBy, ...own }: Partial<Items> & { writeBy?: () => Date } = {
   };
   const pause = vi.fn(async () => turn());
   const attempt = openAttemptItems({
-    ...{ items, owner: "o", limitMs, now: () => new Date(), isTransient: (error) => error === away, pause },
+    items,
+    owner: "o",
+    limitMs,
+    now: () => new Date(),
+    isTransient: (error) => error === away,
+    pause,
     writeBy: writeBy ?? (() => new Date(Date.now() + limitMs)),
   });
   return { attempt, calls, pause };

@@ -12,8 +12,13 @@ const record = {
   values: { messages: value, big: { type: "json", parts: [{ segmentId: "s", length: 3 }] } },
 };
 const write = {
-  ...{ namespace: "", checkpointId: "c1", taskId: "t", taskPath: "" },
-  ...{ index: -3, channel: "__interrupt__", value },
+  namespace: "",
+  checkpointId: "c1",
+  taskId: "t",
+  taskPath: "",
+  index: -3,
+  channel: "__interrupt__",
+  value,
 };
 const flush = {
   flushId: "f",
@@ -23,18 +28,22 @@ const flush = {
 };
 const inner: StateReport = { checkpointNs: "inner:1", next: [], tasks: [], interrupts: [] };
 const state: StateReport = {
-  ...{ checkpointId: "c1", checkpointNs: "", parentCheckpointId: "c0", parentCheckpointNs: "" },
-  ...{ values: '{"a":1}', next: ["ask"], metadata: "{}", createdAt: "2026-01-01T00:00:00.000Z" },
+  checkpointId: "c1",
+  checkpointNs: "",
+  parentCheckpointId: "c0",
+  parentCheckpointNs: "",
+  values: '{"a":1}',
+  next: ["ask"],
+  metadata: "{}",
+  createdAt: "2026-01-01T00:00:00.000Z",
   interrupts: [{ id: "i", taskId: "t", value: '"really?"' }],
   tasks: [
     {
-      ...{
-        id: "t",
-        name: "ask",
-        error: "Error: no",
-        interrupts: [{ id: "i", taskId: "t", value: '"really?"' }],
-        result: "{}",
-      },
+      id: "t",
+      name: "ask",
+      error: "Error: no",
+      interrupts: [{ id: "i", taskId: "t", value: '"really?"' }],
+      result: "{}",
       checkpoint: { checkpointId: "", checkpointNs: "inner:1", checkpointMap: { "": "c1" } },
       state: inner,
     },
@@ -60,7 +69,8 @@ const good: readonly ChildMessage[] = [
   { type: "inspected", scope: "a", states: [state] },
   { type: "inspected", scope: "a", error: { name: "Error", message: "no" }, refused: "as_node" },
   {
-    ...{ type: "inspected", scope: "a" },
+    type: "inspected",
+    scope: "a",
     description: {
       nodes: [{ id: "a", name: "a", metadata: "{}" }],
       edges: [{ source: "a", target: "b", label: "x", conditional: true }],

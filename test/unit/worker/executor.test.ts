@@ -31,8 +31,16 @@ it.each([
     ended: new Promise(() => undefined),
   }));
   const executor = createExecutor({
-    ...{ executing, self: () => self, host: { freeSlots: 1 }, findRecord: () => found.promise, start },
-    ...{ settleWith: () => vi.fn(), whileAway: vi.fn(), failed: vi.fn(), missing: vi.fn(), slotReturned: vi.fn() },
+    executing,
+    self: () => self,
+    host: { freeSlots: 1 },
+    findRecord: () => found.promise,
+    start,
+    settleWith: () => vi.fn(),
+    whileAway: vi.fn(),
+    failed: vi.fn(),
+    missing: vi.fn(),
+    slotReturned: vi.fn(),
   } as never);
   const slot = executor.reserve()!;
   slot.start(claimedBy(self, record, slot.token));

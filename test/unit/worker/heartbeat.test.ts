@@ -7,7 +7,9 @@ it("a lease that cannot be adopted keeps no other from being adopted, and no can
   const failed: unknown[] = [];
   const failure = new Error("this one cannot be adopted");
   const thread = (threadId: string, more = {}) => ({
-    ...{ owner: "", threadId, at: 0 },
+    owner: "",
+    threadId,
+    at: 0,
     lane: { entries: [{ run: `run of ${threadId}`, lease: { server: "me", token: threadId }, ...more }] },
   });
   const cancel = { action: "interrupt", reason: "" };

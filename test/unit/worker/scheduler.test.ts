@@ -34,7 +34,9 @@ it("a child behind thousands of runs that find no slot gets its parent's", async
     children: { wishFor: async () => undefined },
     reserve: (run) => (run.parent ? { token: "t", start: vi.fn(), release: vi.fn() } : undefined),
     slotMissing: vi.fn(),
-    ...{ pollMs: 3_600_000, recordLimitMs: 1_000, now: () => new Date() },
+    pollMs: 3_600_000,
+    recordLimitMs: 1_000,
+    now: () => new Date(),
     onError(error) {
       throw error;
     },

@@ -7,7 +7,10 @@ import { type Entry, newControl } from "../../../src/domain/thread/entry.ts";
 import { type AttemptLeft, type AttemptResult, createSettle, type SettleParts } from "../../../src/worker/settle.ts";
 
 const run = {
-  ...{ owner: "", threadId: "thread", runId: "run", graph: "graph" },
+  owner: "",
+  threadId: "thread",
+  runId: "run",
+  graph: "graph",
   assistant: { assistantId: "assistant" },
   spec: { timeoutMs: 50 },
 };
@@ -48,7 +51,12 @@ function settling(decide: (wish: Wish) => Acted | undefined = () => decided({ di
   };
   const settle = createSettle(parts);
   return {
-    ...{ done, wishes, slot, reserve, follow, keepError },
+    done,
+    wishes,
+    slot,
+    reserve,
+    follow,
+    keepError,
     settle: (result: AttemptResult, what: AttemptLeft = left) => settle(run, "token", result, what),
   };
 }
