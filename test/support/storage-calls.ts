@@ -10,6 +10,7 @@ import type { Stores } from "../../src/storage/stores.ts";
 import { projected } from "./run-records.ts";
 import {
   checkpointId,
+  fenceRecord,
   itemName,
   journalOf,
   type Load,
@@ -88,16 +89,6 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   const amidLive = () => someFrom(first + load.liveRuns / 2);
   const amid = (afterMs?: number) => someFrom(load.threads / 2, afterMs);
   const journal = journalOf(3);
-  const chunk = (run: Run, n: number) => ({
-    run,
-    journal: "journal",
-    chunk: n,
-    token: "t",
-    isFence: true,
-    first: null,
-    last: null,
-    events: [],
-  });
   const nothing = { checkpoints: new Set(), writes: new Set(), segments: new Set() };
   const page = { limit: 21 };
   /** Deep in the list. */
@@ -282,7 +273,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["count", () => [{ owner, metadata: { user: "user-7" } }], "metadata", "linear"],
     ],
     events: [
-      ["insert", () => [chunk(over(21), 0)]],
+      ["insert", () => [fenceRecord(over(21), 0)]],
       ["chunk", () => [over(load.runs - 3), 1]],
       ["head", () => [over(load.runs - 3)]],
       ["withChunk", () => [[3, 4].map((n) => ({ run: over(load.runs - n), chunk: 0 }))]],

@@ -1,6 +1,7 @@
 import type { Collection, Db } from "mongodb";
 import type { StoredThread } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run, RunName } from "../../src/domain/run.ts";
+import type { NewChunk } from "../../src/domain/run-events.ts";
 import type { Command } from "../../src/domain/thread/commands.ts";
 import { type Entry, newControl, type ThreadControl } from "../../src/domain/thread/entry.ts";
 import { reduce } from "../../src/domain/thread/lane.ts";
@@ -362,3 +363,15 @@ export const loadCheckpoints = (db: Db, load: Load, limitMs: number): Promise<{ 
     (n) => syntheticSlot(n, load),
     limitMs,
   );
+
+/** A fence record in the place of a run's chunk. */
+export const fenceRecord = (run: RunName, chunk: number): NewChunk => ({
+  run,
+  journal: "journal",
+  chunk,
+  token: "t",
+  isFence: true,
+  first: null,
+  last: null,
+  events: [],
+});
