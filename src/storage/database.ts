@@ -12,6 +12,7 @@ import {
 } from "mongodb";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/errors.ts";
+import { keepTrying } from "../domain/keep-trying.ts";
 import { failWritesToClosedConnections } from "./closed-connections.ts";
 import { isDuplicateKey } from "./keys.ts";
 
@@ -136,16 +137,17 @@ function createClient(uri: string, maxPoolSize: number, heartbeatFrequencyMS = h
 /** A database that is just starting beside Reins (in a container, say) gets the time to do so. */
 async function firstConnect(client: MongoClient, limitMs: number): Promise<Pick<Database, "isSharded">> {
   const end = performance.now() + limitMs;
-  for (;;) {
-    try {
-      await client.connect();
-      const { msg } = await client.db("admin").command({ hello: 1 });
-      // So a router says what it is: https://www.mongodb.com/docs/manual/reference/command/hello/
-      return { isSharded: msg === "isdbgrid" };
-    } catch (error) {
-      if (!isDatabaseUnavailable(error) || performance.now() >= end) throw error;
-    }
-  }
+  const connect = async () => {
+    await client.connect();
+    const { msg } = await client.db("admin").command({ hello: 1 });
+    // So a router says what it is: https://www.mongodb.com/docs/manual/reference/command/hello/
+    return { isSharded: msg === "isdbgrid" };
+  };
+  return keepTrying(connect, {
+    isTransient: (error) => isDatabaseUnavailable(error) && performance.now() < end,
+    // A try waits for the database by itself.
+    pause: async () => undefined,
+  });
 }
 
 function cannotConnect(uri: string, error: unknown): DomainError {

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { DomainError } from "../../domain/errors.ts";
+import { keepTrying } from "../../domain/keep-trying.ts";
 import { chooseEngine } from "./choose-engine.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DirectoryHold, holdDirectory, inUse } from "./directory-hold.ts";
@@ -137,16 +138,18 @@ async function startWhenUnlocked(
   start: () => Promise<SupervisedEngine>,
 ): Promise<SupervisedEngine> {
   const end = performance.now() + (hold.takenOver ? leftoverPatienceMs : 0);
-  for (;;) {
-    const logStart = logEnd(directory.logFile);
-    try {
-      return await start();
-    } catch (error) {
-      if (!dataLockedPattern.test(readLogFrom(directory.logFile, logStart))) throw error;
-      if (performance.now() >= end) throw inUse(directory.path, undefined);
-    }
-    await sleep(100);
-  }
+  let logStart = 0;
+  const isLocked = () => dataLockedPattern.test(readLogFrom(directory.logFile, logStart));
+  const tryToStart = () => {
+    logStart = logEnd(directory.logFile);
+    return start();
+  };
+  return keepTrying(tryToStart, {
+    isTransient: () => isLocked() && performance.now() < end,
+    pause: () => sleep(100),
+  }).catch((error: unknown) => {
+    throw isLocked() ? inUse(directory.path, undefined) : error;
+  });
 }
 
 function startFailure(failure: EngineFailure, directory: DataDirectory): DomainError {
