@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MongoClient } from "mongodb";
 import type { Lanes, ThreadFilter, ThreadOrder } from "../src/domain/ports.ts";
-import type { Run } from "../src/domain/run.ts";
+import type { Run } from "../src/domain/run/run.ts";
 import type { Command } from "../src/domain/thread/commands.ts";
 import { createDecide } from "../src/domain/thread/decide.ts";
 import type { ThreadName } from "../src/domain/thread.ts";

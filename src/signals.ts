@@ -1,5 +1,5 @@
-import type { Run, RunName } from "./domain/run.ts";
-import type { EventChunk } from "./domain/run-events.ts";
+import type { Run, RunName } from "./domain/run/run.ts";
+import type { EventChunk } from "./domain/run/run-events.ts";
 import type { Server } from "./domain/server.ts";
 import type { StopWish } from "./domain/thread/act.ts";
 

@@ -68,7 +68,7 @@ export const breaks: readonly Break[] = [
     lines: [["  if (!(from as readonly string[]).includes(entry.phase)) return false;\n", "  void from;\n"]],
     means: "No transition asks for the phase that the run is in.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
-    name: "SUCCESS is terminal for workers that come late",
+    name: "SUCCESS is terminal for servers that come late",
   },
   {
     law: 3,
@@ -76,7 +76,7 @@ export const breaks: readonly Break[] = [
     lines: [["  if (isEnded(entry)) {\n", "  if (isEnded(entry) && entry.cancel) {\n"]],
     means: "A cancel that comes late makes an ended run an interrupted one.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
-    name: "ERROR is terminal for workers that come late",
+    name: "ERROR is terminal for servers that come late",
   },
   {
     law: 3,
@@ -304,7 +304,7 @@ export const breaks: readonly Break[] = [
   },
   {
     law: 12,
-    file: "src/domain/create-run.ts",
+    file: "src/domain/run/create-run.ts",
     lines: [
       [
         "    requireGraph(await requireCheckpoint(parts.findCheckpoint, thread, name, field), graph, field);\n",

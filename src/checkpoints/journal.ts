@@ -1,5 +1,5 @@
-import type { FoundCheckpoint } from "../domain/checkpoints.ts";
-import type { CheckpointName } from "../domain/run.ts";
+import type { FoundCheckpoint } from "../domain/run/checkpoints.ts";
+import type { CheckpointName } from "../domain/run/run.ts";
 import { JournalCollection, type JournalDatabase } from "../storage/journal.ts";
 import { copySlots, dropSlots, keepSlots } from "../storage/journal-copies.ts";
 import { anyToken } from "../storage/journal-documents.ts";

@@ -1,4 +1,4 @@
-import type { Json, RunSpec } from "./run.ts";
+import type { Json, RunSpec } from "./run/run.ts";
 
 /** A graph with a configuration: a graph's own, which comes with `langgraph.json`, or one that a client has configured. */
 export interface Assistant {

@@ -2,7 +2,7 @@ import type { Assistant } from "./assistant.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 import { assistantNotFound } from "./not-found.ts";
 import type { AssistantStore } from "./ports.ts";
-import type { AssistantOfRun } from "./run.ts";
+import type { AssistantOfRun } from "./run/run.ts";
 
 /** What a run of an assistant executes. */
 export interface ResolvedAssistant {

@@ -1,4 +1,4 @@
-import type { RunError } from "./run.ts";
+import type { RunError } from "./run/run.ts";
 import { shortened } from "./shortened.ts";
 import type { RememberedState, ThreadInterrupt } from "./thread.ts";
 

@@ -1,4 +1,4 @@
-import type { Json } from "./run.ts";
+import type { Json } from "./run/run.ts";
 
 /** The canonical text of a value, made elsewhere. */
 export class CanonicalText {

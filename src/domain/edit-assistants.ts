@@ -1,10 +1,10 @@
 import type { Assistant, AssistantName, StoredAssistant } from "./assistant.ts";
-import { checkConfig, checkObject } from "./check-config.ts";
 import { checkData, checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { DomainError } from "./errors.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 import { assistantNotFound } from "./not-found.ts";
 import type { AssistantStore } from "./ports.ts";
+import { checkConfig, checkObject } from "./run/check-config.ts";
 
 export interface EditAssistantsParts {
   readonly graphAssistants: GraphAssistants;

@@ -1,4 +1,4 @@
-import type { Json } from "./run.ts";
+import type { Json } from "./run/run.ts";
 
 /** Long-term memory: what graphs and clients keep beyond threads. LangGraph calls it the store; what is in it are items. */
 export interface ItemName {

@@ -1,5 +1,5 @@
 import { endOfParts, endOfText } from "./outline-json.ts";
-import type { Json } from "./run.ts";
+import type { Json } from "./run/run.ts";
 
 /**
  * The fields of a JSON object, or the items of a list, each as the text that it is; none of anything else. What they hold is passed

@@ -1,5 +1,5 @@
 import { DomainError } from "./errors.ts";
-import type { CheckpointName, RunName } from "./run.ts";
+import type { CheckpointName, RunName } from "./run/run.ts";
 
 /*
  * What is asked for and is not there. `field` is where the request names it.

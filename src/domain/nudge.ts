@@ -1,4 +1,4 @@
-import type { RunName } from "./run.ts";
+import type { RunName } from "./run/run.ts";
 
 /**
  * What one server tells another to look at. It may be lost, and may come late or twice: whoever gets one reads the stores before it

@@ -1,4 +1,4 @@
-import type { Json } from "./run.ts";
+import type { Json } from "./run/run.ts";
 
 const quote = 0x22;
 const backslash = 0x5c;

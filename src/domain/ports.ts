@@ -1,11 +1,11 @@
 import type { AssistantFilter, AssistantName, AssistantPosition, StoredAssistant } from "./assistant.ts";
-import type { Batch, BatchName, UndoneBatch } from "./batch.ts";
 import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
 import type { Nudge, StoredNudges } from "./nudge.ts";
 import type { PagePosition } from "./page-token.ts";
-import type { IdentifiedRequest, RememberedRequest } from "./request-name.ts";
-import type { Json, Requester, Run, RunError, RunName } from "./run.ts";
-import type { EventChunk, EventHead, NewChunk } from "./run-events.ts";
+import type { Batch, BatchName, UndoneBatch } from "./run/batch.ts";
+import type { IdentifiedRequest, RememberedRequest } from "./run/request-name.ts";
+import type { Json, Requester, Run, RunError, RunName } from "./run/run.ts";
+import type { EventChunk, EventHead, NewChunk } from "./run/run-events.ts";
 import type { NewServer, Server, StoredWatch } from "./server.ts";
 import type { Lane, ThreadControl, Time } from "./thread/entry.ts";
 import type { Projection } from "./thread/project.ts";

@@ -1,15 +1,15 @@
 import { checkMetadata } from "./check-metadata.ts";
+import { cannotBeRead } from "./errors.ts";
+import { checkpointNotFound, threadNotFound } from "./not-found.ts";
+import type { ThreadStore } from "./ports.ts";
 import {
   type FindCheckpoint,
   type GraphOf,
   graphOfCheckpoint,
   namedCheckpoint,
   requireCheckpoint,
-} from "./checkpoints.ts";
-import { cannotBeRead } from "./errors.ts";
-import { checkpointNotFound, threadNotFound } from "./not-found.ts";
-import type { ThreadStore } from "./ports.ts";
-import type { CheckpointName } from "./run.ts";
+} from "./run/checkpoints.ts";
+import type { CheckpointName } from "./run/run.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
 import { idleStatus, type Thread, type ThreadName } from "./thread.ts";
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { checkMetadata, invalid } from "./check-metadata.ts";
 import { isObject } from "./is-object.ts";
 import { outlineJson } from "./outline-json.ts";
-import type { Json } from "./run.ts";
+import type { Json } from "./run/run.ts";
 
 /**
  * What metadata and values are found by: one token for each of their fields, which an index on an array holds. A filter

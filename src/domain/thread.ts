@@ -1,4 +1,4 @@
-import type { Json, RunError } from "./run.ts";
+import type { Json, RunError } from "./run/run.ts";
 import type { RunStatus, ThreadStatus } from "./transitions.ts";
 
 export interface ThreadInterrupt {

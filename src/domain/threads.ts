@@ -5,7 +5,7 @@ import type { HeldThread, HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
 import type { Lanes, RunStore, StoredThread, ThreadStore } from "./ports.ts";
-import type { Run, RunName } from "./run.ts";
+import type { Run, RunName } from "./run/run.ts";
 import type { Act } from "./thread/act.ts";
 import { entryOf, isEnded, type LastOutcome, lean, liveEntries, newControl } from "./thread/entry.ts";
 import { shortError } from "./thread/entry-text.ts";

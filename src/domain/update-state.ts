@@ -1,11 +1,17 @@
 import type { ResolveAssistant } from "./assistants.ts";
 import { boundedState } from "./bounded.ts";
 import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
-import { type FindCheckpoint, type GraphOf, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
 import type { HoldThread } from "./hold-thread.ts";
 import { threadNotFound } from "./not-found.ts";
 import type { ThreadStore } from "./ports.ts";
-import type { CheckpointName, Json } from "./run.ts";
+import {
+  type FindCheckpoint,
+  type GraphOf,
+  namedCheckpoint,
+  requireCheckpoint,
+  requireGraph,
+} from "./run/checkpoints.ts";
+import type { CheckpointName, Json } from "./run/run.ts";
 import type { StateAtEnd } from "./thread/pay-debts.ts";
 import { graphOfThread, type Thread, type ThreadName } from "./thread.ts";
 

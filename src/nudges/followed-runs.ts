@@ -1,7 +1,7 @@
 import type { Nudge } from "../domain/nudge.ts";
 import type { Lanes, RunEventStore, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import { keyOfRun, type Run, type RunName, runName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName, runName } from "../domain/run/run.ts";
 import { entryOf } from "../domain/thread/entry.ts";
 import { keyOfThread } from "../domain/thread.ts";
 

@@ -1,5 +1,5 @@
 import type { Nudge } from "../domain/nudge.ts";
-import { keyOfRun, type RunName, runName } from "../domain/run.ts";
+import { keyOfRun, type RunName, runName } from "../domain/run/run.ts";
 
 export interface FollowersParts {
   readonly send: (to: string, nudge: Nudge) => void;

@@ -1,6 +1,6 @@
 import type { Nudge } from "../domain/nudge.ts";
 import type { NudgeStore } from "../domain/ports.ts";
-import { keyOfRun } from "../domain/run.ts";
+import { keyOfRun } from "../domain/run/run.ts";
 
 export interface NudgerParts {
   readonly store: Pick<NudgeStore, "add">;

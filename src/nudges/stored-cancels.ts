@@ -1,6 +1,6 @@
 import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
-import type { RunName } from "../domain/run.ts";
+import type { RunName } from "../domain/run/run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
 import type { Lane } from "../domain/thread/entry.ts";
 import { keyOfThread, type ThreadName } from "../domain/thread.ts";

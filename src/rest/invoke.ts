@@ -11,7 +11,7 @@ import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { aborted } from "../domain/aborted.ts";
-import type { RunName } from "../domain/run.ts";
+import type { RunName } from "../domain/run/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
 import { validator } from "../server/validator.ts";
 import { onRunExistsKey } from "../services/on-run-exists.ts";

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
-import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { invalid } from "../domain/check-metadata.ts";
 import { DomainError, orThrow } from "../domain/errors.ts";
-import type { CancelPreview, PreviewCancels } from "../domain/preview-cancels.ts";
-import type { ReadRuns } from "../domain/read-runs.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import type { CancelRuns } from "../domain/run/cancel-runs.ts";
+import type { CancelPreview, PreviewCancels } from "../domain/run/preview-cancels.ts";
+import type { ReadRuns } from "../domain/run/read-runs.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import { fromAction, toOutcome, toStatus } from "./convert/run.ts";
 import { fromTime, msOf } from "./convert/time.ts";

@@ -1,5 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
-import type { RunName } from "../domain/run.ts";
+import type { RunName } from "../domain/run/run.ts";
 
 /**
  * Called once by WaitRun, StreamRun, the joins and CancelRun, when their run is known to exist and, of a cancel, that it is

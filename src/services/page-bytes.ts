@@ -1,5 +1,5 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 import type { Thread } from "../domain/thread.ts";
 
 /** The size that ends a page early; none over REST, whose clients take answers of any size and know no tokens. */

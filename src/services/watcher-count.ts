@@ -1,4 +1,4 @@
-import { keyOfRun, type RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run/run.ts";
 
 /** Who waits for runs or reads their events in this server, whatever is to happen when they leave. */
 export interface WatcherCount {

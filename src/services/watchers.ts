@@ -4,7 +4,7 @@ import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
 import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
-import { keyOfRun, type RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run/run.ts";
 import type { Calls } from "./calls.ts";
 import { type CountedWatcher, createWatcherCount } from "./watcher-count.ts";
 

@@ -1,8 +1,8 @@
 import { BSON } from "mongodb";
-import type { Batch, BatchName } from "../domain/batch.ts";
-import { givenOf } from "../domain/given.ts";
 import type { BatchStore } from "../domain/ports.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import type { Batch, BatchName } from "../domain/run/batch.ts";
+import { givenOf } from "../domain/run/given.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Collections } from "./collections.ts";
 import type { BatchDocument } from "./documents.ts";
 import { insertIfFree } from "./insert-each.ts";

@@ -1,6 +1,6 @@
 import type { StoredAssistant } from "../domain/assistant.ts";
-import type { Given } from "../domain/given.ts";
-import type { StoredEvent } from "../domain/run-events.ts";
+import type { Given } from "../domain/run/given.ts";
+import type { StoredEvent } from "../domain/run/run-events.ts";
 
 /**
  * What a run was given, where that is too large for its record. It is named by the record's `_id` and `made`, so that no storing

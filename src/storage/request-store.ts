@@ -1,5 +1,5 @@
 import type { RequestStore } from "../domain/ports.ts";
-import type { IdentifiedRequest, RequestName } from "../domain/request-name.ts";
+import type { IdentifiedRequest, RequestName } from "../domain/run/request-name.ts";
 import type { Collections } from "./collections.ts";
 import type { RequestDocument } from "./documents.ts";
 import { insertIfFree } from "./insert-each.ts";

@@ -1,5 +1,5 @@
-import { charactersOf, givenOf, withoutGiven } from "../domain/given.ts";
-import type { Cancellation, Run, RunName, WebhookDelivery } from "../domain/run.ts";
+import { charactersOf, givenOf, withoutGiven } from "../domain/run/given.ts";
+import type { Cancellation, Run, RunName, WebhookDelivery } from "../domain/run/run.ts";
 import { metadataTokens } from "../domain/search-tokens.ts";
 import type { Projection } from "../domain/thread/project.ts";
 import type { Thread } from "../domain/thread.ts";

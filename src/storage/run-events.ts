@@ -1,7 +1,7 @@
 import type { Filter } from "mongodb";
 import type { RunEventStore } from "../domain/ports.ts";
-import type { RunName } from "../domain/run.ts";
-import type { EventChunk, NewChunk } from "../domain/run-events.ts";
+import type { RunName } from "../domain/run/run.ts";
+import type { EventChunk, NewChunk } from "../domain/run/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
 import { createGather } from "./gather.ts";

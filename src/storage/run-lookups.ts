@@ -1,6 +1,6 @@
 import type { Filter } from "mongodb";
 import type { RunPosition, RunStore } from "../domain/ports.ts";
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 import { liveStatuses } from "../domain/transitions.ts";
 import type { Collections } from "./collections.ts";
 import { createGather } from "./gather.ts";

@@ -1,6 +1,6 @@
 import type { Filter } from "mongodb";
-import { type Given, givenOf, withGiven } from "../domain/given.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import { type Given, givenOf, withGiven } from "../domain/run/given.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { Collections } from "./collections.ts";
 import type { SpecDocument, SpecNote } from "./documents.ts";

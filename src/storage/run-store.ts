@@ -1,8 +1,8 @@
 import type { Filter } from "mongodb";
 import { boundedError } from "../domain/bounded.ts";
-import { withoutGiven } from "../domain/given.ts";
 import type { RunStore } from "../domain/ports.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import { withoutGiven } from "../domain/run/given.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Collections } from "./collections.ts";
 import { createGather } from "./gather.ts";
 import { insertEach, insertIfFree } from "./insert-each.ts";

@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { RunPage, WebhookStore } from "../domain/ports.ts";
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 import type { Collections } from "./collections.ts";
 import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";

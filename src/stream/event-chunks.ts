@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../domain/run-events.ts";
+import type { StoredEvent } from "../domain/run/run-events.ts";
 
 /** The database's documents end at 16 MB; each chunk is one. */
 const maxEventBytes = 15 * 1024 * 1024;

@@ -1,5 +1,5 @@
-import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
-import type { EventChunk } from "../domain/run-events.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run/run.ts";
+import type { EventChunk } from "../domain/run/run-events.ts";
 
 /** How many chunks wait in memory for one reader; a slower one reads the log instead. */
 const bufferedChunks = 256;

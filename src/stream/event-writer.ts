@@ -2,8 +2,8 @@ import { FencedError } from "../checkpoints/journal-port.ts";
 import { aborted } from "../domain/aborted.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunEventStore } from "../domain/ports.ts";
-import type { RunName } from "../domain/run.ts";
-import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run-events.ts";
+import type { RunName } from "../domain/run/run.ts";
+import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run/run-events.ts";
 import { inChunks } from "./event-chunks.ts";
 
 /** Before the first chunk: only the created event, which is not stored, has a number. */

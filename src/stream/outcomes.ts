@@ -2,7 +2,7 @@ import { DomainError } from "../domain/errors.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
 import { runDeleted } from "../domain/not-found.ts";
 import type { RunStore } from "../domain/ports.ts";
-import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run/run.ts";
 
 interface Waiters {
   readonly settle: Set<PromiseWithResolvers<Run | undefined>>;

@@ -1,6 +1,6 @@
-import type { FindCheckpoint } from "../domain/checkpoints.ts";
 import type { RunEventStore, ThreadStore } from "../domain/ports.ts";
-import type { Run } from "../domain/run.ts";
+import type { FindCheckpoint } from "../domain/run/checkpoints.ts";
+import type { Run } from "../domain/run/run.ts";
 
 export interface SequenceAtParts {
   readonly events: Pick<RunEventStore, "firstAfter" | "head">;

@@ -1,7 +1,7 @@
 import { DomainError } from "../domain/errors.ts";
 import type { RunEventStore } from "../domain/ports.ts";
-import type { Run, RunName } from "../domain/run.ts";
-import type { EventChunk, StoredEvent } from "../domain/run-events.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
+import type { EventChunk, StoredEvent } from "../domain/run/run-events.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 import type { EventHub, Feed } from "./event-hub.ts";
 

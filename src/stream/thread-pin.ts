@@ -1,4 +1,4 @@
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 
 /** A caller that waits for a run or reads its events. Must be closed when the caller has got its end, or left. */
 export interface ThreadPin {

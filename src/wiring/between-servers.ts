@@ -1,5 +1,5 @@
 import type { Nudge } from "../domain/nudge.ts";
-import { keyOfRun, type RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run/run.ts";
 import type { Server } from "../domain/server.ts";
 import { createCallForSlots } from "../nudges/call-for-slots.ts";
 import { createFollowedRuns } from "../nudges/followed-runs.ts";

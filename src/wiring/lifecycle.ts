@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createCancelRuns } from "../domain/cancel-runs.ts";
-import { createChildRuns } from "../domain/child-runs.ts";
 import { createHoldThread } from "../domain/hold-thread.ts";
 import { newId } from "../domain/ids.ts";
-import { keyOfRun, type Run } from "../domain/run.ts";
+import { createCancelRuns } from "../domain/run/cancel-runs.ts";
+import { createChildRuns } from "../domain/run/child-runs.ts";
+import { keyOfRun, type Run } from "../domain/run/run.ts";
 import { createAct } from "../domain/thread/act.ts";
 import { createDecide } from "../domain/thread/decide.ts";
 import { createLiveRecords } from "../domain/thread/live-records.ts";

@@ -1,8 +1,8 @@
 import { unreadState } from "../checkpoints/unread-state.ts";
-import { createGraphOf, type FindCheckpoint } from "../domain/checkpoints.ts";
 import { cannotBeRead } from "../domain/errors.ts";
 import { createItems } from "../domain/items.ts";
 import type { HistoryQuery, StateQuery } from "../domain/read-threads.ts";
+import { createGraphOf, type FindCheckpoint } from "../domain/run/checkpoints.ts";
 import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import type { RememberedState, Thread } from "../domain/thread.ts";
 import { toState } from "../worker/attempt.ts";

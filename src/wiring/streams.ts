@@ -1,4 +1,4 @@
-import type { Run, RunName } from "../domain/run.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import { createEventHub } from "../stream/event-hub.ts";
 import { type EventWriter, fenceEvents, openEventWriter } from "../stream/event-writer.ts";

@@ -1,4 +1,4 @@
-import { keyOfRun } from "../domain/run.ts";
+import { keyOfRun } from "../domain/run/run.ts";
 import type { ThreadName } from "../domain/thread.ts";
 import { createHeartbeat } from "../worker/heartbeat.ts";
 import { createRetention } from "../worker/retention.ts";

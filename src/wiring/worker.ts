@@ -1,6 +1,6 @@
 import { rememberedCharacters } from "../domain/bounded.ts";
-import { createReadRuns } from "../domain/read-runs.ts";
-import { keyOfRun } from "../domain/run.ts";
+import { createReadRuns } from "../domain/run/read-runs.ts";
+import { keyOfRun } from "../domain/run/run.ts";
 import { createDueRuns } from "../worker/due-runs.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createScheduler } from "../worker/scheduler.ts";

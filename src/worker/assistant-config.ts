@@ -1,4 +1,4 @@
-import type { AssistantOfRun, Json, Run, RunSpec } from "../domain/run.ts";
+import type { AssistantOfRun, Json, Run, RunSpec } from "../domain/run/run.ts";
 import type { AttemptSpec, OpenedBy } from "./protocol.ts";
 
 /**

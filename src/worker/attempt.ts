@@ -1,9 +1,9 @@
 import type { Journal, JournalWriter } from "../checkpoints/journal.ts";
 import { FencedError } from "../checkpoints/journal-port.ts";
 import type { KeptJournals } from "../checkpoints/kept-journals.ts";
-import { type RunStart, startOf } from "../domain/checkpoints.ts";
 import { longestTimerMs } from "../domain/longest-timer.ts";
-import type { Run, RunError } from "../domain/run.ts";
+import { type RunStart, startOf } from "../domain/run/checkpoints.ts";
+import type { Run, RunError } from "../domain/run/run.ts";
 import type { StateAtEnd } from "../domain/thread/pay-debts.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { CancelAction } from "../domain/transitions.ts";

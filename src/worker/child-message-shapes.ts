@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isObjectText } from "../domain/check-config.ts";
+import { isObjectText } from "../domain/run/check-config.ts";
 import { type StreamMode, streamModes } from "../domain/transitions.ts";
 import { journalRequests, type Shape } from "./child-journal-shapes.ts";
 import type {

@@ -2,7 +2,7 @@ import type { Journal } from "../checkpoints/journal.ts";
 import { type CheckpointRecord, FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { Lanes } from "../domain/ports.ts";
-import type { CheckpointName } from "../domain/run.ts";
+import type { CheckpointName } from "../domain/run/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import type { StateEdit } from "../domain/update-state.ts";
 import type { InspectThread } from "./inspect-thread.ts";

@@ -1,4 +1,4 @@
-import { keyOfRun, type RunName } from "../domain/run.ts";
+import { keyOfRun, type RunName } from "../domain/run/run.ts";
 import type { CancelAction } from "../domain/transitions.ts";
 import type { Attempt } from "./attempt.ts";
 

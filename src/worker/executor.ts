@@ -1,7 +1,7 @@
 import { newId } from "../domain/ids.ts";
 import type { StoredThread } from "../domain/ports.ts";
-import { keyOfRun, type Run, type RunName } from "../domain/run.ts";
-import type { Slot } from "../domain/store-run.ts";
+import { keyOfRun, type Run, type RunName } from "../domain/run/run.ts";
+import type { Slot } from "../domain/run/store-run.ts";
 import type { StopWish } from "../domain/thread/act.ts";
 import type { Entry } from "../domain/thread/entry.ts";
 import { asInLane } from "../domain/thread/project.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { checkConfig } from "../domain/check-config.ts";
 import { DomainError } from "../domain/errors.ts";
+import { checkConfig } from "../domain/run/check-config.ts";
 import type { GraphSpec } from "./protocol.ts";
 
 const object = z.record(z.string(), z.unknown());

@@ -4,7 +4,7 @@
  */
 
 import type { JournalFlush, JournalListQuery, JournalReadQuery } from "../checkpoints/journal-port.ts";
-import type { Json, RunSpec } from "../domain/run.ts";
+import type { Json, RunSpec } from "../domain/run/run.ts";
 import type { CancelAction, StreamMode } from "../domain/transitions.ts";
 
 /** How a graph is named in `langgraph.json`, resolved. */

@@ -1,9 +1,9 @@
-import type { ChildRuns } from "../domain/child-runs.ts";
 import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Run, RunName } from "../domain/run.ts";
-import type { Slot } from "../domain/store-run.ts";
+import type { ChildRuns } from "../domain/run/child-runs.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
+import type { Slot } from "../domain/run/store-run.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import { type Entry, firstInTurn } from "../domain/thread/entry.ts";
 import { keyOfThread } from "../domain/thread.ts";

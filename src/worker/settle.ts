@@ -1,8 +1,8 @@
 import { boundedState } from "../domain/bounded.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { RunStore, StoredThread } from "../domain/ports.ts";
-import type { Run, RunError, RunName } from "../domain/run.ts";
-import type { Slot } from "../domain/store-run.ts";
+import type { Run, RunError, RunName } from "../domain/run/run.ts";
+import type { Slot } from "../domain/run/store-run.ts";
 import type { Act, Acted, Wish } from "../domain/thread/act.ts";
 import { LifeIsOver } from "../domain/thread/decide.ts";
 import { fitsEntry } from "../domain/thread/entry-text.ts";

@@ -1,7 +1,7 @@
 import { goThrough, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 import type { Act } from "../domain/thread/act.ts";
 import { entryOf } from "../domain/thread/entry.ts";
 import { projectionOf } from "../domain/thread/project.ts";

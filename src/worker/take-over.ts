@@ -1,11 +1,11 @@
-import type { CancelRuns } from "../domain/cancel-runs.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { HeldThread } from "../domain/hold-thread.ts";
 import { newId } from "../domain/ids.ts";
 import { groupsOf, pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes, RunStore, ServerStore, StoredThread, ThreadPage } from "../domain/ports.ts";
 import { createRounds } from "../domain/rounds.ts";
-import type { Run, RunName } from "../domain/run.ts";
+import type { CancelRuns } from "../domain/run/cancel-runs.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Server, StoredWatch } from "../domain/server.ts";
 import type { Act, Acted } from "../domain/thread/act.ts";
 import type { Release } from "../domain/thread/commands.ts";

@@ -1,7 +1,7 @@
 import { ifMerely } from "../domain/errors.ts";
 import { pagesOf } from "../domain/pages-of.ts";
 import type { FoundThread, Lanes } from "../domain/ports.ts";
-import type { Run } from "../domain/run.ts";
+import type { Run } from "../domain/run/run.ts";
 import type { Act } from "../domain/thread/act.ts";
 import { keyOfThread, type ThreadName } from "../domain/thread.ts";
 import type { ThreadPin } from "../stream/thread-pin.ts";

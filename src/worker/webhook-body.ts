@@ -1,4 +1,4 @@
-import type { Json, Run } from "../domain/run.ts";
+import type { Json, Run } from "../domain/run/run.ts";
 
 /**
  * What a webhook is told of a run's end, in the words of LangGraph's server. `values` is null after a rollback, and when the

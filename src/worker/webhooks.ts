@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { pagesOf } from "../domain/pages-of.ts";
 import type { RunPage, WebhookStore } from "../domain/ports.ts";
-import { type Json, keyOfRun, type Run } from "../domain/run.ts";
+import { type Json, keyOfRun, type Run } from "../domain/run/run.ts";
 import { webhookBody } from "./webhook-body.ts";
 import type { Posting } from "./webhook-post.ts";
 

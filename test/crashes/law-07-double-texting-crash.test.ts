@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MultitaskStrategy, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import type { RunName } from "../../src/domain/run.ts";
+import type { RunName } from "../../src/domain/run/run.ts";
 import { around } from "../support/barrier.ts";
 import { aroundDecisions, type RunStep } from "../support/decisions.ts";
 import { dump, mentions } from "../support/dump.ts";

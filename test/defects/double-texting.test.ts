@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelOutcome, MultitaskStrategy, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason, startRun } from "../../src/client/index.ts";
-import type { Run as DomainRun } from "../../src/domain/run.ts";
+import type { Run as DomainRun } from "../../src/domain/run/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump, mentions } from "../support/dump.ts";
 import { until } from "../support/gates.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { MongoNetworkError } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Runs } from "../../src/create-runs.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { anHourLater } from "../support/clocks.ts";
 import { createGates, type Gates, until } from "../support/gates.ts";

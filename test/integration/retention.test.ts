@@ -5,7 +5,7 @@ import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
 import type { Lanes, RunStore } from "../../src/domain/ports.ts";
-import type { Run, RunName } from "../../src/domain/run.ts";
+import type { Run, RunName } from "../../src/domain/run/run.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
 import type { Stores } from "../../src/storage/stores.ts";

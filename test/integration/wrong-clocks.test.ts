@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Runs } from "../../src/create-runs.ts";
 import { newId } from "../../src/domain/ids.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import type { Server } from "../../src/domain/server.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";
 import type { Stores } from "../../src/storage/stores.ts";

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancelAction, OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
-import type { RunName } from "../../src/domain/run.ts";
+import type { RunName } from "../../src/domain/run/run.ts";
 import { around } from "../support/barrier.ts";
 import { endOf, readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Run, RunStatus, StreamMode } from "../../gen/reins/v1/run_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
-import type { NewChunk } from "../../src/domain/run-events.ts";
+import type { NewChunk } from "../../src/domain/run/run-events.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { endOf, readEvents } from "../support/event-reader.ts";
 import { until } from "../support/gates.ts";

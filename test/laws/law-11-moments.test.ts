@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OnDisconnect, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import type { Run as DomainRun, RunName } from "../../src/domain/run.ts";
+import type { Run as DomainRun, RunName } from "../../src/domain/run/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { aroundDecisions } from "../support/decisions.ts";
 import { readEvents } from "../support/event-reader.ts";

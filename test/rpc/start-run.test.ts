@@ -11,7 +11,7 @@ import {
   startRun,
 } from "../../src/client/index.ts";
 import { createReinsWebClient } from "../../src/client/web.ts";
-import type { Run as DomainRun } from "../../src/domain/run.ts";
+import type { Run as DomainRun } from "../../src/domain/run/run.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Batch } from "../../src/domain/batch.ts";
 import type { BatchStore, RequestStore } from "../../src/domain/ports.ts";
-import { runName } from "../../src/domain/run.ts";
+import type { Batch } from "../../src/domain/run/batch.ts";
+import { runName } from "../../src/domain/run/run.ts";
 import { newRecord } from "./run-records.ts";
 import type { OpenStores } from "./stores.ts";
 

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Runs } from "../../src/create-runs.ts";
 import { DomainError } from "../../src/domain/errors.ts";
-import type { Run, RunSpec } from "../../src/domain/run.ts";
+import type { Run, RunSpec } from "../../src/domain/run/run.ts";
 import { type Gates, until } from "./gates.ts";
 import type { MortalServer } from "./mortal-server.ts";
 

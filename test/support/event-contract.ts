@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunEventStore } from "../../src/domain/ports.ts";
-import type { RunName } from "../../src/domain/run.ts";
-import type { EventChunk, NewChunk, StoredEvent } from "../../src/domain/run-events.ts";
+import type { RunName } from "../../src/domain/run/run.ts";
+import type { EventChunk, NewChunk, StoredEvent } from "../../src/domain/run/run-events.ts";
 import { threadOfRun } from "./run-records.ts";
 
 /** What every store of run events must do. */

@@ -1,7 +1,7 @@
 import type { AppParts } from "../../src/app.ts";
 import type { Journal, JournalWriter } from "../../src/checkpoints/journal.ts";
 import type { FoundThread, Lanes, RunStore } from "../../src/domain/ports.ts";
-import type { RunName } from "../../src/domain/run.ts";
+import type { RunName } from "../../src/domain/run/run.ts";
 import { firstInTurn } from "../../src/domain/thread/entry.ts";
 import type { Projection } from "../../src/domain/thread/project.ts";
 import type { ThreadName } from "../../src/domain/thread.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RequestStore } from "../../src/domain/ports.ts";
-import type { IdentifiedRequest } from "../../src/domain/request-name.ts";
+import type { IdentifiedRequest } from "../../src/domain/run/request-name.ts";
 
 /** What every store of requests must do. */
 export function describeRequests(which: string, open: () => Promise<RequestStore>): void {

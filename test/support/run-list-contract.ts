@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Db } from "mongodb";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LiveFilter, RunFilter, RunPosition, RunStore } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import { metadataTokens } from "../../src/domain/search-tokens.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";

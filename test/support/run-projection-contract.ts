@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunStore } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import { type Entry, entryOf } from "../../src/domain/thread/entry.ts";
 import { asInLane, projectionOf } from "../../src/domain/thread/project.ts";
 import { controlsOf, lifeOf, steps } from "../unit/domain/lane-sequences.ts";

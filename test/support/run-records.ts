@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { RunStore } from "../../src/domain/ports.ts";
-import type { Run, RunName } from "../../src/domain/run.ts";
+import type { Run, RunName } from "../../src/domain/run/run.ts";
 import { newControl } from "../../src/domain/thread/entry.ts";
 import type { Projection } from "../../src/domain/thread/project.ts";
 import { threadOf } from "../../src/domain/thread/view.ts";

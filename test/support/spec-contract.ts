@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
-import { givenOf, withGiven, withoutGiven } from "../../src/domain/given.ts";
 import type { RunStore } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import { givenOf, withGiven, withoutGiven } from "../../src/domain/run/given.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import { entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
 import type { Retention } from "../../src/storage/run-expiry.ts";

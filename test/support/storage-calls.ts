@@ -1,6 +1,6 @@
-import type { Batch } from "../../src/domain/batch.ts";
 import type { StoredThread } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Batch } from "../../src/domain/run/batch.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import type { Projection } from "../../src/domain/thread/project.ts";
 import { threadOf as asUsersSee } from "../../src/domain/thread/view.ts";
 import { toAssistant } from "../../src/storage/assistant-store.ts";

@@ -1,7 +1,7 @@
 import type { Collection, Db } from "mongodb";
 import type { StoredThread } from "../../src/domain/ports.ts";
-import type { Run, RunName } from "../../src/domain/run.ts";
-import type { NewChunk } from "../../src/domain/run-events.ts";
+import type { Run, RunName } from "../../src/domain/run/run.ts";
+import type { NewChunk } from "../../src/domain/run/run-events.ts";
 import type { Command } from "../../src/domain/thread/commands.ts";
 import { type Entry, newControl, type ThreadControl } from "../../src/domain/thread/entry.ts";
 import { reduce } from "../../src/domain/thread/lane.ts";

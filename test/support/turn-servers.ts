@@ -3,7 +3,7 @@ import type { Db } from "mongodb";
 import type { Config } from "../../src/config.ts";
 import { createRuns, type Runs } from "../../src/create-runs.ts";
 import { newId } from "../../src/domain/ids.ts";
-import type { Run, RunSpec } from "../../src/domain/run.ts";
+import type { Run, RunSpec } from "../../src/domain/run/run.ts";
 import type { Stores } from "../../src/storage/stores.ts";
 import { readLanggraphJson } from "../../src/worker/langgraph-json.ts";
 import { silentLog, testDatabase } from "./engine.ts";

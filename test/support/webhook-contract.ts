@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunStore, WebhookStore } from "../../src/domain/ports.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run } from "../../src/domain/run/run.ts";
 import { type Entry, entryOf } from "../../src/domain/thread/entry.ts";
 import { projectionOf } from "../../src/domain/thread/project.ts";
 import { situations, threadAfter } from "../unit/domain/lane-situations.ts";

@@ -54,7 +54,7 @@ describe("who may know of whom", () => {
   });
 
   /** Rules on texts alone, which server and child must read alike. */
-  const textRules = ["src/domain/is-object.ts", "src/domain/open-questions.ts", "src/domain/shortened.ts"];
+  const textRules = ["src/domain/is-object.ts", "src/domain/run/open-questions.ts", "src/domain/shortened.ts"];
 
   /** For each part: the parts whose code it may use, and those of which it may only know the types. */
   const parts: Record<string, { uses: string[]; types?: string[] }> = {

@@ -1,6 +1,6 @@
 import { createOneByOne } from "../one-by-one.ts";
 import type { ThreadOrigin } from "../ports.ts";
-import { keyOfRun, type RunName } from "../run.ts";
+import { keyOfRun, type RunName } from "../run/run.ts";
 import { keyOfThread, type ThreadName } from "../thread.ts";
 import type { CancelAction } from "../transitions.ts";
 import { cancelChildren } from "./children.ts";

@@ -1,4 +1,4 @@
-import type { RunError } from "../run.ts";
+import type { RunError } from "../run/run.ts";
 import { maxLostAttempts } from "../transitions.ts";
 import type { Claim, Delivered, HandBack, Handled, Settle } from "./commands.ts";
 import {

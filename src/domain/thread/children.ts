@@ -1,5 +1,5 @@
 import type { RunStore } from "../ports.ts";
-import type { Run, RunName } from "../run.ts";
+import type { Run, RunName } from "../run/run.ts";
 import type { ThreadName } from "../thread.ts";
 import type { CancelAction } from "../transitions.ts";
 import type { CancelWish, RequestCancel } from "./commands.ts";

@@ -1,5 +1,5 @@
 import type { ErrorReason, RunAtFault } from "../errors.ts";
-import type { Requester, RunError } from "../run.ts";
+import type { Requester, RunError } from "../run/run.ts";
 import type { RememberedState } from "../thread.ts";
 import type { CancelAction, MultitaskStrategy } from "../transitions.ts";
 import type { Effect } from "./effects.ts";

@@ -1,4 +1,4 @@
-import type { RunError } from "../run.ts";
+import type { RunError } from "../run/run.ts";
 import { shortened } from "../shortened.ts";
 
 /** A lane is rewritten with every decision on its thread, so that texts in it are short: their whole is in the run's record. */

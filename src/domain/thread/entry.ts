@@ -1,4 +1,4 @@
-import type { Requester, RunError } from "../run.ts";
+import type { Requester, RunError } from "../run/run.ts";
 import { idleStatus, type RememberedState } from "../thread.ts";
 import type { CancelAction, CancelOutcome, Phase, RunStatus, ThreadStatus } from "../transitions.ts";
 import { named } from "./large-state.ts";

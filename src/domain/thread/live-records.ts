@@ -1,5 +1,5 @@
 import type { RunStore } from "../ports.ts";
-import { keyOfRun, type RunName } from "../run.ts";
+import { keyOfRun, type RunName } from "../run/run.ts";
 import type { Projection } from "./project.ts";
 
 /** Brings the records of live runs up to their entries, a moment later: lists follow lanes, and nobody waits for it. */

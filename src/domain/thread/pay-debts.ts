@@ -1,6 +1,6 @@
 import { boundedState } from "../bounded.ts";
 import type { Lanes, RunStore, StoredThread, ThreadOrigin } from "../ports.ts";
-import type { Run, RunName } from "../run.ts";
+import type { Run, RunName } from "../run/run.ts";
 import type { RememberedState, Thread, ThreadName } from "../thread.ts";
 import type { CancelAction } from "../transitions.ts";
 import { type CancelChildrenParts, cancelChildren } from "./children.ts";

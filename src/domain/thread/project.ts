@@ -1,4 +1,4 @@
-import type { Cancellation, Run, RunError } from "../run.ts";
+import type { Cancellation, Run, RunError } from "../run/run.ts";
 import type { CancelOutcome } from "../transitions.ts";
 import { type Entry, lean, statusOf, type Time } from "./entry.ts";
 

@@ -1,6 +1,6 @@
 import { DomainError } from "../errors.ts";
 import { threadNotFound } from "../not-found.ts";
-import type { Run } from "../run.ts";
+import type { Run } from "../run/run.ts";
 import type { Refusal } from "./commands.ts";
 import { firstInTurn, liveEntries, statusOf, type ThreadControl } from "./entry.ts";
 

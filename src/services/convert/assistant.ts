@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import * as pb from "../../../gen/reins/v1/assistant_pb.ts";
 import type { AssistantFilter as FilterMessage } from "../../../gen/reins/v1/assistant_service_pb.ts";
 import type { Assistant, AssistantFilter } from "../../domain/assistant.ts";
-import type { Json } from "../../domain/run.ts";
+import type { Json } from "../../domain/run/run.ts";
 import type { GraphDrawing, GraphSchemas } from "../../worker/protocol.ts";
 import { type PayloadWriter, structOf } from "./payload.ts";
 import { toConfig } from "./spec.ts";

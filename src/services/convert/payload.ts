@@ -4,7 +4,7 @@ import { BodyError } from "../../bodies/body-error.ts";
 import { valueLater } from "../../bodies/late-values.ts";
 import { textOf } from "../../bodies/payload-text.ts";
 import { DomainError } from "../../domain/errors.ts";
-import type { Json } from "../../domain/run.ts";
+import type { Json } from "../../domain/run/run.ts";
 
 /** The JSON text of a request's payload. `field` is its path in the request, for the error. */
 export function payloadText(payload: Payload | undefined, field: string): Json | undefined {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
-import type { Cancellation, Run, RunError } from "../../domain/run.ts";
+import type { Cancellation, Run, RunError } from "../../domain/run/run.ts";
 import type { CancelAction, CancelOutcome, RunStatus } from "../../domain/transitions.ts";
 import type { PayloadWriter } from "./payload.ts";
 import { nameOf, toSpec } from "./spec.ts";

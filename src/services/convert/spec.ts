@@ -2,7 +2,7 @@ import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protob
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Checkpoint } from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
-import type { CheckpointName, RunSpec } from "../../domain/run.ts";
+import type { CheckpointName, RunSpec } from "../../domain/run/run.ts";
 import type { Durability, MultitaskStrategy, StreamMode } from "../../domain/transitions.ts";
 import { type PayloadWriter, payloadText, structOf } from "./payload.ts";
 

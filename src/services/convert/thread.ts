@@ -3,7 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import * as checkpointPb from "../../../gen/reins/v1/checkpoint_pb.ts";
 import type { Payload } from "../../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../../gen/reins/v1/thread_pb.ts";
-import type { Json } from "../../domain/run.ts";
+import type { Json } from "../../domain/run/run.ts";
 import { shortened } from "../../domain/shortened.ts";
 import { graphOfThread, type Thread, type ThreadInterrupt } from "../../domain/thread.ts";
 import type { ThreadStatus } from "../../domain/transitions.ts";

@@ -2,7 +2,7 @@ import type { JournalPort } from "../../checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
 import { rememberNewest } from "../../checkpoints/remember-newest.ts";
 import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
-import { refusalOfAnswer } from "../../domain/open-questions.ts";
+import { refusalOfAnswer } from "../../domain/run/open-questions.ts";
 import type { CancelAction } from "../../domain/transitions.ts";
 import type { AttemptEnd, AttemptSpec, StateReport } from "../protocol.ts";
 import { AbortError } from "./abort-error.ts";

@@ -47,7 +47,7 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "the record is stored beside the decision",
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [
       [
         "    if (!(await insertNew(run, options))) {\n",
@@ -57,13 +57,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a refused creation leaves its record",
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [["      if (error instanceof DomainError) await deleteRefused(record, options);\n", ""]],
   },
   {
     what: "a refused request removes the record that its twin is about to enter by",
     isHardToFind: true,
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [
       [
         "    const mayHaveTwins = record.request !== undefined || isChosenId || again;\n",
@@ -79,13 +79,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a slow creation does not look after its record",
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [["      record = await keepRecord(record, options);\n", ""]],
   },
   {
     what: "a slow creation is not confirmed",
     isHardToFind: true,
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);\n", ""]],
   },
   {
@@ -284,12 +284,12 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a run that is not over is read from its record",
-    file: "domain/find-run.ts",
+    file: "domain/run/find-run.ts",
     lines: [['    if (!run || run.phase === "over") return run;\n', "    if (!run || run.changes >= 0) return run;\n"]],
   },
   {
     what: "a run that has come and gone is stored once more",
-    file: "domain/store-run.ts",
+    file: "domain/run/store-run.ts",
     lines: [
       ["    if ((await runs.tombstones([run])).length === 0) return true;\n", "    if (run.runId) return true;\n"],
     ],

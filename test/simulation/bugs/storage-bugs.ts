@@ -62,7 +62,7 @@ export const storageBugs: readonly Bug[] = [
   },
   {
     what: "the answer of a repeated request names other ids",
-    file: "domain/request-ids.ts",
+    file: "domain/run/request-ids.ts",
     lines: [["threadId: remembered.threadId, runId: remembered.runId, remembered };", "remembered };"]],
   },
   {

@@ -1,4 +1,4 @@
-import type { RunName } from "../../../src/domain/run.ts";
+import type { RunName } from "../../../src/domain/run/run.ts";
 
 /** Runs and threads that clients have heard of. */
 export class Known {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { createRunLimits } from "../../../src/domain/run-limits.ts";
+import { createRunLimits } from "../../../src/domain/run/run-limits.ts";
 
 function setup(live: number) {
   let time = 0;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DomainError } from "../../../src/domain/errors.ts";
-import type { Run } from "../../../src/domain/run.ts";
-import { createStoreRun } from "../../../src/domain/store-run.ts";
+import type { Run } from "../../../src/domain/run/run.ts";
+import { createStoreRun } from "../../../src/domain/run/store-run.ts";
 import { newControl } from "../../../src/domain/thread/entry.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run", spec: { multitaskStrategy: "enqueue" } } as Run;

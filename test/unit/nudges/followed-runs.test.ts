@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Nudge } from "../../../src/domain/nudge.ts";
 import type { StoredThread } from "../../../src/domain/ports.ts";
-import type { Run } from "../../../src/domain/run.ts";
+import type { Run } from "../../../src/domain/run/run.ts";
 import { createFollowedRuns, type FollowedRuns, soonMs } from "../../../src/nudges/followed-runs.ts";
 
 const name = (runId: string) => ({ owner: "", threadId: "thread", runId });

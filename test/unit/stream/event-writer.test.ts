@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
 import type { RunEventStore } from "../../../src/domain/ports.ts";
-import type { NewChunk, StoredEvent } from "../../../src/domain/run-events.ts";
+import type { NewChunk, StoredEvent } from "../../../src/domain/run/run-events.ts";
 import { openEventWriter } from "../../../src/stream/event-writer.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run" };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { RunStore } from "../../../src/domain/ports.ts";
-import type { Run } from "../../../src/domain/run.ts";
+import type { Run } from "../../../src/domain/run/run.ts";
 import { createOutcomes, type Outcomes } from "../../../src/stream/outcomes.ts";
 
 const name = { owner: "", threadId: "thread", runId: "run" };

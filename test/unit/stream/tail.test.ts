@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Run } from "../../../src/domain/run.ts";
-import type { EventChunk, StoredEvent } from "../../../src/domain/run-events.ts";
+import type { Run } from "../../../src/domain/run/run.ts";
+import type { EventChunk, StoredEvent } from "../../../src/domain/run/run-events.ts";
 import { createEventHub } from "../../../src/stream/event-hub.ts";
 import { type NumberedEvent, tail } from "../../../src/stream/tail.ts";
 

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import type { Run } from "../../../src/domain/run.ts";
+import type { Run } from "../../../src/domain/run/run.ts";
 import { entryOf, newControl } from "../../../src/domain/thread/entry.ts";
 import { reduce } from "../../../src/domain/thread/lane.ts";
 import { createExecuting } from "../../../src/worker/executing.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { DomainError } from "../../../src/domain/errors.ts";
-import type { Slot } from "../../../src/domain/store-run.ts";
+import type { Slot } from "../../../src/domain/run/store-run.ts";
 import type { Acted, Wish } from "../../../src/domain/thread/act.ts";
 import type { Answer } from "../../../src/domain/thread/commands.ts";
 import { type Entry, newControl } from "../../../src/domain/thread/entry.ts";

@@ -1,7 +1,7 @@
+import { invalid } from "../check-metadata.ts";
+import { isObject } from "../is-object.ts";
+import { outlineJson } from "../outline-json.ts";
 import { isObjectText } from "./check-config.ts";
-import { invalid } from "./check-metadata.ts";
-import { isObject } from "./is-object.ts";
-import { outlineJson } from "./outline-json.ts";
 import type { Json, RunSpec } from "./run.ts";
 
 /**

@@ -1,8 +1,8 @@
+import type { DomainError } from "../errors.ts";
+import type { Lanes, RunStore } from "../ports.ts";
+import type { CancelAction, CancelOutcome, RunStatus } from "../transitions.ts";
 import { alreadyDecided, asTheyAre, inSlices, lastRecord, lookUp, orError } from "./cancel-runs.ts";
-import type { DomainError } from "./errors.ts";
-import type { Lanes, RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { CancelAction, CancelOutcome, RunStatus } from "./transitions.ts";
 
 /** What a cancel would answer, and the run's status as long as nobody cancels it. */
 export interface CancelPreview {

@@ -1,4 +1,4 @@
-import { invalid } from "./check-metadata.ts";
+import { invalid } from "../check-metadata.ts";
 import type { RunSpec } from "./run.ts";
 
 /** What a graph consists of. `nodes` is undefined of one that is made anew for each run: it is then not known before. */

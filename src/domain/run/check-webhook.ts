@@ -1,4 +1,4 @@
-import { invalid } from "./check-metadata.ts";
+import { invalid } from "../check-metadata.ts";
 
 /** Throws INVALID_FIELD for anything but an absolute http or https URL without credentials. */
 export function checkWebhook(webhook: string | undefined): void {

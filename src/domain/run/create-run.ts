@@ -1,20 +1,20 @@
-import type { ResolveAssistant, ResolvedAssistant } from "./assistants.ts";
+import type { ResolveAssistant, ResolvedAssistant } from "../assistants.ts";
+import { DomainError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { checkpointNotFound, threadNotFound } from "../not-found.ts";
+import type { RunStore } from "../ports.ts";
+import type { Thread, ThreadName } from "../thread.ts";
 import { hasAnswer } from "./check-command.ts";
 import { checkNodes, type GraphNodes } from "./check-nodes.ts";
 import { checkSpec } from "./check-spec.ts";
 import { type FindCheckpoint, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
 import type { ChildRuns } from "./child-runs.ts";
-import { DomainError } from "./errors.ts";
-import { newId } from "./ids.ts";
 import type { NewRun } from "./new-run.ts";
-import { checkpointNotFound, threadNotFound } from "./not-found.ts";
 import { refusalOfAnswer } from "./open-questions.ts";
-import type { RunStore } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
 import type { RunLimits } from "./run-limits.ts";
 import { checkThreadFields } from "./stateless-run.ts";
 import { runExists, type StoreRun } from "./store-run.ts";
-import type { Thread, ThreadName } from "./thread.ts";
 
 export interface CreateRunParts {
   readonly runs: Pick<RunStore, "findMany">;

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { type CanonicalOf, CanonicalText, canonical } from "./canonical-json.ts";
+import { type CanonicalOf, CanonicalText, canonical } from "../canonical-json.ts";
+import { DomainError } from "../errors.ts";
+import { runNotFound } from "../not-found.ts";
+import type { RequestStore, RunStore } from "../ports.ts";
 import type { CreateRun } from "./create-run.ts";
-import { DomainError } from "./errors.ts";
 import type { FindRun } from "./find-run.ts";
 import type { NewRun } from "./new-run.ts";
-import { runNotFound } from "./not-found.ts";
-import type { RequestStore, RunStore } from "./ports.ts";
 import type { Json, Run } from "./run.ts";
 
 export interface RequestIdsParts {

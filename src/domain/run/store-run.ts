@@ -1,18 +1,18 @@
+import { DomainError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { threadNotFound } from "../not-found.ts";
+import type { Lanes, RunStore, StoredThread } from "../ports.ts";
+import type { Act, Acted, Wish } from "../thread/act.ts";
+import type { NewThread } from "../thread/decide.ts";
+import { type Entry, entryOf } from "../thread/entry.ts";
+import type { KeptThreads } from "../thread/kept-threads.ts";
+import { reduce } from "../thread/lane.ts";
+import { asInLane } from "../thread/project.ts";
+import { errorOf } from "../thread/refusals.ts";
+import type { ThreadName } from "../thread.ts";
 import type { ChildRuns } from "./child-runs.ts";
-import { DomainError } from "./errors.ts";
 import type { FindRun } from "./find-run.ts";
-import { newId } from "./ids.ts";
-import { threadNotFound } from "./not-found.ts";
-import type { Lanes, RunStore, StoredThread } from "./ports.ts";
 import type { Run, RunName } from "./run.ts";
-import type { Act, Acted, Wish } from "./thread/act.ts";
-import type { NewThread } from "./thread/decide.ts";
-import { type Entry, entryOf } from "./thread/entry.ts";
-import type { KeptThreads } from "./thread/kept-threads.ts";
-import { reduce } from "./thread/lane.ts";
-import { asInLane } from "./thread/project.ts";
-import { errorOf } from "./thread/refusals.ts";
-import type { ThreadName } from "./thread.ts";
 
 export interface StoreRunParts {
   readonly lanes: Pick<Lanes, "read">;

@@ -1,16 +1,16 @@
 import { setImmediate } from "node:timers/promises";
-import { type DomainError, orThrow } from "./errors.ts";
-import { runNotFound } from "./not-found.ts";
-import { groupsOf } from "./pages-of.ts";
-import type { CancelRequest, Lanes, RunStore } from "./ports.ts";
+import { type DomainError, orThrow } from "../errors.ts";
+import { runNotFound } from "../not-found.ts";
+import { groupsOf } from "../pages-of.ts";
+import type { CancelRequest, Lanes, RunStore } from "../ports.ts";
+import type { Act, Acted } from "../thread/act.ts";
+import { isAsStrong } from "../thread/cancel.ts";
+import type { CancelAnswer, CancelWish } from "../thread/commands.ts";
+import { entryOf, statusOf } from "../thread/entry.ts";
+import { asInLane } from "../thread/project.ts";
+import { errorOf, runIsOver } from "../thread/refusals.ts";
+import { keyOfThread } from "../thread.ts";
 import { keyOfRun, type Run, type RunName } from "./run.ts";
-import type { Act, Acted } from "./thread/act.ts";
-import { isAsStrong } from "./thread/cancel.ts";
-import type { CancelAnswer, CancelWish } from "./thread/commands.ts";
-import { entryOf, statusOf } from "./thread/entry.ts";
-import { asInLane } from "./thread/project.ts";
-import { errorOf, runIsOver } from "./thread/refusals.ts";
-import { keyOfThread } from "./thread.ts";
 
 export interface CancelRunsParts {
   readonly runs: Pick<RunStore, "find" | "findMany" | "tombstone" | "tombstones">;

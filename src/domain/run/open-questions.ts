@@ -1,4 +1,4 @@
-import { isObject } from "./is-object.ts";
+import { isObject } from "../is-object.ts";
 
 /** LangGraph's ids of interrupts. */
 const interruptId = /^[0-9a-f]{32}$/;

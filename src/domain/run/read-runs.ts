@@ -1,15 +1,15 @@
-import { checkMetadata, invalid } from "./check-metadata.ts";
+import { checkMetadata, invalid } from "../check-metadata.ts";
+import { runNotFound, threadNotFound } from "../not-found.ts";
+import { pageToken, readPageToken } from "../page-token.ts";
+import type { Lanes, LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "../ports.ts";
+import { readPage } from "../read-page.ts";
+import { entryOf } from "../thread/entry.ts";
+import type { StateAtEnd } from "../thread/pay-debts.ts";
+import { asInLane } from "../thread/project.ts";
+import type { Thread, ThreadInterrupt, ThreadName } from "../thread.ts";
+import { liveStatuses, type RunStatus } from "../transitions.ts";
 import type { FindRun } from "./find-run.ts";
-import { runNotFound, threadNotFound } from "./not-found.ts";
-import { pageToken, readPageToken } from "./page-token.ts";
-import type { Lanes, LiveFilter, RunFilter, RunPosition, RunStore, ThreadStore } from "./ports.ts";
-import { readPage } from "./read-page.ts";
 import type { Json, Run, RunName } from "./run.ts";
-import { entryOf } from "./thread/entry.ts";
-import type { StateAtEnd } from "./thread/pay-debts.ts";
-import { asInLane } from "./thread/project.ts";
-import type { Thread, ThreadInterrupt, ThreadName } from "./thread.ts";
-import { liveStatuses, type RunStatus } from "./transitions.ts";
 
 export interface ReadRunsParts {
   readonly findRun: FindRun;

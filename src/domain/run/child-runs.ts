@@ -1,11 +1,11 @@
-import { invalid } from "./check-metadata.ts";
-import { parentNotFound } from "./not-found.ts";
-import type { Lanes, RunStore } from "./ports.ts";
+import { invalid } from "../check-metadata.ts";
+import { parentNotFound } from "../not-found.ts";
+import type { Lanes, RunStore } from "../ports.ts";
+import { wishOfParent } from "../thread/children.ts";
+import type { CancelWish } from "../thread/commands.ts";
+import { entryOf } from "../thread/entry.ts";
+import { asInLane } from "../thread/project.ts";
 import type { ParentOfRun, Run, RunName } from "./run.ts";
-import { wishOfParent } from "./thread/children.ts";
-import type { CancelWish } from "./thread/commands.ts";
-import { entryOf } from "./thread/entry.ts";
-import { asInLane } from "./thread/project.ts";
 
 export interface ChildRunsParts {
   readonly runs: Pick<RunStore, "find" | "tombstone">;

@@ -1,4 +1,4 @@
-import { checkMetadata, invalid } from "./check-metadata.ts";
+import { checkMetadata, invalid } from "../check-metadata.ts";
 import type { Json, RunSpec } from "./run.ts";
 
 /** Keys of `config.configurable` that name what the server itself decides. */

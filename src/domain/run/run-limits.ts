@@ -1,5 +1,5 @@
-import { DomainError } from "./errors.ts";
-import type { RunStore } from "./ports.ts";
+import { DomainError } from "../errors.ts";
+import type { RunStore } from "../ports.ts";
 
 export interface RunLimitsParts {
   readonly runs: Pick<RunStore, "countLive">;

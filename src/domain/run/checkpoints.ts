@@ -1,8 +1,8 @@
-import { invalid } from "./check-metadata.ts";
-import { checkpointNotFound } from "./not-found.ts";
-import type { RunStore } from "./ports.ts";
+import { invalid } from "../check-metadata.ts";
+import { checkpointNotFound } from "../not-found.ts";
+import type { RunStore } from "../ports.ts";
+import type { Thread } from "../thread.ts";
 import type { CheckpointName, RunSpec } from "./run.ts";
-import type { Thread } from "./thread.ts";
 
 /** A checkpoint as the journal has it. */
 export interface FoundCheckpoint {

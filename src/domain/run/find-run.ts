@@ -1,7 +1,7 @@
-import type { Lanes, RunStore } from "./ports.ts";
+import type { Lanes, RunStore } from "../ports.ts";
+import { entryOf } from "../thread/entry.ts";
+import { asInLane } from "../thread/project.ts";
 import type { Run, RunName } from "./run.ts";
-import { entryOf } from "./thread/entry.ts";
-import { asInLane } from "./thread/project.ts";
 
 /** The run as it is now; undefined for one that is gone, and for a record that no entry has come for. */
 export type FindRun = (name: RunName) => Promise<Run | undefined>;

@@ -1,5 +1,5 @@
+import type { StreamMode } from "../transitions.ts";
 import type { RunName } from "./run.ts";
-import type { StreamMode } from "./transitions.ts";
 
 /** A stored event; its sequence number follows from its chunk's `first` and its place. */
 export type StoredEvent =

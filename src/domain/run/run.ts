@@ -6,7 +6,7 @@ import type {
   Phase,
   RunStatus,
   StreamMode,
-} from "./transitions.ts";
+} from "../transitions.ts";
 
 /** JSON text. Payloads stay text on their way through the server: only their ends parse them. */
 export type Json = string;

@@ -1,4 +1,4 @@
-import { invalid } from "./check-metadata.ts";
+import { invalid } from "../check-metadata.ts";
 import type { NewRun } from "./new-run.ts";
 
 /** Refuses what makes no sense for a run without a thread, or with one. Throws INVALID_FIELD. */

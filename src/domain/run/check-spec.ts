@@ -1,6 +1,6 @@
+import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "../check-metadata.ts";
 import { checkCommand } from "./check-command.ts";
 import { checkConfig, checkIsObject } from "./check-config.ts";
-import { checkMetadata, invalid, maxStoredBytes, tooLarge } from "./check-metadata.ts";
 import { checkWebhook } from "./check-webhook.ts";
 import type { AssistantOfRun, RunSpec } from "./run.ts";
 
