@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Db,
   MongoClient,
@@ -75,29 +76,27 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
     await client.close();
     throw cannotConnect(uri, error);
   }
-  let changeStreamClient: MongoClient | undefined;
-  let eventClient: MongoClient | undefined;
-  let listClient: MongoClient | undefined;
-  let leaseClient: MongoClient | undefined;
+  const closing = new AbortController();
+  const own = new Map<string, ReturnType<typeof connectOwn>>();
+  function ownDb(what: string, connections = 1): Db {
+    const one = own.get(what) ?? connectOwn(uri, connections, log, closing.signal);
+    own.set(what, one);
+    return one.client.db(databaseName);
+  }
   return {
     db: client.db(databaseName),
     get changeStreamDb() {
-      changeStreamClient ??= createClient(uri, 1, ownHealthIntervalMs);
-      return changeStreamClient.db(databaseName);
+      return ownDb("change streams");
     },
     get eventWritesDb() {
       // With the small pool of an embedded engine another connection would cost as much as it brings.
-      if (maxPoolSize <= 2) return client.db(databaseName);
-      eventClient ??= createClient(uri, 1, ownHealthIntervalMs);
-      return eventClient.db(databaseName);
+      return maxPoolSize <= 2 ? client.db(databaseName) : ownDb("events");
     },
     get listsDb() {
-      listClient ??= createClient(uri, Math.ceil(maxPoolSize / listsShare), ownHealthIntervalMs);
-      return listClient.db(databaseName);
+      return ownDb("lists", Math.ceil(maxPoolSize / listsShare));
     },
     get leaseDb() {
-      leaseClient ??= createClient(uri, 1, ownHealthIntervalMs);
-      return leaseClient.db(databaseName);
+      return ownDb("the lease");
     },
     get health() {
       return health.current();
@@ -106,8 +105,29 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Databas
     watchHealth: health.watch,
     async close() {
       health.end();
-      const own = [changeStreamClient, eventClient, listClient, leaseClient];
-      await Promise.all([client, ...own].map((one) => one?.close()));
+      closing.abort();
+      await Promise.all([client.close(), ...[...own.values()].map((one) => one.close())]);
+    },
+  };
+}
+
+/**
+ * A client for one purpose, which connects from now on until it has. Left to its first call it would stay closed for ever, should
+ * the database be away just then: the driver gives such a client up.
+ */
+function connectOwn(uri: string, connections: number, log: Logger, closing: AbortSignal) {
+  const client = createClient(uri, connections, ownHealthIntervalMs);
+  const connected = keepTrying(() => client.connect(), {
+    isTransient: isDatabaseUnavailable,
+    pause: (signal) => sleep(healthIntervalMs, undefined, { signal }).catch(() => undefined),
+    signal: closing,
+  }).catch((error) => log.warn({ err: error }, "a connection of its own was not made"));
+  return {
+    client,
+    async close() {
+      // One that was still on its way would be left open.
+      await connected;
+      await client.close();
     },
   };
 }

@@ -121,6 +121,23 @@ test("an engine that hangs is seen as away within seconds, and a waiting call fa
   });
 });
 
+test.each(["changeStreamDb", "eventWritesDb", "listsDb", "leaseDb"] as const)(
+  "what is first asked of connections of their own while the database is away is no loss for later: %s",
+  async (which) => {
+    await connected(async (database) => {
+      const pid = enginePid();
+      process.kill(pid, "SIGSTOP");
+      const items = database[which].collection<{ _id: string }>("own");
+      try {
+        expect(isDatabaseUnavailable(await firstFailure(() => items.findOne({ _id: "a" })))).toBe(true);
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
+      await vi.waitFor(() => items.insertOne({ _id: randomUUID() }), patience);
+    });
+  },
+);
+
 test("change streams have connections of their own: waiting ones leave the pool free", async () => {
   await connected(async ({ db, changeStreamDb }) => {
     const streams = Array.from({ length: 3 }, () => changeStreamDb.collection("streams").watch());
