@@ -93,7 +93,10 @@ export const coordinationBugs: readonly Bug[] = [
     isHardToFind: true,
     file: "worker/sweep.ts",
     lines: [
-      ['    const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });\n', ""],
+      [
+        '    const acted = await act.decide(run, { kind: "forget", run: run.runId, lacks: "entry" });\n',
+        '    const acted = { answer: { did: "done" } };\n',
+      ],
       [
         '    if (acted?.answer.did !== "missed") await runs.deleteUnentered(run);\n',
         "    await runs.deleteUnentered(run);\n",
@@ -274,11 +277,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "nobody looks for servers that have left no document",
+    isHardToFind: true,
     file: "wiring/upkeep.ts",
     lines: [['      "look for forgotten servers": takeOver.findForgotten,\n', ""]],
   },
   {
     what: "the time is this machine's",
+    isHardToFind: true,
     file: "worker/lease-clock.ts",
     lines: [["      offsetMs = databaseTime.getTime() - monotonicMs();\n", "      void databaseTime;\n"]],
   },
@@ -301,11 +306,13 @@ export const coordinationBugs: readonly Bug[] = [
   },
   {
     what: "a new life does not store what is watched",
+    isHardToFind: true,
     file: "wiring/api.ts",
     lines: [["  runs.onNewLife(watchers.storeAnew);\n", ""]],
   },
   {
     what: "a new life does not store who waits for temporary threads",
+    isHardToFind: true,
     file: "wiring/worker.ts",
     lines: [["  signals.newLife.on(temporaryThreads.renew);\n", ""]],
   },

@@ -159,6 +159,7 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "a repeated claim is a miss",
+    isHardToFind: true,
     file: "domain/thread/attempts.ts",
     lines: [
       [
@@ -169,6 +170,7 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "a repeated outcome is a miss",
+    isHardToFind: true,
     file: "domain/thread/attempts.ts",
     lines: [
       ['(entry?.end?.token === token ? "again" : "missed");', '(entry?.end?.token === token ? "missed" : "missed");'],
@@ -176,11 +178,13 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "a repeated hold is refused",
+    isHardToFind: true,
     file: "domain/thread/hold.ts",
     lines: [['  if (lane.holder?.id === id) return { control, answer: { did: "again" } };\n', ""]],
   },
   {
     what: "claims on a thread that is being removed",
+    isHardToFind: true,
     file: "domain/thread/attempts.ts",
     lines: [
       [
@@ -191,11 +195,13 @@ export const laneBugs: readonly Bug[] = [
   },
   {
     what: "an entry that was claimed before is forgotten",
+    isHardToFind: true,
     file: "domain/thread/enter.ts",
     lines: [['entry.phase === "waiting" && entry.attempt === undefined && ', 'entry.phase === "waiting" && ']],
   },
   {
     what: "a deletion that was under way in a dead server is dropped",
+    isHardToFind: true,
     file: "domain/thread/take-over.ts",
     lines: [['  if (holder.kind === "copy") return', '  if (holder.kind !== "edit") return']],
   },
