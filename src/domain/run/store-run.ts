@@ -88,8 +88,9 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       throw error;
     }
     begin(slot, acted, record);
-    // A twin of this request, sent again under the same id, has brought the entry.
-    if (acted.answer.did === "again" && !options.again) throw notStored(run, options);
+    // A twin of this request, sent again under the same id, has brought the entry. Under an id that nobody else can know it was an
+    // earlier try of this decision, whose mark is gone since this server was declared dead meanwhile.
+    if (acted.answer.did === "again" && !options.again && mayHaveTwins(run, options)) throw notStored(run, options);
     if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);
     await act.follow(acted);
     return asInLane(record, await withParent(record, acted));
@@ -158,9 +159,8 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
    * Of a run that is refused nothing is left. Of a request that may be repeated another try may be about to let it enter, by the same
    * record: after this decision it misses, and looks after its record.
    */
-  async function deleteRefused(record: Run, { isChosenId, again }: StoreRunOptions): Promise<void> {
-    const mayHaveTwins = record.request !== undefined || isChosenId || again;
-    const left = mayHaveTwins
+  async function deleteRefused(record: Run, options: StoreRunOptions): Promise<void> {
+    const left = mayHaveTwins(record, options)
       ? await act.decide(record, { kind: "forget", run: record.runId, lacks: "entry" })
       : undefined;
     if (left?.answer.did !== "missed") await runs.deleteUnentered(record);
@@ -258,6 +258,10 @@ export function runExists(run: RunName): DomainError {
     },
   );
 }
+
+/** The request may be sent again, or somebody else may ask for the same id. */
+const mayHaveTwins = ({ request }: Run, { isChosenId, again }: StoreRunOptions): boolean =>
+  request !== undefined || isChosenId === true || again === true;
 
 /** The same request, sent again. */
 const isTwin = (there: Run, { request }: Run, { again }: StoreRunOptions): boolean =>

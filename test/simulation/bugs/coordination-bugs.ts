@@ -64,12 +64,7 @@ export const coordinationBugs: readonly Bug[] = [
     what: "a refused request removes the record that its twin is about to enter by",
     isHardToFind: true,
     file: "domain/run/store-run.ts",
-    lines: [
-      [
-        "    const mayHaveTwins = record.request !== undefined || isChosenId || again;\n",
-        "    const mayHaveTwins = isChosenId === null || again === null;\n",
-      ],
-    ],
+    lines: [["    const left = mayHaveTwins(record, options)\n", "    const left = options.again === null\n"]],
   },
   {
     what: "what was claimed in a life that is over is begun",

@@ -140,3 +140,25 @@ describe("a request that is repeated after its run has come and gone", () => {
     expect(kinds.filter((kind) => kind === "enter")).toHaveLength(how === "slow" ? 1 : 0);
   });
 });
+
+it("a run whose entry was brought by a try of this very decision, of which nobody was told, is created", async () => {
+  const origin = { owner: "", threadId: "thread", journal: "journal", createdAt: 1 };
+  const control = newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1);
+  const storeRun = (options?: object) =>
+    createStoreRun({
+      maxThreadRuns: 10,
+      leaseMs: 1_000,
+      monotonicMs: () => 0,
+      reserve: () => undefined,
+      lanes: { read: async () => ({ origin, control }) },
+      kept: { get: () => undefined },
+      runs: { insert: async () => true, tombstones: async () => [] },
+      act: {
+        decide: async () => ({ origin, control, effects: [], answer: { did: "again", entry: { run: "run", n: 1 } } }),
+        follow: async () => undefined,
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0])(run, options);
+  expect(await storeRun()).toMatchObject({ runId: "run" });
+  // Somebody else may have brought it.
+  await expect(storeRun({ isChosenId: true })).rejects.toMatchObject({ reason: "RUN_EXISTS" });
+});
