@@ -63,8 +63,8 @@ export interface RunStore {
    * stays when it is repeated. `values` are kept for a webhook that is still to be told of them.
    */
   insertTombstone(run: Run, values?: Json): Promise<void>;
-  /** Removes this very record of a run that has a tombstone. Repeatable. */
-  remove(run: Run): Promise<void>;
+  /** Removes this very record of a run that has a tombstone. False when it is not there, or another one is. */
+  remove(run: Run): Promise<boolean>;
   tombstone(name: RunName): Promise<Run | undefined>;
   tombstones(names: readonly RunName[]): Promise<Run[]>;
   /** Runs that are over and whose events are to be removed by that time; the longest due first. */

@@ -120,7 +120,7 @@ export function createRunStore(
     /** Guard: it is the one that was made then. Another thread may have a run of that name by now. */
     async remove(run) {
       await specs.remove(run);
-      await runs.deleteOne({ ...byName(run), made: run.made });
+      return (await runs.deleteOne({ ...byName(run), made: run.made })).deletedCount === 1;
     },
 
     async tombstone(name) {

@@ -103,9 +103,9 @@ export function describeRunRecords(which: string, open: (retention?: Retention) 
       expect(await runs.find(run)).toEqual(again);
       expect(await runs.deleteUnentered(run)).toBe(false);
       // Who has read the former one removes nothing.
-      await runs.remove(run);
+      expect(await runs.remove(run)).toBe(false);
       expect(await runs.find(run)).toEqual(again);
-      await runs.remove(again);
+      expect(await runs.remove(again)).toBe(true);
       expect(await runs.putAgain(run, "again")).toBe(false);
       expect(await runs.find(run)).toBeUndefined();
     });

@@ -6,7 +6,7 @@ import type { CancelAction } from "../transitions.ts";
 import { type CancelChildrenParts, cancelChildren } from "./children.ts";
 import type { FinishRollback, Projected, ToldEnd } from "./commands.ts";
 import { dutiesOf } from "./effects.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, entryOf } from "./entry.ts";
 import type { LiveRecords } from "./live-records.ts";
 import { asInLane, projectionOf } from "./project.ts";
 import { threadOf } from "./view.ts";
@@ -127,12 +127,20 @@ export function createPayDebts(
   }
 
   async function storeTombstone(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {
-    const run = await runs.find(name);
-    if (run) {
+    for (;;) {
+      const run = await runs.find(name);
+      if (!run || !(await stands(name, journal))) break;
       await runs.insertTombstone({ ...asInLane(run, entry), journal });
-      await runs.remove(run);
+      // Another try of the request may have put its record there meanwhile.
+      if (await runs.remove(run)) break;
     }
     return runs.tombstone(name);
+  }
+
+  /** Whether the record that was found is this entry's: once that has left, another thread may have a run of its name. */
+  async function stands(name: RunName, journal: string): Promise<boolean> {
+    const stored = await lanes.read(name);
+    return stored?.origin.journal === journal && entryOf(stored.control, name.runId) !== undefined;
   }
 
   return async (name, { seen, left, leave } = {}) => {
