@@ -20,8 +20,8 @@ export function createFindRun({
     const stored = await lanes.read(name);
     const entry = stored && entryOf(stored.control, name.runId);
     if (entry) return asInLane(run, entry);
-    if (run.changes === 0) return undefined;
-    // It has left its lane since, so that its record says the end, or is gone.
-    return runs.find(name);
+    // It has left its lane since, so that its record says the end, or is gone; unless no entry has come for it.
+    const now = await runs.find(name);
+    return now && now.changes > 0 ? now : undefined;
   };
 }

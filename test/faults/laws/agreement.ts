@@ -15,8 +15,10 @@ export function answersAgree(file: CaseFile): Violation[] {
 
 /** At the end a thread's status is what its runs and its state say, at every server and in the search. */
 export function threadsAgree(file: CaseFile): Violation[] {
+  // A temporary thread may go, with its run, between the looks at the two.
+  const temporary = new Set(file.runs.filter(({ work }) => work.vanishes).map(({ work }) => work.threadId));
   return file.threads
-    .filter(({ status }) => status !== "gone")
+    .filter(({ thread, status }) => status !== "gone" && !temporary.has(thread))
     .flatMap((thread) => {
       const expected = statusOf(file, thread);
       const isRight = (status: ThreadAtEnd["status"]) => expected === undefined || status === expected;
