@@ -81,7 +81,7 @@ export const breaks: readonly Break[] = [
   {
     law: 3,
     file: "src/storage/set-each.ts",
-    lines: [["  filter: { _id, ...is, ...(below", "  filter: { _id, ...(below"]],
+    lines: [["    ...is,\n    ...(isIfAny", "    ...(isIfAny"]],
     means: "A change of a thread is stored whatever others have decided since it was read.",
     test: "test/integration/lanes.test.ts",
     name: "is written on the revision that is stored, and on no other",

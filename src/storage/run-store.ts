@@ -79,12 +79,13 @@ export function createRunStore(
       return matchedCount === 1;
     },
 
-    /** Guard: the record says less. An update: one of the embedded engines reads all records for a find-and-modify. */
+    /** Guard: the record says less, and nothing of another thread with the same id. An update: one of the embedded engines reads all records for a find-and-modify. */
     async project(name, projection) {
-      const { phase, endedAt, changes } = projection;
+      const { journal, phase, endedAt, changes } = projection;
       return projectTogether({
         _id: runKey(name),
         is: { thread_id: threadKey(name) },
+        isIfAny: { field: "journal", value: journal },
         below: { field: "changes", limit: changes },
         set: { ...projectedFields(projection), ...(phase === "over" ? expiry(options, endedAt!) : {}) },
       });

@@ -5,6 +5,8 @@ export interface GuardedSet {
   readonly _id: string;
   /** Fields that must have these values. */
   readonly is: Readonly<Record<string, string>>;
+  /** A field that must have this value, or none yet. */
+  readonly isIfAny?: { readonly field: string; readonly value: string };
   /** A number that must be smaller than that. */
   readonly below?: { readonly field: string; readonly limit: number };
   readonly set: Document;
@@ -35,8 +37,13 @@ export async function setEach<T extends Document & { _id: string }>(
   return modifiedCount === changes.length;
 }
 
-const updateOf = <T extends Document>({ _id, is, below, set }: GuardedSet) => ({
-  filter: { _id, ...is, ...(below && { [below.field]: { $lt: below.limit } }) } as unknown as Filter<T>,
+const updateOf = <T extends Document>({ _id, is, isIfAny, below, set }: GuardedSet) => ({
+  filter: {
+    _id,
+    ...is,
+    ...(isIfAny && { [isIfAny.field]: { $in: [null, isIfAny.value] } }),
+    ...(below && { [below.field]: { $lt: below.limit } }),
+  } as unknown as Filter<T>,
   update: { $set: set } as unknown as UpdateFilter<T>,
 });
 
@@ -44,10 +51,15 @@ const updateOf = <T extends Document>({ _id, is, below, set }: GuardedSet) => ({
 function pipelineOf(changes: readonly GuardedSet[]): Document[] {
   const place = { $indexOfArray: [{ $literal: changes.map(({ _id }) => _id) }, "$_id"] };
   const its = (values: readonly unknown[]) => ({ $arrayElemAt: [{ $literal: values }, place] });
-  const [{ is, below }] = changes as readonly [GuardedSet];
+  const [{ is, isIfAny, below }] = changes as readonly [GuardedSet];
   const guards: object[] = Object.keys(is).map((field) => ({
     $eq: [`$${field}`, its(changes.map((change) => change.is[field]))],
   }));
+  if (isIfAny) {
+    const value = `$${isIfAny.field}`;
+    const wanted = its(changes.map((change) => change.isIfAny!.value));
+    guards.push({ $or: [{ $eq: [value, wanted] }, { $eq: [value, null] }] });
+  }
   if (below) guards.push({ $lt: [`$${below.field}`, its(changes.map((change) => change.below!.limit))] });
   const changed = { $mergeObjects: ["$$ROOT", its(changes.map(({ set }) => set))] };
   return [{ $replaceWith: { $cond: [{ $and: guards }, changed, "$$ROOT"] } }];

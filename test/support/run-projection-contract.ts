@@ -57,6 +57,18 @@ export function describeProjections(which: string, open: () => Promise<RunStore>
       }
     });
 
+    it("says nothing of another thread with the same id: alone, and together with others", async () => {
+      const [alone, ...others] = await Promise.all(Array.from({ length: 5 }, () => stored()));
+      const all = [alone!, ...others];
+      for (const run of all) expect(await runs.project(run, projectionOf(running, "this journal"))).toBe(true);
+      const late = { ...projectionOf(over, "another journal"), changes: 99 };
+      expect(await runs.project(alone!, late)).toBe(false);
+      await Promise.all(others.map((run) => runs.project(run, late)));
+      for (const run of all) expect(await runs.find(run)).toMatchObject({ phase: "running", journal: "this journal" });
+      const end = projectionOf(over, "this journal");
+      expect(await Promise.all(all.map((run) => runs.project(run, end)))).toEqual(all.map(() => true));
+    });
+
     it("comes together with others, each to its own record, and says of none what it may not have done", async () => {
       const first = projectionOf(running, "journal");
       const later = projectionOf(over, "journal");

@@ -30,6 +30,8 @@ function applied(operator: string, operand: unknown, of: (one: unknown) => unkno
       return of(isTrue(of(first)) ? second : third);
     case "$and":
       return (operand as unknown[]).every((one) => isTrue(of(one)));
+    case "$or":
+      return (operand as unknown[]).some((one) => isTrue(of(one)));
     case "$ifNull":
       return of(first) ?? of(second);
     case "$mergeObjects":
