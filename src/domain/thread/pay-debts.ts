@@ -123,7 +123,10 @@ export function createPayDebts(
   async function record(name: RunName, entry: Entry, journal: string, known?: Run): Promise<Run | undefined> {
     parts.records.isOver(name);
     const isNews = await runs.project(name, projectionOf(entry, journal));
-    return isNews && known ? { ...asInLane(known, entry), journal } : runs.find(name);
+    if (isNews && known) return { ...asInLane(known, entry), journal };
+    const said = await runs.find(name);
+    // One that is not over is of another thread with the same id: this one was removed meanwhile.
+    return said?.phase === "over" ? said : undefined;
   }
 
   async function storeTombstone(name: RunName, entry: Entry, journal: string): Promise<Run | undefined> {

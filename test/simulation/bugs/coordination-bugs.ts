@@ -103,8 +103,8 @@ export const coordinationBugs: readonly Bug[] = [
     file: "domain/thread/pay-debts.ts",
     lines: [
       [
-        "    const isNews = await runs.project(name, projectionOf(entry, journal));\n    return isNews && known",
-        "    void runs.project(name, projectionOf(entry, journal)).catch(() => undefined);\n    return known",
+        "    const isNews = await runs.project(name, projectionOf(entry, journal));\n    if (isNews && known)",
+        "    void runs.project(name, projectionOf(entry, journal)).catch(() => undefined);\n    if (known)",
       ],
     ],
   },
