@@ -70,7 +70,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
   };
   const ends = (run: Run): Projection => ({
     changes: run.changes + 1,
-    journal: "journal",
+    journal: run.journal ?? "journal",
     n: 1,
     attempt: 1,
     status: "success",
