@@ -1,6 +1,7 @@
 import { fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { mostValueDepth } from "../domain/check-metadata.ts";
 import { BodyError } from "./body-error.ts";
 
 /** JSON bytes in answers whose clients want them as `Payload.value`. */
@@ -13,13 +14,6 @@ export function valueLater(bytes: Uint8Array): Uint8Array {
 }
 
 export const isLateValue = (bytes: Uint8Array): boolean => late.has(bytes);
-
-/**
- * How deep what travels as a google.protobuf.Value or Struct may be nested. Clients read messages of at most 100 levels (protobuf's
- * default in C++, Java and Python: https://protobuf.dev/programming-guides/proto-limits/), an object takes three of them, and
- * what stands around it some more.
- */
-export const mostValueDepth = 30;
 
 const [quote, backslash] = [0x22, 0x5c];
 

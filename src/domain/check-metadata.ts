@@ -10,8 +10,12 @@ export const defaultMetadataBytes = 64 * 1024;
 /** The database takes documents of 100 levels, and free data stands some levels deep in its own. */
 const maxDepth = 64;
 
-/** Metadata travels as a google.protobuf.Struct, which clients cannot read when it is deeper: with it a whole page of a list. */
-const maxMetadataDepth = 30;
+/**
+ * How deep what travels as a google.protobuf.Value or Struct may be nested: metadata, without which a whole page of a list could not be
+ * read. Clients read messages of at most 100 levels (protobuf's default in C++, Java and Python:
+ * https://protobuf.dev/programming-guides/proto-limits/), an object takes three of them, and what stands around it some more.
+ */
+export const mostValueDepth = 30;
 
 /** Each field is found by a token of its own (see search-tokens.ts). A list is one field, whatever it holds. */
 const maxFields = 1000;
@@ -22,7 +26,7 @@ export function checkMetadata(
   field: string,
   maxBytes = defaultMetadataBytes,
 ): void {
-  checkData(metadata, field, maxBytes, maxMetadataDepth);
+  checkData(metadata, field, maxBytes, mostValueDepth);
   const fields = countFields(metadata);
   if (fields > maxFields) throw invalid(field, `has ${fields} fields; at most ${maxFields} are allowed`);
 }

@@ -137,8 +137,9 @@ export interface ThreadStore {
 }
 
 /**
- * Threads as their lanes decide about them. Only thread/decide.ts changes one; threads without a run are born, and removed, by threads.ts and copy-thread.ts. Of a state that has a name of its own (see
- * RememberedState.apart) what is read is without its values; what is written has them, unless it was read.
+ * Threads as their lanes decide about them. Only thread/decide.ts changes one; threads without a run are born, and removed, by
+ * threads.ts and copy-thread.ts. Of a state that has a name of its own (see RememberedState.apart) what is read is without its
+ * values; what is written has them, unless it was read.
  */
 export interface Lanes {
   read(name: ThreadName): Promise<StoredThread | undefined>;

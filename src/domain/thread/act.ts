@@ -136,11 +136,12 @@ export function createAct(parts: ActParts): Act {
     const { owner, threadId } = origin;
     signals(acted);
     for (const effect of effects) {
-      if (effect.kind !== "cancelChildren" || entryOf(control, effect.run)?.phase !== "stopping") continue;
+      const entry = effect.kind === "cancelChildren" ? entryOf(control, effect.run) : undefined;
+      if (effect.kind !== "cancelChildren" || entry?.phase !== "stopping") continue;
       const run: RunName = { owner, threadId, runId: effect.run };
       await cancelChildren({ runs, act }, run, effect.action);
       // Whoever creates one from now on reads its parent's cancel.
-      if (entryOf(control, effect.run)?.lease?.server === self().id) childrenAsked.add(keyOfAsked(run, effect.action));
+      if (entry.lease?.server === self().id) childrenAsked.add(keyOfAsked(run, effect.action));
     }
     const owes = effects.some((effect) => effect.kind === "project" && entryOf(control, effect.run)?.owed);
     if (owes) await payDebts({ owner, threadId }, { seen: { origin, control }, left });

@@ -6,10 +6,21 @@ import { newControl } from "../../../src/domain/thread/entry.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run", spec: { multitaskStrategy: "enqueue" } } as Run;
 
+const origin = { owner: "", threadId: "thread", journal: "journal", createdAt: 1 };
+const control = newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1);
+/** What creations on that thread share, at a server without a free slot. */
+const onThread = {
+  maxThreadRuns: 10,
+  leaseMs: 1_000,
+  monotonicMs: () => 0,
+  reserve: () => undefined,
+  lanes: { read: async () => ({ origin, control }) },
+  kept: { get: () => undefined },
+};
+
 describe("a run whose creation takes long", () => {
   it("leaves no record when its thread was deleted meanwhile", async () => {
-    const origin = { owner: "", threadId: "thread", journal: "journal", createdAt: 1 };
-    const stored = { origin, control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1) };
+    const stored = { origin, control };
     const records = new Set<string>();
     let nowMs = 0;
     const storeRun = createStoreRun({
@@ -50,17 +61,7 @@ describe("a run that is refused", () => {
     const kinds: string[] = [];
     const busy = new DomainError("THREAD_BUSY", "the thread is busy");
     const storeRun = createStoreRun({
-      maxThreadRuns: 10,
-      leaseMs: 1_000,
-      monotonicMs: () => 0,
-      reserve: () => undefined,
-      lanes: {
-        read: async () => ({
-          origin: { owner: "", threadId: "thread", journal: "journal", createdAt: 1 },
-          control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1),
-        }),
-      },
-      kept: { get: () => undefined },
+      ...onThread,
       runs: {
         insert: async ({ runId }: Run) => !!records.add(runId),
         tombstones: async () => [],
@@ -102,17 +103,7 @@ describe("a request that is repeated after its run has come and gone", () => {
     const kinds: string[] = [];
     let tombstones = how === "bare";
     const storeRun = createStoreRun({
-      maxThreadRuns: 10,
-      leaseMs: 1_000,
-      monotonicMs: () => 0,
-      reserve: () => undefined,
-      lanes: {
-        read: async () => ({
-          origin: { owner: "", threadId: "thread", journal: "journal", createdAt: 1 },
-          control: newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1),
-        }),
-      },
-      kept: { get: () => undefined },
+      ...onThread,
       findRun: async () => undefined,
       runs: {
         insert: async () => how === "slow",
@@ -142,16 +133,9 @@ describe("a request that is repeated after its run has come and gone", () => {
 });
 
 it("a run whose entry was brought by a try of this very decision, of which nobody was told, is created", async () => {
-  const origin = { owner: "", threadId: "thread", journal: "journal", createdAt: 1 };
-  const control = newControl({ threadId: "thread", rev: "rev", metadata: {} }, 1);
   const storeRun = (options?: object) =>
     createStoreRun({
-      maxThreadRuns: 10,
-      leaseMs: 1_000,
-      monotonicMs: () => 0,
-      reserve: () => undefined,
-      lanes: { read: async () => ({ origin, control }) },
-      kept: { get: () => undefined },
+      ...onThread,
       runs: { insert: async () => true, tombstones: async () => [] },
       act: {
         decide: async () => ({ origin, control, effects: [], answer: { did: "again", entry: { run: "run", n: 1 } } }),
