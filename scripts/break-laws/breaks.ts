@@ -68,7 +68,7 @@ export const breaks: readonly Break[] = [
     lines: [["  if (!(from as readonly string[]).includes(entry.phase)) return false;\n", "  void from;\n"]],
     means: "No transition asks for the phase that the run is in.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
-    name: "SUCCESS is terminal for servers that come late",
+    name: "INTERRUPTED is terminal before anybody has been told",
   },
   {
     law: 3,
@@ -76,7 +76,7 @@ export const breaks: readonly Break[] = [
     lines: [["  if (isEnded(entry)) {\n", "  if (isEnded(entry) && entry.cancel) {\n"]],
     means: "A cancel that comes late makes an ended run an interrupted one.",
     test: "test/laws/law-03-terminal-is-terminal.test.ts",
-    name: "ERROR is terminal for servers that come late",
+    name: "ERROR is terminal before anybody has been told",
   },
   {
     law: 3,

@@ -31,10 +31,12 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A run that is over, and what its thread's lane said of it while it lived. */
+/** A run whose end stands in its thread's lane, and what that said of it while it lived. */
 interface EndedRun {
   readonly kit: RunKit;
   readonly stale: Entry;
+  /** Lets everybody be told of the end, and waits until they are. */
+  tell(): Promise<void>;
 }
 
 const owner = "";
@@ -42,6 +44,22 @@ const owner = "";
 async function read(threadId: string, runId: string): Promise<Entry | undefined> {
   const stored = await stores.lanes.read({ owner, threadId });
   return stored && entryOf(stored.control, runId);
+}
+
+/** Lets `end` end a run, and nobody be told of it. */
+async function endUntold(kit: RunKit, stale: Entry, end: () => Promise<unknown>): Promise<EndedRun> {
+  const told = [points.hold("finished", stale.run), points.hold("settled", stale.run)];
+  const ending = end();
+  await Promise.race(told.map(({ reached }) => reached));
+  return {
+    kit,
+    stale,
+    async tell() {
+      points.release(stale.run);
+      await ending;
+      await kit.join(stale.run);
+    },
+  };
 }
 
 /** Starts a run, looks at it while its first step is under way, and lets `end` end it. */
@@ -56,9 +74,7 @@ async function run(
   await started.reached;
   const stale = (await read(kit.threadId, runId))!;
   started.open();
-  await end(kit, runId);
-  await kit.join(runId);
-  return { kit, stale };
+  return endUntold(kit, stale, () => end(kit, runId));
 }
 
 const open = async (kit: RunKit) => kit.gates.open();
@@ -81,15 +97,65 @@ const ends: readonly (readonly [string, RunStatus, () => Promise<EndedRun>])[] =
       const first = await kit.start();
       const second = await kit.start();
       const stale = (await read(kit.threadId, second.runId))!;
-      await kit.client.runs.cancelRun({ threadId: kit.threadId, runId: second.runId });
-      kit.gates.open();
-      await kit.join(first.runId);
-      return { kit, stale };
+      const { threadId } = kit;
+      return endUntold(kit, stale, async () => {
+        await kit.client.runs.cancelRun({ threadId, runId: second.runId });
+        kit.gates.open();
+        await kit.join(first.runId);
+      });
     },
   ],
 ];
 
+/** Everything that a server may decide on about a run that it believes to be as it was. */
+function lateWishes({ run, lease = { token: "none", server: "late" } }: Entry): Wish[] {
+  const left = { run, token: lease.token, sequence: 99, checkpoint: randomUUID() };
+  const wish = { reason: "late", by: "client" } as const;
+  return [
+    ...(["success", "error", "timeout", "stopped"] as const).map(
+      (result): Wish => ({ kind: "settle", ...left, result }),
+    ),
+    ...[true, false].map((lost): Wish => ({ kind: "handBack", ...left, lost, alone: true })),
+    ...(["interrupt", "rollback"] as const).map(
+      (action): Wish => ({ kind: "requestCancel", runs: [run], wish: { ...wish, action } }),
+    ),
+    { kind: "claim", run, token: "late" },
+    { kind: "delivered", run, token: lease.token, deliveredAt: 1 },
+    { kind: "finishRollback", run },
+    { kind: "confirm", run },
+    { kind: "forget", run, lacks: "record" },
+    { kind: "takeOver", dead: lease.server, token: "late", reachable: false },
+  ];
+}
+
 describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
+  let ended: EndedRun;
+  beforeAll(async () => {
+    ended = await reach();
+  });
+  afterAll(() => ended.kit.gates.remove());
+
+  it("before anybody has been told, for servers that come late", async () => {
+    const { kit, stale } = ended;
+    const { threadId } = kit;
+    const decide = decideAs("late", stores.lanes);
+    // That its record was seen, and who is to tell the end, may still change.
+    async function fate() {
+      const { phase, first, attempt, cancel, end } = (await read(threadId, stale.run))!;
+      return { phase, first, attempt, cancel, end };
+    }
+    const end = await fate();
+    expect(end.phase).toBe("over");
+    for (const late of lateWishes(stale)) {
+      await expect(decide({ owner, threadId }, late)).resolves.toBeDefined();
+      expect(await fate()).toEqual(end);
+    }
+  });
+
+  describe("once everybody has been told", () => toldOf(status, () => ended));
+});
+
+function toldOf(status: RunStatus, endedRun: () => EndedRun): void {
   let ended: EndedRun;
   let record: unknown;
   const document = async () => {
@@ -97,11 +163,11 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
     return told;
   };
   beforeAll(async () => {
-    ended = await reach();
+    ended = endedRun();
+    await ended.tell();
     record = await document();
     expect((await ended.kit.get(ended.stale.run)).status).toBe(status);
   });
-  afterAll(() => ended.kit.gates.remove());
 
   it("for cancels of every kind", async () => {
     const { kit, stale } = ended;
@@ -122,26 +188,9 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
     const { run: runId, lease = { token: "none", server: "late" } } = stale;
     const name = { owner, threadId: kit.threadId, runId };
     const decide = decideAs("late", stores.lanes);
-    const left = { run: runId, token: lease.token, sequence: 99, checkpoint: randomUUID() };
-    const wish = { reason: "late", by: "client" } as const;
-    const wishes: Wish[] = [
-      ...(["success", "error", "timeout", "stopped"] as const).map(
-        (result): Wish => ({ kind: "settle", ...left, result }),
-      ),
-      ...[true, false].map((lost): Wish => ({ kind: "handBack", ...left, lost, alone: true })),
-      ...(["interrupt", "rollback"] as const).map(
-        (action): Wish => ({ kind: "requestCancel", runs: [runId], wish: { ...wish, action } }),
-      ),
-      { kind: "claim", run: runId, token: "late" },
-      { kind: "delivered", run: runId, token: lease.token, deliveredAt: 1 },
-      { kind: "finishRollback", run: runId },
-      { kind: "confirm", run: runId },
-      { kind: "forget", run: runId, lacks: "record" },
-      { kind: "takeOver", dead: lease.server, token: "late", reachable: false },
-    ];
 
     async function comeLate(): Promise<void> {
-      for (const late of wishes) {
+      for (const late of lateWishes(stale)) {
         await decide(name, late);
         expect([undefined, "over"]).toContain((await read(kit.threadId, runId))?.phase);
       }
@@ -176,7 +225,7 @@ describe.each(ends)("law 3: %s is terminal", (_, status, reach) => {
     await until(() => sweeps >= wanted);
     expect(await document()).toEqual(record);
   });
-});
+}
 
 describe("law 3: after another start", () => {
   it("every record is what it was", async () => {
