@@ -163,7 +163,7 @@ export const breaks: readonly Break[] = [
     ],
     means: "A rollback leaves the pending writes that the run put on earlier checkpoints.",
     test: "test/laws/law-06-rollback-leaves-nothing.test.ts",
-    name: "of a run that answers a question",
+    name: "of a run that has its answer, and has not come to the end of its node",
   },
   {
     law: 6,

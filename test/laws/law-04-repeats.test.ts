@@ -40,8 +40,9 @@ describe("law 4: a repeated cancel", () => {
     expect(again.run!.cancellation!.requestedAt).toEqual(first.run!.cancellation!.requestedAt);
     const waited = app.client.runs.cancelRun({ threadId: kit.threadId, runId, action, wait: true });
     kit.gates.open("a");
+    const end = { outcome: CancelOutcome.STOPPED, run: { status: RunStatus.INTERRUPTED } };
+    await expect(waited).resolves.toMatchObject(end);
     const over = await waited;
-    expect(over).toMatchObject({ outcome: CancelOutcome.STOPPED, run: { status: RunStatus.INTERRUPTED } });
     for (let repeat = 0; repeat < 3; repeat += 1) await expect(cancel(kit, runId, action)).resolves.toEqual(over);
     kit.gates.remove();
   });

@@ -4,12 +4,15 @@ import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { errorReason, toPayload } from "../../src/client/index.ts";
 import { type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump, mentions, tombstones } from "../support/dump.ts";
+import { until } from "../support/gates.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
 /** A text that a run leaves in whatever holds its values, to be searched for in every document. */
 const traceOf = (kit: RunKit) => `left behind on ${kit.threadId}`;
 const marked = (kit: RunKit) => ({ metadata: { trace: traceOf(kit) } });
+
+let app: TestApp;
 
 interface Case {
   readonly graph?: string;
@@ -80,6 +83,17 @@ const cases: Record<string, Case> = {
       return run;
     },
   },
+  // What it has stored stands on the question's checkpoint: it has none of its own.
+  "a run that has its answer, and has not come to the end of its node": {
+    graph: "once",
+    prepare: question,
+    async start(kit) {
+      const run = await kit.start(null, { ...marked(kit), command: { resume: toPayload(traceOf(kit)) } });
+      await kit.gates.started("ask");
+      await until(async () => (await app.db.collection("checkpoints").countDocuments({ run_id: run.runId })) > 0);
+      return run;
+    },
+  },
   "a run from an earlier checkpoint": {
     prepare: finishedRun,
     async start(kit) {
@@ -112,7 +126,6 @@ async function inSubgraph(kit: RunKit): Promise<Run> {
 }
 
 describe("law 6: rollback leaves nothing", () => {
-  let app: TestApp;
   /** Stops the journal's writes, before or after they have landed, when set. */
   let atWrite: { when: "before" | "after"; barrier: Barrier } | undefined;
 
