@@ -67,16 +67,11 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     checkMetadata(metadata, "metadata");
   }
 
-  async function findGraph(thread: Thread, assistantId: string | undefined): Promise<string> {
+  /** Undefined where nothing says whose state it is. */
+  async function findGraph(thread: Thread, assistantId: string | undefined): Promise<string | undefined> {
     const asked =
       assistantId === undefined ? undefined : (await parts.resolveAssistant(assistantId, thread.owner)).graph;
     const graph = (await parts.graphOf(thread)) ?? asked ?? (await graphNamed(thread));
-    if (graph === undefined) {
-      throw invalid(
-        "assistant_id",
-        `must say whose state it is: no run has started on thread ${thread.threadId} yet, and its metadata names no graph_id`,
-      );
-    }
     if (asked !== undefined && asked !== graph) {
       throw invalid(
         "assistant_id",
@@ -105,9 +100,13 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     checkRequest(request);
     const there = await threads.find(request);
     if (!there || there.removing) throw threadNotFound(request.threadId);
-    const graph = await findGraph(there, request.assistantId);
-    await findBase(there, graph, request);
+    const known = await findGraph(there, request.assistantId);
+    // Of a thread whose first run has yet to start it is not known either, but that it is busy counts.
+    if (known === undefined && there.status !== "busy") throw unknownState(there);
+    if (known !== undefined) await findBase(there, known, request);
     return parts.holdThread(request, { kind: "edit" }, async ({ thread, id, leave }) => {
+      const graph = known ?? (await findGraph(thread, request.assistantId));
+      if (graph === undefined) throw unknownState(thread);
       // Looked for again: the newest checkpoint is sure to stay the same only while the thread is held.
       const base = await findBase(thread, graph, request);
       const metadata = JSON.stringify({ ...request.metadata, thread_id: thread.threadId, graph_id: graph });
@@ -119,3 +118,9 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
     });
   };
 }
+
+const unknownState = ({ threadId }: ThreadName) =>
+  invalid(
+    "assistant_id",
+    `must say whose state it is: no run has started on thread ${threadId} yet, and its metadata names no graph_id`,
+  );

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunErrorDetailSchema } from "../../gen/reins/v1/error_details_pb.ts";
@@ -157,6 +158,20 @@ describe("UpdateThreadState", () => {
     await kit.cancel(runId);
     await kit.update({ log: ["x"] }, { asNode: "begin" });
     expect(logOf(await kit.stateAt())).toEqual(["x"]);
+    kit.gates.remove();
+  });
+
+  it("is refused for the same reason while the thread's first run has yet to start", async () => {
+    const kit = await createStateKit(app);
+    const runId = randomUUID();
+    const held = holds.hold("claim", runId);
+    await kit.start({ steps: ["a"] }, {}, runId);
+    const refused = await failure(kit.update({ log: ["x"] }));
+    held.open();
+    kit.gates.open();
+    await kit.join(runId);
+    expect(refused).toEqual(["Aborted", "THREAD_BUSY"]);
+    expect(logOf(await kit.stateAt())).toEqual(["a"]);
     kit.gates.remove();
   });
 

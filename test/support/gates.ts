@@ -59,7 +59,7 @@ export function createGates(): Gates {
 }
 
 /** Resolves when the condition holds; rejects after a limit that only a hang reaches. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 100_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`still not so after ${limitMs} ms: ${condition}`);
