@@ -11,7 +11,7 @@ export interface ThreadInterrupt {
 
 /** What is remembered of the thread's state at the end of a run, so that reading the thread needs no graph. */
 export interface RememberedState {
-  /** The run that it stands for; a later run's state is never overwritten by an earlier one's. */
+  /** The place in its thread's order of the run that has left it; 0 when an edit or a copy has. */
   readonly n: number;
   /** The graph that the state belongs to. */
   readonly graph: string;
@@ -48,8 +48,6 @@ export const keyOfThread = ({ owner, threadId }: ThreadName): string => `${owner
 export interface Thread extends ThreadName {
   /** Names the journal of this incarnation: a deleted and recreated thread starts afresh. */
   readonly journal: string;
-  /** The number of the newest run. */
-  readonly n: number;
   readonly status: ThreadStatus;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly state?: RememberedState;

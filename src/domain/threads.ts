@@ -154,7 +154,9 @@ export function createRemoval(parts: RemovalParts): Removal {
     await runs.insertTombstone(run, await valuesOf(thread, run));
     await runs.remove(run);
     const last = await runs.lastStarted(thread, run.runId);
-    const state = isOf(run, thread) ? await stateOf(thread, run, last) : undefined;
+    // Somebody may be reading at this moment what an end has left that is not told yet, and that is being removed here.
+    const mayChange = outcome?.unread === true || isOf(run, thread);
+    const state = mayChange ? await stateOf(thread, run, last) : undefined;
     leave({ state, last: outcome?.n === run.n ? outcomeOf(last) : undefined });
   }
 

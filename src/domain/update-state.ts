@@ -113,7 +113,7 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
       const { values, asNode } = request;
       const checkpoint = await parts.edit(thread, id, { graph, ...base, values, asNode, metadata });
       const read = await parts.readState(thread, graph);
-      leave({ state: boundedState({ ...read, n: thread.n, graph, assistantId: thread.state?.assistantId }) });
+      leave({ state: boundedState({ ...read, n: 0, graph, assistantId: thread.state?.assistantId }) });
       return checkpoint;
     });
   };

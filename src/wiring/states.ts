@@ -63,7 +63,7 @@ export function createStates({ config, stores, journal, host, reports, log }: Fo
       const graph = await graphOf(thread);
       const state = graph === undefined ? undefined : await stateAtEnd(thread, graph);
       const last = await runs.lastStarted(thread);
-      const n = last?.n ?? thread.state?.n ?? thread.n;
+      const n = last?.n ?? 0;
       const assistantId = last?.assistant.assistantId ?? thread.state?.assistantId;
       return state?.checkpointId === undefined ? null : { ...state, n, graph: graph!, assistantId };
     },

@@ -158,6 +158,9 @@ describe("UpdateThreadState", () => {
     await kit.cancel(runId);
     await kit.update({ log: ["x"] }, { asNode: "begin" });
     expect(logOf(await kit.stateAt())).toEqual(["x"]);
+    // A run that ends without telling its state must not take this for its own.
+    const thread = await app.db.collection("threads").findOne({ thread_id: threadId });
+    expect(JSON.parse(thread!.state)).toMatchObject({ n: 0 });
     kit.gates.remove();
   });
 

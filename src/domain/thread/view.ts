@@ -6,7 +6,6 @@ export const threadOf = ({ origin, control }: StoredThread): Thread => ({
   owner: origin.owner,
   threadId: origin.threadId,
   journal: origin.journal,
-  n: control.lane.n,
   status: control.status,
   metadata: control.metadata,
   state: control.state,

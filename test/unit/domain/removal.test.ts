@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { StoredThread } from "../../../src/domain/ports.ts";
 import { newControl } from "../../../src/domain/thread/entry.ts";
+import { threadOf } from "../../../src/domain/thread/view.ts";
 import { createRemoval } from "../../../src/domain/threads.ts";
 
 const name = { owner: "", threadId: "thread" };
@@ -28,5 +29,33 @@ describe("the removal of a thread", () => {
     } as unknown as Parameters<typeof createRemoval>[0]);
     await finish(name, new AbortController().signal);
     expect(removed).toEqual([]);
+  });
+});
+
+describe("the removal of a run", () => {
+  /** The state that the thread is left with. */
+  async function leftWith(last: { n: number; unread?: true }): Promise<unknown> {
+    const left: unknown[] = [];
+    const { removeRun } = createRemoval({
+      data: { removeCheckpoints: async () => undefined, removeEvents: async () => undefined },
+      runs: { insertTombstone: async () => undefined, remove: async () => true, lastStarted: async () => undefined },
+      readState: async () => ({ next: [], interrupts: [] }),
+    } as unknown as Parameters<typeof createRemoval>[0]);
+    const held = {
+      thread: threadOf(thread("journal", {})),
+      last: { status: "interrupted", ...last },
+      check: async () => undefined,
+      leave: (change: unknown) => left.push(change),
+    };
+    await removeRun(held as never, { runId: "first", n: 1, graph: "graph" } as never);
+    return left;
+  }
+
+  it("leaves the thread as its journal is then, where the last run's end is not told yet", async () => {
+    expect(await leftWith({ n: 2, unread: true })).toMatchObject([{ state: null }]);
+  });
+
+  it("leaves it as it was, where a later run has told what it left", async () => {
+    expect(await leftWith({ n: 2 })).toMatchObject([{ state: undefined }]);
   });
 });
