@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { cancelMany, cancels, cancelsBesideLargeInputs } from "./reins/cancels.ts";
 import { commands } from "./reins/commands.ts";
 import { type Figure, tableOf } from "./reins/figure.ts";
+import { floor } from "./reins/floor.ts";
 import { idleStreams, rest } from "./reins/idle.ts";
 import { alone, crowded } from "./reins/runs.ts";
 import { hundredSteps, longThread, states } from "./reins/states.ts";
@@ -28,6 +29,7 @@ interface Measurement {
 const many = { REINS_SLOTS: "128" };
 const measurements: Readonly<Record<string, Measurement>> = {
   rest: { measure: rest },
+  floor: { measure: floor },
   alone: { measure: alone },
   crowded: { measure: crowded },
   commands: { counted: commands },
