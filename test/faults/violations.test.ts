@@ -71,6 +71,10 @@ describe("evidence without a fault", () => {
       }),
     ],
     [
+      "of a reader who asks once more after the terminal event",
+      sound({ readers: [reader(connection(0, allEvents, "cut"), connection(4, allEvents.slice(3)))] }),
+    ],
+    [
       "of a process that sleeps through its lease",
       interrupted({
         freezes: [{ pid: 1, from: 50, to: 200 }],
