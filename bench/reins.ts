@@ -7,6 +7,7 @@ import { floor } from "./reins/floor.ts";
 import { idleStreams, rest } from "./reins/idle.ts";
 import { alone, crowded } from "./reins/runs.ts";
 import { hundredSteps, longThread, states } from "./reins/states.ts";
+import { stored } from "./reins/stored.ts";
 import { paced, streams } from "./reins/streams.ts";
 import { startTarget, type Target } from "./reins/target.ts";
 
@@ -33,6 +34,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   alone: { measure: alone },
   crowded: { measure: crowded },
   commands: { counted: commands },
+  stored: { counted: stored },
   streams: { measure: streams },
   paced: { env: many, measure: paced },
   cancels: { measure: cancels },

@@ -6,7 +6,7 @@ import { costOf, type Target } from "./target.ts";
 
 /** Three supersteps that do nothing: what is measured is the server. */
 const trivial = toPayload({ steps: 2 });
-const durabilities = [
+export const durabilities = [
   ["async", Durability.ASYNC],
   ["sync", Durability.SYNC],
 ] as const;
