@@ -61,6 +61,9 @@ export function createCallGate(options: CallGateOptions): Gate {
   };
 }
 
+/** One for all calls: a signal that is aborted without a reason makes an error with a stack of its own. */
+const callIsOver = new DOMException("The call is over", "AbortError");
+
 /** Calls back once, before the outcome is sent; a failed call's error then carries its ErrorInfo. */
 function onEnd(context: HandlerContext, callback: (error: ConnectError | undefined) => void): void {
   const controller = context as HandlerContext & { abort(reason?: unknown): void };
@@ -75,7 +78,7 @@ function onEnd(context: HandlerContext, callback: (error: ConnectError | undefin
       ended = true;
       callback(reason === undefined ? undefined : ConnectError.from(reason, Code.Internal));
     }
-    abort.call(controller, reason);
+    abort.call(controller, reason ?? callIsOver);
   };
 }
 
