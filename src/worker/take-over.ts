@@ -65,6 +65,12 @@ export interface TakeOver {
   stop(): Promise<void>;
 }
 
+/** Nothing of it was executed, and nobody was told of it. */
+const neverStored: AttemptResult = {
+  kind: "refused",
+  error: { name: "RunNotStoredError", message: "its server died while it was being created" },
+};
+
 /** Threads of one look. */
 const chunk = 100;
 /** Threads that are taken over side by side. */
@@ -158,9 +164,13 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
   async function handBack(thread: Thread, entry: Entry, result: AttemptResult): Promise<void> {
     const { token, tokensToFence = [token] } = entry.lease!;
     const run: RunName = { owner: thread.owner, threadId: thread.threadId, runId: entry.run };
+    const isStored = entry.attempt !== 1 || (await parts.runs.find(run)) !== undefined;
+    // It was claimed while it was being created. As long as its record may still come, the next heartbeat finds the lease again.
+    if (!isStored && parts.now().getTime() - entry.first! < parts.leaseMs) return;
     let lastSequence = 1;
     for (const one of tokensToFence) lastSequence = await parts.fence(run, thread, one);
-    await parts.settle(run, token, result, { lastSequence, endCheckpointId: await parts.newestCheckpoint(thread) });
+    const left = { lastSequence, endCheckpointId: await parts.newestCheckpoint(thread) };
+    await parts.settle(run, token, isStored ? result : neverStored, left);
   }
 
   async function completeHold(stored: StoredThread, holder: Holder): Promise<void> {

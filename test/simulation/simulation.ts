@@ -73,8 +73,9 @@ export async function simulate(seed: number, keepsLines = false): Promise<Outcom
 
   function written(change: Written): void {
     timeline.remark(() => inWords(change));
-    if (change.collection === "threads") laneLaws(change);
+    if (change.collection === "threads") laneLaws.written(change);
     else storeLaws(change);
+    if (change.collection === "runs") laneLaws.stored(change);
     const id = (change.after ?? change.before)!._id;
     for (const changed of watchers.get(`${change.collection} ${id}`) ?? [])
       timeline.schedule(1, undefined, `${id} changed`, changed);

@@ -4,7 +4,7 @@ import { threadNotFound } from "../not-found.ts";
 import type { Lanes, RunStore, StoredThread } from "../ports.ts";
 import type { Act, Acted, Wish } from "../thread/act.ts";
 import type { NewThread } from "../thread/decide.ts";
-import { type Entry, entryOf } from "../thread/entry.ts";
+import { type Entry, entryOf, liveEntries } from "../thread/entry.ts";
 import type { KeptThreads } from "../thread/kept-threads.ts";
 import { reduce } from "../thread/lane.ts";
 import { asInLane } from "../thread/project.ts";
@@ -55,6 +55,10 @@ export interface StoreRunOptions {
 /**
  * Stores a run: its record first, so that whatever a lane names is there; then one decision of its thread lets it enter, and
  * cancels the runs before it where it supersedes them. Answers the run as it is then; nothing is left of one that is refused.
+ *
+ * A run that nobody else can know by its id, and that is to be claimed by the decision itself, is stored while the decision is made.
+ * It begins, and is answered, when both have landed; of what a crash leaves between them whoever takes the lease over finds no record,
+ * and the entry is forgotten.
  */
 export type StoreRun = (run: Run, options?: StoreRunOptions) => Promise<Run>;
 
@@ -67,31 +71,42 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const wish = enterWish(run);
     const seen = await look(run, wish);
     if (!seen && !born) throw threadNotFound(run.threadId);
-    if (!(await insertNew(run, options))) {
+    const reserve = () => (run.dueAt || wish.parent ? undefined : parts.reserve(run));
+    const early = mayHaveTwins(run, options) || !isFree(seen) ? undefined : reserve();
+    const inserted = early ? insertNew(run, options) : undefined;
+    inserted?.catch(() => undefined);
+    if (!inserted && !(await insertNew(run, options))) {
       const there = await parts.findRun(run);
       if (there && options.again) return there;
       if (there || !(await takesId(run, options))) throw notStored(run, options);
     }
-    const slot = run.dueAt || wish.parent ? undefined : parts.reserve(run);
+    const slot = early ?? reserve();
     let record = run;
     const ifStillWanted = async () => {
+      await inserted;
       record = await keepRecord(record, options);
     };
     let acted: Acted | undefined;
     try {
       acted = await act.decide(run, { ...wish, next: slot?.token }, { born, seen: seen ?? null, ifStillWanted });
+      const isStored = (await inserted) ?? true;
       if (!acted) throw threadNotFound(run.threadId);
-      if (acted.answer.did === "missed") throw notStored(run, options);
+      if (acted.answer.did === "missed" || !isStored) throw notStored(run, options);
     } catch (error) {
       slot?.release();
       if (error instanceof DomainError) await deleteRefused(record, options);
       throw error;
     }
-    begin(slot, acted, record);
+    const isLate = parts.monotonicMs() - began > parts.leaseMs / 3;
+    // Its server may have slept since the decision, and be dead to others: the heartbeat goes on with what is still claimed here.
+    if (inserted && isLate) slot?.release();
+    else begin(slot, acted, record);
     // A twin of this request, sent again under the same id, has brought the entry. Under an id that nobody else can know it was an
     // earlier try of this decision, whose mark is gone since this server was declared dead meanwhile.
     if (acted.answer.did === "again" && !options.again && mayHaveTwins(run, options)) throw notStored(run, options);
-    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);
+    // What waits may have been cancelled, told and forgotten while its record was not stored.
+    const mayBeGone = inserted !== undefined && acted.answer.claimed?.run !== run.runId;
+    if (isLate || mayBeGone) await confirm(record, options);
     await act.follow(acted);
     return asInLane(record, await withParent(record, acted));
   };
@@ -262,6 +277,10 @@ export function runExists(run: RunName): DomainError {
 /** The request may be sent again, or somebody else may ask for the same id. */
 const mayHaveTwins = ({ request }: Run, { isChosenId, again }: StoreRunOptions): boolean =>
   request !== undefined || isChosenId === true || again === true;
+
+/** What enters is claimed by the same decision, if there is a slot. */
+const isFree = (seen: StoredThread | undefined): boolean =>
+  !seen || (liveEntries(seen.control.lane).length === 0 && !seen.control.lane.holder && !seen.control.lane.hold);
 
 /** The same request, sent again. */
 const isTwin = (there: Run, { request }: Run, { again }: StoreRunOptions): boolean =>

@@ -46,14 +46,41 @@ export const coordinationBugs: readonly Bug[] = [
     ],
   },
   {
-    what: "the record is stored beside the decision",
+    what: "a run begins before its record is stored",
+    file: "domain/run/store-run.ts",
+    lines: [["      const isStored = (await inserted) ?? true;\n", "      const isStored = true;\n"]],
+  },
+  {
+    what: "a run is stored beside the decision that enters it, although its request may be repeated",
+    isHardToFind: true,
+    file: "domain/run/store-run.ts",
+    lines: [["mayHaveTwins(run, options) || !isFree(seen) ? undefined", "!isFree(seen) ? undefined"]],
+  },
+  {
+    what: "a run that has to wait is stored beside the decision that enters it",
+    isHardToFind: true,
     file: "domain/run/store-run.ts",
     lines: [
-      [
-        "    if (!(await insertNew(run, options))) {\n",
-        "    void insertNew(run, options).catch(() => undefined);\n    if (options.again === null) {\n",
-      ],
+      ["mayHaveTwins(run, options) || !isFree(seen) ? undefined", "mayHaveTwins(run, options) ? undefined"],
+      ["    if (isLate || mayBeGone) await", "    if (isLate) await"],
     ],
+  },
+  {
+    what: "a decision is made once more before the record is stored",
+    isHardToFind: true,
+    file: "domain/run/store-run.ts",
+    lines: [["      await inserted;\n      record", "      record"]],
+  },
+  {
+    what: "a run whose creator died before it was stored goes on",
+    file: "worker/take-over.ts",
+    lines: [["    const isStored = entry.attempt !== 1 ||", "    const isStored = entry.attempt !== 0 ||"]],
+  },
+  {
+    what: "a run is given up although its record may still come",
+    isHardToFind: true,
+    file: "worker/take-over.ts",
+    lines: [["    if (!isStored && parts.now().getTime() - entry.first! < parts.leaseMs) return;\n", ""]],
   },
   {
     what: "a refused creation leaves its record",
@@ -81,7 +108,7 @@ export const coordinationBugs: readonly Bug[] = [
     what: "a slow creation is not confirmed",
     isHardToFind: true,
     file: "domain/run/store-run.ts",
-    lines: [["    if (parts.monotonicMs() - began > parts.leaseMs / 3) await confirm(record, options);\n", ""]],
+    lines: [["    if (isLate || mayBeGone) await", "    if (mayBeGone) await"]],
   },
   {
     what: "a record is swept away while its entry is under way",

@@ -37,6 +37,8 @@ export interface RunFacts {
   mayBeDeleted?: boolean;
   claims: number;
   hasExecuted?: boolean;
+  /** Its record came when it was over already, since its creator had died before it was stored. */
+  wasStoredLate?: boolean;
   /** The entry as it was last. */
   entry?: Entry;
 }

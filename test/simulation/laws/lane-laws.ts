@@ -12,7 +12,7 @@ export function createLaneLaws(world: World, facts: Facts) {
   /** The run that has come for each request that may be repeated. */
   const requests = new Map<string, string>();
 
-  return function written({ before, after }: Written): void {
+  function written({ before, after }: Written): void {
     const [was, is] = [before, after] as unknown as (ThreadDocument | undefined)[];
     const [lane, next] = [laneOf(was), laneOf(is)];
     const threadId = (is?.rev === undefined ? was : is)?.thread_id;
@@ -32,7 +32,15 @@ export function createLaneLaws(world: World, facts: Facts) {
     inOrder(next);
     if (is?.rev === undefined && lane.entries.some((entry) => !isEnded(entry)))
       broken("no run is lost", `thread ${threadId} was removed with a live run`);
-  };
+  }
+
+  /** A record may be stored at the same time as its entry. */
+  function stored({ before, after }: Written): void {
+    const run = before ? undefined : facts.runs.get(String(after!._id));
+    if (!run?.entry) return;
+    if (isEnded(run.entry)) run.wasStoredLate = true;
+    else if (run.strategy === undefined) asked(run);
+  }
 
   function changed(run: RunFacts, was: Entry | undefined, is: Entry, before: Lane, after: Lane): void {
     if (!was) entered(run, is, before, after);
@@ -45,7 +53,7 @@ export function createLaneLaws(world: World, facts: Facts) {
     if ((is.lost ?? 0) > 3) broken("law 10", `${is.run} has lost ${is.lost} executions`);
   }
 
-  /** What was asked for is in the run's record, which is there by then, unless its creation has taken too long. */
+  /** What was asked for is in the run's record, which is there by then, or about to come, unless its creation has taken too long. */
   function asked(run: RunFacts): void {
     const record = recordAt(engine, run.runId);
     if (!record) return;
@@ -150,8 +158,10 @@ export function createLaneLaws(world: World, facts: Facts) {
     if (entry.cancel?.action === "rollback") {
       // The request may have been repeated: the record that came for that is another one, and counts only with an entry.
       const isThere = record && (record.changes > 0 || record.made === tombstone?.made);
-      if (isThere || !tombstone) broken("records", `${entry.run} left its lane and is not buried`);
-    } else if (record?.phase !== "over" && !tombstone && (record || run.createdAt !== undefined)) {
+      // Of a run whose creator died before it was stored there is nothing to bury.
+      const isKnown = run.createdAt !== undefined || run.hasExecuted === true;
+      if (isThere || (!tombstone && isKnown)) broken("records", `${entry.run} left its lane and is not buried`);
+    } else if (record?.phase !== "over" && !tombstone && (record ? !run.wasStoredLate : run.createdAt !== undefined)) {
       broken("records", `${entry.run} left its lane, and its record says ${record?.phase ?? "nothing"}`);
     }
   }
@@ -169,6 +179,8 @@ export function createLaneLaws(world: World, facts: Facts) {
       if (i > 0 && joined[i - 1]!.n >= entry.n) broken("law 7", `${entry.run} stands behind ${joined[i - 1]!.run}`);
     }
   }
+
+  return { written, stored };
 }
 
 export const isSameEnd = (a: ToldEnd, b: ToldEnd): boolean =>

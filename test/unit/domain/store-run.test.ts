@@ -54,6 +54,60 @@ describe("a run whose creation takes long", () => {
   });
 });
 
+describe("a run that a free slot claims as it enters", () => {
+  /** What is done, in order. */
+  async function created(options: { request?: string; fails?: boolean; claims?: boolean } = {}) {
+    const done: string[] = [];
+    const entered = Promise.withResolvers<void>();
+    const storeRun = createStoreRun({
+      ...onThread,
+      reserve: () => ({ token: "token", start: () => done.push("start"), release: () => done.push("release") }),
+      runs: {
+        async insert() {
+          if (options.request === undefined) await entered.promise;
+          done.push("record");
+          if (options.fails) throw new Error("the database is away");
+          return true;
+        },
+        tombstones: async () => [],
+        putAgain: async () => !!done.push("record anew"),
+      },
+      act: {
+        async decide(_: unknown, { kind }: { kind: string }) {
+          done.push(kind);
+          entered.resolve();
+          const entry = { run: "run", changes: 1 };
+          return {
+            origin,
+            control,
+            effects: [],
+            answer: { did: "done", entry, claimed: (options.claims ?? true) ? entry : undefined },
+          };
+        },
+        follow: async () => undefined,
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0]);
+    await storeRun({ ...run, request: options.request }).catch(() => done.push("fails"));
+    return done;
+  }
+
+  it("is stored while that is decided, and begins when both have landed", async () => {
+    expect(await created()).toEqual(["enter", "record", "start"]);
+  });
+
+  it("does not begin when it cannot be stored", async () => {
+    expect(await created({ fails: true })).toEqual(["enter", "record", "release", "fails"]);
+  });
+
+  it("is looked after when it has to wait all the same: it may have been cancelled before it was stored", async () => {
+    expect(await created({ claims: false })).toEqual(["enter", "record", "release", "record anew", "confirm"]);
+  });
+
+  it("is stored first when its request may be repeated", async () => {
+    expect(await created({ request: "r" })).toEqual(["record", "enter", "start"]);
+  });
+});
+
 describe("a run that is refused", () => {
   /** The record, and what is decided about its thread, when the run is refused at last; `twin`: what has become of another try's entry. */
   async function refused(options: { request?: string; twin?: "missed" }) {

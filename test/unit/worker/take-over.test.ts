@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FoundThread } from "../../../src/domain/ports.ts";
+import type { AttemptResult } from "../../../src/worker/settle.ts";
 import { createTakeOver, type TakeOver, type TakeOverParts } from "../../../src/worker/take-over.ts";
 import { decideAs } from "../../support/decide-as.ts";
 import { createMemoryLanes } from "../../support/memory-lanes.ts";
@@ -12,25 +13,33 @@ describe("a lease that nobody here works under", () => {
   let takeOver: TakeOver;
   let fenced: string[];
   let presumed: string[];
+  let settled: AttemptResult[];
+  let hasRecord: boolean;
+  let nowMs: number;
 
   beforeEach(async () => {
     lanes = createMemoryLanes();
     decide = decideAs("me", lanes);
     fenced = [];
     presumed = [];
+    settled = [];
+    hasRecord = true;
+    nowMs = Date.now();
     takeOver = createTakeOver({
       lanes,
       servers: {
         others: async () => [{ id: "known" }],
         presumeDead: async (server: string) => void presumed.push(server),
       },
-      now: () => new Date(),
+      runs: { find: async () => (hasRecord ? {} : undefined) },
+      now: () => new Date(nowMs),
+      leaseMs: 1_000,
       forgottenEveryMs: 1_000,
       self: () => ({ id: "me", ended: new AbortController().signal }),
       everyMs: 3_600_000,
       fence: async (_run: unknown, _thread: unknown, token: string) => fenced.push(token),
       newestCheckpoint: async () => undefined,
-      settle: async () => undefined,
+      settle: async (_run: unknown, _token: unknown, result: AttemptResult) => void settled.push(result),
       wasUnsettled: () => false,
       onError: () => undefined,
     } as unknown as TakeOverParts);
@@ -47,6 +56,17 @@ describe("a lease that nobody here works under", () => {
   it("is fenced before its run goes on", async () => {
     await takeOver.adoptUnknownLease(await found());
     expect(fenced).toEqual(["token"]);
+    expect(settled).toMatchObject([{ kind: "displaced" }]);
+  });
+
+  it("of a run that was being created is left until its record cannot come any more; then nothing of it has started", async () => {
+    hasRecord = false;
+    await takeOver.adoptUnknownLease(await found());
+    expect({ fenced, settled }).toEqual({ fenced: [], settled: [] });
+    nowMs += 1_001;
+    await takeOver.adoptUnknownLease(await found());
+    expect(fenced).toEqual(["token"]);
+    expect(settled).toMatchObject([{ kind: "refused", error: { name: "RunNotStoredError" } }]);
   });
 
   it("of a server that nobody knows is left to the rounds that follow, once that server counts as dead", async () => {
