@@ -6,6 +6,7 @@ import { type Figure, tableOf } from "./reins/figure.ts";
 import { floor } from "./reins/floor.ts";
 import { idleStreams, rest } from "./reins/idle.ts";
 import { alone, crowded } from "./reins/runs.ts";
+import { starvation } from "./reins/starvation.ts";
 import { hundredSteps, longThread, states } from "./reins/states.ts";
 import { stored } from "./reins/stored.ts";
 import { paced, streams } from "./reins/streams.ts";
@@ -42,6 +43,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   "cancel-many": { measure: cancelMany },
   "idle-800": { env: many, measure: (target) => idleStreams(target, 800) },
   "idle-5000": { env: many, measure: (target) => idleStreams(target, 5_000) },
+  starvation: { measure: starvation },
   states: { measure: states },
   "hundred-steps": { measure: hundredSteps },
   "long-thread": { measure: longThread },

@@ -78,6 +78,17 @@ async function crowd(target: Target, clients: number, durability: Durability, is
   return { perSecond: done / ((performance.now() - began) / 1000), cost, done };
 }
 
+/** First runs a second of so many clients. */
+export async function perSecondOf({ client }: Target, clients: number, durability: Durability, forMs: number) {
+  let done = 0;
+  const end = performance.now() + forMs;
+  const work = async () => {
+    for (; performance.now() < end; done += 1) await runOnce(client, await newThread(client), durability);
+  };
+  await Promise.all(Array.from({ length: clients }, work));
+  return done / (forMs / 1000);
+}
+
 export async function crowded(target: Target): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const [name, durability] of durabilities) {

@@ -69,7 +69,7 @@ function roleOf(server: ServerProcess, pid: number): Role {
 }
 
 /** Ticks of user and system time, of which Linux has a hundred a second. */
-function cpuMsOf(pid: number): number {
+export function cpuMsOf(pid: number): number {
   const stat = read(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return stat === "" ? 0 : (Number(fields[11]) + Number(fields[12])) * 10;

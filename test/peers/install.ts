@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join, resolve } from "node:path";
 
 /**
- * Installs the two servers on demand, each in a folder of its own under .reins/peers which is named after its pinned versions:
+ * Installs the servers on demand, each in a folder of its own under .reins/peers which is named after its pinned versions:
  * nothing of them gets into this project's dependencies. Answers the folder.
  */
 const cache = resolve(import.meta.dirname, "../../.reins/peers");
@@ -15,6 +15,14 @@ export const installJavascript = (): string =>
     join(import.meta.dirname, "js"),
     ["package.json", "package-lock.json", ".npmrc"],
     (folder) => run("npm", ["ci", "--no-progress"], folder),
+  );
+
+export const installRestate = (): string =>
+  installOnce(
+    "restate",
+    join(import.meta.dirname, "restate"),
+    ["package.json", "package-lock.json", ".npmrc", "service.mjs"],
+    (folder) => run("npm", ["ci", "--no-progress", "--ignore-scripts"], folder),
   );
 
 /** The releases of the Python server, each with its pins: the newest one, and the preview of the next. */
