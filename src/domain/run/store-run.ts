@@ -58,7 +58,7 @@ export interface StoreRunOptions {
  *
  * A run that nobody else can know by its id, and that is to be claimed by the decision itself, is stored while the decision is made.
  * It begins, and is answered, when both have landed; of what a crash leaves between them whoever takes the lease over finds no record,
- * and the entry is forgotten.
+ * and ends the entry.
  */
 export type StoreRun = (run: Run, options?: StoreRunOptions) => Promise<Run>;
 
@@ -94,6 +94,8 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       if (acted.answer.did === "missed" || !isStored) throw notStored(run, options);
     } catch (error) {
       slot?.release();
+      // What is refused beside others of its thread may be refused before it is stored.
+      await inserted?.catch(() => undefined);
       if (error instanceof DomainError) await deleteRefused(record, options);
       throw error;
     }

@@ -56,7 +56,7 @@ describe("a run whose creation takes long", () => {
 
 describe("a run that a free slot claims as it enters", () => {
   /** What is done, in order. */
-  async function created(options: { request?: string; fails?: boolean; claims?: boolean } = {}) {
+  async function created(options: { request?: string; fails?: boolean; claims?: boolean; isRefused?: boolean } = {}) {
     const done: string[] = [];
     const entered = Promise.withResolvers<void>();
     const storeRun = createStoreRun({
@@ -65,17 +65,20 @@ describe("a run that a free slot claims as it enters", () => {
       runs: {
         async insert() {
           if (options.request === undefined) await entered.promise;
+          if (options.isRefused) await new Promise(setImmediate);
           done.push("record");
           if (options.fails) throw new Error("the database is away");
           return true;
         },
         tombstones: async () => [],
         putAgain: async () => !!done.push("record anew"),
+        deleteUnentered: async () => void done.push("no record"),
       },
       act: {
         async decide(_: unknown, { kind }: { kind: string }) {
           done.push(kind);
           entered.resolve();
+          if (options.isRefused) throw new DomainError("THREAD_BUSY", "the thread is busy");
           const entry = { run: "run", changes: 1 };
           return {
             origin,
@@ -97,6 +100,10 @@ describe("a run that a free slot claims as it enters", () => {
 
   it("does not begin when it cannot be stored", async () => {
     expect(await created({ fails: true })).toEqual(["enter", "record", "release", "fails"]);
+  });
+
+  it("leaves no record when it is refused before it is stored", async () => {
+    expect(await created({ isRefused: true })).toEqual(["enter", "release", "record", "no record", "fails"]);
   });
 
   it("is looked after when it has to wait all the same: it may have been cancelled before it was stored", async () => {
