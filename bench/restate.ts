@@ -1,16 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { CancelAction, Durability } from "../gen/reins/v1/run_pb.ts";
 import { toPayload } from "../src/client/index.ts";
 import { installRestate } from "../test/peers/install.ts";
 import { freePort } from "../test/peers/spawned-server.ts";
+import { until } from "../test/support/gates.ts";
 import { descendantsOf } from "../test/support/processes.ts";
 import { median } from "./peers/samples.ts";
+import { signsOfLife } from "./peers/stops.ts";
 import { newThread, runOnce, timed } from "./reins/runs.ts";
 import { cpuMsOf, startTarget, total } from "./reins/target.ts";
 
@@ -43,10 +44,10 @@ async function reins(): Promise<Peer> {
       const threadId = await newThread(client);
       const input = toPayload({ steps: 1, step_ms: 60_000, beats });
       const { run } = await client.runs.createRun({ threadId, spec: { assistantId: "agent", input } });
-      await until(() => linesOf(beats).length > 0);
+      await until(() => signsOfLife(beats).length > 0);
       const asked = Date.now();
       await client.runs.cancelRun({ threadId, runId: run!.runId, action: CancelAction.INTERRUPT, wait: true });
-      return linesOf(beats).at(-1)! - asked;
+      return signsOfLife(beats).at(-1)! - asked;
     },
     cpuMs: () => total(target.cpu()),
     async stop() {
@@ -95,11 +96,11 @@ async function restate(): Promise<Peer> {
       const file = join(folder, randomUUID());
       const answer = await post(`http://127.0.0.1:${ingress}/runs/wait/send`, file);
       const { invocationId } = (await answer.json()) as { invocationId: string };
-      await until(() => linesOf(file).length > 0);
+      await until(() => signsOfLife(file).length > 0);
       const asked = Date.now();
       await fetch(`http://127.0.0.1:${admin}/invocations/${invocationId}/cancel`, { method: "PATCH" });
-      await until(() => linesOf(file).length > 1);
-      return linesOf(file).at(-1)! - asked;
+      await until(() => signsOfLife(file).length > 1);
+      return signsOfLife(file).at(-1)! - asked;
     },
     cpuMs: () => pids().reduce((sum, pid) => sum + cpuMsOf(pid), 0),
     async stop() {
@@ -138,20 +139,6 @@ async function measure(peer: Peer): Promise<Record<string, number>> {
     "… processor time of a run, ms": spent / done,
     "cancel, until the node has heard, p50, ms": median(cancels),
   };
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await holds()); await sleep(1)) {
-    if (Date.now() > end) throw new Error(`still not so: ${holds}`);
-  }
-}
-
-function linesOf(file: string): number[] {
-  try {
-    return readFileSync(file, "utf8").trim().split("\n").map(Number);
-  } catch {
-    return [];
-  }
 }
 
 const load = loadavg()[0]!.toFixed(1);

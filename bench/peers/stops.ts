@@ -19,7 +19,8 @@ export interface Stops {
 /** Longer than any server's grace. A node that works so long was not stopped. */
 const workMs = 8_000;
 
-const signsOfLife = (file: string): number[] => {
+/** Of the node that writes them there; none before the first. */
+export const signsOfLife = (file: string): number[] => {
   try {
     return readFileSync(file, "utf8").trim().split("\n").map(Number);
   } catch {

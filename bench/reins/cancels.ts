@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ReinsClient, toPayload } from "../../src/client/index.ts";
 import { median } from "../peers/samples.ts";
+import { signsOfLife } from "../peers/stops.ts";
 import type { Figure } from "./figure.ts";
 import { newThread, timed } from "./runs.ts";
 import type { Target } from "./target.ts";
@@ -17,14 +18,6 @@ interface Stop {
   /** Until the node's last sign of life, of which it writes one every 5 ms, whatever the server says. */
   readonly stoppedMs: number;
 }
-
-const signsOfLife = (file: string): number[] => {
-  try {
-    return readFileSync(file, "utf8").trim().split("\n").map(Number);
-  } catch {
-    return [];
-  }
-};
 
 async function stop({ runs, threads }: ReinsClient, graph: string): Promise<Stop> {
   const folder = mkdtempSync(join(tmpdir(), "reins-beats-"));

@@ -5,7 +5,7 @@ import { driverCommands } from "../servers/idle.ts";
 import type { Figure } from "./figure.ts";
 import { newThread, runOnce } from "./runs.ts";
 
-const peerGraphs = join(import.meta.dirname, "../../test/peers/graphs/langgraph.json");
+export const peerGraphs = join(import.meta.dirname, "../../test/peers/graphs/langgraph.json");
 
 /** Commands a run, by name, of a server that reaches its database through a process that counts them. */
 export async function commands(): Promise<Figure[]> {

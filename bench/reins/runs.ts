@@ -52,7 +52,7 @@ export async function alone({ client }: Target): Promise<Figure[]> {
 }
 
 /** As many clients as that, each of which waits for its run before it begins the next; after some to warm up. */
-async function crowd(target: Target, clients: number, durability: Durability, isLater: boolean) {
+export async function crowd(target: Target, clients: number, durability: Durability, isLater: boolean) {
   const { client } = target;
   const [warmUpMs, forMs] = [2_000, 8_000];
   const threads = await Promise.all(Array.from({ length: clients }, () => newThread(client)));
@@ -76,17 +76,6 @@ async function crowd(target: Target, clients: number, durability: Durability, is
     done = await work(forMs);
   });
   return { perSecond: done / ((performance.now() - began) / 1000), cost, done };
-}
-
-/** First runs a second of so many clients. */
-export async function perSecondOf({ client }: Target, clients: number, durability: Durability, forMs: number) {
-  let done = 0;
-  const end = performance.now() + forMs;
-  const work = async () => {
-    for (; performance.now() < end; done += 1) await runOnce(client, await newThread(client), durability);
-  };
-  await Promise.all(Array.from({ length: clients }, work));
-  return done / (forMs / 1000);
 }
 
 export async function crowded(target: Target): Promise<Figure[]> {

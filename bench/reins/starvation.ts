@@ -3,12 +3,11 @@ import { once } from "node:events";
 import { Durability, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { toPayload } from "../../src/client/index.ts";
 import type { Figure } from "./figure.ts";
-import { newThread, perSecondOf } from "./runs.ts";
+import { crowd, newThread } from "./runs.ts";
 import type { Target } from "./target.ts";
 
 const count = 200;
 const busyLoops = 4;
-const measureMs = 5_000;
 
 /**
  * Many runs created at once while other programs want the processors: each must end in its first attempt, which it does not where a lease
@@ -16,7 +15,7 @@ const measureMs = 5_000;
  */
 export async function starvation(target: Target): Promise<Figure[]> {
   const { client, server } = target;
-  const perSecond = () => perSecondOf(target, 16, Durability.ASYNC, measureMs);
+  const perSecond = async () => (await crowd(target, 16, Durability.ASYNC, false)).perSecond;
   const before = await perSecond();
   const threads = await Promise.all(Array.from({ length: count }, () => newThread(client)));
   const warningsBefore = warningsIn(server.log());

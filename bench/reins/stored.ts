@@ -1,10 +1,9 @@
-import { join } from "node:path";
 import { BSON, MongoClient } from "mongodb";
 import { startCluster } from "../servers/cluster.ts";
+import { peerGraphs } from "./commands.ts";
 import type { Figure } from "./figure.ts";
 import { durabilities, newThread, runOnce } from "./runs.ts";
 
-const peerGraphs = join(import.meta.dirname, "../../test/peers/graphs/langgraph.json");
 const runs = 100;
 
 /** What a run of three steps leaves in the database, by collection, on a thread of its own. */

@@ -46,6 +46,9 @@ async function question(kit: RunKit): Promise<void> {
   expect((await kit.thread()).status).toBe(ThreadStatus.INTERRUPTED);
 }
 
+const answered = (kit: RunKit): Promise<Run> =>
+  kit.start(null, { ...marked(kit), command: { resume: toPayload(traceOf(kit)) } });
+
 /** A run that has completed a step and is in the next one. */
 async function stoppedIn(kit: RunKit, step: string, input: object, more = {}): Promise<Run> {
   const run = await kit.start({ steps: ["a", "b", "c"], ...input }, { ...marked(kit), ...more });
@@ -78,7 +81,7 @@ const cases: Record<string, Case> = {
     graph: "ask",
     prepare: question,
     async start(kit) {
-      const run = await kit.start(null, { ...marked(kit), command: { resume: toPayload(traceOf(kit)) } });
+      const run = await answered(kit);
       await kit.gates.started("work");
       return run;
     },
@@ -88,7 +91,7 @@ const cases: Record<string, Case> = {
     graph: "once",
     prepare: question,
     async start(kit) {
-      const run = await kit.start(null, { ...marked(kit), command: { resume: toPayload(traceOf(kit)) } });
+      const run = await answered(kit);
       await kit.gates.started("ask");
       await until(async () => (await app.db.collection("checkpoints").countDocuments({ run_id: run.runId })) > 0);
       return run;

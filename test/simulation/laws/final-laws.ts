@@ -43,7 +43,7 @@ export function checkEnd(world: World, facts: Facts): void {
     const mayBeGone = run.mayBeDeleted || facts.threadsThatMayGo.has(threadId);
     if (run.createdAt !== undefined && !end) broken("no run is lost", `${runId} was created and never ended`);
     // One of which nobody was told may come so late that its record is removed: it ends without ever executing.
-    const isKnown = run.createdAt !== undefined || (run.hasExecuted && !run.wasStoredLate);
+    const isKnown = run.createdAt !== undefined || run.hasExecuted;
     if (isKnown && end && !record && !tombstone && !mayBeGone)
       broken("no run is lost", `nothing tells of ${runId}, which is over`);
     if (promised && end && end.status !== "interrupted")

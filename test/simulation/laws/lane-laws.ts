@@ -159,8 +159,8 @@ export function createLaneLaws(world: World, facts: Facts) {
       // The request may have been repeated: the record that came for that is another one, and counts only with an entry.
       const isThere = record && (record.changes > 0 || record.made === tombstone?.made);
       // Of a run whose creator died before it was stored there is nothing to bury.
-      const isKnown = run.createdAt !== undefined || run.hasExecuted === true;
-      if (isThere || (!tombstone && isKnown)) broken("records", `${entry.run} left its lane and is not buried`);
+      const wasStored = run.strategy !== undefined || run.createdAt !== undefined;
+      if (isThere || (!tombstone && wasStored)) broken("records", `${entry.run} left its lane and is not buried`);
     } else if (record?.phase !== "over" && !tombstone && (record ? !run.wasStoredLate : run.createdAt !== undefined)) {
       broken("records", `${entry.run} left its lane, and its record says ${record?.phase ?? "nothing"}`);
     }
