@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { toPayload } from "../../src/client/index.ts";
 import { median } from "../peers/samples.ts";
 import { type Figure, split } from "./figure.ts";
@@ -28,16 +29,33 @@ export async function states(target: Target): Promise<Figure[]> {
   return figures;
 }
 
-/** A run whose hundred steps say 4 kB each. */
+/** What the engine has written for it, once it writes no more. */
+async function writtenBy(target: Target, what: () => Promise<unknown>): Promise<number> {
+  const before = target.written().engine;
+  await what();
+  for (let last = -1; last !== target.written().engine; await sleep(1_000)) last = target.written().engine;
+  return target.written().engine - before;
+}
+
+/** Runs whose hundred steps say 4 kB each, and a run of ten steps in whose state 1 MB stays as it is. */
 export async function hundredSteps(target: Target): Promise<Figure[]> {
+  const said = 100 * 4 * kB;
   const threadId = await newThread(target.client);
+  const say = { steps: 100, say: "x".repeat(4 * kB) };
   let ms = 0;
+  let written = 0;
   const cost = await costOf(target, async () => {
-    ms = await timed(() => run(target, threadId, { steps: 100, say: "x".repeat(4 * kB) }));
+    written = await writtenBy(target, async () => {
+      ms = await timed(() => run(target, threadId, say));
+    });
   });
+  const large = { steps: 10, messages: [{ role: "user", content: "x".repeat(1024 * kB) }] };
+  const unchanged = await writtenBy(target, async () => run(target, await newThread(target.client), large));
   return [
     { what: "a run of 100 steps that say 4 kB each", value: ms, unit: "ms" },
     ...split("… processor time", "ms", cost, 1),
+    { what: "… written to the disk, as a share of what it says", value: written / said, unit: "×" },
+    { what: "a run of 10 steps, 1 MB in its state: written to the disk", value: unchanged / (1024 * kB), unit: "MB" },
   ];
 }
 

@@ -26,6 +26,8 @@ export interface Target {
   cpu(): ByRole;
   /** In MB: what each process has for itself and its share of the rest (PSS), or all that it has mapped (RSS). */
   memory(of: "Pss" | "Rss"): ByRole;
+  /** Bytes that each has written to the disk so far, in pages of the file system. */
+  written(): ByRole;
   stop(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function startTarget(env: Readonly<Record<string, string>> = {}): P
     connect: () => createReinsClient({ baseUrl: server.url }),
     cpu: () => byRole(cpuMsOf),
     memory: (of) => byRole((pid) => memoryOf(pid, of)),
+    written: () => byRole((pid) => Number(/^write_bytes: (\d+)/m.exec(read(`/proc/${pid}/io`))?.[1] ?? 0)),
     async stop() {
       await server.end("SIGTERM");
       await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });

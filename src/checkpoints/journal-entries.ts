@@ -9,7 +9,7 @@ export const toCheckpointEntry = (record: CheckpointRecord): CheckpointEntry => 
   ...(record.parentCheckpointId !== undefined && { parent: record.parentCheckpointId }),
   checkpoint: record.checkpoint,
   metadata: record.metadata,
-  fields: JSON.stringify(record.metadataFields),
+  ...fieldsApart(record),
   values: Object.entries(record.values).map(([channel, value]) => ({ channel, ...toValueEntry(value) })),
 });
 
@@ -23,7 +23,16 @@ export const toCheckpointRecord = (entry: CheckpointEntry): CheckpointRecord => 
   values: Object.fromEntries(entry.values.map((value) => [value.channel, toChannelValue(value)])),
 });
 
-export const fieldsOf = (entry: Pick<CheckpointEntry, "fields">): Record<string, unknown> => JSON.parse(entry.fields);
+export const fieldsOf = ({ fields, metadata }: Pick<CheckpointEntry, "fields" | "metadata">): Record<string, unknown> =>
+  JSON.parse(fields ?? textOf(metadata.bytes!));
+
+/** Most metadata is JSON with nothing else in it, so that its fields need not be stored once more. */
+function fieldsApart({ metadata, metadataFields }: CheckpointRecord): Pick<CheckpointEntry, "fields"> {
+  const fields = JSON.stringify(metadataFields);
+  return metadata.type === "json" && textOf(metadata.bytes) === fields ? {} : { fields };
+}
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 export const toWriteEntry = (record: PendingWriteRecord): WriteEntry => ({
   ns: record.namespace,

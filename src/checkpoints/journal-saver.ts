@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RunnableConfig } from "@langchain/core/runnables";
 import type {
@@ -310,7 +310,7 @@ export function createJournalSaver(
     }
 
     #store(value: SerializedValue, former: StoredValue | undefined, segments: SegmentRecord[]): StoredValue {
-      const stored = storeValue(value, former, (bytes) => ({ segmentId: randomUUID(), bytes }));
+      const stored = storeValue(value, former);
       segments.push(...stored.segments);
       return stored.stored;
     }
@@ -330,5 +330,5 @@ export function createJournalSaver(
 }
 
 const pageSize = 50;
-/** Larger pending writes go into segments, which are cut to what a document holds. */
-const maxInlineWriteBytes = 1024 * 1024;
+/** Larger pending writes go into segments, which are cut to what a document holds, and compressed. */
+const maxInlineWriteBytes = 1024;

@@ -1,9 +1,8 @@
 import type { ChannelValue, SegmentRecord, SerializedValue } from "./journal-port.ts";
+import { packSegment, segmentBytes, unpackSegment } from "./packed-segment.ts";
 
 /** Values up to this size stand in the checkpoint itself. */
 const inlineBytes = 256;
-/** No segment is larger, so that each finds room in a document. */
-const segmentBytes = 1024 * 1024;
 /** A value that shares less than this with the former one is stored anew. */
 const minShared = 0.3;
 /** So many neighbours of a size are merged into one of the next size, which keeps a value's list short. */
@@ -26,8 +25,7 @@ interface Part {
  */
 export function storeValue(
   serialized: SerializedValue,
-  former: StoredValue | undefined,
-  newSegment: (bytes: Uint8Array) => SegmentRecord,
+  former?: StoredValue,
 ): { stored: StoredValue; segments: readonly SegmentRecord[] } {
   const { type, bytes } = serialized;
   if (bytes.length <= inlineBytes) return { stored: { serialized, value: { inline: serialized } }, segments: [] };
@@ -47,7 +45,7 @@ export function storeValue(
     // Only the end of the list is ever merged, so equal length at the same index means the same bytes.
     if (part?.length === length) parts.push(part);
     else {
-      const segment = newSegment(bytes.subarray(offset, offset + length));
+      const segment = packSegment(bytes.subarray(offset, offset + length));
       segments.push(segment);
       parts.push({ segmentId: segment.segmentId, length });
     }
@@ -57,10 +55,11 @@ export function storeValue(
 }
 
 /** The bytes of a stored value; throws when some are missing, since LangGraph would quietly rebuild the value otherwise. */
-export function loadValue(value: ChannelValue, segmentBytes: Readonly<Record<string, Uint8Array>>): SerializedValue {
+export function loadValue(value: ChannelValue, segments: Readonly<Record<string, Uint8Array>>): SerializedValue {
   if ("inline" in value) return value.inline;
   const parts = value.parts.map(({ segmentId, length }) => {
-    const bytes = segmentBytes[segmentId];
+    const stored = segments[segmentId];
+    const bytes = stored && unpackSegment({ segmentId, bytes: stored });
     if (bytes === undefined || bytes.length < length)
       throw new Error(`Bytes of a checkpoint are missing: ${segmentId}`);
     return bytes.subarray(0, length);

@@ -5,7 +5,7 @@ import type { PagePosition } from "./page-token.ts";
 import type { Batch, BatchName, UndoneBatch } from "./run/batch.ts";
 import type { IdentifiedRequest, RememberedRequest } from "./run/request-name.ts";
 import type { Json, Requester, Run, RunError, RunName } from "./run/run.ts";
-import type { EventChunk, EventHead, NewChunk } from "./run/run-events.ts";
+import type { EventChunk, EventHead, NewChunk, StoredEvent } from "./run/run-events.ts";
 import type { NewServer, Server, StoredWatch } from "./server.ts";
 import type { Lane, ThreadControl, Time } from "./thread/entry.ts";
 import type { Projection } from "./thread/project.ts";
@@ -288,7 +288,7 @@ export interface RunEventStore {
   /** The number of the run's first event after a checkpoint; undefined when none is known to be. */
   firstAfter(run: RunName, checkpointId: string): Promise<number | undefined>;
   /** Chunks that hold events from this number on, in order, up to about a megabyte. */
-  from(run: RunName, sequence: number): Promise<EventChunk[]>;
+  from(run: RunName, sequence: number): Promise<EventChunk<StoredEvent>[]>;
   /** Removes a run's events. What stands before a fence record is emptied only, so that a late writer finds no free chunk number. */
   remove(run: RunName): Promise<void>;
   /** The same for a run whose record is gone; the database removes what is left of its events after a day. */

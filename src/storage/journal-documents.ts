@@ -44,8 +44,11 @@ export interface CheckpointEntry {
   readonly parent?: string;
   readonly checkpoint: ValueEntry;
   readonly metadata: ValueEntry;
-  /** JSON text, since the names in it are the users' (dots and dollar signs included). */
-  readonly fields: string;
+  /**
+   * The metadata's fields for filters, where they are not all that it says: JSON text, since the names in it are the users' (dots and
+   * dollar signs included).
+   */
+  readonly fields?: string;
   readonly values: readonly (ValueEntry & { readonly channel: string })[];
 }
 

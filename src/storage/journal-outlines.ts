@@ -4,7 +4,7 @@ import { type CheckpointEntry, type JournalDocument, ofJournal, type WriteEntry 
 
 /** What a slot holds, without the bytes. Fence records are left out. */
 export type SlotOutline = Pick<JournalDocument, "_id" | "slot" | "kept"> & {
-  readonly checkpoints?: readonly Pick<CheckpointEntry, "ns" | "id" | "parent" | "fields" | "values">[];
+  readonly checkpoints?: readonly Pick<CheckpointEntry, "ns" | "id" | "parent" | "metadata" | "fields" | "values">[];
   readonly writes?: readonly Pick<WriteEntry, "ns" | "checkpoint" | "parts">[];
   readonly segments?: readonly { readonly id: string }[];
 };
@@ -16,6 +16,7 @@ const outline = {
   "checkpoints.ns": 1,
   "checkpoints.id": 1,
   "checkpoints.parent": 1,
+  "checkpoints.metadata": 1,
   "checkpoints.fields": 1,
   "checkpoints.values.channel": 1,
   "checkpoints.values.parts": 1,

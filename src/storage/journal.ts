@@ -31,6 +31,7 @@ const summary = {
   slot: 1,
   run_id: 1,
   kept: 1,
+  "checkpoints.metadata": 1,
   "checkpoints.fields": 1,
   "checkpoints.values.parts": 1,
   "writes.parts": 1,

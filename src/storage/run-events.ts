@@ -1,7 +1,7 @@
 import type { Filter } from "mongodb";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run/run.ts";
-import type { EventChunk, NewChunk } from "../domain/run/run-events.ts";
+import { charactersOf, type EventChunk, type NewChunk, type StoredEvent } from "../domain/run/run-events.ts";
 import type { Collections } from "./collections.ts";
 import type { RunEventsDocument } from "./documents.ts";
 import { createGather } from "./gather.ts";
@@ -95,11 +95,11 @@ export function createRunEventStore(
     /** Index: events_by_sequence. */
     async from(run, sequence) {
       const filter: Filter<RunEventsDocument> = { ...ofRun(run), last: { $gte: sequence } };
-      const chunks: EventChunk[] = [];
+      const chunks: EventChunk<StoredEvent>[] = [];
       let characters = 0;
       for await (const { first, last, events } of runEvents.find(filter).sort({ last: 1 }).limit(readChunks)) {
         chunks.push({ first: first!, last: last!, events });
-        for (const event of events) characters += event.kind === "output" ? event.json.length : 0;
+        for (const event of events) characters += charactersOf(event);
         if (characters >= readCharacters) break;
       }
       return chunks;

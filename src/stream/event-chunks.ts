@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../domain/run/run-events.ts";
+import type { WholeEvent } from "../domain/run/run-events.ts";
 
 /** The database's documents end at 16 MB; each chunk is one. */
 const maxEventBytes = 15 * 1024 * 1024;
@@ -12,8 +12,8 @@ class EventTooLargeError extends Error {
 }
 
 /** Cuts events into what fits in one chunk each. Throws an EventTooLargeError for one that fits in none. */
-export function* inChunks(events: readonly StoredEvent[]): Generator<readonly StoredEvent[]> {
-  let chunk: StoredEvent[] = [];
+export function* inChunks(events: readonly WholeEvent[]): Generator<readonly WholeEvent[]> {
+  let chunk: WholeEvent[] = [];
   let characters = 0;
   for (const event of events) {
     const size = sizeOf(event);
@@ -28,7 +28,7 @@ export function* inChunks(events: readonly StoredEvent[]): Generator<readonly St
   if (chunk.length > 0) yield chunk;
 }
 
-function sizeOf(event: StoredEvent): number {
+function sizeOf(event: WholeEvent): number {
   if (event.kind !== "output") return 0;
   const { length } = event.json;
   const bytes = length > maxEventBytes / 3 ? Buffer.byteLength(event.json) : length;

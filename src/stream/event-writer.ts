@@ -3,8 +3,9 @@ import { aborted } from "../domain/aborted.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { RunName } from "../domain/run/run.ts";
-import type { EventChunk, EventHead, NewChunk, StoredEvent } from "../domain/run/run-events.ts";
+import type { EventChunk, EventHead, NewChunk, WholeEvent } from "../domain/run/run-events.ts";
 import { inChunks } from "./event-chunks.ts";
+import { createEventPacker } from "./pack-events.ts";
 
 /** Before the first chunk: only the created event, which is not stored, has a number. */
 const firstEventHead: EventHead = { chunk: 0, last: 1 };
@@ -15,9 +16,9 @@ export interface EventWriter {
    * Resolves when the events are stored. Rejects with {@link FencedError} when the attempt may not write any more, and with
    * another error when they cannot be stored at all; no later append is accepted then.
    */
-  append(events: readonly StoredEvent[]): Promise<void>;
+  append(events: readonly WholeEvent[]): Promise<void>;
   /** The same for one event that goes with the next append, or by itself when none comes within {@link soonMs} or at the close. */
-  appendSoon(event: StoredEvent): Promise<void>;
+  appendSoon(event: WholeEvent): Promise<void>;
   /**
    * No later append is accepted. Resolves, when what is under way has settled, to the last stored sequence number; `clean`
    * is false when the fate of a write is unknown, in which case the run's events must be fenced. So it is also when the write has
@@ -50,12 +51,14 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
   // The head first: a fence record that lands after this read lies ahead of it.
   let { chunk, last } = options.isFirst ? firstEventHead : await store.head(run);
   if (!options.isFirst && (await store.isFenced(run, token))) throw new FencedError("the attempt is fenced");
+  const pack = createEventPacker();
   let clean = true;
   let failure: unknown;
   let chain: Promise<void> = Promise.resolve();
   const closing = new AbortController();
 
-  async function write(events: readonly StoredEvent[]): Promise<void> {
+  async function write(events: readonly WholeEvent[]): Promise<void> {
+    const packed = pack(events, last + 1);
     /** An earlier try may have landed all the same. */
     let doubtful = false;
     function isTransient(error: unknown): boolean {
@@ -75,7 +78,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
             isFence: false,
             first: last + 1,
             last: last + events.length,
-            events,
+            events: packed,
           };
           const landed = await store.insert(next);
           if (!landed && !(await isMine(next, doubtful))) continue;
@@ -98,7 +101,7 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
     return false;
   }
 
-  function append(events: readonly StoredEvent[]): Promise<void> {
+  function append(events: readonly WholeEvent[]): Promise<void> {
     if (closing.signal.aborted) return Promise.reject(new FencedError("the attempt is closed"));
     const written = chain.then(async () => {
       if (failure !== undefined) throw failure;
@@ -111,9 +114,9 @@ export async function openEventWriter(options: EventWriterOptions): Promise<Even
   }
 
   /** What was put off, which its own caller hears of. */
-  let soon: { events: StoredEvent[]; timer: NodeJS.Timeout; written: PromiseWithResolvers<void> } | undefined;
+  let soon: { events: WholeEvent[]; timer: NodeJS.Timeout; written: PromiseWithResolvers<void> } | undefined;
 
-  function withSoon(events: readonly StoredEvent[]): Promise<void> {
+  function withSoon(events: readonly WholeEvent[]): Promise<void> {
     if (!soon) return append(events);
     const { events: first, timer, written } = soon;
     soon = undefined;

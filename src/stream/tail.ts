@@ -1,13 +1,14 @@
 import { DomainError } from "../domain/errors.ts";
 import type { RunEventStore } from "../domain/ports.ts";
 import type { Run, RunName } from "../domain/run/run.ts";
-import type { EventChunk, StoredEvent } from "../domain/run/run-events.ts";
+import type { EventChunk, WholeEvent } from "../domain/run/run-events.ts";
 import type { StreamMode } from "../domain/transitions.ts";
 import type { EventHub, Feed } from "./event-hub.ts";
+import type { OpenEventLog } from "./event-log.ts";
 
 /** An event with its number. The first one and the terminal one are derived from the run and not stored. */
 export type NumberedEvent = { readonly sequence: number } & (
-  | StoredEvent
+  | WholeEvent
   | { readonly kind: "created"; readonly run: Run }
   | { readonly kind: "ended"; readonly run: Run }
 );
@@ -26,7 +27,8 @@ export interface TailOptions {
 }
 
 export interface TailSources {
-  readonly events: Pick<RunEventStore, "from" | "head">;
+  readonly events: Pick<RunEventStore, "head">;
+  readonly openLog: OpenEventLog;
   readonly hub: Pick<EventHub, "open">;
   /** The run once it is over for everybody (its thread knows), also after a rollback; undefined while it lives. */
   readonly ended: (run: RunName) => Promise<Run | undefined>;
@@ -45,6 +47,7 @@ export interface TailSources {
 export async function* tail(sources: TailSources, options: TailOptions): AsyncGenerator<NumberedEvent[]> {
   const { run, signal, modes } = options;
   const feed = options.feed ?? sources.hub.open(run);
+  const log = sources.openLog(run);
   let next = 1;
   /** The log as it was before the first batch, where a look was needed. */
   let looked: { readonly at: number; readonly chunks: EventChunk[] } | undefined;
@@ -53,7 +56,7 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
   async function checkKept(): Promise<void> {
     const { lastSequence: last } = run;
     if (run.phase !== "over" || last === undefined || next > last) return;
-    looked = { at: next, chunks: await sources.events.from(run, next) };
+    looked = { at: next, chunks: await log.from(next) };
     const first = looked.chunks[0]?.first ?? Number.POSITIVE_INFINITY;
     if (first > next && !(await sources.isRemoved(run))) throw notKept(run, next);
   }
@@ -108,7 +111,7 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
         const ended = await sources.whileAway(() => sources.ended(run), signal);
         const known = looked?.at === next ? looked.chunks : undefined;
         looked = undefined;
-        const chunks = known ?? (await sources.whileAway(() => sources.events.from(run, next), signal));
+        const chunks = known ?? (await sources.whileAway(() => log.from(next), signal));
         const from = next;
         // Events are stored in order, so what lies between is gone: for good, unless a rollback is just removing them all.
         if (chunks.length > 0 && chunks[0]!.first > next && !(await sources.isRemoved(run))) throw notKept(run, next);
@@ -123,10 +126,12 @@ export async function* tail(sources: TailSources, options: TailOptions): AsyncGe
         }
         readLog = next > from;
       }
+      log.rest();
       await feed.ready(signal);
     }
   } finally {
     feed.close();
+    log.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Run, RunName } from "../domain/run/run.ts";
 import type { Thread } from "../domain/thread.ts";
 import { createEventHub } from "../stream/event-hub.ts";
+import { createEventLog } from "../stream/event-log.ts";
 import { type EventWriter, fenceEvents, openEventWriter } from "../stream/event-writer.ts";
 import { createOutcomes } from "../stream/outcomes.ts";
 import { createSequenceAt } from "../stream/sequence-at.ts";
@@ -25,6 +26,7 @@ export function createStreams(foundation: Foundation, { follow }: BetweenServers
 
   const sources: TailSources = {
     events,
+    openLog: createEventLog(events),
     hub,
     ended: outcomes.ended,
     isRemoved: async (run) => ((await findRun(run))?.phase ?? "rolling_back") === "rolling_back",

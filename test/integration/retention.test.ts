@@ -10,6 +10,7 @@ import type { ThreadName } from "../../src/domain/thread.ts";
 import { expiry } from "../../src/storage/run-expiry.ts";
 import type { Stores } from "../../src/storage/stores.ts";
 import { createEventHub } from "../../src/stream/event-hub.ts";
+import { createEventLog } from "../../src/stream/event-log.ts";
 import { tail } from "../../src/stream/tail.ts";
 import { around, type Barrier, createBarrier } from "../support/barrier.ts";
 import { dump } from "../support/dump.ts";
@@ -141,6 +142,7 @@ describe("a run's events", () => {
     const run = await storedRun(100);
     const sources = {
       events: stores.events,
+      openLog: createEventLog(stores.events),
       hub: createEventHub(),
       ended: async (name: RunName) => (await stores.runs.find(name))!,
       isRemoved: async () => false,

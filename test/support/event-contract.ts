@@ -154,7 +154,7 @@ export function describeRunEvents(which: string, open: () => Promise<RunEventSto
       const run = newRun();
       const chunks = Array.from({ length: 150 }, (_, n) => data(run, n, 2 + n, [output(String(n))]));
       await insert(chunks.toReversed());
-      const found: EventChunk[] = [];
+      const found: EventChunk<StoredEvent>[] = [];
       for (let part = await events.from(run, 0); part.length > 0; part = await events.from(run, found.at(-1)!.last + 1))
         found.push(...part);
       expect(found).toEqual(chunks.map(read));

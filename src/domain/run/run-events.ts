@@ -1,23 +1,51 @@
+import { sizeOfDelta, type TextDelta } from "../text-delta.ts";
 import type { StreamMode } from "../transitions.ts";
 import type { RunName } from "./run.ts";
 
-/** A stored event; its sequence number follows from its chunk's `first` and its place. */
-export type StoredEvent =
-  | { readonly kind: "attempt"; readonly attempt: number; readonly checkpointId?: string }
-  | {
-      readonly kind: "output";
-      readonly mode: StreamMode;
-      readonly name: string;
-      readonly namespace: readonly string[];
-      readonly json: string;
-      /** The checkpoints of the run's own graph that were made since the event before it. */
-      readonly after?: readonly string[];
-    };
+interface AttemptEvent {
+  readonly kind: "attempt";
+  readonly attempt: number;
+  readonly checkpointId?: string;
+}
 
-export interface EventChunk {
+interface OutputHead {
+  readonly kind: "output";
+  readonly mode: StreamMode;
+  readonly name: string;
+  readonly namespace: readonly string[];
+  /** The checkpoints of the run's own graph that were made since the event before it. */
+  readonly after?: readonly string[];
+}
+
+export interface OutputEvent extends OutputHead {
+  readonly json: string;
+}
+
+/** An event of a run; its sequence number follows from its chunk's `first` and its place. */
+export type WholeEvent = AttemptEvent | OutputEvent;
+
+/** An event whose text is stored as what it has of the text of an event before it. */
+export interface PackedEvent extends OutputHead {
+  readonly delta: TextDelta;
+  /** The sequence number of the event that it is made from. */
+  readonly base: number;
+  /** That of the event where one must begin to read, to have the text of the base. */
+  readonly since: number;
+}
+
+export type StoredEvent = WholeEvent | PackedEvent;
+
+/** Events that follow each other. */
+export interface EventChunk<E extends StoredEvent = WholeEvent> {
   readonly first: number;
   readonly last: number;
-  readonly events: readonly StoredEvent[];
+  readonly events: readonly E[];
+}
+
+/** What an event takes where it is stored. */
+export function charactersOf(event: StoredEvent): number {
+  if (event.kind !== "output") return 0;
+  return "delta" in event ? sizeOfDelta(event.delta) : event.json.length;
 }
 
 /** Where the next chunk of a run goes. */

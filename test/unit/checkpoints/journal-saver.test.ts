@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import * as checkpointModule from "@langchain/langgraph-checkpoint";
 import { emptyCheckpoint } from "@langchain/langgraph-checkpoint";
 import { describe, expect, it } from "vitest";
@@ -94,7 +95,8 @@ describe("the journal saver", () => {
       const { port, flushes } = heldPort();
       const saver = createJournalSaver(checkpointModule, port, { isBehind: true });
       let ahead = 0;
-      const value = "x".repeat(300_000);
+      // As much as it says, compressed or not.
+      const value = randomBytes(225_000).toString("base64");
       const putting = (async () => {
         for (; ahead < 30; ahead += 1) await saver.putWrites(config, [["channel", value]], `task-${ahead}`);
       })();

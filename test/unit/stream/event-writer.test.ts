@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
 import type { RunEventStore } from "../../../src/domain/ports.ts";
-import type { NewChunk, StoredEvent } from "../../../src/domain/run/run-events.ts";
+import type { NewChunk, WholeEvent } from "../../../src/domain/run/run-events.ts";
 import { openEventWriter } from "../../../src/stream/event-writer.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run" };
-const attempt: StoredEvent = { kind: "attempt", attempt: 1 };
-const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
+const attempt: WholeEvent = { kind: "attempt", attempt: 1 };
+const output = (json: string): WholeEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
 
 describe("an event that can wait a little", () => {
   let chunks: NewChunk[];

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "../../../src/domain/run/run.ts";
-import type { EventChunk, StoredEvent } from "../../../src/domain/run/run-events.ts";
+import type { EventChunk, WholeEvent } from "../../../src/domain/run/run-events.ts";
 import { createEventHub } from "../../../src/stream/event-hub.ts";
+import { createEventLog } from "../../../src/stream/event-log.ts";
 import { type NumberedEvent, tail } from "../../../src/stream/tail.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run", phase: "running" } as Run;
 const over: Run = { ...run, phase: "over", lastSequence: 3 };
-const output = (json: string): StoredEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
+const output = (json: string): WholeEvent => ({ kind: "output", mode: "custom", name: "custom", namespace: [], json });
 const chunk = (first: number, ...json: string[]): EventChunk => ({
   first,
   last: first + json.length - 1,
@@ -26,13 +27,13 @@ function reader(log: EventChunk[] = [], ended?: () => Run | undefined) {
   const events = tail(
     {
       hub,
-      events: {
+      events: { head: async () => ({ chunk: 0, last: 1 }) },
+      openLog: createEventLog({
         async from(_, sequence) {
           looks.push(`from ${sequence}`);
           return log.filter(({ last }) => last >= sequence);
         },
-        head: async () => ({ chunk: 0, last: 1 }),
-      },
+      }),
       async ended() {
         looks.push("run");
         return ended?.();
@@ -109,13 +110,13 @@ describe("a reader that comes to a run that is over", () => {
     const events = tail(
       {
         hub: createEventHub(),
-        events: {
+        events: { head: async () => ({ chunk: 0, last: 1 }) },
+        openLog: createEventLog({
           async from(_, sequence) {
             looks.push(`from ${sequence}`);
             return log.filter(({ last }) => last >= sequence);
           },
-          head: async () => ({ chunk: 0, last: 1 }),
-        },
+        }),
         ended: async () => over,
         isRemoved: async () => isRemoved,
         whileAway: (what) => what(),
