@@ -1,6 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { keepCompiledCode } from "./compile-cache.ts";
 import { ConfigError, options, readProcessConfig } from "./config.ts";
+import { giveMemoryBackAtRest } from "./give-memory-back.ts";
 import type { GraphReport } from "./worker/protocol.ts";
 
 const [command, ...flags] = process.argv.slice(2);
@@ -57,6 +58,7 @@ async function serve(): Promise<void> {
   }
   // Now, and not only at the end: a server that is killed has none.
   flushCompileCache();
+  giveMemoryBackAtRest();
 }
 
 /** `npx` runs a shell that dies of a signal and passes none on: without this the server would live on, with its database. */

@@ -287,8 +287,8 @@ export interface RunEventStore {
   isFenced(run: RunName, token: string): Promise<boolean>;
   /** The number of the run's first event after a checkpoint; undefined when none is known to be. */
   firstAfter(run: RunName, checkpointId: string): Promise<number | undefined>;
-  /** Chunks that hold events from this number on, in order, up to about a megabyte. */
-  from(run: RunName, sequence: number): Promise<EventChunk<StoredEvent>[]>;
+  /** Chunks that hold events from this number on, in order, up to about a megabyte. Who asks for the same at the same time shares them. */
+  from(run: RunName, sequence: number): Promise<readonly EventChunk<StoredEvent>[]>;
   /** Removes a run's events. What stands before a fence record is emptied only, so that a late writer finds no free chunk number. */
   remove(run: RunName): Promise<void>;
   /** The same for a run whose record is gone; the database removes what is left of its events after a day. */

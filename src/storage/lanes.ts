@@ -6,6 +6,7 @@ import { createGather } from "./gather.ts";
 import { type IndexDefinition, indexesOf } from "./index-definition.ts";
 import { insertEach } from "./insert-each.ts";
 import { earliest } from "./keys.ts";
+import { createLooks } from "./look-each.ts";
 import { threadKey } from "./run-document.ts";
 import { type GuardedSet, setEach } from "./set-each.ts";
 import { changedFields, type ThreadDocument, toStoredThread, toThreadDocument } from "./thread-document.ts";
@@ -52,14 +53,7 @@ export function createLanes(
   const writeTogether = createGather(writeEach, each);
   /** In a line of their own. */
   const writeAtOnce = createGather(writeEach, { ...each, isUrgent: true });
-  const readTogether = createGather(readEach, { documentOf: (_id) => ({ _id }), isUrgent: true });
-
-  async function readEach(ids: readonly string[]): Promise<(ThreadDocument | null)[]> {
-    if (ids.length === 1) return [await threads.findOne({ _id: ids[0]! })];
-    const found = await threads.find({ _id: { $in: [...new Set(ids)] } }).toArray();
-    const documents = new Map(found.map((doc) => [doc._id, doc]));
-    return ids.map((id) => documents.get(id) ?? null);
-  }
+  const look = createLooks(threads);
 
   async function writeEach(writes: readonly LaneWrite[]): Promise<boolean[]> {
     const haveAllLanded = await setEach(threads, writes, isSharded);
@@ -93,7 +87,7 @@ export function createLanes(
 
   return {
     async read(name) {
-      const doc = await readTogether(threadKey(name));
+      const doc = await look(threadKey(name));
       return doc?.rev === undefined ? undefined : toStoredThread(doc);
     },
 

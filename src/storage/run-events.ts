@@ -18,6 +18,12 @@ const deletedThreadKeptMs = 24 * 60 * 60 * 1000;
 const readChunks = 64;
 const readCharacters = 1024 * 1024;
 
+/** Where somebody reads on in a run's events. */
+interface EventPlace {
+  readonly run: RunName;
+  readonly sequence: number;
+}
+
 /** `writes`: the collection over a connection of its own, so that readers need not wait until all else that is asked is done. */
 export function createRunEventStore(
   { runEvents }: Pick<Collections, "runEvents">,
@@ -41,6 +47,32 @@ export function createRunEventStore(
       gate: isFence,
       events: [...chunk.events],
     };
+  }
+
+  /** Many readers that come to a run at the same time read the same. */
+  const readTogether = createGather(
+    async (places: readonly EventPlace[]) => {
+      const reads = new Map<string, Promise<readonly EventChunk<StoredEvent>[]>>();
+      for (const { run, sequence } of places) {
+        const place = id(run, sequence);
+        if (!reads.has(place)) reads.set(place, readFrom(run, sequence));
+      }
+      return Promise.all(places.map(({ run, sequence }) => reads.get(id(run, sequence))!));
+    },
+    { documentOf: ({ run, sequence }) => ({ _id: id(run, sequence) }), isUrgent: true },
+  );
+
+  /** Index: events_by_sequence. */
+  async function readFrom(run: RunName, sequence: number): Promise<EventChunk<StoredEvent>[]> {
+    const filter: Filter<RunEventsDocument> = { ...ofRun(run), last: { $gte: sequence } };
+    const chunks: EventChunk<StoredEvent>[] = [];
+    let characters = 0;
+    for await (const { first, last, events } of runEvents.find(filter).sort({ last: 1 }).limit(readChunks)) {
+      chunks.push({ first: first!, last: last!, events });
+      for (const event of events) characters += charactersOf(event);
+      if (characters >= readCharacters) break;
+    }
+    return chunks;
   }
 
   return {
@@ -92,18 +124,7 @@ export function createRunEventStore(
       return chunk && chunk.first! + index!;
     },
 
-    /** Index: events_by_sequence. */
-    async from(run, sequence) {
-      const filter: Filter<RunEventsDocument> = { ...ofRun(run), last: { $gte: sequence } };
-      const chunks: EventChunk<StoredEvent>[] = [];
-      let characters = 0;
-      for await (const { first, last, events } of runEvents.find(filter).sort({ last: 1 }).limit(readChunks)) {
-        chunks.push({ first: first!, last: last!, events });
-        for (const event of events) characters += charactersOf(event);
-        if (characters >= readCharacters) break;
-      }
-      return chunks;
-    },
+    from: (run, sequence) => readTogether({ run, sequence }),
 
     /** Index: events_by_chunk. */
     async remove(run) {

@@ -6,6 +6,7 @@ import type { Run, RunName } from "../domain/run/run.ts";
 import type { Collections } from "./collections.ts";
 import { createGather } from "./gather.ts";
 import { insertEach, insertIfFree } from "./insert-each.ts";
+import { createLooks } from "./look-each.ts";
 import {
   livePhases,
   newRunDocument,
@@ -30,6 +31,11 @@ export function createRunStore(
   isSharded = false,
 ): RunStore {
   const byName = (name: RunName): Filter<RunDocument> => ({ _id: runKey(name), thread_id: threadKey(name) });
+
+  const look = createLooks(runs);
+  const lookAtTombstone = createLooks(tombstones);
+  const named = (name: RunName, doc: RunDocument | null) =>
+    doc?.thread_id === threadKey(name) ? toRun(doc) : undefined;
 
   const specs = createRunSpecs({ runs, runSpecs, runSpecNotes });
 
@@ -99,8 +105,7 @@ export function createRunStore(
     },
 
     async find(name) {
-      const doc = await runs.findOne(byName(name));
-      return doc ? toRun(doc) : undefined;
+      return named(name, await look(runKey(name)));
     },
 
     async findMany(names) {
@@ -125,8 +130,7 @@ export function createRunStore(
     },
 
     async tombstone(name) {
-      const doc = await tombstones.findOne(byName(name));
-      return doc ? toRun(doc) : undefined;
+      return named(name, await lookAtTombstone(runKey(name)));
     },
 
     async tombstones(names) {

@@ -92,7 +92,7 @@ export function createEventLog(store: Pick<RunEventStore, "from">): OpenEventLog
 
     return {
       async from(sequence) {
-        if (ahead[0]?.first !== sequence) ahead = await store.from(run, sequence);
+        if (ahead[0]?.first !== sequence) ahead = [...(await store.from(run, sequence))];
         const chunks: EventChunk[] = [];
         for (let characters = 0; ahead.length > 0 && characters < answerBytes; ) {
           const chunk = await unpackChunk(ahead.shift()!);

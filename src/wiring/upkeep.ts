@@ -115,7 +115,7 @@ export function createUpkeep(parts: UpkeepParts) {
     act,
     events,
     now: clock.now,
-    everyMs: config.leaseMs / 3,
+    everyMs: config.leaseMs,
     isMyRound: createSharedRounds(liveServers),
     removeThread,
     onError: (error, what) => onError(`retention (${what})`)(error),

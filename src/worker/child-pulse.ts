@@ -9,7 +9,7 @@ export class ChildPulse {
 
   /** To be called at every tick. The sequence to send, or undefined while the last ping is unanswered. */
   tick(): number | undefined {
-    if (this.#answered !== this.#sequence) {
+    if (this.isUnanswered) {
       this.#missedTicks += 1;
       return undefined;
     }
@@ -21,6 +21,10 @@ export class ChildPulse {
     if (sequence !== this.#sequence) return;
     this.#answered = sequence;
     this.#missedTicks = 0;
+  }
+
+  get isUnanswered(): boolean {
+    return this.#answered !== this.#sequence;
   }
 
   /** Ticks since the one that sent the unanswered ping. */

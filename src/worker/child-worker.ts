@@ -36,6 +36,10 @@ export interface ChildWorkerListener {
   readonly gone: (exit: ChildExit) => void;
 }
 
+/** A process that has been idle for so many ticks is asked for a sign of life at every tenth. */
+const wakefulTicks = 20;
+const idlePingTicks = 10;
+
 /**
  * One child process. It executes attempts, or serves inspections while it has none: a graph that hangs in an inspection takes nobody's run
  * with it. An attempt that is placed during an inspection begins after it, or elsewhere if that takes long.
@@ -55,6 +59,8 @@ export class ChildWorker {
   /** Inspections that wait until its graphs are loaded. */
   #awaiting = 0;
   #usedAt = performance.now();
+  /** Ticks since it became idle. */
+  #idleTicks = 0;
   /** What it told of its graphs; rejects with a {@link ProcessLostError} when it never was ready. */
   readonly loaded: Promise<readonly GraphReport[]>;
   readonly #loaded = Promise.withResolvers<readonly GraphReport[]>();
@@ -229,8 +235,12 @@ export class ChildWorker {
   /** To be called every `pingIntervalMs`. */
   tick(): void {
     if (!this.isReady) return;
-    const sequence = this.#pulse.tick();
-    if (sequence !== undefined) this.#child.send({ type: "ping", sequence });
+    this.#idleTicks = this.isIdle ? this.#idleTicks + 1 : 0;
+    // Nobody waits for a process that has been idle for a while: it is enough to know in time that it does not hang.
+    if (this.#idleTicks <= wakefulTicks || this.#idleTicks % idlePingTicks === 0 || this.#pulse.isUnanswered) {
+      const sequence = this.#pulse.tick();
+      if (sequence !== undefined) this.#child.send({ type: "ping", sequence });
+    }
     this.#attempts.tick();
     if (this.blocked) this.#inspections.stall();
     if (this.occupied && this.inspecting) this.#attempts.drainWaiting();

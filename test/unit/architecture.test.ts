@@ -68,7 +68,7 @@ describe("who may know of whom", () => {
     "src/stream/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/"] },
     "src/worker/": { uses: ["src/domain/", "src/checkpoints/"], types: ["src/storage/", "src/stream/"] },
     "src/worker/child/": {
-      uses: ["src/checkpoints/", ...textRules],
+      uses: ["src/checkpoints/", "src/give-memory-back.ts", ...textRules],
       types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
     },
     "src/bodies/": { uses: ["src/domain/", "gen/"] },
