@@ -1,3 +1,5 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StreamMode } from "../../gen/reins/v1/run_pb.ts";
 import { fromPayload, PayloadFormat, type ReinsClient, runEvents, toPayload } from "../../src/client/index.ts";
@@ -59,15 +61,17 @@ export async function streams({ client }: Target): Promise<Figure[]> {
 
 /**
  * Twenty events a second and stream, as soon as all streams are under way: while nothing else happens, and from the moment in which
- * a hundred further runs are created at once until all of these are over.
+ * a hundred further runs are created at once, by another process, until all of these are over.
  */
-export async function paced({ client }: Target): Promise<Figure[]> {
+export async function paced({ client, url }: Target): Promise<Figure[]> {
   const [threads, further] = [await hundredThreads(client), await hundredThreads(client)];
   const reading = hundred(client, threads, { custom: 140, custom_ms: 50 });
-  await sleep(5_000);
+  const burst = fork(new URL("./burst.ts", import.meta.url));
+  burst.send({ url, threads: further });
+  await Promise.all([once(burst, "message"), sleep(5_000)]);
   const began = Date.now();
-  const create = (threadId: string) => client.runs.waitRun({ create: { threadId, spec: { assistantId: "agent" } } });
-  await Promise.all(further.map(create));
+  burst.send("go");
+  await once(burst, "message");
   const ended = Date.now();
   const lags = await reading;
   const underWay = Math.max(...lags.map(([first]) => first!.at)) + 500;
