@@ -18,6 +18,8 @@ type Collect = (options: { readonly type: "major"; readonly flavor: "last-resort
  */
 export function giveMemoryBackAtRest(): void {
   setFlagsFromString("--expose-gc");
+  // Such a collection would throw compiled functions away as well, to compile them again at the next call.
+  setFlagsFromString("--no-flush-bytecode");
   const collect: Collect = runInNewContext("gc");
   let kept = 0;
   let before = process.cpuUsage();

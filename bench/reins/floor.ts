@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MemorySaver } from "@langchain/langgraph";
 import { MongoClient } from "mongodb";
 import { startEmbeddedDatabase } from "../../src/storage/embedded/start-embedded-database.ts";
@@ -13,6 +14,7 @@ import { timed } from "./runs.ts";
 import type { Target } from "./target.ts";
 
 const times = 200;
+const rests = { restMs: 200, times: 25 };
 /**
  * What a run waits for, one after the other: its record, the decision that lets it enter, its last checkpoints, the decision that ends
  * it, and its record again, by which whoever waits is told.
@@ -23,8 +25,10 @@ const moreIfSync = { inserts: 3 };
 
 /** The parts of a run alone that no server can leave out, each by itself: what its time is held against. */
 export async function floor({ url }: Target): Promise<Figure[]> {
-  const call = await medianOf(async () => void (await (await fetch(`${url}/ok`)).text()));
-  const { insert, update } = await commandsAlone();
+  const ok = async () => void (await (await fetch(`${url}/ok`)).text());
+  const call = await medianOf(ok);
+  const { insert, update, rested: restedUpdate } = await commandsAlone();
+  const rested = { call: await medianOf(ok, rests), update: restedUpdate };
   const library = await graphAlone();
   const durable = inARow.inserts * insert + inARow.updates * update;
   const both = call + durable + library.ms;
@@ -32,6 +36,8 @@ export async function floor({ url }: Target): Promise<Figure[]> {
     { what: "a call that asks nothing, alone, p50", value: call, unit: "ms" },
     { what: "an insert of 2 kB, alone, p50", value: insert, unit: "ms" },
     { what: "a guarded update of 2 kB, alone, p50", value: update, unit: "ms" },
+    { what: "a call that asks nothing, after 200 ms of rest, p50", value: rested.call, unit: "ms" },
+    { what: "a guarded update of 2 kB, after 200 ms of rest, p50", value: rested.update, unit: "ms" },
     { what: "the graph by itself, its checkpoints in memory, p50", value: library.ms, unit: "ms" },
     { what: "… processor time", value: library.cpuMs, unit: "ms" },
     { what: "async: call, five commands in a row and graph", value: both, unit: "ms" },
@@ -39,14 +45,18 @@ export async function floor({ url }: Target): Promise<Figure[]> {
   ];
 }
 
-async function medianOf(what: () => Promise<unknown>): Promise<number> {
+/** After a rest each, or one after the other. */
+async function medianOf(what: () => Promise<unknown>, after = { restMs: 0, times }): Promise<number> {
   const samples: number[] = [];
-  for (let i = 0; i < times; i += 1) samples.push(await timed(what));
+  for (let i = 0; i < after.times; i += 1) {
+    if (after.restMs > 0) await sleep(after.restMs);
+    samples.push(await timed(what));
+  }
   return median(samples);
 }
 
 /** As the stores send them, durable, on an engine on which nothing else is done. */
-async function commandsAlone(): Promise<{ insert: number; update: number }> {
+async function commandsAlone(): Promise<{ insert: number; update: number; rested: number }> {
   const dir = await mkdtemp(join(tmpdir(), "reins-bench-"));
   const database = await startEmbeddedDatabase(embeddedOptions(dir));
   const client = await new MongoClient(database.uri, { writeConcern: { w: "majority", journal: true } }).connect();
@@ -56,8 +66,8 @@ async function commandsAlone(): Promise<{ insert: number; update: number }> {
     const insert = await medianOf(() => documents.insertOne({ _id: randomUUID(), rev: 0, text }));
     await documents.insertOne({ _id: "one", rev: 0, text });
     let rev = 0;
-    const update = await medianOf(() => documents.updateOne({ _id: "one", rev }, { $set: { rev: ++rev, text } }));
-    return { insert, update };
+    const updateOne = () => documents.updateOne({ _id: "one", rev }, { $set: { rev: ++rev, text } });
+    return { insert, update: await medianOf(updateOne), rested: await medianOf(updateOne, rests) };
   } finally {
     await client.close();
     await database.stop();

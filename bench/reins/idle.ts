@@ -50,7 +50,7 @@ export async function idleStreams(target: Target, count: number): Promise<Figure
 
 /** Nothing is asked of the server, and nothing executes. */
 export async function rest(target: Target): Promise<Figure[]> {
-  await sleep(5_000);
+  await sleep(20_000);
   const [pss, rss] = [target.memory("Pss"), target.memory("Rss")];
   const cost = await costOf(target, () => sleep(10_000));
   return [
