@@ -1,10 +1,10 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { cancelMany, cancels, cancelsBesideLargeInputs } from "./reins/cancels.ts";
-import { commands } from "./reins/commands.ts";
+import { commands, idleCommands } from "./reins/commands.ts";
 import { type Figure, tableOf } from "./reins/figure.ts";
 import { floor } from "./reins/floor.ts";
-import { idleStreams, rest } from "./reins/idle.ts";
+import { bareStreams, idleStreams, idleWaits, rest } from "./reins/idle.ts";
 import { alone, crowded } from "./reins/runs.ts";
 import { starvation } from "./reins/starvation.ts";
 import { hundredSteps, longThread, states } from "./reins/states.ts";
@@ -35,6 +35,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   alone: { measure: alone },
   crowded: { measure: crowded },
   commands: { counted: commands },
+  "idle-commands": { counted: idleCommands },
   stored: { counted: stored },
   streams: { measure: streams },
   paced: { env: many, measure: paced },
@@ -43,6 +44,8 @@ const measurements: Readonly<Record<string, Measurement>> = {
   "cancel-many": { measure: cancelMany },
   "idle-800": { env: many, measure: (target) => idleStreams(target, 800) },
   "idle-5000": { env: many, measure: (target) => idleStreams(target, 5_000) },
+  "idle-waits": { env: many, measure: (target) => idleWaits(target, 5_000) },
+  "idle-floor": { counted: () => bareStreams(5_000) },
   starvation: { measure: starvation },
   states: { measure: states },
   "hundred-steps": { measure: hundredSteps },

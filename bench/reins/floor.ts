@@ -40,6 +40,7 @@ export async function floor({ url }: Target): Promise<Figure[]> {
     { what: "a guarded update of 2 kB, after 200 ms of rest, p50", value: rested.update, unit: "ms" },
     { what: "the graph by itself, its checkpoints in memory, p50", value: library.ms, unit: "ms" },
     { what: "… processor time", value: library.cpuMs, unit: "ms" },
+    { what: "the graph by itself, 5,000 custom events", value: await eventsAlone(), unit: "events/s" },
     { what: "async: call, five commands in a row and graph", value: both, unit: "ms" },
     { what: "sync: call, eight commands in a row and graph", value: both + moreIfSync.inserts * insert, unit: "ms" },
   ];
@@ -73,6 +74,22 @@ async function commandsAlone(): Promise<{ insert: number; update: number; rested
     await database.stop();
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** What its node can put out, to a reader in the same process. */
+async function eventsAlone(): Promise<number> {
+  agent.checkpointer = new MemorySaver();
+  const rates: number[] = [];
+  for (let i = 0; i < 5; i += 1) {
+    const config = { configurable: { thread_id: randomUUID() }, streamMode: "custom" as const };
+    let events = 0;
+    const ms = await timed(async () => {
+      for await (const event of await agent.stream({ custom: 5_000 }, config)) if (JSON.stringify(event)) events += 1;
+    });
+    if (events !== 5_000) throw new Error(`${events} events came instead of 5,000`);
+    rates.push(events / (ms / 1000));
+  }
+  return median(rates);
 }
 
 /** LangGraph.js on three steps that do nothing, in this process. */

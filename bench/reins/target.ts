@@ -78,7 +78,7 @@ export function cpuMsOf(pid: number): number {
   return stat === "" ? 0 : (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-function memoryOf(pid: number, of: "Pss" | "Rss"): number {
+export function memoryOf(pid: number, of: "Pss" | "Rss"): number {
   const line = new RegExp(`^${of}:\\s+(\\d+) kB`, "m").exec(read(`/proc/${pid}/smaps_rollup`));
   return Number(line?.[1] ?? 0) / 1024;
 }

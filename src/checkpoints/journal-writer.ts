@@ -142,7 +142,9 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
       return done;
     },
   };
-  const port = rememberNewest(inJournal, position ? position.newest : last ? undefined : null, maxKeptBytes);
+  const port = rememberNewest(inJournal, position ? position.newest : last ? undefined : null, {
+    maxBytes: maxKeptBytes,
+  });
 
   return {
     read: port.read,

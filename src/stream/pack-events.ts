@@ -5,6 +5,8 @@ import { leastCharacters, namespaceOf, type RecentText, RecentTexts } from "./re
 
 /** A reader who begins in the middle reads at most so many times as much as the text that it needs. */
 const mostRead = 4;
+/** And so many events. */
+const mostLinks = 1_000;
 /** A base that gives all but this share is taken without a look at others. */
 const goodShare = 1 / 8;
 /** Of the text; what saves less is stored whole. */
@@ -14,6 +16,8 @@ interface Base extends RecentText {
   /** Where the texts that it is made from begin, and how much the run had written until then. */
   readonly since: number;
   readonly writtenBefore: number;
+  /** How many texts lie between it and that one. */
+  readonly links: number;
 }
 
 interface Packing {
@@ -38,7 +42,7 @@ export function createEventPacker(): (events: readonly WholeEvent[], first: numb
     const namespace = namespaceOf(event);
     let best: Packing | undefined;
     for (const base of recent.all()) {
-      const isTooFar = written - base.writtenBefore > mostRead * length;
+      const isTooFar = written - base.writtenBefore > mostRead * length || base.links >= mostLinks;
       if (base.namespace !== namespace || base.text.length * 2 < length || isTooFar) continue;
       const delta = deltaOf(base.text, event.json);
       const size = sizeOfDelta(delta);
@@ -52,9 +56,9 @@ export function createEventPacker(): (events: readonly WholeEvent[], first: numb
     if (event.kind !== "output" || event.json.length < leastCharacters) return event;
     const best = bestFor(event);
     const { json, ...head } = event;
-    const origin = best?.base ?? { since: sequence, writtenBefore: written };
-    const { since, writtenBefore } = origin;
-    recent.put(event, { sequence, namespace: namespaceOf(event), text: json, since, writtenBefore });
+    const { since, writtenBefore, links } = best?.base ?? { since: sequence, writtenBefore: written, links: -1 };
+    const kept = { sequence, namespace: namespaceOf(event), text: json, since, writtenBefore, links: links + 1 };
+    recent.put(event, kept);
     return best ? { ...head, delta: best.delta, base: best.base.sequence, since } : event;
   }
 

@@ -115,6 +115,34 @@ describe("law 9: sequence numbers", () => {
   });
 });
 
+describe("law 9: a state that grows", () => {
+  it("is told in every mode as it was to who was there, wherever a reader begins", async () => {
+    const kit = await createRunKit(app);
+    // Each event's text has most of the one before it.
+    const steps = Array.from({ length: 12 }, (_, n) => `${n}-${"é😀x".repeat(15)}`);
+    const streamModes = [StreamMode.VALUES, StreamMode.CHECKPOINTS, StreamMode.DEBUG, StreamMode.UPDATES];
+    const [threadId, runId] = [kit.threadId, randomUUID()];
+    const create = { threadId, runId, spec: kit.spec({ steps }, { streamModes }) };
+    kit.gates.open();
+    const creator = readEvents((signal) => kit.client.runs.streamRun({ create }, { signal }));
+    expect(await creator.ended).toBeUndefined();
+    const { events } = creator;
+    expect(endOf(events)).toMatchObject({ status: RunStatus.SUCCESS });
+    const states = events.flatMap(({ event }) => (event.case === "output" ? [fromPayload(event.value.data)] : []));
+    expect(states.length).toBeGreaterThan(60);
+    for (const { sequence } of events) {
+      const joiner = readEvents((signal) =>
+        kit.client.runs.joinRunStream({ threadId, runId, afterSequence: sequence }, { signal }),
+      );
+      expect(await joiner.ended).toBeUndefined();
+      // Who has seen the terminal event gets it once more.
+      const rest = events.filter((event) => event.sequence > sequence);
+      expect(joiner.events).toEqual(rest.length > 0 ? rest : events.slice(-1));
+    }
+    kit.gates.remove();
+  });
+});
+
 /** The number that the emitter wrote into a custom event. */
 function numberOf({ event }: RunEvent): number[] {
   return event.case === "output" ? [(fromPayload(event.value.data) as { i: number }).i] : [];

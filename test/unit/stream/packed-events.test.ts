@@ -139,6 +139,15 @@ describe("events that are stored as what they have of others", () => {
     expect(store.read()).toBeLessThan(8 * state);
   });
 
+  it("are not very many to read either", async () => {
+    const chunks = Array.from({ length: 3_000 }, (_, n) => [event({ messages: ["x".repeat(20 * kB)], n })]);
+    const log = write([chunks]);
+    const whole = log.filter(({ events }) => !("delta" in events[0]!));
+    expect(whole.length).toBeLessThan(6);
+    expect(whole.length).toBeGreaterThan(1);
+    expect(await readAll(stored(log, 64), log.at(-1)!.first)).toEqual(chunks.at(-1));
+  });
+
   it("come in parts of about a megabyte, however short they are stored", async () => {
     const chunks = Array.from({ length: 60 }, (_, n) => [event({ messages: ["x".repeat(400 * kB)], n })]);
     const reader = createEventLog(stored(write([chunks]), 100))(run);
