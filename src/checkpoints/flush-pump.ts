@@ -51,11 +51,6 @@ export class FlushPump {
     await Promise.allSettled(batches.map(({ landed }) => landed.promise));
   }
 
-  /** Resolves when nothing waits behind the flush that is under way. */
-  async handedOver(): Promise<void> {
-    while (this.#waiting.length > 0) await (this.#underway?.landed.promise.catch(() => {}) ?? nextTurn());
-  }
-
   /**
    * Resolves when the content is stored. Once a flush has failed, every later one fails with its error: it might build on
    * what is missing.

@@ -61,8 +61,6 @@ interface JournalSaverLife {
   readonly failure: { readonly error: unknown } | undefined;
   /** Resolves when nothing has been under way for two turns of the event loop: LangGraph goes on writing after an abort. */
   quiet(): Promise<void>;
-  /** The same, but that the last flush may still be under way to the port. */
-  handedOver(): Promise<void>;
   /** Every later call rejects: what was left running can neither read nor write. */
   close(): void;
 }
@@ -262,11 +260,6 @@ export function createJournalSaver(
         calm = -1;
         await Promise.allSettled([...this.#calls, this.#pump.settled()]);
       }
-    }
-
-    async handedOver(): Promise<void> {
-      while (this.#calls.size > 0) await Promise.allSettled(this.#calls);
-      await this.#pump.handedOver();
     }
 
     close(): void {

@@ -142,9 +142,7 @@ export async function openJournalWriter(journal: JournalCollection, options: Wri
       return done;
     },
   };
-  const port = rememberNewest(inJournal, position ? position.newest : last ? undefined : null, {
-    maxBytes: maxKeptBytes,
-  });
+  const port = rememberNewest(inJournal, position ? position.newest : last ? undefined : null, maxKeptBytes);
 
   return {
     read: port.read,

@@ -15,24 +15,14 @@ export interface RememberingPort extends JournalPort {
   readonly newest: Newest;
 }
 
-interface RememberOptions {
-  /** More than this is read from the journal again rather than kept. */
-  readonly maxBytes?: number;
-  /** What is on its way counts as stored: whoever asks makes nothing of it until it is. */
-  readonly isAhead?: boolean;
-}
-
+/** More than this is read from the journal again rather than kept. */
 const manyBytes = 1024 * 1024;
 
 /**
  * A port that answers by itself what the attempt knows: the graph's newest checkpoint, when it has read or stored that itself and
  * nothing was added to it since, or that there is none yet. Nobody else writes to the thread while the attempt may.
  */
-export function rememberNewest(
-  port: JournalPort,
-  known: Newest,
-  { maxBytes = manyBytes, isAhead = false }: RememberOptions = {},
-): RememberingPort {
+export function rememberNewest(port: JournalPort, known: Newest, maxBytes = manyBytes): RememberingPort {
   let newest = known;
   /** What the last one that was known is made of. It is never changed, so that the next one may build on it whatever came between. */
   let bytes = known?.segmentBytes ?? {};
@@ -70,20 +60,17 @@ export function rememberNewest(
       return newest;
     },
     async append(flush) {
-      const made = after(newest, flush);
+      const before = newest;
       appends += 1;
       underWay += 1;
-      // Else unknown until the flush has landed, and for good when it does not.
-      newest = isAhead ? made : undefined;
+      // Unknown until the flush has landed, and for good when it does not.
+      newest = undefined;
       try {
         await port.append(flush);
-        if (!isAhead) newest = made;
-      } catch (error) {
-        newest = undefined;
-        throw error;
       } finally {
         underWay -= 1;
       }
+      newest = after(before, flush);
     },
     async read(query) {
       if (knows(query)) return newest ?? undefined;

@@ -2,7 +2,6 @@ import type { Logger } from "pino";
 import { FencedError, type JournalPort } from "../checkpoints/journal-port.ts";
 import type { CancelAction } from "../domain/transitions.ts";
 import type { AttemptHooks, AttemptOver } from "./attempt-host.ts";
-import { errorReport } from "./error-report.ts";
 import type { AttemptEnd, AttemptSpec, ChildRequest, ErrorReport, ItemsPort, OutputTuple } from "./protocol.ts";
 
 /** A fourth of what the child may have on its way: fewer do not keep it waiting. See child/output-window.ts. */
@@ -46,8 +45,6 @@ export class ChildAttempt {
   /** Stored events of which the child has not been told, and their size. */
   #untold = { events: 0, characters: 0 };
   #outputFailed = false;
-  /** What the run has written to its thread's journal cannot be stored. */
-  #unstored: ErrorReport | undefined;
   #finishing: Promise<void> | undefined;
   #isOver = false;
 
@@ -84,9 +81,6 @@ export class ChildAttempt {
     try {
       const { journal, items } = this.#options.hooks;
       return await this.#track(callStorage(journal, items, request));
-    } catch (error) {
-      if (request.method === "append") this.#unstored ??= errorReport(error);
-      throw error;
     } finally {
       this.#storageCalls -= 1;
       this.#answeredAt = performance.now();
@@ -103,17 +97,10 @@ export class ChildAttempt {
     while (this.#handedOver.size > 0) await Promise.allSettled(this.#handedOver);
     this.#isOver = true;
     try {
-      this.#options.hooks.over(this.#asStored(outcome));
+      this.#options.hooks.over(outcome);
     } catch (error) {
       this.#options.log.error({ err: error, runId: this.spec.runId }, "The end of an attempt could not be handled");
     }
-  }
-
-  /** The child tells of its end while the last of what it has written is under way. */
-  #asStored(outcome: AttemptOver): AttemptOver {
-    const error = this.#unstored;
-    const isSuccess = outcome.how === "ended" && outcome.end.kind === "success";
-    return isSuccess && error !== undefined ? { how: "ended", end: { kind: "error", error } } : outcome;
   }
 
   async #deliver(): Promise<void> {

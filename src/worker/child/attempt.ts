@@ -1,5 +1,6 @@
+import type { JournalPort } from "../../checkpoints/journal-port.ts";
 import { createJournalSaver, type JournalSaver } from "../../checkpoints/journal-saver.ts";
-import { type RememberingPort, rememberNewest } from "../../checkpoints/remember-newest.ts";
+import { rememberNewest } from "../../checkpoints/remember-newest.ts";
 import { WaitingTasks } from "../../checkpoints/waiting-tasks.ts";
 import { refusalOfAnswer } from "../../domain/run/open-questions.ts";
 import type { CancelAction } from "../../domain/transitions.ts";
@@ -37,7 +38,7 @@ export class Attempt {
   readonly #home: AttemptHome;
   readonly #controller = new AbortController();
   readonly #window: OutputWindow;
-  readonly #journal: RememberingPort;
+  readonly #journal: JournalPort;
   readonly #activity: Activity;
   #control: RunControl | undefined;
   #drain = false;
@@ -46,8 +47,7 @@ export class Attempt {
     this.#spec = spec;
     this.#home = home;
     const { attemptId } = spec;
-    const journal = home.channel.journal(attemptId);
-    this.#journal = rememberNewest(journal, spec.isEmptyThread ? null : undefined, { isAhead: true });
+    this.#journal = rememberNewest(home.channel.journal(attemptId), spec.isEmptyThread ? null : undefined);
     this.#window = new OutputWindow((event) => home.channel.output(attemptId, event), this.#controller.signal);
     // Nodes wait to begin while their run's output is not stored: LangGraph itself runs on whether it is read or not.
     this.#activity = new Activity(() => this.#window.room());
@@ -95,21 +95,11 @@ export class Attempt {
     await this.#activity.settle();
     await store?.quiet();
     store?.close();
-    await this.#journalLeft(saver, failure !== undefined);
+    await saver?.quiet();
     saver?.close();
     failure ??= saver?.failure;
     const state = open && (await this.#finalState(open));
     this.#home.channel.send({ type: "end", attemptId, end: { ...this.#outcome(failure), ...(state && { state }) } });
-  }
-
-  /**
-   * What the run has written is stored, or on its way: the server ends the run only when it is stored, and with an error if it cannot be.
-   * So the state at the end can be told with it, as far as it is known without a look.
-   */
-  async #journalLeft(saver: JournalSaver | undefined, hasFailed: boolean): Promise<void> {
-    if (hasFailed || this.#controller.signal.aborted) return saver?.quiet();
-    await saver?.handedOver();
-    if (this.#journal.newest === undefined) await saver?.quiet();
   }
 
   async #stream(

@@ -73,9 +73,9 @@ describe("rememberNewest", () => {
     await next.read({ namespace: "" });
     await next.append(flushOf("b", ["s", "t"], ["t"]));
     expect((await next.read({ namespace: "" }))!.segmentBytes).toEqual({ s: Buffer.from("x"), t: Buffer.alloc(1) });
-    const tight = rememberNewest(port, undefined, { maxBytes: 1 });
+    const tight = rememberNewest(port, undefined, 1);
     const large = { ...stored, segmentBytes: { s: Buffer.alloc(2) } } as StoredCheckpoint;
-    const again = rememberNewest({ ...port, read: async () => large }, undefined, { maxBytes: 1 });
+    const again = rememberNewest({ ...port, read: async () => large }, undefined, 1);
     await Promise.all([tight.read({ namespace: "" }), again.read({ namespace: "" })]);
     expect([tight.newest, again.newest]).toEqual([stored, undefined]);
   });
@@ -135,28 +135,6 @@ describe("rememberNewest", () => {
     reading.resolve(stored);
     await read;
     expect((await port.read({ namespace: "" }))!.checkpointId).toBe("a");
-  });
-
-  it("knows what is on its way where it may be ahead, as long as that does not fail", async () => {
-    const flush = Promise.withResolvers<void>();
-    const port = rememberNewest({ ...journal(false), append: () => flush.promise }, null, { isAhead: true });
-    const appended = port.append(smallFlush("a"));
-    expect(port.newest!.checkpointId).toBe("a");
-    const [next, written] = [
-      port.append(smallFlush("b")),
-      port.append({ flushId: "w", ...none, writes: [write("b")] }),
-    ];
-    expect(port.newest).toBeUndefined();
-    flush.resolve();
-    await Promise.all([appended, next, written]);
-    expect(port.newest).toBeUndefined();
-
-    const failing = rememberNewest({ ...journal(false), append: () => Promise.reject(new Error("full")) }, null, {
-      isAhead: true,
-    });
-    await expect(failing.append(smallFlush("a"))).rejects.toThrow("full");
-    expect(failing.newest).toBeUndefined();
-    expect(await failing.read({ namespace: "" })).toBe(stored);
   });
 
   it("has the bytes of the segments that it knows, and asks for the others", async () => {

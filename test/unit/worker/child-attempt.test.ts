@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { FencedError } from "../../../src/checkpoints/journal-port.ts";
 import type { AttemptHooks } from "../../../src/worker/attempt-host.ts";
 import { ChildAttempt } from "../../../src/worker/child-attempt.ts";
-import type { ChildRequest, OutputTuple } from "../../../src/worker/protocol.ts";
+import type { OutputTuple } from "../../../src/worker/protocol.ts";
 import { attemptSpec, emptyItems, emptyJournal } from "../../support/fake-child-pool.ts";
 
 const event = (json: string): OutputTuple => ["custom", "custom", [], json];
@@ -23,14 +23,6 @@ function make(hooks: Partial<AttemptHooks> = {}) {
   });
   return { attempt, stored, over, failed };
 }
-
-const append = {
-  type: "request",
-  requestId: 1,
-  scope: "attempt",
-  method: "append",
-  args: [{ flushId: "f", checkpoints: [], writes: [], segments: [] }],
-} as const satisfies ChildRequest;
 
 describe("an attempt's hand-over", () => {
   it("gathers output during a call, and acknowledges how much is stored", async () => {
@@ -55,38 +47,6 @@ describe("an attempt's hand-over", () => {
     await finished;
     expect(stored).toEqual([2, 4]);
     expect(over.mock.calls).toEqual([[{ how: "displaced" }]]);
-  });
-
-  it("ends when the last flush has landed, which was under way when the child came to its end", async () => {
-    const flush = Promise.withResolvers<void>();
-    const { attempt, over } = make({ journal: { ...emptyJournal, append: () => flush.promise } });
-    const landed = attempt.request(append);
-    attempt.end = { kind: "success" };
-    const finished = attempt.finish({ how: "ended", end: attempt.end });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(over).not.toHaveBeenCalled();
-    flush.resolve();
-    await Promise.all([landed, finished]);
-    expect(over.mock.calls).toEqual([[{ how: "ended", end: { kind: "success" } }]]);
-  });
-
-  it.each([
-    [
-      "with the flush's error where that cannot be stored",
-      "success",
-      { kind: "error", error: { name: "Error", message: "full" } },
-    ],
-    ["as it was stopped all the same", "stopped", { kind: "stopped" }],
-  ] as const)("ends %s", async (_, kind, end) => {
-    const flush = Promise.withResolvers<void>();
-    const { attempt, over } = make({ journal: { ...emptyJournal, append: () => flush.promise } });
-    const refused = expect(attempt.request(append)).rejects.toThrow("full");
-    const state = { checkpointNs: "", next: [], tasks: [], interrupts: [] };
-    attempt.end = { kind, ...(kind === "success" && { state }) };
-    const finished = attempt.finish({ how: "ended", end: attempt.end });
-    flush.reject(new Error("full"));
-    await Promise.all([refused, finished]);
-    expect(over.mock.calls).toEqual([[{ how: "ended", end }]]);
   });
 
   it("acknowledges small events some hundred at a time: fewer do not keep the child waiting", async () => {
