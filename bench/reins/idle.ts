@@ -24,7 +24,7 @@ async function silentRuns({ client }: Target): Promise<{ threadId: string; runId
 /** Readers of live runs that say nothing, over fifty connections; then all get their end. */
 export async function idleStreams(target: Target, count: number): Promise<Figure[]> {
   const live = await silentRuns(target);
-  await sleep(1_000);
+  await sleep(collectedMs);
   const before = target.memory("Pss").server;
   let ended = 0;
   const reading = openAll(target.connect, count, async ({ runs }, n, opened) => {
@@ -47,7 +47,7 @@ export async function idleStreams(target: Target, count: number): Promise<Figure
 /** The same of calls that wait for the ends. */
 export async function idleWaits(target: Target, count: number): Promise<Figure[]> {
   const live = await silentRuns(target);
-  await sleep(1_000);
+  await sleep(collectedMs);
   const before = target.memory("Pss").server;
   const { over } = openAll(target.connect, count, async ({ runs }, n) => {
     await runs.joinRun({ ...live[n % live.length]!, omitValues: true });
