@@ -6,9 +6,12 @@ import { bestOf, type Column, tableOf } from "./peers/table.ts";
 
 /**
  * `npm run bench:peers`: Reins and the two official in-memory servers, one after the other, on the same graphs and over plain HTTP.
- * `--only reins,python` and `--measure create,first` measure a part. It measures; it asserts nothing. See README.md beside this file.
+ * `--only reins,python` and `--measure create,first` measure a part, `--next` takes the preview of the next Python server. It measures; it asserts nothing. See README.md beside this file.
  */
-const { values: options } = parseArgs({ options: { only: { type: "string" }, measure: { type: "string" } } });
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, measure: { type: "string" }, next: { type: "boolean", default: false } },
+});
+const release = options.next ? "next" : "newest";
 const servers = options.only?.split(",") ?? ["reins", "reins-python-engine", "javascript", "python"];
 const wanted = options.measure?.split(",") ?? measurementNames;
 const unknown = wanted.filter((name) => !measurementNames.includes(name));
@@ -19,6 +22,9 @@ const hundred = ["many", "paced"];
 const few = wanted.filter((name) => name !== "paced");
 const many = wanted.filter((name) => hundred.includes(name));
 const report = (sentence: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${sentence}`);
+
+const newest = "langgraph-api 0.16.7 with langgraph-runtime-inmem 0.36.7";
+const next = "langgraph-api 0.18.0.dev12 with langgraph-runtime-inmem 0.38.0.dev12";
 
 type Start = Parameters<typeof measureServer>[0];
 
@@ -48,9 +54,9 @@ const columns: Record<string, () => Promise<Column>> = {
     ]),
   python: () =>
     measure("Python", [
-      [() => startPython({ jobs: 1 }), few],
-      [() => startPython({ jobs: 10 }), few],
-      [() => startPython({ jobs: 100 }), many],
+      [() => startPython({ jobs: 1, release }), few],
+      [() => startPython({ jobs: 10, release }), few],
+      [() => startPython({ jobs: 100, release }), many],
     ]),
 };
 
@@ -66,7 +72,7 @@ const [cpu] = cpus();
 const none = (title: string): Column => ({ title, measured: {} });
 console.log(
   `${cpus().length} × ${cpu?.model}, ${(totalmem() / 2 ** 30).toFixed(0)} GB, Node ${process.version}; load before: ${load}\n` +
-    "@langchain/langgraph-api 1.5.1; langgraph-api 0.16.7 with langgraph-runtime-inmem 0.36.7\n",
+    `@langchain/langgraph-api 1.5.1; ${options.next ? next : newest}\n`,
 );
 console.log(
   tableOf(

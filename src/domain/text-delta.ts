@@ -13,7 +13,7 @@ const leastCopied = 32;
 /** What follows a quotation mark tells where in the base to look: as many characters of it. */
 const anchorCharacters = 24;
 /** So many anchors of a base are known, and as many places in the text looked up in vain: what a large text costs at most. */
-const maxAnchors = 20_000;
+const maxAnchors = 5_000;
 /** The database pays for each part of a list. */
 const maxCopies = 64;
 const compared = 4096;

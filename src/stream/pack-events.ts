@@ -7,6 +7,8 @@ import { leastCharacters, namespaceOf, type RecentText, RecentTexts } from "./re
 const mostRead = 4;
 /** And so many events. */
 const mostLinks = 1_000;
+/** A text is compared with so many others at most, the latest ones: to look for what two large ones have in common takes milliseconds. */
+const mostTries = 4;
 /** A base that gives all but this share is taken without a look at others. */
 const goodShare = 1 / 8;
 /** Of the text; what saves less is stored whole. */
@@ -40,10 +42,13 @@ export function createEventPacker(): (events: readonly WholeEvent[], first: numb
   function bestFor(event: OutputEvent): Packing | undefined {
     const { length } = event.json;
     const namespace = namespaceOf(event);
+    const mayBeBase = (base: Base): boolean =>
+      base.namespace === namespace &&
+      base.text.length * 2 >= length &&
+      written - base.writtenBefore <= mostRead * length &&
+      base.links < mostLinks;
     let best: Packing | undefined;
-    for (const base of recent.all()) {
-      const isTooFar = written - base.writtenBefore > mostRead * length || base.links >= mostLinks;
-      if (base.namespace !== namespace || base.text.length * 2 < length || isTooFar) continue;
+    for (const base of recent.all().filter(mayBeBase).slice(0, mostTries)) {
       const delta = deltaOf(base.text, event.json);
       const size = sizeOfDelta(delta);
       if (size <= length * mostShare && size < (best?.size ?? length)) best = { base, delta, size };
