@@ -6,6 +6,7 @@ import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
+import type { Identify } from "./access/caller.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal } from "./checkpoints/journal.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
@@ -40,6 +41,8 @@ export interface AppOptions {
   readonly progress: (sentence: string) => void;
   /** Tests put barriers and failures between the parts here. */
   readonly decorate?: (parts: AppParts) => AppParts;
+  /** Who calls, by a request's headers; by default all are the same. */
+  readonly identify?: Identify | undefined;
   /** What executes; default: a pool of child processes of this server's own. */
   readonly createHost?: (options: ChildPoolOptions) => AttemptHost;
 }
@@ -72,7 +75,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => bodies.close());
   const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
   // Before the rest: whose port is taken is told so before anything is started, and whoever asks in between is told to come back.
-  const server = openServer(config, large, log);
+  const server = openServer(config, large, options);
   const listening = await server.listen();
   started.defer(() => server.close());
 
@@ -158,7 +161,7 @@ async function databaseAddress(config: Config, { log, progress }: AppOptions, st
   return { ...embedded, data: `${config.embedded.dataDir}, by ${engineTitles[embedded.engine]}` };
 }
 
-function openServer(config: Config, large: LargeBodies, log: Logger): ReinsServer {
+function openServer(config: Config, large: LargeBodies, { log, identify }: AppOptions): ReinsServer {
   return createServer({
     host: config.host,
     port: config.port,
@@ -166,6 +169,7 @@ function openServer(config: Config, large: LargeBodies, log: Logger): ReinsServe
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(nameError(error)),
     log,
+    identify,
     limits: { readMaxBytes: config.maxRequestBytes, maxConnections: config.maxConnections },
     patience: { bodyTimeoutMs: config.requestTimeoutMs, idleTimeoutMs: config.idleTimeoutMs },
     large,

@@ -161,7 +161,8 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     header,
     body,
     signal: gone.signal,
-    invoke: call.createInvoke(gone.signal),
+    caller: call.facts.caller,
+    invoke: call.createInvoke(call.facts.caller, gone.signal),
   });
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
   await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });

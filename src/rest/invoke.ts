@@ -10,6 +10,7 @@ import { createContextValues, createHandlerContext, type HandlerContext, type Se
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import { type Caller, callerKey } from "../access/caller.ts";
 import { aborted } from "../domain/aborted.ts";
 import type { RunName } from "../domain/run/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
@@ -41,7 +42,7 @@ export interface Invoke {
 }
 
 /** Aborted when the client has left: the handlers judge it as they do a leaver of any other protocol. */
-export type CreateInvoke = (requestSignal: AbortSignal) => Invoke;
+export type CreateInvoke = (caller: Caller, requestSignal: AbortSignal) => Invoke;
 
 type Handler = (request: unknown, context: HandlerContext) => unknown;
 type Method = DescMethodUnary | DescMethodServerStreaming;
@@ -53,7 +54,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
     [AssistantService.typeName, { ...services.assistants }],
   ]);
 
-  return (requestSignal) => {
+  return (caller, requestSignal) => {
     function prepare(method: Method, init: MessageInitShape<DescMessage>, onRunExists: OnRunExists | undefined) {
       const request = create(method.input, init);
       check(method.input, request);
@@ -65,7 +66,10 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
         protocolName: "rest",
         requestMethod: "POST",
         url: "http://localhost/",
-        contextValues: createContextValues().set(onRunExistsKey, onRunExists).set(refuseRepeatKey, true),
+        contextValues: createContextValues()
+          .set(callerKey, caller)
+          .set(onRunExistsKey, onRunExists)
+          .set(refuseRepeatKey, true),
       });
       const handler = implementations.get(method.parent.typeName)![method.localName] as Handler;
       return { context, answer: () => handler(request, context) };

@@ -3,6 +3,7 @@ import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
+import { type Caller, callerKey, type Identify } from "../access/caller.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
 import { type Call, callKey } from "./call-gate.ts";
@@ -24,6 +25,7 @@ export interface RequestFacts {
   /** As in Call. */
   readonly requestId: string;
   readonly peer: string;
+  readonly caller: Caller;
   /** True once no new calls are taken. */
   readonly isDraining: () => boolean;
 }
@@ -36,6 +38,7 @@ export interface NodeHandlerOptions {
   readonly handlers: readonly UniversalHandler[];
   readonly isAllowedHost: HostCheck;
   readonly cors: Cors;
+  readonly identify: Identify;
   /** Gets every request that is no RPC. */
   readonly fallback: FallbackFn | undefined;
   /** The services are still to come: whatever else is asked is told to come back. */
@@ -67,7 +70,10 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const { methodKind } = rpc?.method ?? {};
     if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
     if (rpc) {
-      const values = createContextValues().set(callKey, call).set(heldKey, new Map());
+      const values = createContextValues()
+        .set(callKey, call)
+        .set(callerKey, options.identify(request))
+        .set(heldKey, new Map());
       handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
         options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
       );
@@ -76,7 +82,11 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     } else if (isRpcRequest(request, path)) {
       refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
     } else if (options.fallback) {
-      options.fallback(request, response, { ...call, isDraining: options.isDraining });
+      options.fallback(request, response, {
+        ...call,
+        caller: options.identify(request),
+        isDraining: options.isDraining,
+      });
     } else {
       refuse(request, response, unknownPath(path));
     }

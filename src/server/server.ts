@@ -6,6 +6,7 @@ import type { ConnectError, ConnectRouter } from "@connectrpc/connect";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { anybody, type Identify } from "../access/caller.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { shuttingDown } from "./client-gone.ts";
 import { capConnections } from "./connection-cap.ts";
@@ -42,6 +43,8 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Host names besides the loopback ones that requests may be addressed to. */
   readonly allowedHosts?: readonly string[];
+  /** Who calls; by default all are the same. */
+  readonly identify?: Identify | undefined;
   /** Reads large messages on another thread; without it they are read here. */
   readonly large?: LargeBodies;
 }
@@ -134,6 +137,7 @@ export function createServer(options: ServerOptions): ReinsServer {
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts),
       cors: createCors(options.corsOrigins),
+      identify: options.identify ?? (() => anybody),
       fallback: served?.fallback,
       isStarting: served === undefined,
       isDraining,

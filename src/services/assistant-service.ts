@@ -1,7 +1,8 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type * as pb from "../../gen/reins/v1/assistant_service_pb.ts";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { IfExists } from "../../gen/reins/v1/thread_service_pb.ts";
+import { ownerOf } from "../access/caller.ts";
 import type { EditAssistants } from "../domain/edit-assistants.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadAssistants } from "../domain/read-assistants.ts";
@@ -9,7 +10,6 @@ import type { GraphDrawing, GraphSchemas } from "../worker/protocol.ts";
 import { fromFilter, toAssistant, toGraph, toSchemas } from "./convert/assistant.ts";
 import { payloadText, payloadWriter } from "./convert/payload.ts";
 import { fromConfig } from "./convert/spec.ts";
-import { owner } from "./owner.ts";
 
 export interface AssistantServiceParts {
   readonly edit: EditAssistants;
@@ -20,9 +20,9 @@ export interface AssistantServiceParts {
 export function createAssistantService(parts: AssistantServiceParts): ServiceImpl<typeof pb.AssistantService> {
   const { edit, read } = parts;
   return {
-    async createAssistant(request) {
+    async createAssistant(request, context) {
       const assistant = await edit.create({
-        owner,
+        owner: ownerOf(context),
         assistantId: request.assistantId.toLowerCase() || newId(),
         graph: request.graphId,
         name: request.name || request.graphId,
@@ -37,13 +37,13 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
       };
     },
 
-    async getAssistant(request) {
-      return { assistant: toAssistant(await read.get(named(request)), writer(request)) };
+    async getAssistant(request, context) {
+      return { assistant: toAssistant(await read.get(named(context, request)), writer(request)) };
     },
 
-    async updateAssistant(request) {
+    async updateAssistant(request, context) {
       const assistant = await edit.update({
-        owner,
+        owner: ownerOf(context),
         assistantId: request.assistantId.toLowerCase(),
         graph: request.graphId,
         name: request.name,
@@ -56,34 +56,37 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
       return { assistant: toAssistant(assistant, writer(request)) };
     },
 
-    async deleteAssistant(request) {
-      await edit.remove({ owner, assistantId: request.assistantId.toLowerCase() });
+    async deleteAssistant(request, context) {
+      await edit.remove({ owner: ownerOf(context), assistantId: request.assistantId.toLowerCase() });
       return {};
     },
 
-    async searchAssistants(request) {
+    async searchAssistants(request, context) {
       const { pageSize: size, pageToken: token } = request;
-      const page = await read.search(fromFilter(owner, request.filter), { size, token });
+      const page = await read.search(fromFilter(ownerOf(context), request.filter), { size, token });
       const write = writer(request);
       return { assistants: page.assistants.map((one) => toAssistant(one, write)), nextPageToken: page.nextPageToken };
     },
 
-    async countAssistants(request) {
-      return { count: BigInt(await read.count(fromFilter(owner, request.filter))) };
+    async countAssistants(request, context) {
+      return { count: BigInt(await read.count(fromFilter(ownerOf(context), request.filter))) };
     },
 
-    async getAssistantGraph(request) {
-      return { graph: toGraph(await read.graph(named(request), request.subgraphDepth), writer(request)) };
+    async getAssistantGraph(request, context) {
+      return { graph: toGraph(await read.graph(named(context, request), request.subgraphDepth), writer(request)) };
     },
 
-    async getAssistantSchemas(request) {
-      return { schemas: toSchemas(await read.schemas(named(request)), writer(request)) };
+    async getAssistantSchemas(request, context) {
+      return { schemas: toSchemas(await read.schemas(named(context, request)), writer(request)) };
     },
   };
 }
 
 /** By id, or by a graph's name, whose letters count. */
-const named = ({ assistantId }: { assistantId: string }) => ({ owner, assistantId });
+const named = (context: HandlerContext, { assistantId }: { assistantId: string }) => ({
+  owner: ownerOf(context),
+  assistantId,
+});
 
 const writer = (request: { payloadFormat: PayloadFormat }) => payloadWriter(request.payloadFormat);
 

@@ -10,7 +10,6 @@ import type { Run, RunName } from "../domain/run/run.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import { fromAction, toOutcome, toStatus } from "./convert/run.ts";
 import { fromTime, msOf } from "./convert/time.ts";
-import { owner } from "./owner.ts";
 
 export interface CancelManyParts {
   readonly read: ReadRuns;
@@ -24,10 +23,11 @@ export interface CancelManyParts {
 /** CancelRuns: which runs, the cancel itself, the wait, and an answer for each. */
 export async function cancelMany(
   parts: CancelManyParts,
+  owner: string,
   request: pb.CancelRunsRequest,
   signal: AbortSignal,
 ): Promise<pb.CancelRunsResponse> {
-  const { names, nextPageToken } = await targets(parts, request);
+  const { names, nextPageToken } = await targets(parts, owner, request);
   const wanted = { action: fromAction(request.action), reason: request.reason, requestedBy: "client" } as const;
   const outcomes = request.validateOnly
     ? await parts.preview(names, wanted.action)
@@ -52,7 +52,7 @@ const toPreview = (run: Run): CancelPreview => ({
   outcome: run.cancellation?.outcome ?? "requested",
 });
 
-async function targets(parts: CancelManyParts, { target, pageToken: token }: pb.CancelRunsRequest) {
+async function targets(parts: CancelManyParts, owner: string, { target, pageToken: token }: pb.CancelRunsRequest) {
   if (target.case === "runs") {
     if (token !== "")
       throw invalid("page_token", "goes with a filter only; a call with run ids takes all of them at once");

@@ -3,6 +3,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
+import { ownerOf } from "../access/caller.ts";
 import { newId } from "../domain/ids.ts";
 import { runNotFound } from "../domain/not-found.ts";
 import { inGroups } from "../domain/pages-of.ts";
@@ -29,7 +30,6 @@ import { stateWriter, toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
 import { onRunExistsKey } from "./on-run-exists.ts";
-import { owner } from "./owner.ts";
 import { runBytes, sizeIn } from "./page-bytes.ts";
 import { refuseRepeatKey } from "./refuse-repeat.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
@@ -131,14 +131,14 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
   }
 
   return {
-    async createRun(request) {
-      const run = await parts.createRun(newRun(request, "spec"));
+    async createRun(request, context) {
+      const run = await parts.createRun(newRun(ownerOf(context), request, "spec"));
       const payloadFormat = formatOf(request.spec!.input);
       return { run: await told(run, { payloadFormat, includeInput: request.includeInput }) };
     },
 
-    async batchCreateRuns(request) {
-      const runs = await parts.createBatch.create(await newBatch(request));
+    async batchCreateRuns(request, context) {
+      const runs = await parts.createBatch.create(await newBatch(ownerOf(context), request));
       const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
         includeInput || request.includeInput
           ? told(run, { includeInput: true, payloadFormat: formatOf(spec!.input) })
@@ -148,7 +148,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async waitRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(ownerOf(context), request.create!, "create.spec"));
       let watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       const pin = parts.pinThread(wanted);
       const listener = outcomes.listen(wanted);
@@ -167,7 +167,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async *streamRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(ownerOf(context), request.create!, "create.spec"));
       // A repeated request finds a run that may have gone on by itself.
       const feed = wanted.requestId === undefined ? parts.openFeed(wanted) : undefined;
       const start = async () => {
@@ -181,14 +181,14 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       }
     },
 
-    async getRun(request) {
-      return { run: await told(await read.get(nameOf(request)), request) };
+    async getRun(request, context) {
+      return { run: await told(await read.get(nameOf(context, request)), request) };
     },
 
     async listRuns(request, context) {
       const { threadId, statuses, metadata, pageSize: size, pageToken: token } = request;
       const filter = {
-        owner,
+        owner: ownerOf(context),
         threadId: threadId.toLowerCase() || undefined,
         statuses: fromStatuses(statuses),
         metadata,
@@ -201,12 +201,12 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async deleteRun(request, context) {
-      await inCall(context, () => parts.removal.deleteRun(nameOf(request), context.signal));
+      await inCall(context, () => parts.removal.deleteRun(nameOf(context, request), context.signal));
       return {};
     },
 
     async joinRun(request, context) {
-      const name = nameOf(request);
+      const name = nameOf(context, request);
       const found = await read.get(name);
       const watcher = await parts.openWatcher(context, name, request.onDisconnect);
       const pin = parts.pinThread(name);
@@ -224,7 +224,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     joinRunStream(request, context) {
-      const name = nameOf(request);
+      const name = nameOf(context, request);
       const checkpointId = request.afterCheckpointId.toLowerCase();
       const start = async (pin: ThreadPin) => {
         const run = await kept(pin, await read.get(name));
@@ -241,7 +241,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async cancelRun(request, context) {
-      const name = nameOf(request);
+      const name = nameOf(context, request);
       const { reason, wait, waitTimeout } = request;
       const refuseRepeat = context.values.get(refuseRepeatKey);
       const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
@@ -261,7 +261,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: await told(run, request) };
     },
 
-    cancelRuns: (request, context) => inCall(context, () => cancelMany(parts, request, context.signal)),
+    cancelRuns: (request, context) =>
+      inCall(context, () => cancelMany(parts, ownerOf(context), request, context.signal)),
   };
 }
 
@@ -275,7 +276,7 @@ interface RunReading {
 const formatOf = (payload: Payload | undefined): PayloadFormat =>
   payload?.encoding.case === "json" ? PayloadFormat.JSON : PayloadFormat.VALUE;
 
-function newRun(request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
+function newRun(owner: string, request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
   const { onCompletion, multitaskStrategy } = request.spec!;
   return {
     owner,
@@ -300,17 +301,17 @@ const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => (
   runId: runId.toLowerCase(),
   independent,
 });
-async function newBatch({ runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
+async function newBatch(owner: string, { runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
   const items = await inGroups(runs, async (item, place): Promise<BatchItem> => {
     const { threadId: thread_id, runId: run_id, requestId: request_id } = item;
     const ids = Object.entries({ thread_id, run_id, request_id }).flatMap(([name, id]) => (id === "" ? [] : [name]));
-    return { ...newRun({ ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
+    return { ...newRun(owner, { ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
   });
   return { owner, requestId, items };
 }
 
-const nameOf = (request: { threadId: string; runId: string }): RunName => ({
-  owner,
+const nameOf = (context: HandlerContext, request: { threadId: string; runId: string }): RunName => ({
+  owner: ownerOf(context),
   threadId: request.threadId.toLowerCase(),
   runId: request.runId.toLowerCase(),
 });

@@ -1,6 +1,7 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
+import { ownerOf } from "../access/caller.ts";
 import type { CopyThread } from "../domain/copy-thread.ts";
 import { newId } from "../domain/ids.ts";
 import type { PruneThreads } from "../domain/prune-threads.ts";
@@ -16,7 +17,6 @@ import { fromCheckpoint, toCheckpoint } from "./convert/spec.ts";
 import { stateWriter, toThread, toThreadState } from "./convert/thread.ts";
 import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
-import { owner } from "./owner.ts";
 import { sizeIn, threadBytes } from "./page-bytes.ts";
 
 export interface ThreadServiceParts {
@@ -37,9 +37,9 @@ const defaultHistory = 10;
 export function createThreadService(parts: ThreadServiceParts): ServiceImpl<typeof pb.ThreadService> {
   const { read } = parts;
   return {
-    async createThread(request) {
+    async createThread(request, context) {
       const thread = await parts.createThread({
-        owner,
+        owner: ownerOf(context),
         threadId: request.threadId.toLowerCase() || newId(),
         metadata: request.metadata ?? {},
         ifExists: request.ifExists === pb.IfExists.DO_NOTHING ? "do_nothing" : "raise",
@@ -48,14 +48,14 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       return { thread: toThread(thread, stateWriter(payloadWriter(0), false)) };
     },
 
-    async getThread(request) {
-      const thread = await read.get(nameOf(request));
+    async getThread(request, context) {
+      const thread = await read.get(nameOf(context, request));
       return { thread: toThread(thread, writer(request)) };
     },
 
-    async updateThread(request) {
+    async updateThread(request, context) {
       const thread = await parts.updateThread({
-        ...nameOf(request),
+        ...nameOf(context, request),
         metadata: request.metadata ?? {},
         removeMetadata: request.removeMetadata,
         ttlMs: msOf(request.ttl),
@@ -67,19 +67,20 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       const { pageSize: size, pageToken: token } = request;
       const order = fromThreadOrder(request.sortBy, request.sortOrder);
       const sizeOf = sizeIn(context, threadBytes(request.omitValues));
-      const filter = fromThreadFilter(owner, request.filter);
+      const filter = fromThreadFilter(ownerOf(context), request.filter);
       const page = await parts.searchThreads.search(filter, order, { size, token, sizeOf });
       const write = writer(request);
       const threads = page.threads.map((thread) => toThread(thread, write));
       return { threads, nextPageToken: page.nextPageToken };
     },
 
-    async countThreads(request) {
-      return { count: BigInt(await parts.searchThreads.count(fromThreadFilter(owner, request.filter))) };
+    async countThreads(request, context) {
+      const filter = fromThreadFilter(ownerOf(context), request.filter);
+      return { count: BigInt(await parts.searchThreads.count(filter)) };
     },
 
-    async copyThread(request) {
-      const thread = await parts.copyThread(nameOf(request), request.newThreadId.toLowerCase() || newId());
+    async copyThread(request, context) {
+      const thread = await parts.copyThread(nameOf(context, request), request.newThreadId.toLowerCase() || newId());
       return { thread: toThread(thread, writer(request)) };
     },
 
@@ -87,7 +88,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       const ids = [...new Set(request.threadIds.map((id) => id.toLowerCase()))];
       const strategy = request.strategy === pb.PruneStrategy.DELETE ? "delete" : "keep_latest";
       try {
-        const { pruned, busy } = await parts.pruneThreads(owner, ids, strategy, context.signal);
+        const { pruned, busy } = await parts.pruneThreads(ownerOf(context), ids, strategy, context.signal);
         return { prunedThreadIds: [...pruned], busyThreadIds: [...busy] };
       } catch (error) {
         throw context.signal.aborted ? parts.calls.abortError(context) : error;
@@ -96,15 +97,15 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
 
     async deleteThread(request, context) {
       try {
-        await parts.removal.deleteThread(nameOf(request), context.signal);
+        await parts.removal.deleteThread(nameOf(context, request), context.signal);
         return {};
       } catch (error) {
         throw context.signal.aborted ? parts.calls.abortError(context) : error;
       }
     },
 
-    async getThreadState(request) {
-      const state = await read.state(nameOf(request), {
+    async getThreadState(request, context) {
+      const state = await read.state(nameOf(context, request), {
         checkpointId: request.checkpointId.toLowerCase() || undefined,
         checkpoint: request.checkpoint && fromCheckpoint(request.checkpoint),
         subgraphs: request.subgraphs,
@@ -113,9 +114,9 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       return { state: toThreadState(state, writer(request)) };
     },
 
-    async updateThreadState(request) {
+    async updateThreadState(request, context) {
       const checkpoint = await parts.updateState({
-        ...nameOf(request),
+        ...nameOf(context, request),
         values: payloadText(request.values, "values"),
         asNode: request.asNode || undefined,
         checkpoint: request.checkpoint && fromCheckpoint(request.checkpoint),
@@ -125,8 +126,8 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       return { checkpoint: toCheckpoint(checkpoint) };
     },
 
-    async listThreadHistory(request) {
-      const states = await read.history(nameOf(request), {
+    async listThreadHistory(request, context) {
+      const states = await read.history(nameOf(context, request), {
         limit: request.limit || defaultHistory,
         beforeCheckpointId: request.beforeCheckpointId.toLowerCase() || undefined,
         checkpointNs: request.checkpointNs || undefined,
@@ -139,7 +140,10 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
   };
 }
 
-const nameOf = (request: { threadId: string }) => ({ owner, threadId: request.threadId.toLowerCase() });
+const nameOf = (context: HandlerContext, request: { threadId: string }) => ({
+  owner: ownerOf(context),
+  threadId: request.threadId.toLowerCase(),
+});
 
 const writer = (request: { payloadFormat: PayloadFormat; omitValues: boolean }) =>
   stateWriter(payloadWriter(request.payloadFormat), request.omitValues);

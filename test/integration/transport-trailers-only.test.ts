@@ -9,6 +9,7 @@ import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import * as grpc from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { anybody } from "../../src/access/caller.ts";
 import { StreamRunRequestSchema } from "../../gen/reins/v1/run_service_pb.ts";
 import { CreateThreadRequestSchema, GetThreadRequestSchema } from "../../gen/reins/v1/thread_service_pb.ts";
 import { errorReason } from "../../src/client/index.ts";
@@ -177,6 +178,7 @@ describe("a gRPC call without an answer ends with its only HEADERS frame", () =>
         handlers: router.handlers,
         isAllowedHost: () => true,
         cors: createCors([]),
+        identify: () => anybody,
         fallback: undefined,
         isStarting: false,
         isDraining: () => true,

@@ -28,6 +28,8 @@ export interface TestAppOptions {
   readonly decorate?: AppOptions["decorate"];
   /** Where the server logs to; nowhere by default. */
   readonly log?: AppOptions["log"];
+  /** Who calls; all are the same by default. */
+  readonly identify?: AppOptions["identify"];
   /** Children that start and end with the server, for tests that look at the processes themselves. */
   readonly ownChildren?: true;
 }
@@ -68,6 +70,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       log: options.log ?? silentLog,
       progress: () => {},
       decorate: options.decorate,
+      identify: options.identify,
       createHost: options.ownChildren ? createChildPool : borrowChildren,
     });
     return {

@@ -105,7 +105,11 @@ function startAt({ since }: Subscription): FollowStart {
 export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: ThreadStreamParts): Route[] {
   const errors = createErrors(graphs);
   /** Known, and so answered, when the client may count on whatever it does then to be told. */
-  const follow = ({ params, invoke, signal }: RestRequest<unknown>, start: FollowStart, onRunExists: OnRunExists) => {
+  const follow = (
+    { params, caller, invoke, signal }: RestRequest<unknown>,
+    start: FollowStart,
+    onRunExists: OnRunExists,
+  ) => {
     const threadId = params.thread_id!;
     return followThread({
       invoke,
@@ -114,7 +118,7 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
       runCreated,
       pollMs,
       signal: AbortSignal.any([signal, shutdownSignal]),
-      ready: () => onRunExists({ owner: "", threadId, runId: "" }),
+      ready: () => onRunExists({ owner: caller.owner, threadId, runId: "" }),
     });
   };
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>

@@ -1,4 +1,5 @@
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { anybody, callerKey } from "../../../src/access/caller.ts";
 import { DomainError } from "../../../src/domain/errors.ts";
 import type { Api } from "../../../src/wiring/api.ts";
 import type { SimulatedServer } from "../simulated-server.ts";
@@ -58,7 +59,11 @@ export function createCall({ timeline, random, loss, failed }: CallParts): Call 
         hear({ kind: "lost" }, label, 0);
         timeline.schedule(hop(), process, `${what}: the client is gone`, () => leaving.abort(new Error("gone")));
       };
-      const context = { signal: leaving.signal, values: createContextValues(), timeoutMs: () => undefined };
+      const context = {
+        signal: leaving.signal,
+        values: createContextValues().set(callerKey, anybody),
+        timeoutMs: () => undefined,
+      };
 
       timeline.schedule(hop(), undefined, `${what} goes to ${process.name}`, () => {
         const api = server.api();
