@@ -18,7 +18,7 @@ import { failWritesToClosedConnections } from "./closed-connections.ts";
 import { isDuplicateKey } from "./keys.ts";
 
 /** The layout of the stored documents; a server refuses a database of any other. */
-export const schemaVersion = 4;
+export const schemaVersion = 5;
 
 export interface DatabaseOptions {
   readonly uri: string;
