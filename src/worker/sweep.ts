@@ -44,7 +44,7 @@ export function createSweep(parts: SweepParts): Sweep {
   const { lanes, runs, act } = parts;
   let stopped = false;
   const rounds = createRounds(sweep, {
-    everyMs: parts.leaseMs,
+    everyMs: parts.leaseMs / 3,
     onError: (error) => parts.onError(error, "a round"),
   });
 

@@ -1,3 +1,4 @@
+import { fieldsOf } from "../../../src/checkpoints/journal-entries.ts";
 import { type Entry, isDelayed, isEnded, type Lane, liveEntries } from "../../../src/domain/thread/entry.ts";
 import { isTerminal } from "../../../src/domain/transitions.ts";
 import type { ThreadDocument } from "../../../src/storage/thread-document.ts";
@@ -127,8 +128,8 @@ export function createLaneLaws(world: World, facts: Facts) {
   function complete(run: RunFacts, is: Entry, _lane: Lane): void {
     const journal = engine.at("threads", run.threadId)?.journal as string | undefined;
     if (!run.plan || journal === undefined) return;
-    const fields = newestCheckpoint(engine, journal)?.fields;
-    const { run_id, step } = JSON.parse(fields ?? "{}") as { run_id?: string; step?: number };
+    const newest = newestCheckpoint(engine, journal);
+    const { run_id, step }: { run_id?: string; step?: number } = newest ? fieldsOf(newest) : {};
     if (run_id !== is.run || step !== run.plan.steps.length - 1)
       broken("law 5", `${is.run} succeeded, and the thread's newest checkpoint is of ${run_id}, step ${step}`);
   }
