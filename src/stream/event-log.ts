@@ -5,6 +5,7 @@ import {
   charactersOf,
   type EventChunk,
   type OutputEvent,
+  type PackedEvent,
   type StoredEvent,
   type WholeEvent,
 } from "../domain/run/run-events.ts";
@@ -52,7 +53,7 @@ export function createEventLog(store: Pick<RunEventStore, "from">): OpenEventLog
       return whole;
     }
 
-    function toWhole(event: Extract<StoredEvent, { base: number }>): OutputEvent | undefined {
+    function toWhole(event: PackedEvent): OutputEvent | undefined {
       const { delta, base, since: _, ...head } = event;
       const known = texts.at(base);
       return known && { ...head, json: applyDelta(known.text, delta) };

@@ -1,5 +1,4 @@
-import type { OutputEvent, StoredEvent, WholeEvent } from "../domain/run/run-events.ts";
-import { charactersOf } from "../domain/run/run-events.ts";
+import { charactersOf, type OutputEvent, type StoredEvent, type WholeEvent } from "../domain/run/run-events.ts";
 import { deltaOf, sizeOfDelta, type TextDelta } from "../domain/text-delta.ts";
 import { leastCharacters, namespaceOf, type RecentText, RecentTexts } from "./recent-texts.ts";
 
