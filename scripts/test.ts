@@ -50,10 +50,11 @@ const sum = (field: "passed" | "failed" | "skipped") => totals.reduce((all, one)
 const forbidden = process.env.REINS_TEST_SKIPS === "fail" ? missing.length + sum("skipped") : 0;
 if (forbidden > 0) console.log(`${forbidden} skips count as failures here.`);
 const failed = sum("failed") + forbidden;
+const failures = totals.flatMap((one) => one.failures);
 if (process.env.REINS_TEST_TOTALS) {
-  writeFileSync(process.env.REINS_TEST_TOTALS, JSON.stringify({ passed: sum("passed"), failed }));
+  writeFileSync(process.env.REINS_TEST_TOTALS, JSON.stringify({ passed: sum("passed"), failed, failures }));
 }
-for (const line of totals.flatMap((one) => one.failures)) console.log(`failed: ${line}`);
+for (const line of failures) console.log(`failed: ${line}`);
 console.log(`${sum("passed")} passed, ${failed} failed`);
 process.exitCode = failed > 0 || sum("passed") === 0 ? 1 : 0;
 
