@@ -6,7 +6,10 @@ import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
-import type { Identify } from "./access/caller.ts";
+import { type Access, createAccess, openAccess } from "./access/access.ts";
+import { createPolicy } from "./access/authorize.ts";
+import type { Identify } from "./access/identity.ts";
+import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal } from "./checkpoints/journal.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
@@ -41,7 +44,7 @@ export interface AppOptions {
   readonly progress: (sentence: string) => void;
   /** Tests put barriers and failures between the parts here. */
   readonly decorate?: (parts: AppParts) => AppParts;
-  /** Who calls, by a request's headers; by default all are the same. */
+  /** Tests say here who calls, by a request's headers. */
   readonly identify?: Identify | undefined;
   /** What executes; default: a pool of child processes of this server's own. */
   readonly createHost?: (options: ChildPoolOptions) => AttemptHost;
@@ -68,6 +71,7 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
   requireLoopback(config.host);
+  const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
   const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
@@ -105,9 +109,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => host.stop());
   const clock = createLeaseClock(config.leaseMs);
   const { now } = clock;
-  const { eventsTtlMs, runTtlMs } = config;
+  const { eventsTtlMs, runTtlMs, auditTtlMs } = config;
   const [stores, reports] = await Promise.all([
-    openStores(database.db, { now, eventsTtlMs, runTtlMs, isSharded: database.isSharded }, database),
+    openStores(database.db, { now, eventsTtlMs, runTtlMs, auditTtlMs, isSharded: database.isSharded }, database),
     host.start(),
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
@@ -119,11 +123,24 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const { watchers } = serve(server, config, parts, runs, { about, large, isTransient, pause: () => pause(), log });
+  const access = accessOf();
+  const { watchers } = serve(server, config, parts, runs, {
+    about,
+    access,
+    large,
+    isTransient,
+    pause: () => pause(),
+    log,
+  });
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
   started.defer(stopWatching);
+
+  function accessOf(): Access {
+    if (options.identify) return { isOn: true, identify: options.identify, policy: createPolicy(new Set()) };
+    return settings ? createAccess({ settings, keys: stores.apiKeys, now, log }) : openAccess;
+  }
 
   const running = started.move();
   return {
@@ -161,7 +178,7 @@ async function databaseAddress(config: Config, { log, progress }: AppOptions, st
   return { ...embedded, data: `${config.embedded.dataDir}, by ${engineTitles[embedded.engine]}` };
 }
 
-function openServer(config: Config, large: LargeBodies, { log, identify }: AppOptions): ReinsServer {
+function openServer(config: Config, large: LargeBodies, { log }: AppOptions): ReinsServer {
   return createServer({
     host: config.host,
     port: config.port,
@@ -169,7 +186,6 @@ function openServer(config: Config, large: LargeBodies, { log, identify }: AppOp
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(nameError(error)),
     log,
-    identify,
     limits: { readMaxBytes: config.maxRequestBytes, maxConnections: config.maxConnections },
     patience: { bodyTimeoutMs: config.requestTimeoutMs, idleTimeoutMs: config.idleTimeoutMs },
     large,
@@ -185,22 +201,26 @@ function serve(
   runs: Runs,
   {
     about,
+    access,
     large,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; large: LargeBodies },
+  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; access: Access; large: LargeBodies },
 ): Api {
   const { shutdownSignal } = server;
-  const api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause, log });
+  const { policy } = access;
+  const api = createApi({ config, stores, runs, policy, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
       router.service(ThreadService, api.threads);
       router.service(AssistantService, api.assistants);
     },
+    access,
     fallback: createRestEdge({
       services: api,
+      policy,
       nameError,
       shutdownSignal,
       log,

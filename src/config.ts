@@ -68,6 +68,12 @@ export interface Config {
   readonly idleTimeoutMs: number;
   readonly corsOrigins: readonly string[] | undefined;
   readonly allowedHosts: readonly string[];
+  /** Who may call; without it, and without API keys, everybody who reaches the server. */
+  readonly accessFile: string | undefined;
+  /** API keys are taken, and asked for, without an access file. */
+  readonly apiKeys: boolean;
+  /** How long an entry of the audit is kept; 0: for ever. */
+  readonly auditTtlMs: number;
   readonly logLevel: string;
   readonly logFormat: LogFormat | "auto";
   /** Where Node keeps the code that it has compiled, for the next start. */
@@ -146,6 +152,9 @@ export const options = [
   { variable: "REINS_IDLE_TIMEOUT_MS", is: "how long a connection without a request is kept (60000)" },
   { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
+  { flag: "--access", variable: "REINS_ACCESS", is: "file that says who may call (docs/access.md)" },
+  { variable: "REINS_API_KEYS", is: `true: whoever calls needs a key of "reins keys"; false (false)` },
+  { variable: "REINS_AUDIT_TTL_MS", is: "how long an entry of the audit is kept; 0: for ever (31536000000)" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
   { variable: "REINS_LOG_FORMAT", is: "pretty, json, or auto: pretty on a terminal, else json (auto)" },
   { variable: "REINS_CACHE_DIR", is: "where Node keeps compiled code for the next start (.reins/cache)" },
@@ -208,6 +217,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     idleTimeoutMs: whole(set, "REINS_IDLE_TIMEOUT_MS", 60_000, 100, 3_600_000),
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
+    accessFile: path("REINS_ACCESS"),
+    apiKeys: oneOf(set, "REINS_API_KEYS", "false", ["true", "false"]) === "true",
+    auditTtlMs: whole(set, "REINS_AUDIT_TTL_MS", 365 * 24 * 3_600_000, 0, longestTtlMs),
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),
     logFormat: oneOf(set, "REINS_LOG_FORMAT", "auto", logFormats),
     cacheDir: path("REINS_CACHE_DIR") ?? resolve(cwd, ".reins/cache"),

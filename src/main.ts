@@ -8,7 +8,9 @@ const [command, ...flags] = process.argv.slice(2);
 try {
   if (command === undefined || ["help", "--help", "-h"].includes(command)) printHelp();
   else if (["version", "--version", "-v"].includes(command)) await printVersion();
-  else if (command !== "serve") throw new ConfigError(`"${command}" is no command; "serve", "help" and "version" are`);
+  else if (command === "keys") await keys();
+  else if (command !== "serve")
+    throw new ConfigError(`"${command}" is no command; "serve", "keys", "help" and "version" are`);
   else if (flags.includes("--help") || flags.includes("-h")) printHelp();
   else await serve();
 } catch (error) {
@@ -71,6 +73,12 @@ function onParentGone(listener: () => void): void {
   }, 500).unref();
 }
 
+async function keys(): Promise<void> {
+  const { keys: run, keysHelp } = await import("./cli/keys.ts");
+  if (flags.length === 0 || flags.includes("--help") || flags.includes("-h")) console.log(keysHelp);
+  else await run(flags);
+}
+
 async function printVersion(): Promise<void> {
   const { version } = await import("./version.ts");
   console.log(version);
@@ -84,6 +92,7 @@ function printHelp(): void {
   console.log(`Runs LangGraph.js agents behind gRPC, Connect and LangGraph's HTTP API, and stops them for real.
 
 reins serve [options]   serves the graphs of a langgraph.json
+reins keys              makes, lists and revokes API keys
 reins help              shows this; so does reins alone
 reins version           shows the version
 

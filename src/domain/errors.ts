@@ -13,7 +13,9 @@ export type ErrorKind =
   | "precondition"
   | "out_of_range"
   | "exhausted"
-  | "unavailable";
+  | "unavailable"
+  | "unauthenticated"
+  | "denied";
 
 const errorKinds = {
   INVALID_FIELD: "invalid",
@@ -38,6 +40,10 @@ const errorKinds = {
   INPUT_TOO_LARGE: "exhausted",
   DATABASE_UNAVAILABLE: "unavailable",
   SHUTTING_DOWN: "unavailable",
+  UNAUTHENTICATED: "unauthenticated",
+  PERMISSION_DENIED: "denied",
+  RATE_LIMITED: "exhausted",
+  ACCESS_UNAVAILABLE: "unavailable",
 } as const satisfies Record<string, ErrorKind>;
 
 /** The run that stands in the way, for errors that have one. */
@@ -54,17 +60,25 @@ export class DomainError extends Error {
   /** Short facts for machines, for example the field or the id. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly run: RunAtFault | undefined;
+  /** What goes along as headers of the answer: how to log in, or when to come back. */
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     reason: ErrorReason,
     message: string,
-    details: { metadata?: Record<string, string>; run?: RunAtFault; cause?: unknown } = {},
+    details: {
+      metadata?: Record<string, string>;
+      run?: RunAtFault;
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: details.cause });
     this.reason = reason;
     this.kind = errorKinds[reason];
     this.metadata = details.metadata ?? {};
     this.run = details.run;
+    this.headers = details.headers ?? {};
   }
 }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import createRouter from "find-my-way";
 import type { Logger } from "pino";
+import type { Policy } from "../access/authorize.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { readTarget } from "../server/admit.ts";
-import type { FallbackFn, RequestFacts } from "../server/node-handler.ts";
+import type { Fallback, RequestFacts } from "../server/node-handler.ts";
 import type { NodeServerRequest, NodeServerResponse } from "../server/node-messages.ts";
 import { RestError, toRestError } from "./errors.ts";
 import { type CreateInvoke, createInvokers, type Services } from "./invoke.ts";
@@ -16,6 +17,7 @@ import { createRunCreated, notifying } from "./thread-stream/run-created.ts";
 
 export interface RestEdgeOptions extends RoutesParts {
   readonly services: Services;
+  readonly policy: Policy;
   /** The services' errors as those of the domain, also a database that is away. */
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
@@ -32,7 +34,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  * The HTTP API of LangGraph's server over the handlers of the RPCs: routes convert, call and convert back, so that
  * validation, meaning, errors and leavers are the same as over gRPC.
  */
-export function createRestEdge(options: RestEdgeOptions): FallbackFn {
+export function createRestEdge(options: RestEdgeOptions): Fallback {
   const { log } = options;
   const router = createRouter({ ignoreTrailingSlash: true, maxParamLength: 500 });
   const runCreated = createRunCreated();
@@ -118,7 +120,10 @@ export function createRestEdge(options: RestEdgeOptions): FallbackFn {
     return new RestError(500, `Internal error ${errorId}.`);
   }
 
-  return (request, response, facts) => void answer(request, response, facts);
+  return {
+    answer: (request, response, facts) => void answer(request, response, facts),
+    find: (method, path) => routesOf(path).find(({ route }) => route.method === method)?.route,
+  };
 }
 
 /** The client's reset may be told as a failed read before it is told as the end of the connection. */
@@ -143,6 +148,7 @@ interface HandledCall {
 
 async function handle(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
   const { request, response, gone, options } = call;
+  options.policy.check(call.facts.identity, route);
   if (call.facts.isDraining()) {
     throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
   }
@@ -161,8 +167,8 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     header,
     body,
     signal: gone.signal,
-    caller: call.facts.caller,
-    invoke: call.createInvoke(call.facts.caller, gone.signal),
+    identity: call.facts.identity,
+    invoke: call.createInvoke(call.facts.identity, gone.signal),
   });
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
   await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });

@@ -33,6 +33,8 @@ const statuses: Record<ErrorKind, number> = {
   out_of_range: 416,
   exhausted: 429,
   unavailable: 503,
+  unauthenticated: 401,
+  denied: 403,
 };
 
 const connectStatuses: Partial<Record<Code, number>> = {
@@ -58,7 +60,7 @@ export function toRestError(error: unknown, own: ErrorAnswers = {}): RestError |
   if (error instanceof DomainError) {
     const [status, wording] = own[error.reason] ?? general[error.reason] ?? [statuses[error.kind]];
     const retry: Record<string, string> = status === 503 ? { "retry-after": "1" } : {};
-    return new RestError(status, wording?.(error) ?? error.message, retry, error);
+    return new RestError(status, wording?.(error) ?? error.message, { ...retry, ...error.headers }, error);
   }
   if (!(error instanceof ConnectError)) return undefined;
   const status = connectStatuses[error.code];

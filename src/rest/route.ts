@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Caller } from "../access/caller.ts";
+import type { Identity } from "../access/identity.ts";
 import type { ErrorAnswers } from "./errors.ts";
 import type { Invoke, OnRunExists } from "./invoke.ts";
 import type { Query } from "./read-query.ts";
@@ -12,7 +12,7 @@ export interface RestRequest<Body = unknown> {
   /** By lower-case name. */
   readonly header: (name: string) => string | undefined;
   readonly body: Body;
-  readonly caller: Caller;
+  readonly identity: Identity;
   readonly invoke: Invoke;
   /** Aborted when the client has left. */
   readonly signal: AbortSignal;

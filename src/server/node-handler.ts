@@ -1,21 +1,24 @@
 import { randomUUID } from "node:crypto";
-import { type ContextValues, createContextValues } from "@connectrpc/connect";
+import { TLSSocket } from "node:tls";
+import { Code, type ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
-import { type Caller, callerKey, type Identify } from "../access/caller.ts";
+import type { Access } from "../access/access.ts";
+import type { Called } from "../access/authorize.ts";
+import { type ClientCertificate, type Identity, identityKey, nobody, type Presented } from "../access/identity.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import { clientGone } from "./client-gone.ts";
 import type { Cors } from "./cors.ts";
-import { findErrorInfo } from "./error-info.ts";
+import { createError, findErrorInfo } from "./error-info.ts";
 import { dropFarDeadline } from "./far-deadline.ts";
 import type { HostCheck } from "./host-check.ts";
 import { heldKey, putHeldPayloads } from "./large-answers.ts";
 import { readLargeElsewhere } from "./large-requests.ts";
 import type { NodeHandlerFn, NodeServerRequest, NodeServerResponse } from "./node-messages.ts";
-import { refuse, refuseForNow } from "./refuse.ts";
+import { refuse, refuseCaller, refuseForNow } from "./refuse.ts";
 import { sendRpcAnswer } from "./send-rpc-answer.ts";
 import { limitBody } from "./slow-clients.ts";
 import { describeMismatch, isRpcRequest, unknownMethod, unknownPath } from "./unserved.ts";
@@ -25,22 +28,28 @@ export interface RequestFacts {
   /** As in Call. */
   readonly requestId: string;
   readonly peer: string;
-  readonly caller: Caller;
+  readonly identity: Identity;
   /** True once no new calls are taken. */
   readonly isDraining: () => boolean;
 }
 
 /** Answers every request that is no RPC, after the checks of host and origin. */
-export type FallbackFn = (request: NodeServerRequest, response: NodeServerResponse, facts: RequestFacts) => void;
+export interface Fallback {
+  answer(request: NodeServerRequest, response: NodeServerResponse, facts: RequestFacts): void;
+  /** The route that answers this; undefined where there is none, which only who is known is told. */
+  find(method: string, path: string): Called | undefined;
+}
 
 export interface NodeHandlerOptions {
   /** One for each RPC. */
   readonly handlers: readonly UniversalHandler[];
   readonly isAllowedHost: HostCheck;
   readonly cors: Cors;
-  readonly identify: Identify;
+  readonly access: Access;
+  /** As in ServerOptions. */
+  readonly mapError: (error: unknown) => ConnectError | undefined;
   /** Gets every request that is no RPC. */
-  readonly fallback: FallbackFn | undefined;
+  readonly fallback: Fallback | undefined;
   /** The services are still to come: whatever else is asked is told to come back. */
   readonly isStarting: boolean;
   /** True once HTTP/1.1 connections are to close after their answer. */
@@ -69,28 +78,67 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const rpc = rpcs.get(path);
     const { methodKind } = rpc?.method ?? {};
     if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
-    if (rpc) {
-      const values = createContextValues()
-        .set(callKey, call)
-        .set(callerKey, options.identify(request))
-        .set(heldKey, new Map());
-      handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
-        options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
-      );
-    } else if (options.isStarting) {
+    if (options.isStarting && !rpc) {
       refuseForNow(request, response, isRpcRequest(request, path));
-    } else if (isRpcRequest(request, path)) {
-      refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
-    } else if (options.fallback) {
-      options.fallback(request, response, {
-        ...call,
-        caller: options.identify(request),
-        isDraining: options.isDraining,
-      });
-    } else {
-      refuse(request, response, unknownPath(path));
+      return;
     }
+    const { fallback, access } = options;
+    const called = rpc?.method ?? fallback?.find(request.method ?? "", path);
+    const answer = (identity: Identity) => {
+      if (rpc) {
+        const values = createContextValues().set(callKey, call).set(identityKey, identity).set(heldKey, new Map());
+        handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
+          options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
+        );
+      } else if (isRpcRequest(request, path)) {
+        refuse(request, response, unknownMethod(path, options.handlers), { status: 404 });
+      } else if (fallback) {
+        fallback.answer(request, response, { ...call, identity, isDraining: options.isDraining });
+      } else {
+        refuse(request, response, unknownPath(path));
+      }
+    };
+    const fail = (error: unknown) => {
+      // What is left of the body would block the connection.
+      request.resume();
+      refuseCaller(request, response, options.mapError(error) ?? createError(unknownFailure), rpc !== undefined);
+    };
+    if (called && access.policy.opens(called)) answer(nobody);
+    else identified(access, request, response, answer, fail);
   };
+}
+
+const unknownFailure = { code: Code.Internal, reason: "INTERNAL", message: "Who calls cannot be found out." };
+
+/** At once where nobody has to be asked, so that without access control no request waits for a turn. */
+function identified(
+  access: Access,
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  answer: (identity: Identity) => void,
+  fail: (error: unknown) => void,
+): void {
+  const presented: Presented = {
+    method: request.method ?? "",
+    target: request.url ?? "",
+    headers: request.headers,
+    certificate: certificateOf(request),
+  };
+  try {
+    const identity = access.identify(presented);
+    if (!(identity instanceof Promise)) {
+      answer(identity);
+      return;
+    }
+    identity
+      .then((found) => {
+        // Nothing has listened for the client's leaving until now.
+        if (!response.destroyed) answer(found);
+      }, fail)
+      .catch(fail);
+  } catch (error) {
+    fail(error);
+  }
 }
 
 function describeCall(request: NodeServerRequest): Call {
@@ -170,4 +218,12 @@ function asClientGone(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array
       };
     },
   };
+}
+
+/** The client's certificate, where this is a connection on which TLS has verified one. */
+function certificateOf({ socket }: NodeServerRequest): ClientCertificate | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) return undefined;
+  return { subjectAltName: certificate.subjectAltName ?? "", fingerprint256: certificate.fingerprint256 };
 }

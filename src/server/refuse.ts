@@ -40,6 +40,22 @@ export function refuse(
   }
 }
 
+/** Answers somebody who is not known, or whom nobody could find out about, in the form of what was asked for. */
+export function refuseCaller(
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  error: ConnectError,
+  isRpc: boolean,
+): void {
+  const headers = Object.fromEntries(error.metadata);
+  if (isRpc) {
+    refuse(request, response, error, { headers });
+    return;
+  }
+  response.writeHead(codeToHttpStatus(error.code), { ...headers, "content-type": "application/json" });
+  response.end(JSON.stringify({ detail: error.rawMessage }));
+}
+
 const starting = "The server is starting, and does not serve yet; repeat the request a little later.";
 const startingHeaders = { "retry-after": "1" };
 

@@ -6,7 +6,7 @@ import type { ConnectError, ConnectRouter } from "@connectrpc/connect";
 import { createConnectRouter } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
-import { anybody, type Identify } from "../access/caller.ts";
+import { type Access, openAccess } from "../access/access.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { shuttingDown } from "./client-gone.ts";
 import { capConnections } from "./connection-cap.ts";
@@ -15,7 +15,7 @@ import { createHealth } from "./health.ts";
 import { createHostCheck } from "./host-check.ts";
 import { defaultKeepAlive, type KeepAliveOptions, pingSession, probeSocket } from "./keep-alive.ts";
 import { listenOn } from "./listen-on.ts";
-import { createNodeHandler, type FallbackFn } from "./node-handler.ts";
+import { createNodeHandler, type Fallback } from "./node-handler.ts";
 import { createOnePort } from "./one-port.ts";
 import { countCalls } from "./open-calls.ts";
 import { registerReflection } from "./reflection.ts";
@@ -43,8 +43,6 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Host names besides the loopback ones that requests may be addressed to. */
   readonly allowedHosts?: readonly string[];
-  /** Who calls; by default all are the same. */
-  readonly identify?: Identify | undefined;
   /** Reads large messages on another thread; without it they are read here. */
   readonly large?: LargeBodies;
 }
@@ -54,7 +52,9 @@ export interface Served {
   /** Registers the services. */
   readonly routes: (router: ConnectRouter) => void;
   /** Gets every request that is no RPC, after the checks of host and origin. */
-  readonly fallback?: FallbackFn;
+  readonly fallback?: Fallback;
+  /** Who calls, and what they may; by default everybody may do everything. */
+  readonly access?: Access;
 }
 
 interface Limits extends ResetLimits {
@@ -137,7 +137,8 @@ export function createServer(options: ServerOptions): ReinsServer {
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts),
       cors: createCors(options.corsOrigins),
-      identify: options.identify ?? (() => anybody),
+      access: served?.access ?? openAccess,
+      mapError: options.mapError,
       fallback: served?.fallback,
       isStarting: served === undefined,
       isDraining,

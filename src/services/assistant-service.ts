@@ -2,7 +2,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type * as pb from "../../gen/reins/v1/assistant_service_pb.ts";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { IfExists } from "../../gen/reins/v1/thread_service_pb.ts";
-import { ownerOf } from "../access/caller.ts";
+import { ownerOf } from "../access/identity.ts";
 import type { EditAssistants } from "../domain/edit-assistants.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadAssistants } from "../domain/read-assistants.ts";

@@ -14,6 +14,8 @@ const codes: Record<ErrorKind, Code> = {
   out_of_range: Code.OutOfRange,
   exhausted: Code.ResourceExhausted,
   unavailable: Code.Unavailable,
+  unauthenticated: Code.Unauthenticated,
+  denied: Code.PermissionDenied,
 };
 
 const runStatuses: Record<string, RunStatus> = {
@@ -33,13 +35,13 @@ export function toConnectError(error: unknown): ConnectError | undefined {
   if (!(error instanceof DomainError)) {
     return undefined;
   }
-  const { kind, reason, message, metadata, run } = error;
+  const { kind, reason, message, metadata, run, headers } = error;
   const info = create(ErrorInfoSchema, { reason, domain: "reins", metadata });
   const details = [
     { desc: ErrorInfoSchema, value: info },
     ...(run ? [{ desc: RunErrorDetailSchema, value: runErrorDetail(run) }] : []),
   ];
-  return new ConnectError(message, codes[kind], undefined, details, error);
+  return new ConnectError(message, codes[kind], headers, details, error);
 }
 
 function runErrorDetail({ runId, threadId, status }: RunAtFault) {

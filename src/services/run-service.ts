@@ -3,7 +3,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
-import { ownerOf } from "../access/caller.ts";
+import { ownerOf } from "../access/identity.ts";
 import { newId } from "../domain/ids.ts";
 import { runNotFound } from "../domain/not-found.ts";
 import { inGroups } from "../domain/pages-of.ts";

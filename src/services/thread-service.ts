@@ -1,7 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
-import { ownerOf } from "../access/caller.ts";
+import { ownerOf } from "../access/identity.ts";
 import type { CopyThread } from "../domain/copy-thread.ts";
 import { newId } from "../domain/ids.ts";
 import type { PruneThreads } from "../domain/prune-threads.ts";

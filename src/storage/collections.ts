@@ -1,6 +1,8 @@
 import type { Collection, Db } from "mongodb";
 import type {
+  ApiKeyDocument,
   AssistantDocument,
+  AuditDocument,
   BatchDocument,
   ItemDocument,
   NudgesDocument,
@@ -38,6 +40,8 @@ export interface Collections {
   readonly items: Collection<ItemDocument>;
   /** In the same collection as the other requests that may be repeated. */
   readonly batches: Collection<BatchDocument>;
+  readonly apiKeys: Collection<ApiKeyDocument>;
+  readonly audit: Collection<AuditDocument>;
 }
 
 /** The last record of a run that was rolled back or deleted. */
@@ -64,5 +68,7 @@ export function collections(db: Db): Collections {
     assistants: db.collection("assistants", options),
     items: db.collection("items", options),
     batches: db.collection("requests", options),
+    apiKeys: db.collection("api_keys", options),
+    audit: db.collection("audit", options),
   };
 }

@@ -1,3 +1,5 @@
+import type { ObjectId } from "mongodb";
+import type { AuditEntry } from "../domain/access-ports.ts";
 import type { StoredAssistant } from "../domain/assistant.ts";
 import type { Given } from "../domain/run/given.ts";
 import type { StoredEvent } from "../domain/run/run-events.ts";
@@ -175,4 +177,33 @@ export interface WatchDocument {
   if_last: boolean;
   /** Its caller has left; others were still there. */
   left: boolean;
+}
+
+export interface ApiKeyDocument {
+  /** The key's id, which is part of the key. */
+  _id: string;
+  hash: string;
+  owner: string;
+  scopes: readonly string[];
+  name: string;
+  created_at: Date;
+  created_by: string;
+  expires_at?: Date | undefined;
+  revoked_at?: Date | undefined;
+}
+
+export interface AuditDocument {
+  /** Made where it is written: many servers append, and none waits for another. */
+  _id: ObjectId;
+  at: Date;
+  owner: string;
+  actor: string;
+  credential: string;
+  call: string;
+  target?: string | undefined;
+  decision: AuditEntry["decision"];
+  outcome: string;
+  request_id: string;
+  /** Absent for one that is kept for ever. */
+  expire_at?: Date | undefined;
 }

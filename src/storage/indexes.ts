@@ -14,6 +14,8 @@ const runEvents = indexesOf("run_events");
 const watches = indexesOf("watches");
 const assistants = indexesOf("assistants");
 const items = indexesOf("items");
+const apiKeys = indexesOf("api_keys");
+const audit = indexesOf("audit");
 
 const webhookKey = { "webhook.state": 1, "webhook.due_at": 1 } as const;
 const pendingWebhooks = { partialFilterExpression: { "webhook.state": "pending" } };
@@ -102,6 +104,11 @@ const indexes: readonly IndexDefinition[] = [
   items("items_by_place", { places: 1, updated_at: -1, _id: 1 }, "search in a namespace and those below it"),
   items("item_namespaces", { owner: 1, path: 1, expire_at: 1 }, "the list of namespaces"),
   items("expired_items", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
+  apiKeys("keys_by_time", { created_at: -1, _id: -1 }, "the list of all API keys"),
+  apiKeys("keys_of_owner", { owner: 1, created_at: -1, _id: -1 }, "the list of API keys"),
+  audit("audit_by_time", { at: 1, _id: 1 }, "the audit of a time"),
+  audit("audit_of_owner", { owner: 1, at: 1, _id: 1 }, "the same, of one owner"),
+  audit("expired_audit", { expire_at: 1 }, "expiry", { expireAfterSeconds: 0 }),
   threads("removed_threads", { removed_at: 1 }, "expiry of what is left of removed threads", {
     expireAfterSeconds: removedSeconds,
   }),

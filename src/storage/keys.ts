@@ -1,8 +1,14 @@
+import { requireOwnerKey } from "../domain/owner.ts";
+
 /**
- * A client chooses the ids of its threads and runs, so each key carries the owner: two owners never meet. An owner is ''
- * until access control is on; ids are UUIDs and hold no slash.
+ * A client chooses the ids of its threads and runs, so each key carries the owner: two owners never meet. The owner without access control
+ * is '', whose keys begin with none. No owner's key holds a slash (domain/owner.ts); what follows it may.
  */
-export const key = (owner: string, id: string): string => (owner === "" ? id : `${owner}/${id}`);
+export function key(owner: string, id: string): string {
+  if (owner === "") return id;
+  requireOwnerKey(owner);
+  return `${owner}/${id}`;
+}
 
 /**
  * The lower bound of a range that means every date up to its upper one: without it one of the embedded engines reads all the

@@ -1,4 +1,5 @@
 import type { Db } from "mongodb";
+import type { ApiKeyStore, AuditStore } from "../domain/access-ports.ts";
 import type {
   AssistantStore,
   BatchStore,
@@ -12,7 +13,9 @@ import type {
   ThreadStore,
   WebhookStore,
 } from "../domain/ports.ts";
+import { createApiKeyStore } from "./api-key-store.ts";
 import { createAssistantStore } from "./assistant-store.ts";
+import { createAuditStore } from "./audit-store.ts";
 import { createBatchStore } from "./batch-store.ts";
 import { collections } from "./collections.ts";
 import { createIndexes } from "./indexes.ts";
@@ -40,6 +43,8 @@ export interface Stores {
   readonly webhooks: WebhookStore;
   readonly batches: BatchStore;
   readonly items: ItemStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly audit: AuditStore;
 }
 
 /** The same database over connections for one purpose each. */
@@ -56,6 +61,8 @@ export interface StoresOptions extends Partial<Retention> {
   readonly now: () => Date;
   /** It is reached through a router, which brings a command to several shards. */
   readonly isSharded?: boolean;
+  /** How long an entry of the audit is kept; 0, as by default: for ever. */
+  readonly auditTtlMs?: number;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default no run expires. */
@@ -77,5 +84,7 @@ export async function openStores(db: Db, options: StoresOptions, own: OwnConnect
     webhooks: createWebhookStore(all),
     batches: createBatchStore(all),
     items: createItemStore(all, now),
+    apiKeys: createApiKeyStore(all),
+    audit: createAuditStore(all, now, options.auditTtlMs ?? 0),
   };
 }

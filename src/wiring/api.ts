@@ -1,4 +1,8 @@
 import type { Logger } from "pino";
+import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import { guarded, type Policy } from "../access/authorize.ts";
 import type { Config } from "../config.ts";
 import type { Runs } from "../create-runs.ts";
 import { abortError, onClientGone } from "../server/client-gone.ts";
@@ -14,6 +18,7 @@ export interface ApiParts {
   readonly config: Config;
   readonly stores: Stores;
   readonly runs: Runs;
+  readonly policy: Policy;
   readonly shutdownSignal: AbortSignal;
   /** Whether a failure of the database is worth trying again. */
   readonly isTransient: (error: unknown) => boolean;
@@ -25,7 +30,7 @@ export type Api = ReturnType<typeof createApi>;
 
 /** The handlers of all RPCs, made once: the protocols of gRPC and the REST edge call the same ones. */
 export function createApi(parts: ApiParts) {
-  const { config, stores, runs, shutdownSignal, isTransient, pause, log } = parts;
+  const { config, stores, runs, policy, shutdownSignal, isTransient, pause, log } = parts;
   const calls: Calls = {
     onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
     abortError: (context) => abortError(context, shutdownSignal),
@@ -51,10 +56,11 @@ export function createApi(parts: ApiParts) {
   });
   runs.onNewLife(watchers.storeAnew);
   const { cancelLimit } = config;
+  const runService = createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit });
   return {
-    runs: createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit }),
-    threads: createThreadService({ ...runs, read: runs.readThreads, calls }),
-    assistants: createAssistantService(runs.assistants),
+    runs: guarded(RunService, runService, policy),
+    threads: guarded(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }), policy),
+    assistants: guarded(AssistantService, createAssistantService(runs.assistants), policy),
     watchers,
   };
 }

@@ -9,6 +9,7 @@ import { CancelAction, CancelOutcome, RunStatus } from "../../gen/reins/v1/run_p
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
+import { anybody } from "../../src/access/identity.ts";
 import { createReinsClient, type ReinsClient, toPayload } from "../../src/client/index.ts";
 import { minimal } from "../support/good-requests.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
@@ -34,7 +35,9 @@ const as =
   };
 
 beforeAll(async () => {
-  app = await startTestApp({ identify: ({ headers }) => ({ owner: String(headers["x-owner"] ?? "nobody") }) });
+  app = await startTestApp({
+    identify: ({ headers }) => ({ ...anybody, owner: String(headers["x-owner"] ?? "nobody") }),
+  });
   const client = (owner: string) => createReinsClient({ baseUrl: app.app.url, interceptors: [as(owner)] });
   theirs = { [alice]: client(alice), [bob]: client(bob) };
   const { assistants } = theirs[alice]!;

@@ -92,10 +92,13 @@ describe("a client that takes its time", () => {
   });
   beforeAll(async () => {
     strict = await startTestServer({
-      fallback(_, response) {
-        response.writeHead(200, { "content-type": "text/event-stream" });
-        response.write(": begun\n\n");
-        release.then(() => response.end("event: end\n\n"));
+      fallback: {
+        answer(_, response) {
+          response.writeHead(200, { "content-type": "text/event-stream" });
+          response.write(": begun\n\n");
+          release.then(() => response.end("event: end\n\n"));
+        },
+        find: () => undefined,
       },
       patience: { headTimeoutMs: 300, bodyTimeoutMs: 600, idleTimeoutMs: 500 },
       limits: { sniffTimeoutMs: 300, maxConnections: 20 },

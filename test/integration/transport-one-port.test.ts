@@ -13,16 +13,19 @@ let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer({
     limits: { sniffTimeoutMs: 300 },
-    fallback: (request, response) => {
-      response.writeHead(200, { "content-type": "text/plain" });
-      request.setEncoding("utf8");
-      let body = "";
-      request.on("data", (chunk) => {
-        body += chunk;
-      });
-      request.on("end", () =>
-        response.end(`${request.method} ${request.url} HTTP/${request.httpVersion} ${body.length}`),
-      );
+    fallback: {
+      answer(request, response) {
+        response.writeHead(200, { "content-type": "text/plain" });
+        request.setEncoding("utf8");
+        let body = "";
+        request.on("data", (chunk) => {
+          body += chunk;
+        });
+        request.on("end", () =>
+          response.end(`${request.method} ${request.url} HTTP/${request.httpVersion} ${body.length}`),
+        );
+      },
+      find: () => undefined,
     },
   });
 });

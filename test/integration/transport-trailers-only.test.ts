@@ -11,7 +11,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StreamRunRequestSchema } from "../../gen/reins/v1/run_service_pb.ts";
 import { CreateThreadRequestSchema, GetThreadRequestSchema } from "../../gen/reins/v1/thread_service_pb.ts";
-import { anybody } from "../../src/access/caller.ts";
+import { openAccess } from "../../src/access/access.ts";
 import { errorReason } from "../../src/client/index.ts";
 import { createCors } from "../../src/server/cors.ts";
 import { createNodeHandler } from "../../src/server/node-handler.ts";
@@ -178,7 +178,8 @@ describe("a gRPC call without an answer ends with its only HEADERS frame", () =>
         handlers: router.handlers,
         isAllowedHost: () => true,
         cors: createCors([]),
-        identify: () => anybody,
+        access: openAccess,
+        mapError: () => undefined,
         fallback: undefined,
         isStarting: false,
         isDraining: () => true,

@@ -1,5 +1,6 @@
 import type { Db } from "mongodb";
 import type { Logger } from "pino";
+import { openPolicy } from "../../src/access/authorize.ts";
 import { createJournal } from "../../src/checkpoints/journal.ts";
 import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import { type Config, readConfig } from "../../src/config.ts";
@@ -93,7 +94,16 @@ export function startServer(parts: ServerParts): SimulatedServer {
       log,
     });
     const { signal: shutdownSignal } = shutdown;
-    api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause: () => pause(), log });
+    api = createApi({
+      config,
+      stores,
+      runs,
+      policy: openPolicy,
+      shutdownSignal,
+      isTransient,
+      pause: () => pause(),
+      log,
+    });
   }
 
   timeline.current.run(process, () => {

@@ -7,6 +7,7 @@ import { toAssistant } from "../../src/storage/assistant-store.ts";
 import { slotKey } from "../../src/storage/journal-documents.ts";
 import { toRun } from "../../src/storage/run-document.ts";
 import type { Stores } from "../../src/storage/stores.ts";
+import { accessCalls } from "./access-contract.ts";
 import { projected } from "./run-records.ts";
 import {
   checkpointId,
@@ -341,6 +342,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["scan", () => [{ owner }], "all", "linear"],
       ["scan", () => [{ owner, graph: "agent" }, assistant(200)], "deep, of a graph", "linear"],
     ],
+    ...accessCalls(anHourAgo),
     items: [
       ["put", () => [{ ...itemName(1), value: "{}" }]],
       [

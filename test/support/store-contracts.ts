@@ -1,5 +1,6 @@
 import type { Db } from "mongodb";
 import type { Stores } from "../../src/storage/stores.ts";
+import { describeApiKeys, describeAudit } from "./access-contract.ts";
 import { describeAssistants } from "./assistant-contract.ts";
 import { describeBatches } from "./batch-contract.ts";
 import { describeRunEvents } from "./event-contract.ts";
@@ -39,6 +40,8 @@ export function describeStores(which: string, openDb: () => Promise<Db>): void {
     servers: () => describeServers(which, open),
     assistants: () => describeAssistants(which, async () => (await open()).assistants),
     items: () => describeItems(which, open),
+    apiKeys: () => describeApiKeys(which, async () => (await open()).apiKeys),
+    audit: () => describeAudit(which, open),
     journal() {
       describeJournalSlots(which, openDb);
       describeJournalWriters(which, openDb);

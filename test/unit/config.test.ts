@@ -79,6 +79,9 @@ describe("readConfig", () => {
       { corsOrigins: ["https://a.example", "https://b.example"] },
     ],
     ["REINS_ALLOWED_HOSTS", "reins.internal", { allowedHosts: ["reins.internal"] }],
+    ["REINS_ACCESS", "access.json", { accessFile: "/home/user/access.json" }],
+    ["REINS_API_KEYS", "true", { apiKeys: true }],
+    ["REINS_AUDIT_TTL_MS", "0", { auditTtlMs: 0 }],
     ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
     ["REINS_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
     ["REINS_CACHE_DIR", "cache", { cacheDir: "/home/user/cache" }],
@@ -99,7 +102,7 @@ describe("readConfig", () => {
     [
       ["--prot", "1"],
       {},
-      /^--prot is no option; did you mean --port\? Known are --config, --host, --port, --data-dir$/,
+      /^--prot is no option; did you mean --port\? Known are --config, --host, --port, --data-dir, --access$/,
     ],
     [["2024"], {}, /^2024 is no option\. Known are/],
     [[], { REINS_EVENT_TTL_MS: "1" }, /^REINS_EVENT_TTL_MS is no setting of Reins; did you mean REINS_EVENTS_TTL_MS\?/],

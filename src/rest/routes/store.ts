@@ -54,7 +54,7 @@ export function storeRoutes(items: Items): Route[] {
       is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.",
       body: putBody,
       payloads: ["value"],
-      async handle({ caller: { owner }, body: { namespace, key, value, ttl } }) {
+      async handle({ identity: { owner }, body: { namespace, key, value, ttl } }) {
         const ttlMs = ttl === undefined ? undefined : ttl * minuteMs;
         await items.put({ owner, namespace, key, value: stringify(value), ttlMs });
         return { kind: "empty", status: 204 };
@@ -69,7 +69,7 @@ export function storeRoutes(items: Items): Route[] {
         key: textParameter("the item's key", true),
         refresh_ttl: flagParameter("whether its time to live begins anew; it does by default"),
       },
-      async handle({ caller: { owner }, query, header }) {
+      async handle({ identity: { owner }, query, header }) {
         const needed = (parameter: string): string => {
           const text = query.text(parameter);
           if (text === undefined) throw new RestError(422, `Query parameter ${parameter} is missing`);
@@ -87,7 +87,7 @@ export function storeRoutes(items: Items): Route[] {
       path: "/store/items",
       is: "Removes an item from long-term memory, if it is there.",
       body: z.object(name),
-      async handle({ caller: { owner }, body }) {
+      async handle({ identity: { owner }, body }) {
         await items.remove({ owner, ...body });
         return { kind: "empty", status: 204 };
       },
@@ -98,7 +98,7 @@ export function storeRoutes(items: Items): Route[] {
       is: "Finds items in a namespace and below it, last changed first.",
       body: searchBody,
       async handle({
-        caller: { owner },
+        identity: { owner },
         body: { namespace_prefix: namespacePrefix = [], refresh_ttl: refreshTtl, query: _, ...search },
       }) {
         const found = await items.search(owner, { namespacePrefix, refreshTtl, ...search });
@@ -110,7 +110,7 @@ export function storeRoutes(items: Items): Route[] {
       path: "/store/namespaces",
       is: "Lists the namespaces that have items.",
       body: namespacesBody,
-      async handle({ caller: { owner }, body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
+      async handle({ identity: { owner }, body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
         const match = [
           ...(prefix ? [{ at: "prefix", labels: prefix } as const] : []),
           ...(suffix ? [{ at: "suffix", labels: suffix } as const] : []),

@@ -106,7 +106,7 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
   const errors = createErrors(graphs);
   /** Known, and so answered, when the client may count on whatever it does then to be told. */
   const follow = (
-    { params, caller, invoke, signal }: RestRequest<unknown>,
+    { params, identity, invoke, signal }: RestRequest<unknown>,
     start: FollowStart,
     onRunExists: OnRunExists,
   ) => {
@@ -118,7 +118,7 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
       runCreated,
       pollMs,
       signal: AbortSignal.any([signal, shutdownSignal]),
-      ready: () => onRunExists({ owner: caller.owner, threadId, runId: "" }),
+      ready: () => onRunExists({ owner: identity.owner, threadId, runId: "" }),
     });
   };
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>

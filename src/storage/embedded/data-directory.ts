@@ -16,6 +16,8 @@ export interface DataDirectory {
   readonly writtenBy: EngineName | undefined;
   /** The port of the last start; mongod's replica set remembers it. */
   readonly lastPort: number | undefined;
+  /** What the last start has marked. */
+  readonly marked: { readonly engine: EngineName; readonly port?: number } | undefined;
   /** The password of the engine's only user: random, made once, in a file that only the server's user can read. */
   readonly key: string;
   /** The engine knows that user with this key. */
@@ -53,6 +55,7 @@ export function openDataDirectory(dataDir: string): DataDirectory {
     // A start that failed before the first write leaves a mark that binds nobody.
     writtenBy: existsSync(join(dataPath, "WiredTiger")) ? mark?.engine : undefined,
     lastPort: mark?.port,
+    marked: mark,
     mark(engine, port) {
       const temporary = `${markFile}.${process.pid}`;
       writeOwnerOnly(temporary, `${JSON.stringify({ engine, port })}\n`);

@@ -57,6 +57,13 @@ export function holdDirectory(dataDir: string): DirectoryHold {
   };
 }
 
+/** What works on a data directory: nobody, a Reins whose engine does not run yet, or one whose engine runs. */
+export function engineOf(dataDir: string): "none" | "starts" | "runs" {
+  const record = readRecord(join(dataDir, "holder.json"));
+  if (record === undefined || !isAlive(record.reins)) return "none";
+  return record.engine !== undefined && isAlive(record.engine) ? "runs" : "starts";
+}
+
 export function inUse(dataDir: string, pid: number | undefined): DomainError {
   const holder = pid === undefined ? "another process" : `another Reins (process ${pid})`;
   return new DomainError(

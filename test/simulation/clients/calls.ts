@@ -1,5 +1,5 @@
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { anybody, callerKey } from "../../../src/access/caller.ts";
+import { anybody, identityKey } from "../../../src/access/identity.ts";
 import { DomainError } from "../../../src/domain/errors.ts";
 import type { Api } from "../../../src/wiring/api.ts";
 import type { SimulatedServer } from "../simulated-server.ts";
@@ -61,7 +61,7 @@ export function createCall({ timeline, random, loss, failed }: CallParts): Call 
       };
       const context = {
         signal: leaving.signal,
-        values: createContextValues().set(callerKey, anybody),
+        values: createContextValues().set(identityKey, anybody),
         timeoutMs: () => undefined,
       };
 

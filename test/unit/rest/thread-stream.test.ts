@@ -9,7 +9,7 @@ import type {
   ListRunsRequest,
   ListRunsResponse,
 } from "../../../gen/reins/v1/run_service_pb.ts";
-import { anybody } from "../../../src/access/caller.ts";
+import { anybody } from "../../../src/access/identity.ts";
 import { DomainError } from "../../../src/domain/errors.ts";
 import type { Invoke } from "../../../src/rest/invoke.ts";
 import { readQuery } from "../../../src/rest/read-query.ts";
@@ -105,7 +105,7 @@ function createThread() {
         query: readQuery(new URLSearchParams()),
         body: undefined,
         header: () => last,
-        caller: anybody,
+        identity: anybody,
         invoke,
         signal: leaving.signal,
       } as RestRequest);

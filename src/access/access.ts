@@ -1,0 +1,92 @@
+import type { Logger } from "pino";
+import type { ApiKeyStore } from "../domain/access-ports.ts";
+import { DomainError } from "../domain/errors.ts";
+import type { AccessSettings } from "./access-file.ts";
+import { createApiKeys, keyPrefix } from "./api-keys.ts";
+import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
+import { createCertificates } from "./certificates.ts";
+import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
+import { cannotTell, missing, unauthenticated } from "./refusals.ts";
+import { createTokens } from "./tokens.ts";
+
+/** Who calls, and what that one may do: asked once for each request, whatever protocol it comes by. */
+export interface Access {
+  /** Whether anybody is told apart at all. */
+  readonly isOn: boolean;
+  readonly identify: Identify;
+  readonly policy: Policy;
+}
+
+export interface AccessParts {
+  readonly settings: AccessSettings;
+  readonly keys: Pick<ApiKeyStore, "find">;
+  /** The database's time. */
+  readonly now: () => Date;
+  readonly log: Pick<Logger, "error">;
+}
+
+/** Everybody may do everything: for a server that only its own machine can reach. */
+export const openAccess: Access = {
+  isOn: false,
+  identify: () => anybody,
+  policy: openPolicy,
+};
+
+/** An authenticator that has not answered by then refuses. */
+const limitMs = 5_000;
+
+export function createAccess({ settings, keys, now, log }: AccessParts): Access {
+  const apiKeys = settings.api_keys ? createApiKeys({ store: keys, now }) : undefined;
+  const tokens = settings.token_issuers.length > 0 ? createTokens(settings.token_issuers) : undefined;
+  const certificates = createCertificates(settings.client_certificates);
+
+  async function whose({ headers, certificate }: Presented): Promise<Identity> {
+    const { key, bearer, isGiven } = credentialsIn(headers);
+    if (key !== undefined && apiKeys) return apiKeys.identify(key);
+    if (bearer !== undefined && tokens && key === undefined) return tokens.identify(bearer);
+    if (isGiven) throw unauthenticated("Credentials of this kind are not taken here.");
+    if (certificate) return certificates.identify(certificate);
+    throw missing();
+  }
+
+  return { isOn: true, identify: inTime(whose, log), policy: createPolicy(new Set(settings.show)) };
+}
+
+/** Whatever happens in it but a refusal or an identity refuses. */
+export function inTime(identify: Identify, log: Pick<Logger, "error">, ms: number = limitMs): Identify {
+  return async (presented) => {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(cannotTell("Who calls could not be found out in time; try again.")), ms);
+    try {
+      return await Promise.race([identify(presented), late]);
+    } catch (error) {
+      if (error instanceof DomainError) throw error;
+      log.error({ err: error }, "who calls could not be found out");
+      throw cannotTell("Who calls cannot be found out at the moment; try again.", error);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+interface Credentials {
+  /** A key of Reins, in either header. */
+  readonly key?: string | undefined;
+  readonly bearer?: string | undefined;
+  readonly isGiven: boolean;
+}
+
+/**
+ * LangGraph's clients send a key of LangSmith as x-api-key whenever their environment has one, beside what their user has set: what is
+ * no key of Reins there counts only by itself.
+ */
+export function credentialsIn(headers: Presented["headers"]): Credentials {
+  const { authorization } = headers;
+  const apiKey = headers["x-api-key"];
+  if (Array.isArray(apiKey)) throw unauthenticated("x-api-key is given more than once.");
+  const bearer = /^Bearer +([^\s,]+)$/i.exec(authorization ?? "")?.[1];
+  const keys = new Set([bearer, apiKey].filter((one) => one?.startsWith(keyPrefix)));
+  if (keys.size > 1) throw unauthenticated("Two API keys are given; one says who calls.");
+  const [key] = keys;
+  return { key, bearer, isGiven: authorization !== undefined || apiKey !== undefined };
+}
