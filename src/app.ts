@@ -6,8 +6,7 @@ import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
-import { type Access, createAccess, openAccess } from "./access/access.ts";
-import { createPolicy } from "./access/authorize.ts";
+import type { Access } from "./access/access.ts";
 import type { Identify } from "./access/identity.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
@@ -28,6 +27,7 @@ import { engineTitles } from "./storage/embedded/engines.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
+import { wireAccess } from "./wiring/access.ts";
 import { type Api, type ApiParts, createApi } from "./wiring/api.ts";
 import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
@@ -123,7 +123,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const access = accessOf();
+  const { identify } = options;
+  const access = wireAccess({ settings, identify, stores, runs, now, isTransient, pause: () => pause(), log });
+  started.defer(() => access.audit.settled());
   const { watchers } = serve(server, config, parts, runs, {
     about,
     access,
@@ -136,11 +138,6 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
   started.defer(stopWatching);
-
-  function accessOf(): Access {
-    if (options.identify) return { isOn: true, identify: options.identify, policy: createPolicy(new Set()) };
-    return settings ? createAccess({ settings, keys: stores.apiKeys, now, log }) : openAccess;
-  }
 
   const running = started.move();
   return {
@@ -209,8 +206,7 @@ function serve(
   }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; access: Access; large: LargeBodies },
 ): Api {
   const { shutdownSignal } = server;
-  const { policy } = access;
-  const api = createApi({ config, stores, runs, policy, shutdownSignal, isTransient, pause, log });
+  const api = createApi({ config, stores, runs, guards: access, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
@@ -220,7 +216,8 @@ function serve(
     access,
     fallback: createRestEdge({
       services: api,
-      policy,
+      policy: access.policy,
+      audit: access.audit,
       nameError,
       shutdownSignal,
       log,

@@ -1,3 +1,4 @@
+import type { Run } from "./domain/run/run.ts";
 import { createAttempts } from "./wiring/attempts.ts";
 import { createBetweenServers } from "./wiring/between-servers.ts";
 import { createDomain, type Domain } from "./wiring/domain.ts";
@@ -15,6 +16,8 @@ export interface Runs extends Domain, Pick<Streams, "outcomes" | "openFeed" | "t
   readonly server: () => string;
   /** Called whenever a new life has begun, since others have declared this server dead. */
   readonly onNewLife: (listener: () => void) => void;
+  /** Called whenever a run is over for everybody; after a crash perhaps once more. */
+  readonly onEnded: (listener: (run: Run) => void) => void;
   /** With its request id, if it has one. */
   readonly createRun: Domain["requestIds"]["createRun"];
   /** Keeps the thread of a stateless run for a caller; see TemporaryThreads. */
@@ -52,6 +55,7 @@ export async function createRuns(options: RunsOptions): Promise<Runs> {
     ...domain,
     server: () => self().id,
     onNewLife: (listener) => foundation.signals.newLife.on(listener),
+    onEnded: (listener) => foundation.signals.ended.on(listener),
     outcomes: streams.outcomes,
     openFeed: streams.openFeed,
     tail: streams.tail,

@@ -3,6 +3,8 @@ import type { ApiKeyStore } from "../domain/access-ports.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { AccessSettings } from "./access-file.ts";
 import { createApiKeys, keyPrefix } from "./api-keys.ts";
+import { type Audit, noAudit } from "./audit.ts";
+import { reasonOf } from "./audited-calls.ts";
 import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
 import { createCertificates } from "./certificates.ts";
 import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
@@ -15,11 +17,13 @@ export interface Access {
   readonly isOn: boolean;
   readonly identify: Identify;
   readonly policy: Policy;
+  readonly audit: Audit;
 }
 
 export interface AccessParts {
   readonly settings: AccessSettings;
   readonly keys: Pick<ApiKeyStore, "find">;
+  readonly audit: Audit;
   /** The database's time. */
   readonly now: () => Date;
   readonly log: Pick<Logger, "error">;
@@ -30,12 +34,13 @@ export const openAccess: Access = {
   isOn: false,
   identify: () => anybody,
   policy: openPolicy,
+  audit: noAudit,
 };
 
 /** An authenticator that has not answered by then refuses. */
 const limitMs = 5_000;
 
-export function createAccess({ settings, keys, now, log }: AccessParts): Access {
+export function createAccess({ settings, keys, audit, now, log }: AccessParts): Access {
   const apiKeys = settings.api_keys ? createApiKeys({ store: keys, now }) : undefined;
   const tokens = settings.token_issuers.length > 0 ? createTokens(settings.token_issuers) : undefined;
   const certificates = createCertificates(settings.client_certificates);
@@ -49,8 +54,30 @@ export function createAccess({ settings, keys, now, log }: AccessParts): Access 
     throw missing();
   }
 
-  return { isOn: true, identify: inTime(whose, log), policy: createPolicy(new Set(settings.show)) };
+  const identify = telling(inTime(whose, log), audit);
+  return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit };
 }
+
+/** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */
+function telling(identify: Identify, audit: Audit): Identify {
+  return async (presented) => {
+    try {
+      return await identify(presented);
+    } catch (error) {
+      const { method, target, requestId, headers } = presented;
+      const call = `${method} ${target.split("?", 1)[0]}`;
+      const credential = keyIdIn(headers);
+      const outcome = reasonOf(error);
+      audit.refused({ owner: "", actor: "", credential, call, targets: [], outcome, requestId });
+      throw error;
+    }
+  };
+}
+
+const keyIdIn = ({ authorization = "", "x-api-key": given = "" }: Presented["headers"]): string => {
+  const [, id] = /\breins_([A-Za-z0-9]{12})_/.exec(`${authorization} ${given}`) ?? [];
+  return id === undefined ? "" : `key:${id}`;
+};
 
 /** Whatever happens in it but a refusal or an identity refuses. */
 export function inTime(identify: Identify, log: Pick<Logger, "error">, ms: number = limitMs): Identify {

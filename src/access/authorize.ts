@@ -1,6 +1,8 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { type Identity, identityOf, type Scope } from "./identity.ts";
+import type { Audit } from "./audit.ts";
+import { type Audited, type AuditedCall, auditedCall } from "./audited-calls.ts";
+import { type Identity, identityOf, requestIdKey, type Scope } from "./identity.ts";
 import { alsoCancels, type Disclosure, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
 
@@ -11,27 +13,37 @@ export type Called = DescMethod | { readonly method: string; readonly path: stri
 export interface Policy {
   /** Whether it is answered without anybody being known to ask. */
   opens(called: Called): boolean;
-  /** Throws PERMISSION_DENIED. */
-  check(identity: Identity, called: Called): void;
+  /** Throws PERMISSION_DENIED, which the audit hears of. */
+  check(identity: Identity, called: Called, requestId: string): void;
+  /** Throws PERMISSION_DENIED where a call may stop a run, and its caller may not. */
+  checkStop(identity: Identity, called: Called, requestId: string): void;
 }
 
-export function createPolicy(shown: ReadonlySet<Disclosure>): Policy {
+export function createPolicy(shown: ReadonlySet<Disclosure>, audit: Audit): Policy {
   const opens = (called: Called) => {
     const need = needOf(called);
     return need === "public" || (typeof need === "object" && shown.has(need.tells));
   };
+  function take(identity: Identity, scope: Scope, called: Called, requestId: string): void {
+    if (may(identity, scope)) return;
+    const { owner, actor, credential } = identity;
+    const outcome = `lacks the scope ${scope}`;
+    audit.refused({ owner, actor, credential, call: nameOf(called), targets: [], outcome, requestId });
+    throw notAllowed(nameOf(called), scope);
+  }
   return {
     opens,
-    check(identity, called) {
+    check(identity, called, requestId) {
       if (opens(called)) return;
       const need = needOf(called);
-      require(identity, typeof need === "object" ? "admin" : (need as Scope), nameOf(called));
+      take(identity, typeof need === "object" ? "admin" : (need as Scope), called, requestId);
     },
+    checkStop: (identity, called, requestId) => take(identity, "cancel", called, requestId),
   };
 }
 
 /** Of a server where everybody may do everything. */
-export const openPolicy: Policy = { opens: () => false, check: () => undefined };
+export const openPolicy: Policy = { opens: () => false, check: () => undefined, checkStop: () => undefined };
 
 /** Throws for a call without an entry in the table: what nobody has thought of is for nobody. */
 export function needOf(called: Called): Need {
@@ -44,28 +56,65 @@ const nameOf = (called: Called): string => ("kind" in called ? rpcKey(called) : 
 
 export const may = ({ scopes }: Identity, scope: Scope): boolean => scopes.has(scope) || scopes.has("admin");
 
-/** Throws PERMISSION_DENIED for an identity without the scope. `what` begins the sentence. */
-export function require(identity: Identity, scope: Scope, what: string): void {
-  if (!may(identity, scope)) throw notAllowed(what, scope);
-}
-
 type Handler = (request: Message, context: HandlerContext) => unknown;
 
+export interface Guards {
+  readonly policy: Policy;
+  readonly audit: Audit;
+}
+
 /**
- * The handlers of a service, each behind the check of what its caller may do: whatever protocol a call comes by, and also where one route
- * makes several calls.
+ * The handlers of a service, each behind the check of what its caller may do, and before the audit: whatever protocol a call comes by, and also
+ * where one route makes several calls.
  */
-export function guarded<S extends DescService>(service: S, handlers: ServiceImpl<S>, policy: Policy): ServiceImpl<S> {
+export function guarded<S extends DescService>(
+  service: S,
+  handlers: ServiceImpl<S>,
+  { policy, audit }: Guards,
+): ServiceImpl<S> {
   const all = handlers as Record<string, Handler>;
   const entries = service.methods.map((method) => {
     const handle = all[method.localName]!;
     const guard: Handler = (request, context) => {
       const identity = identityOf(context);
-      policy.check(identity, method);
-      if (alsoCancels(method, request)) require(identity, "cancel", `${rpcKey(method)}, when it may stop a run,`);
-      return handle(request, context);
+      const requestId = context.values.get(requestIdKey);
+      policy.check(identity, method, requestId);
+      if (alsoCancels(method, request)) policy.checkStop(identity, method, requestId);
+      const audited = auditedCall(method, request);
+      if (!audited) return handle(request, context);
+      const { owner, actor, credential } = identity;
+      const call = { owner, actor, credential, call: rpcKey(method), decision: "allowed", requestId } as const;
+      const write = (read: Audited) => audit.write({ ...call, ...read });
+      if (method.methodKind === "unary") return andWrite(handle(request, context) as Promise<unknown>, audited, write);
+      return afterWriting(() => handle(request, context) as AsyncIterable<unknown>, audited, write);
     };
     return [method.localName, guard];
   });
   return Object.fromEntries(entries) as ServiceImpl<S>;
+}
+
+/** Nobody is told of what the audit does not know. */
+async function andWrite(
+  answering: Promise<unknown>,
+  audited: AuditedCall,
+  write: (read: Audited) => Promise<void>,
+): Promise<unknown> {
+  let answer: unknown;
+  try {
+    answer = await answering;
+  } catch (error) {
+    await write(audited.failed(error));
+    throw error;
+  }
+  await write(audited.answered(answer));
+  return answer;
+}
+
+async function* afterWriting(
+  stream: () => AsyncIterable<unknown>,
+  audited: AuditedCall,
+  write: (read: Audited) => Promise<void>,
+): AsyncGenerator<unknown> {
+  await write({ ...audited.answered(undefined), outcome: "begun" });
+  yield* stream();
 }

@@ -21,6 +21,8 @@ export interface Presented {
   readonly method: string;
   /** Path and query. */
   readonly target: string;
+  /** What all lines and entries about it have in common. */
+  readonly requestId: string;
   readonly headers: IncomingHttpHeaders;
   /** The client's certificate, where TLS has verified one. */
   readonly certificate?: ClientCertificate | undefined;
@@ -42,6 +44,8 @@ export const anybody: Identity = { owner: "", actor: "", scopes: new Set(scopes)
 export const nobody: Identity = { owner: "", actor: "", scopes: new Set(), credential: "" };
 
 export const identityKey = createContextKey<Identity | undefined>(undefined, { description: "who calls" });
+
+export const requestIdKey = createContextKey("", { description: "the request's id" });
 
 /** Throws for a call that nobody is known to have made: it must not pass for one of anybody's. */
 export function identityOf({ values }: Pick<HandlerContext, "values">): Identity {

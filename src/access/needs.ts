@@ -146,7 +146,8 @@ export function alsoCancels(method: DescMethod, request: Message): boolean {
   }
 }
 
-const displaces = (request: pb.CreateRunRequest | undefined): boolean => {
+/** Whether a new run cancels those before it. */
+export const displaces = (request: pb.CreateRunRequest | undefined): boolean => {
   const strategy = request?.spec?.multitaskStrategy;
   return strategy === MultitaskStrategy.INTERRUPT || strategy === MultitaskStrategy.ROLLBACK;
 };

@@ -122,7 +122,7 @@ const changeOf = ({ id, owner }: ApiKeyRecord, call: string, outcome: string) =>
   actor: caller(),
   credential: "",
   call,
-  target: `key ${id}`,
+  targets: [`key ${id}`],
   decision: "allowed" as const,
   outcome,
   requestId: "",

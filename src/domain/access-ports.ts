@@ -32,8 +32,8 @@ export interface AuditEntry {
   readonly credential: string;
   /** What was called, or what a server has done by itself: "RunService/CancelRun", "kill". */
   readonly call: string;
-  /** What it was done to, as "run <thread>/<run>"; absent where a refusal came before that was known. */
-  readonly target?: string;
+  /** What it was done to, each as "run <thread>/<run>", "thread <thread>" and the like; none where a refusal came before that was known. */
+  readonly targets: readonly string[];
   readonly decision: "allowed" | "refused";
   /** How it went, in a word: a cancel's outcome, or an error's reason. */
   readonly outcome: string;

@@ -315,7 +315,7 @@ export interface ServerStore {
   /** Of a dead one: nothing of it can come any more. */
   forget(server: string): Promise<void>;
   others(server: string): Promise<Server[]>;
-  watch(id: string, server: string, run: RunName, ifLast: boolean): Promise<void>;
+  watch(id: string, server: string, run: RunName, by: Pick<StoredWatch, "ifLast" | "actor">): Promise<void>;
   markLeft(id: string): Promise<void>;
   unwatch(id: string): Promise<void>;
   /** Nobody knows whether the watch has been stored: it goes, and one that comes late finds its id taken. */

@@ -27,5 +27,7 @@ export interface StoredWatch {
   readonly id: string;
   readonly server: string;
   readonly ifLast: boolean;
+  /** Who watches; '' where nobody is known. */
+  readonly actor: string;
   readonly left: boolean;
 }

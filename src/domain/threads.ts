@@ -1,6 +1,6 @@
 import { boundedState } from "./bounded.ts";
 import { checkMetadata } from "./check-metadata.ts";
-import { DomainError, ifMerely } from "./errors.ts";
+import { DomainError, ifMerely, isDomainError } from "./errors.ts";
 import type { HeldThread, HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { runNotFound, threadNotFound } from "./not-found.ts";
@@ -63,16 +63,24 @@ export interface RemovalParts {
   readonly readState: (thread: Thread, graph: string) => Promise<StateAtEnd>;
 }
 
+/** Who removes what may still be live. */
+export interface Stopper {
+  /** '' where nobody is known. */
+  readonly actor: string;
+  /** Otherwise what is live is refused with PERMISSION_DENIED. */
+  readonly mayStop: boolean;
+}
+
 export interface Removal {
-  /** Repeatable until it is done; afterwards the thread is not found. */
-  deleteThread(name: ThreadName, signal: AbortSignal): Promise<void>;
+  /** Repeatable until it is done; afterwards the thread is not found. Its live runs are stopped first. */
+  deleteThread(name: ThreadName, stopper: Stopper, signal: AbortSignal): Promise<void>;
   /**
    * Removes a thread that is marked as being removed, when its runs have come to their ends. Without a signal it does not wait for
    * them, and leaves a thread with live runs to a later time: who looks after what others have left may not wait for them. Repeatable.
    */
   finish(name: ThreadName, signal?: AbortSignal): Promise<void>;
   /** A run that is live is rolled back: nothing builds on it yet, so the same is left of it. */
-  deleteRun(name: RunName, signal: AbortSignal): Promise<void>;
+  deleteRun(name: RunName, stopper: Stopper, signal: AbortSignal): Promise<void>;
   /** Removes what a deleted run has stored, under a hold of its thread. Repeatable. */
   removeRun(held: HeldThread, run: Run): Promise<void>;
 }
@@ -81,9 +89,12 @@ export interface Removal {
 export function createRemoval(parts: RemovalParts): Removal {
   const { lanes, runs, act, data } = parts;
 
-  async function deleteThread(name: ThreadName, signal: AbortSignal): Promise<void> {
-    const wish = { action: "interrupt", reason: "thread deleted", by: "client" } as const;
-    const acted = await act.act(name, { kind: "change", remove: { when: "stop", wish } });
+  async function deleteThread(name: ThreadName, { actor, mayStop }: Stopper, signal: AbortSignal): Promise<void> {
+    const wish = { action: "interrupt", reason: "thread deleted", by: "client", actor } as const;
+    const remove = mayStop ? ({ when: "stop", wish } as const) : ({ when: "idle" } as const);
+    const acted = await act.act(name, { kind: "change", remove }).catch((error) => {
+      throw !mayStop && isDomainError(error, "THREAD_BUSY") ? stopsLive("the thread has live runs", error) : error;
+    });
     if (!acted) throw threadNotFound(name.threadId);
     await finish(name, signal);
   }
@@ -123,9 +134,10 @@ export function createRemoval(parts: RemovalParts): Removal {
   const valuesOf = async (thread: Thread, { n, webhook }: Run) =>
     webhook && thread.state?.n === n ? (await parts.threads.whole(thread)).state?.values : undefined;
 
-  async function deleteRun(name: RunName, signal: AbortSignal): Promise<void> {
+  async function deleteRun(name: RunName, { actor, mayStop }: Stopper, signal: AbortSignal): Promise<void> {
     if (await isLive(name)) {
-      const wish = { action: "rollback", reason: "run deleted", by: "client" } as const;
+      if (!mayStop) throw stopsLive("the run is live");
+      const wish = { action: "rollback", reason: "run deleted", by: "client", actor } as const;
       await act.act(name, { kind: "requestCancel", runs: [name.runId], wish });
       await untilEnded(name, signal);
       if (!(await runs.find(name))) return;
@@ -181,6 +193,12 @@ export function createRemoval(parts: RemovalParts): Removal {
 
 const outcomeOf = (run: Run | undefined): LastOutcome | null =>
   run ? lean({ n: run.n, status: run.status, error: run.error && shortError(run.error) }) : null;
+
+const stopsLive = (what: string, cause?: unknown): DomainError =>
+  new DomainError("PERMISSION_DENIED", `${what}: to delete it takes the scope "cancel" as well`, {
+    metadata: { scope: "cancel" },
+    cause,
+  });
 
 export function threadExists(field: string, threadId: string): DomainError {
   return new DomainError("THREAD_EXISTS", `${field}: there is already a thread ${threadId}`, {

@@ -23,6 +23,8 @@ interface StateUpdate extends ThreadName {
   readonly assistantId?: string;
   /** Put on the new checkpoint. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Who edits; '' where nobody is known. Stands in the checkpoint's metadata. */
+  readonly actor?: string;
 }
 
 /** An edit that has been checked, as far as that is possible without the graph's code. */
@@ -109,7 +111,12 @@ export function createUpdateState(parts: UpdateStateParts): UpdateState {
       if (graph === undefined) throw unknownState(thread);
       // Looked for again: the newest checkpoint is sure to stay the same only while the thread is held.
       const base = await findBase(thread, graph, request);
-      const metadata = JSON.stringify({ ...request.metadata, thread_id: thread.threadId, graph_id: graph });
+      const metadata = JSON.stringify({
+        ...request.metadata,
+        ...(request.actor && { actor: request.actor }),
+        thread_id: thread.threadId,
+        graph_id: graph,
+      });
       const { values, asNode } = request;
       const checkpoint = await parts.edit(thread, id, { graph, ...base, values, asNode, metadata });
       const read = await parts.readState(thread, graph);

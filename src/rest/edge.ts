@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import createRouter from "find-my-way";
 import type { Logger } from "pino";
+import type { Audit } from "../access/audit.ts";
 import type { Policy } from "../access/authorize.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { readTarget } from "../server/admit.ts";
@@ -18,6 +19,7 @@ import { createRunCreated, notifying } from "./thread-stream/run-created.ts";
 export interface RestEdgeOptions extends RoutesParts {
   readonly services: Services;
   readonly policy: Policy;
+  readonly audit: Audit;
   /** The services' errors as those of the domain, also a database that is away. */
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
@@ -148,7 +150,7 @@ interface HandledCall {
 
 async function handle(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
   const { request, response, gone, options } = call;
-  options.policy.check(call.facts.identity, route);
+  options.policy.check(call.facts.identity, route, call.facts.requestId);
   if (call.facts.isDraining()) {
     throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
   }
@@ -161,15 +163,21 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     const value = request.headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
+  const { identity, requestId } = call.facts;
   const answer = await route.handle({
     params,
     query: readQuery(search),
     header,
     body,
     signal: gone.signal,
-    identity: call.facts.identity,
-    invoke: call.createInvoke(call.facts.identity, gone.signal),
+    identity,
+    invoke: call.createInvoke(call.facts, gone.signal),
   });
+  if (route.deletes) {
+    const { owner, actor, credential } = identity;
+    const asked = { owner, actor, credential, call: `${route.method} ${route.path}`, requestId };
+    await options.audit.write({ ...asked, targets: [route.deletes(body)], decision: "allowed", outcome: "done" });
+  }
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);
   await sendAnswer(response, answer, { tell, beatMs: options.beatMs, signal: gone.signal });
 }

@@ -10,7 +10,7 @@ import { createContextValues, createHandlerContext, type HandlerContext, type Se
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
-import { type Identity, identityKey } from "../access/identity.ts";
+import { type Identity, identityKey, requestIdKey } from "../access/identity.ts";
 import { aborted } from "../domain/aborted.ts";
 import type { RunName } from "../domain/run/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
@@ -42,7 +42,7 @@ export interface Invoke {
 }
 
 /** Aborted when the client has left: the handlers judge it as they do a leaver of any other protocol. */
-export type CreateInvoke = (identity: Identity, requestSignal: AbortSignal) => Invoke;
+export type CreateInvoke = (asked: { identity: Identity; requestId: string }, requestSignal: AbortSignal) => Invoke;
 
 type Handler = (request: unknown, context: HandlerContext) => unknown;
 type Method = DescMethodUnary | DescMethodServerStreaming;
@@ -54,7 +54,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
     [AssistantService.typeName, { ...services.assistants }],
   ]);
 
-  return (identity, requestSignal) => {
+  return ({ identity, requestId }, requestSignal) => {
     function prepare(method: Method, init: MessageInitShape<DescMessage>, onRunExists: OnRunExists | undefined) {
       const request = create(method.input, init);
       check(method.input, request);
@@ -68,6 +68,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
         url: "http://localhost/",
         contextValues: createContextValues()
           .set(identityKey, identity)
+          .set(requestIdKey, requestId)
           .set(onRunExistsKey, onRunExists)
           .set(refuseRepeatKey, true),
       });

@@ -41,6 +41,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     action: namesOf(pb.CancelAction),
     reason: text,
     requested_by: text,
+    "actor?": text,
     "requested_at?": time,
     "settled_at?": time,
     outcome: namesOf(pb.CancelOutcome),

@@ -59,6 +59,8 @@ export interface Route<Body = unknown> {
   readonly payloads?: readonly string[];
   /** The query parameters that the route reads, for the OpenAPI page. */
   readonly query?: Readonly<Record<string, string | QueryParameter>>;
+  /** What it removes, for the audit, where no RPC does it. */
+  readonly deletes?: (body: Body) => string;
   readonly errors?: ErrorAnswers;
   readonly handle: (request: RestRequest<Body>) => Promise<Answer> | Answer;
 }

@@ -6,7 +6,14 @@ import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { Access } from "../access/access.ts";
 import type { Called } from "../access/authorize.ts";
-import { type ClientCertificate, type Identity, identityKey, nobody, type Presented } from "../access/identity.ts";
+import {
+  type ClientCertificate,
+  type Identity,
+  identityKey,
+  nobody,
+  type Presented,
+  requestIdKey,
+} from "../access/identity.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
 import { type Call, callKey } from "./call-gate.ts";
@@ -86,7 +93,11 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const called = rpc?.method ?? fallback?.find(request.method ?? "", path);
     const answer = (identity: Identity) => {
       if (rpc) {
-        const values = createContextValues().set(callKey, call).set(identityKey, identity).set(heldKey, new Map());
+        const values = createContextValues()
+          .set(callKey, call)
+          .set(requestIdKey, call.requestId)
+          .set(identityKey, identity)
+          .set(heldKey, new Map());
         handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
           options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
         );
@@ -104,7 +115,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       refuseCaller(request, response, options.mapError(error) ?? createError(unknownFailure), rpc !== undefined);
     };
     if (called && access.policy.opens(called)) answer(nobody);
-    else identified(access, request, response, answer, fail);
+    else identified(access, { request, response, requestId: call.requestId }, answer, fail);
   };
 }
 
@@ -113,14 +124,14 @@ const unknownFailure = { code: Code.Internal, reason: "INTERNAL", message: "Who 
 /** At once where nobody has to be asked, so that without access control no request waits for a turn. */
 function identified(
   access: Access,
-  request: NodeServerRequest,
-  response: NodeServerResponse,
+  { request, response, requestId }: { request: NodeServerRequest; response: NodeServerResponse; requestId: string },
   answer: (identity: Identity) => void,
   fail: (error: unknown) => void,
 ): void {
   const presented: Presented = {
     method: request.method ?? "",
     target: request.url ?? "",
+    requestId,
     headers: request.headers,
     certificate: certificateOf(request),
   };

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
+import type { Identity } from "../access/identity.ts";
 import { invalid } from "../domain/check-metadata.ts";
 import { DomainError, orThrow } from "../domain/errors.ts";
 import type { CancelRuns } from "../domain/run/cancel-runs.ts";
@@ -23,12 +24,12 @@ export interface CancelManyParts {
 /** CancelRuns: which runs, the cancel itself, the wait, and an answer for each. */
 export async function cancelMany(
   parts: CancelManyParts,
-  owner: string,
+  { owner, actor }: Identity,
   request: pb.CancelRunsRequest,
   signal: AbortSignal,
 ): Promise<pb.CancelRunsResponse> {
   const { names, nextPageToken } = await targets(parts, owner, request);
-  const wanted = { action: fromAction(request.action), reason: request.reason, requestedBy: "client" } as const;
+  const wanted = { action: fromAction(request.action), reason: request.reason, requestedBy: "client", actor } as const;
   const outcomes = request.validateOnly
     ? await parts.preview(names, wanted.action)
     : await parts.cancels.cancelAll(names, wanted).then(ended);

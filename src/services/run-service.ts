@@ -3,7 +3,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
-import { ownerOf } from "../access/identity.ts";
+import { type Identity, identityOf, ownerOf } from "../access/identity.ts";
 import { newId } from "../domain/ids.ts";
 import { runNotFound } from "../domain/not-found.ts";
 import { inGroups } from "../domain/pages-of.ts";
@@ -32,6 +32,7 @@ import { inMessages } from "./event-batches.ts";
 import { onRunExistsKey } from "./on-run-exists.ts";
 import { runBytes, sizeIn } from "./page-bytes.ts";
 import { refuseRepeatKey } from "./refuse-repeat.ts";
+import { stopperOf } from "./stopper.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
 
 export interface RunServiceParts {
@@ -132,13 +133,13 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
   return {
     async createRun(request, context) {
-      const run = await parts.createRun(newRun(ownerOf(context), request, "spec"));
+      const run = await parts.createRun(newRun(identityOf(context), request, "spec"));
       const payloadFormat = formatOf(request.spec!.input);
       return { run: await told(run, { payloadFormat, includeInput: request.includeInput }) };
     },
 
     async batchCreateRuns(request, context) {
-      const runs = await parts.createBatch.create(await newBatch(ownerOf(context), request));
+      const runs = await parts.createBatch.create(await newBatch(identityOf(context), request));
       const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
         includeInput || request.includeInput
           ? told(run, { includeInput: true, payloadFormat: formatOf(spec!.input) })
@@ -148,7 +149,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async waitRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(ownerOf(context), request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(identityOf(context), request.create!, "create.spec"));
       let watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       const pin = parts.pinThread(wanted);
       const listener = outcomes.listen(wanted);
@@ -167,7 +168,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async *streamRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(ownerOf(context), request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(identityOf(context), request.create!, "create.spec"));
       // A repeated request finds a run that may have gone on by itself.
       const feed = wanted.requestId === undefined ? parts.openFeed(wanted) : undefined;
       const start = async () => {
@@ -201,7 +202,9 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async deleteRun(request, context) {
-      await inCall(context, () => parts.removal.deleteRun(nameOf(context, request), context.signal));
+      await inCall(context, () =>
+        parts.removal.deleteRun(nameOf(context, request), stopperOf(context), context.signal),
+      );
       return {};
     },
 
@@ -244,7 +247,14 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       const name = nameOf(context, request);
       const { reason, wait, waitTimeout } = request;
       const refuseRepeat = context.values.get(refuseRepeatKey);
-      const wanted = { action: fromAction(request.action), reason, requestedBy: "client", refuseRepeat } as const;
+      const { actor } = identityOf(context);
+      const wanted = {
+        action: fromAction(request.action),
+        reason,
+        requestedBy: "client",
+        actor,
+        refuseRepeat,
+      } as const;
       const listener = wait ? outcomes.listen(name) : undefined;
       let run: Run;
       try {
@@ -262,7 +272,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     cancelRuns: (request, context) =>
-      inCall(context, () => cancelMany(parts, ownerOf(context), request, context.signal)),
+      inCall(context, () => cancelMany(parts, identityOf(context), request, context.signal)),
   };
 }
 
@@ -276,10 +286,11 @@ interface RunReading {
 const formatOf = (payload: Payload | undefined): PayloadFormat =>
   payload?.encoding.case === "json" ? PayloadFormat.JSON : PayloadFormat.VALUE;
 
-function newRun(owner: string, request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
+function newRun(identity: Identity, request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
   const { onCompletion, multitaskStrategy } = request.spec!;
   return {
-    owner,
+    owner: identity.owner,
+    actor: identity.actor || undefined,
     threadId: request.threadId.toLowerCase() || newId(),
     stateless: request.threadId === "" ? { temporary: onCompletion !== OnCompletion.KEEP } : undefined,
     given: {
@@ -301,13 +312,13 @@ const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => (
   runId: runId.toLowerCase(),
   independent,
 });
-async function newBatch(owner: string, { runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
+async function newBatch(identity: Identity, { runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
   const items = await inGroups(runs, async (item, place): Promise<BatchItem> => {
     const { threadId: thread_id, runId: run_id, requestId: request_id } = item;
     const ids = Object.entries({ thread_id, run_id, request_id }).flatMap(([name, id]) => (id === "" ? [] : [name]));
-    return { ...newRun(owner, { ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
+    return { ...newRun(identity, { ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
   });
-  return { owner, requestId, items };
+  return { owner: identity.owner, requestId, items };
 }
 
 const nameOf = (context: HandlerContext, request: { threadId: string; runId: string }): RunName => ({

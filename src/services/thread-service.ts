@@ -1,7 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
-import { ownerOf } from "../access/identity.ts";
+import { identityOf, ownerOf } from "../access/identity.ts";
 import type { CopyThread } from "../domain/copy-thread.ts";
 import { newId } from "../domain/ids.ts";
 import type { PruneThreads } from "../domain/prune-threads.ts";
@@ -18,6 +18,7 @@ import { stateWriter, toThread, toThreadState } from "./convert/thread.ts";
 import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
 import { sizeIn, threadBytes } from "./page-bytes.ts";
+import { stopperOf } from "./stopper.ts";
 
 export interface ThreadServiceParts {
   readonly createThread: CreateThread;
@@ -97,7 +98,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
 
     async deleteThread(request, context) {
       try {
-        await parts.removal.deleteThread(nameOf(context, request), context.signal);
+        await parts.removal.deleteThread(nameOf(context, request), stopperOf(context), context.signal);
         return {};
       } catch (error) {
         throw context.signal.aborted ? parts.calls.abortError(context) : error;
@@ -122,6 +123,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
         checkpoint: request.checkpoint && fromCheckpoint(request.checkpoint),
         assistantId: request.assistantId || undefined,
         metadata: request.metadata ?? {},
+        actor: identityOf(context).actor,
       });
       return { checkpoint: toCheckpoint(checkpoint) };
     },

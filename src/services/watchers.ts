@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
+import { identityOf } from "../access/identity.ts";
 import { DomainError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
@@ -11,7 +12,7 @@ import { type CountedWatcher, createWatcherCount } from "./watcher-count.ts";
 export interface WatcherParts {
   readonly calls: Pick<Calls, "onClientGone">;
   /** Kept until the caller has got its end: the death of this server counts as the caller's leaving. */
-  readonly store: (id: string, run: RunName, ifLast: boolean) => Promise<void>;
+  readonly store: (id: string, run: RunName, ifLast: boolean, actor: string) => Promise<void>;
   readonly forget: (id: string) => Promise<void>;
   /** The same for one of which nobody knows whether it is stored, or will be. */
   readonly bar: (id: string) => Promise<void>;
@@ -19,8 +20,8 @@ export interface WatcherParts {
   readonly markLeft: (id: string) => Promise<void>;
   /** What is stored for the run: wishes that were left, and whether other servers have callers that may cancel it. */
   readonly stored: (run: RunName) => Promise<{ readonly left: readonly string[]; readonly elsewhere: boolean }>;
-  /** Cancels the run because its watcher left. */
-  readonly cancel: (run: RunName) => Promise<void>;
+  /** Cancels the run because this one left, who watched it. */
+  readonly cancel: (run: RunName, actor: string) => Promise<void>;
   /** Whether it is worth trying again. */
   readonly isTransient: (error: unknown) => boolean;
   /** The server is ending calls that nobody has left. */
@@ -73,9 +74,9 @@ export function createWatchers(parts: WatcherParts): Watchers {
   }
 
   /** Cancels the run for the sake of these watches, which are then of no more use. */
-  async function leave(ids: readonly string[], run: RunName): Promise<void> {
+  async function leave(ids: readonly string[], run: RunName, actor: string): Promise<void> {
     try {
-      await keepTrying(() => parts.cancel(run), parts);
+      await keepTrying(() => parts.cancel(run, actor), parts);
     } catch (error) {
       // Over or gone already: there is nothing left to cancel.
       if (!(error instanceof DomainError)) {
@@ -96,29 +97,29 @@ export function createWatchers(parts: WatcherParts): Watchers {
    * Nobody in this server watches the run any more: does what those who left with CANCEL_IF_LAST wanted. What this server's
    * own watches have become is stored by then, so that of two servers whose last callers leave at once one sees it.
    */
-  async function lastDeparted(run: RunName, leftHere: readonly string[]): Promise<void> {
+  async function lastDeparted(run: RunName, leftHere: readonly string[], actor: string): Promise<void> {
     try {
       await Promise.all(leftHere.map((id) => marking.get(id)));
       const stored = await keepTrying(() => parts.stored(run), parts);
       const left = [...new Set([...leftHere, ...stored.left])];
       if (left.length === 0) return;
-      if (stored.elsewhere) return lookAgain(run);
+      if (stored.elsewhere) return lookAgain(run, actor);
       // Somebody has come meanwhile, and inherits the wish.
       if (counts.inherit(run, left)) return;
-      await leave(left, run);
+      await leave(left, run, actor);
     } catch (err) {
       parts.log.error({ err, run_id: run.runId }, "a run that may be left is not looked at; its watches are kept");
     }
   }
 
   /** Its last caller elsewhere does what was left, unless the server that it is connected to dies over it. */
-  function lookAgain(run: RunName): void {
+  function lookAgain(run: RunName, actor: string): void {
     const key = keyOfRun(run);
     if (lookedAtAgain.has(key)) return;
     lookedAtAgain.add(key);
     const look = () => {
       lookedAtAgain.delete(key);
-      if (!parts.isEnding()) begin(lastDeparted(run, []));
+      if (!parts.isEnding()) begin(lastDeparted(run, [], actor));
     };
     setTimeout(look, parts.lookAgainMs).unref();
   }
@@ -126,16 +127,16 @@ export function createWatchers(parts: WatcherParts): Watchers {
   async function depart(
     id: string,
     counted: CountedWatcher,
-    run: RunName,
+    { run, actor }: { run: RunName; actor: string },
     how: OnDisconnect | "closed" | "doubtful",
   ): Promise<void> {
     const isLeftBehind = how === OnDisconnect.CANCEL_IF_LAST;
     // At once, so that of several who go at the same time one is the last.
     const last = counted.depart(isLeftBehind ? id : undefined);
     if (how === OnDisconnect.CANCEL) {
-      await leave([id, ...(last?.left ?? [])], run);
+      await leave([id, ...(last?.left ?? [])], run, actor);
       // Whoever has left other servers wanted the same.
-      return lastDeparted(run, []);
+      return lastDeparted(run, [], actor);
     }
     if (isLeftBehind) {
       const marked = keepTrying(() => parts.markLeft(id), parts).catch((err) =>
@@ -149,11 +150,12 @@ export function createWatchers(parts: WatcherParts): Watchers {
     }
     if (!last) return;
     if (parts.isEnding() && (how === "closed" || how === "doubtful")) return forget(last.left);
-    if (last.wereStored) await lastDeparted(run, last.left);
+    if (last.wereStored) await lastDeparted(run, last.left, actor);
   }
 
   const open: OpenWatcher = async (context, run, onDisconnect) => {
     let id = newId();
+    const { actor } = identityOf(context);
     const ifLast = onDisconnect === OnDisconnect.CANCEL_IF_LAST;
     const isStored = ifLast || onDisconnect === OnDisconnect.CANCEL;
     const counted = counts.attach(run, isStored);
@@ -164,12 +166,12 @@ export function createWatchers(parts: WatcherParts): Watchers {
       if (departed) return;
       departed = true;
       renewals.delete(renew);
-      begin(depart(id, counted, run, how));
+      begin(depart(id, counted, { run, actor }, how));
     }
     async function storeAnew(): Promise<string> {
       const anew = newId();
       try {
-        await parts.store(anew, run, ifLast);
+        await parts.store(anew, run, ifLast, actor);
         return anew;
       } catch (error) {
         // It may come yet.
@@ -195,7 +197,7 @@ export function createWatchers(parts: WatcherParts): Watchers {
       if (exists) go(onDisconnect);
     });
     try {
-      if (isStored) await parts.store(id, run, ifLast);
+      if (isStored) await parts.store(id, run, ifLast, actor);
     } catch (error) {
       stopListening();
       // It may be stored all the same, or come yet.

@@ -2,6 +2,8 @@ import { ObjectId } from "mongodb";
 import type { AuditEntry, AuditStore } from "../domain/access-ports.ts";
 import type { Collections } from "./collections.ts";
 import type { AuditDocument } from "./documents.ts";
+import { createGather } from "./gather.ts";
+import { insertEach } from "./insert-each.ts";
 import { after } from "./keys.ts";
 
 /** The audit in MongoDB. Entries are inserted and expire; nothing changes one. */
@@ -11,10 +13,11 @@ export function createAuditStore(
   /** 0: for ever. */
   ttlMs: number,
 ): AuditStore {
+  const insertTogether = createGather((documents: readonly AuditDocument[]) => insertEach(audit, documents));
   return {
     async append({ requestId, ...same }) {
       const expire_at = ttlMs === 0 ? undefined : after(now(), ttlMs);
-      await audit.insertOne({ _id: new ObjectId(), ...same, request_id: requestId, expire_at });
+      await insertTogether({ _id: new ObjectId(), ...same, request_id: requestId, expire_at });
     },
 
     /** Index: audit_of_owner, or audit_by_time. */
@@ -25,8 +28,7 @@ export function createAuditStore(
   };
 }
 
-const toEntry = ({ _id, expire_at, request_id, target, ...same }: AuditDocument): AuditEntry => ({
+const toEntry = ({ _id, expire_at, request_id, ...same }: AuditDocument): AuditEntry => ({
   ...same,
-  ...(target !== undefined && { target }),
   requestId: request_id,
 });

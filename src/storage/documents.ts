@@ -175,6 +175,8 @@ export interface WatchDocument {
   server: string;
   /** The run is cancelled only when nobody else watches it. */
   if_last: boolean;
+  /** Absent where nobody is known. */
+  actor?: string;
   /** Its caller has left; others were still there. */
   left: boolean;
 }
@@ -200,7 +202,7 @@ export interface AuditDocument {
   actor: string;
   credential: string;
   call: string;
-  target?: string | undefined;
+  targets: readonly string[];
   decision: AuditEntry["decision"];
   outcome: string;
   request_id: string;

@@ -41,6 +41,8 @@ export interface RunDocument {
   /** Set while the run is delayed. */
   due_at: Date | null;
   parent: NonNullable<Run["parent"]> | null;
+  /** Absent where nobody is known to have created it. */
+  actor?: string;
   request: string | null;
   /** What the run is found by: see domain/search-tokens.ts. */
   tokens: string[];
@@ -110,6 +112,7 @@ export function toRun(doc: RunDocument): Run {
     endCheckpointId: doc.end_checkpoint_id ?? undefined,
     dueAt: doc.due_at ?? undefined,
     parent: doc.parent ?? undefined,
+    actor: doc.actor,
     request: doc.request ?? undefined,
     stateless: doc.stateless,
     webhook: doc.webhook && toDelivery(doc.webhook),
@@ -215,6 +218,7 @@ export function newRunDocument(run: Run): RunDocument {
     end_checkpoint_id: null,
     due_at: run.dueAt ?? null,
     parent: run.parent ?? null,
+    ...(run.actor !== undefined && { actor: run.actor }),
     request: run.request ?? null,
     tokens: metadataTokens(run.owner, run.spec.metadata),
     stateless: run.stateless,

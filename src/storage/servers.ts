@@ -70,7 +70,7 @@ export function createServerStore(
     },
 
     /** none → watched. Where the id is taken it was stored by a try before, or barred. */
-    async watch(id, server, run, ifLast) {
+    async watch(id, server, run, { ifLast, actor }) {
       await insertIfFree(watches, {
         _id: id,
         owner: run.owner,
@@ -78,6 +78,7 @@ export function createServerStore(
         run_id: runKey(run),
         server,
         if_last: ifLast,
+        ...(actor !== "" && { actor }),
         left: false,
       });
     },
@@ -149,5 +150,6 @@ const toWatch = (doc: WatchDocument): StoredWatch => ({
   id: doc._id,
   server: doc.server,
   ifLast: doc.if_last,
+  actor: doc.actor ?? "",
   left: doc.left,
 });

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
-import { guarded, type Policy } from "../access/authorize.ts";
+import { type Guards, guarded } from "../access/authorize.ts";
 import type { Config } from "../config.ts";
 import type { Runs } from "../create-runs.ts";
 import { abortError, onClientGone } from "../server/client-gone.ts";
@@ -18,7 +18,7 @@ export interface ApiParts {
   readonly config: Config;
   readonly stores: Stores;
   readonly runs: Runs;
-  readonly policy: Policy;
+  readonly guards: Guards;
   readonly shutdownSignal: AbortSignal;
   /** Whether a failure of the database is worth trying again. */
   readonly isTransient: (error: unknown) => boolean;
@@ -30,14 +30,14 @@ export type Api = ReturnType<typeof createApi>;
 
 /** The handlers of all RPCs, made once: the protocols of gRPC and the REST edge call the same ones. */
 export function createApi(parts: ApiParts) {
-  const { config, stores, runs, policy, shutdownSignal, isTransient, pause, log } = parts;
+  const { config, stores, runs, guards, shutdownSignal, isTransient, pause, log } = parts;
   const calls: Calls = {
     onClientGone: (context, callback) => onClientGone(context, shutdownSignal, callback),
     abortError: (context) => abortError(context, shutdownSignal),
   };
   const watchers = createWatchers({
     calls,
-    store: (id, run, ifLast) => stores.servers.watch(id, runs.server(), run, ifLast),
+    store: (id, run, ifLast, actor) => stores.servers.watch(id, runs.server(), run, { ifLast, actor }),
     forget: (id) => stores.servers.unwatch(id),
     bar: (id) => stores.servers.barWatch(id),
     markLeft: (id) => stores.servers.markLeft(id),
@@ -47,7 +47,7 @@ export function createApi(parts: ApiParts) {
       return { left, elsewhere: watches.some((watch) => !watch.left && watch.server !== runs.server()) };
     },
     isEnding: () => shutdownSignal.aborted,
-    cancel: async (run) => void (await runs.cancels.cancel(run, disconnected)),
+    cancel: async (run, actor) => void (await runs.cancels.cancel(run, { ...disconnected, actor })),
     // What cannot be done before the end is left to the server that comes next: it finds the watch.
     isTransient: (error) => isTransient(error) && !shutdownSignal.aborted,
     pause,
@@ -58,9 +58,9 @@ export function createApi(parts: ApiParts) {
   const { cancelLimit } = config;
   const runService = createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit });
   return {
-    runs: guarded(RunService, runService, policy),
-    threads: guarded(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }), policy),
-    assistants: guarded(AssistantService, createAssistantService(runs.assistants), policy),
+    runs: guarded(RunService, runService, guards),
+    threads: guarded(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }), guards),
+    assistants: guarded(AssistantService, createAssistantService(runs.assistants), guards),
     watchers,
   };
 }

@@ -254,7 +254,7 @@ export function createTakeOver(parts: TakeOverParts): TakeOver {
     // The last one who leaves there cancels the run in its name.
     if (watch.ifLast && (await isWatchedElsewhere(watch, lost))) return servers.markLeft(watch.id);
     try {
-      await parts.cancels.cancel(watch, disconnected);
+      await parts.cancels.cancel(watch, { ...disconnected, actor: watch.actor });
     } catch (error) {
       // The run is over or gone: there is nothing to cancel.
       if (!(error instanceof DomainError)) throw error;

@@ -23,6 +23,7 @@ export function webhookBody(run: Run, values: Json | undefined, sentAt: Date): J
         action: cancellation.action,
         reason: cancellation.reason,
         requested_by: cancellation.requestedBy,
+        ...(cancellation.actor && { actor: cancellation.actor }),
       },
     }),
   };

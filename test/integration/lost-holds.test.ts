@@ -48,7 +48,7 @@ const afterTheFirst = (writes: readonly string[]) => writes.map((_, i) => i + 1)
 const operations: Record<string, Operation> = {
   DeleteRun: {
     act: ({ threadId, server, older }) =>
-      server.runs.removal.deleteRun({ owner: "", threadId, runId: older.runId }, limit()),
+      server.runs.removal.deleteRun({ owner: "", threadId, runId: older.runId }, { actor: "", mayStop: true }, limit()),
     places: afterTheFirst,
   },
   "PruneThreads, all but the newest checkpoint": {

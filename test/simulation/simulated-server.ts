@@ -1,6 +1,6 @@
 import type { Db } from "mongodb";
 import type { Logger } from "pino";
-import { openPolicy } from "../../src/access/authorize.ts";
+import { openAccess } from "../../src/access/access.ts";
 import { createJournal } from "../../src/checkpoints/journal.ts";
 import { FencedError } from "../../src/checkpoints/journal-port.ts";
 import { type Config, readConfig } from "../../src/config.ts";
@@ -98,7 +98,7 @@ export function startServer(parts: ServerParts): SimulatedServer {
       config,
       stores,
       runs,
-      policy: openPolicy,
+      guards: openAccess,
       shutdownSignal,
       isTransient,
       pause: () => pause(),

@@ -27,6 +27,7 @@ export const auditEntry = (change: Partial<AuditEntry> = {}): AuditEntry => ({
   actor: "ann",
   credential: "key:1",
   call: "RunService/CancelRun",
+  targets: [],
   decision: "allowed",
   outcome: "stopped",
   requestId: randomUUID(),
@@ -81,7 +82,7 @@ export function describeAudit(which: string, open: OpenStores): void {
   describe(`the audit ${which}`, () => {
     it("has every entry as it was given, in the order of time, of an owner or of all", async () => {
       const owner = randomUUID();
-      const early = auditEntry({ owner, target: "run a/b" });
+      const early = auditEntry({ owner, targets: ["run a/b", "run a/c"] });
       const late = auditEntry({ owner, at: new Date(2_000), decision: "refused" });
       const other = auditEntry();
       for (const entry of [late, other, early]) await audit.append(entry);

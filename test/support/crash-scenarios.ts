@@ -178,17 +178,23 @@ export const scenarios: Record<string, Scenario> = {
   "delete a thread with live runs": {
     prepare: threeRuns,
     async act({ server, threadId }) {
-      await server.runs.removal.deleteThread({ owner: "", threadId }, AbortSignal.timeout(300_000));
+      await server.runs.removal.deleteThread(
+        { owner: "", threadId },
+        { actor: "", mayStop: true },
+        AbortSignal.timeout(300_000),
+      );
     },
     again: ({ threadId }, runs) =>
-      untilGone(() => runs.removal.deleteThread({ owner: "", threadId }, AbortSignal.timeout(300_000))),
+      untilGone(() =>
+        runs.removal.deleteThread({ owner: "", threadId }, { actor: "", mayStop: true }, AbortSignal.timeout(300_000)),
+      ),
     ends: () => ({ early: ["gone"], first: ["gone"], next: ["gone"] }),
     threadIsGone: true,
   },
 };
 
 const deleteRun = (runs: Runs, scene: Scene, name: string) =>
-  runs.removal.deleteRun(scene.runName(name), AbortSignal.timeout(300_000));
+  runs.removal.deleteRun(scene.runName(name), { actor: "", mayStop: true }, AbortSignal.timeout(300_000));
 
 const deleteAgain = (runs: Runs, scene: Scene, name: string) => untilGone(() => deleteRun(runs, scene, name));
 

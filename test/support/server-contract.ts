@@ -114,20 +114,26 @@ export function describeServers(which: string, open: OpenStores): void {
     };
     async function watched(ifLast = false, owner?: string) {
       const watch = newWatch(owner);
-      await servers.watch(watch.id, watch.server, watch.run, ifLast);
+      await servers.watch(watch.id, watch.server, watch.run, { ifLast, actor: owner ?? "" });
       return watch;
     }
 
     it("are found by their server and by their run", async () => {
       const [first, owned] = [await watched(), await watched(true, "owner")];
       const second = { ...first, id: randomUUID(), server: randomUUID() };
-      await servers.watch(second.id, second.server, second.run, true);
-      const stored = ({ id, server }: typeof first, ifLast: boolean) => ({ id, server, ifLast, left: false });
+      await servers.watch(second.id, second.server, second.run, { ifLast: true, actor: "ann" });
+      const stored = ({ id, server }: typeof first, ifLast: boolean, actor = "") => ({
+        id,
+        server,
+        ifLast,
+        actor,
+        left: false,
+      });
       expect(await servers.watchesOf(first.server)).toEqual([{ ...stored(first, false), ...first.run }]);
-      expect(await servers.watchesOf(owned.server)).toEqual([{ ...stored(owned, true), ...owned.run }]);
+      expect(await servers.watchesOf(owned.server)).toEqual([{ ...stored(owned, true, "owner"), ...owned.run }]);
       const ofRun = await servers.watchesOfRun(first.run);
       expect(ofRun).toHaveLength(2);
-      expect(ofRun).toEqual(expect.arrayContaining([stored(first, false), stored(second, true)]));
+      expect(ofRun).toEqual(expect.arrayContaining([stored(first, false), stored(second, true, "ann")]));
       expect(await servers.watchesOfRun({ ...first.run, owner: "owner" })).toEqual([]);
       expect(await servers.watchesOf(randomUUID())).toEqual([]);
     });
@@ -135,15 +141,15 @@ export function describeServers(which: string, open: OpenStores): void {
     it("are stored once, however often they are", async () => {
       const { id, server, run } = await watched(true);
       await servers.markLeft(id);
-      for (const other of [server, randomUUID()]) await servers.watch(id, other, run, false);
-      expect(await servers.watchesOfRun(run)).toEqual([{ id, server, ifLast: true, left: true }]);
+      for (const other of [server, randomUUID()]) await servers.watch(id, other, run, { ifLast: false, actor: "" });
+      expect(await servers.watchesOfRun(run)).toEqual([{ id, server, ifLast: true, actor: "", left: true }]);
     });
 
     it("are marked when their caller has left, and go when they are of no more use", async () => {
       const watch = await watched(true);
       for (const _ of [1, 2]) await servers.markLeft(watch.id);
       expect(await servers.watchesOfRun(watch.run)).toEqual([
-        { id: watch.id, server: watch.server, ifLast: true, left: true },
+        { id: watch.id, server: watch.server, ifLast: true, actor: "", left: true },
       ]);
       for (const _ of [1, 2]) await servers.unwatch(watch.id);
       expect(await servers.watchesOfRun(watch.run)).toEqual([]);
@@ -156,7 +162,7 @@ export function describeServers(which: string, open: OpenStores): void {
       const [there, late] = [await watched(), newWatch()];
       for (const { id, server, run } of [there, late]) {
         for (const _ of [1, 2]) await servers.barWatch(id);
-        await servers.watch(id, server, run, false);
+        await servers.watch(id, server, run, { ifLast: false, actor: "" });
         expect(await servers.watchesOf(server)).toEqual([]);
         expect(await servers.watchesOfRun(run)).toEqual([]);
       }

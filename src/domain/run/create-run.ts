@@ -105,6 +105,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
       attempt: 0,
       createdAt,
       parent: request.parent,
+      actor: request.actor,
       request: request.request,
       stateless: request.stateless,
       webhook: request.spec.webhook === undefined ? undefined : { state: "pending", tries: 0 },

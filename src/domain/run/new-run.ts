@@ -6,6 +6,8 @@ export interface NewRun extends RunName {
   /** The client chose the id, so that it may be taken. */
   readonly isChosenId: boolean;
   readonly spec: RunSpec;
+  /** Who asks, where that is known. */
+  readonly actor?: string;
   readonly createThread: boolean;
   /** The run whose node asks. */
   readonly parent?: ParentOfRun;

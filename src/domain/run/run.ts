@@ -113,6 +113,8 @@ export interface Run {
   /** The run is delayed: when it joins its thread's order. */
   readonly dueAt?: Date;
   readonly parent?: ParentOfRun;
+  /** Who created it, where that is known. */
+  readonly actor?: string;
   /** Of a run that was created with a request id: what tells a repeat of that request from another one. */
   readonly request?: string;
   /** It was created without a thread: the server made one for it. */

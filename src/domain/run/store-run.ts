@@ -165,6 +165,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
       kind: "enter",
       run: run.runId,
       strategy: run.spec.multitaskStrategy,
+      actor: run.actor,
       due: run.dueAt?.getTime(),
       parent: parent && !parent.independent ? { threadId: parent.threadId, runId: parent.runId } : undefined,
       once: run.stateless !== undefined,

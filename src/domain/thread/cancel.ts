@@ -60,7 +60,7 @@ function withWish(entry: Entry, wish: CancelWish, server: string, now: Time): En
     action: wish.action,
     reason: shortReason(wish.reason),
     by: wish.by,
-    actor: wish.actor,
+    actor: wish.actor || undefined,
     cause: wish.cause,
     at: entry.cancel?.at ?? now,
     deliveredAt: entry.cancel?.deliveredAt,

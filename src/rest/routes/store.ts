@@ -87,6 +87,7 @@ export function storeRoutes(items: Items): Route[] {
       path: "/store/items",
       is: "Removes an item from long-term memory, if it is there.",
       body: z.object(name),
+      deletes: ({ namespace, key }) => `item ${JSON.stringify([...namespace, key])}`,
       async handle({ identity: { owner }, body }) {
         await items.remove({ owner, ...body });
         return { kind: "empty", status: 204 };

@@ -59,6 +59,7 @@ export function toRunWithoutSpec(run: Run): pb.Run {
     assistantVersion: run.assistant.version,
     dueAt: toTime(run.dueAt),
     parent: run.parent,
+    actor: run.actor,
     temporary: run.stateless?.temporary ?? false,
   });
 }
@@ -70,6 +71,7 @@ export function toCancellation(cancellation: Cancellation | undefined): pb.Cance
     reason: cancellation.reason,
     requestedBy: cancellation.requestedBy,
     causeRunId: cancellation.causeRunId,
+    actor: cancellation.actor,
     requestedAt: toTime(cancellation.requestedAt),
     deliveredAt: toTime(cancellation.deliveredAt),
     settledAt: toTime(cancellation.settledAt),

@@ -1,10 +1,11 @@
-import type { HandlerContext } from "@connectrpc/connect";
+import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { OnDisconnect } from "../../../gen/reins/v1/run_pb.ts";
+import { anybody, identityKey } from "../../../src/access/identity.ts";
 import { createWatchers } from "../../../src/services/watchers.ts";
 
 const run = { owner: "", threadId: "thread", runId: "run" };
-const context = {} as HandlerContext;
+const context = { values: createContextValues().set(identityKey, anybody) } as HandlerContext;
 const lookAgainMs = 1_000;
 
 /** The watchers of one server, and what is stored of a run that a caller of another server has left. */

@@ -1,0 +1,48 @@
+import type { Logger } from "pino";
+import { type Access, createAccess, openAccess } from "../access/access.ts";
+import type { AccessSettings } from "../access/access-file.ts";
+import { createAudit, runTarget } from "../access/audit.ts";
+import { createPolicy } from "../access/authorize.ts";
+import type { Identify } from "../access/identity.ts";
+import type { Runs } from "../create-runs.ts";
+import type { Run } from "../domain/run/run.ts";
+import type { Stores } from "../storage/stores.ts";
+
+export interface AccessParts {
+  /** Absent where everybody may do everything. */
+  readonly settings: AccessSettings | undefined;
+  /** In place of credentials: see AppOptions. */
+  readonly identify: Identify | undefined;
+  readonly stores: Pick<Stores, "apiKeys" | "audit">;
+  readonly runs: Pick<Runs, "onEnded">;
+  readonly now: () => Date;
+  readonly isTransient: (error: unknown) => boolean;
+  readonly pause: () => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Who calls, what they may, and what the audit hears: of calls, and of the end of each run that somebody wanted to stop. */
+export function wireAccess(parts: AccessParts): Access {
+  const { settings, identify, stores, runs, now, log } = parts;
+  const audit = createAudit({ ...parts, store: stores.audit });
+  runs.onEnded((run) => {
+    if (run.cancellation) void audit.write(endOf(run));
+  });
+  if (identify) return { isOn: true, identify, policy: createPolicy(new Set(), audit), audit };
+  return settings ? createAccess({ settings, keys: stores.apiKeys, audit, now, log }) : { ...openAccess, audit };
+}
+
+/** By whichever way it was asked for, and whatever became of it: stopped, killed, fenced. */
+function endOf(run: Run) {
+  const { action, actor = "", requestedBy, outcome } = run.cancellation!;
+  return {
+    owner: run.owner,
+    actor,
+    credential: "",
+    call: `${action} by ${requestedBy}`,
+    targets: [runTarget(run)],
+    decision: "allowed",
+    outcome,
+    requestId: "",
+  } as const;
+}
