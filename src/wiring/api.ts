@@ -4,6 +4,7 @@ import type { Runs } from "../create-runs.ts";
 import { abortError, onClientGone } from "../server/client-gone.ts";
 import { createAssistantService } from "../services/assistant-service.ts";
 import type { Calls } from "../services/calls.ts";
+import { createOperationService } from "../services/operation-service.ts";
 import { createRunService } from "../services/run-service.ts";
 import { createThreadService } from "../services/thread-service.ts";
 import { createWatchers } from "../services/watchers.ts";
@@ -55,6 +56,7 @@ export function createApi(parts: ApiParts) {
     runs: createRunService({ ...runs, read: runs.readRuns, openWatcher: watchers.open, calls, cancelLimit }),
     threads: createThreadService({ ...runs, read: runs.readThreads, calls }),
     assistants: createAssistantService(runs.assistants),
+    operations: createOperationService(runs),
     watchers,
   };
 }
