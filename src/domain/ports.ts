@@ -146,8 +146,8 @@ export interface WebhookSecretStore {
   secretsOf(owner: string): Promise<WebhookSecret[]>;
   /** Makes the owner's first one unless there is one, whoever else does so at the same time. Answers those that sign. */
   makeFirst(owner: string): Promise<WebhookSecret[]>;
-  /** Makes a new one, which signs at once. Those before it sign along with it for so long, or until they expire by themselves. */
-  rotate(owner: string, overlapMs: number): Promise<WebhookSecret>;
+  /** Makes a new one, which signs at once. Those before it sign along with it for so long (a day), or until they expire by themselves. */
+  rotate(owner: string, overlapMs?: number): Promise<WebhookSecret>;
 }
 
 /** Threads as their users see them. */

@@ -8,6 +8,9 @@ import { after, key } from "./keys.ts";
 /** More than that are not valid at a time: each signs every call. */
 const mostSecrets = 10;
 
+/** So that receivers can change over. */
+const aDayMs = 24 * 3_600_000;
+
 /** The secrets of webhooks, one document an owner, found by its `_id`. */
 export function createWebhookSecretStore(
   { webhookSecrets }: Pick<Collections, "webhookSecrets">,
@@ -44,7 +47,7 @@ export function createWebhookSecretStore(
     },
 
     /** Guard: the newest one is still that which was the newest. */
-    async rotate(owner, overlapMs) {
+    async rotate(owner, overlapMs = aDayMs) {
       for (;;) {
         const former = await storedOf(owner);
         const next = newSecret();

@@ -61,8 +61,7 @@ export function createReceiverRules({ allow, only, httpsOnly, loopback }: Receiv
 /** Below 1024 other protocols are at home, which must not be spoken to by way of a webhook. */
 const isPortOfTheWeb = (port: number): boolean => port >= 1024 || port === 80 || port === 443;
 
-export const portOf = ({ port, protocol }: URL): number =>
-  port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+const portOf = ({ port, protocol }: URL): number => (port === "" ? (protocol === "https:" ? 443 : 80) : Number(port));
 
 /** The name or the address, without what only spells it otherwise. */
 const hostOf = ({ hostname }: URL): string => plainName(hostname);

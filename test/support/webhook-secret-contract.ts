@@ -65,6 +65,15 @@ export function describeWebhookSecrets(which: string, openDb: () => Promise<Db>)
       expect(await secretsAt(1_000_500, whose)).toEqual([d.secret]);
     });
 
+    it("sign for a day beside a new one, if nothing else is said", async () => {
+      const whose = owner();
+      const [old] = await store.makeFirst(whose);
+      const next = await store.rotate(whose);
+      const day = 24 * 3_600_000;
+      expect(await secretsAt(1_000_000 + day - 1, whose)).toEqual([next.secret, old!.secret]);
+      expect(await secretsAt(1_000_000 + day, whose)).toEqual([next.secret]);
+    });
+
     it("are made by a rotation where there was none", async () => {
       const whose = owner();
       const first = await store.rotate(whose, 500);

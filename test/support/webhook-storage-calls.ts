@@ -29,8 +29,8 @@ export function webhookCalls({
       ["due", () => [later, { ...some, after: isDue() }], "deep"],
     ],
     webhookSecrets: [
-      ["secretsOf", () => [owner]],
       ["makeFirst", () => [owner]],
+      ["secretsOf", () => [owner]],
       ["rotate", () => [owner, 1_000]],
     ],
   };

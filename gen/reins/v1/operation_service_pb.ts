@@ -109,9 +109,9 @@ export const RetryWebhookResponseSchema: GenMessage<RetryWebhookResponse, {jsonT
 export const OperationService: GenService<{
   /**
    * Has a webhook called again whose delivery has failed: it is pending again, as if it had never been tried, and keeps its
-   * `webhook-id`. Answers at once. A stateless run's can be tried again for an hour. Repeating it answers FAILED_PRECONDITION until
-   * the delivery has failed once more. Errors: NOT_FOUND (RUN_NOT_FOUND); FAILED_PRECONDITION (WEBHOOK_NOT_FAILED) when the delivery has not failed, or the
-   * run has no webhook.
+   * `webhook-id`. Answers at once. A stateless run's can be made again for an hour. Repeating it answers FAILED_PRECONDITION
+   * until the delivery has failed once more. Errors: NOT_FOUND (RUN_NOT_FOUND); FAILED_PRECONDITION (WEBHOOK_NOT_FAILED with
+   * RunErrorDetail) when the delivery has not failed, or the run has no webhook.
    *
    * @generated from rpc reins.v1.OperationService.RetryWebhook
    */
