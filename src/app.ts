@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { AssistantService } from "../gen/reins/v1/assistant_service_pb.ts";
 import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts";
+import { OperationService } from "../gen/reins/v1/operation_service_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import type { Access } from "./access/access.ts";
@@ -120,7 +121,17 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
-  const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
+  const runs = await createRuns({
+    ...parts,
+    canonicalOf,
+    config,
+    accessControl: settings !== undefined || options.identify !== undefined,
+    graphs,
+    reports,
+    isTransient,
+    pause,
+    log,
+  });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
   const { identify } = options;
@@ -179,7 +190,7 @@ function openServer(config: Config, large: LargeBodies, { log }: AppOptions): Re
   return createServer({
     host: config.host,
     port: config.port,
-    services: [RunService, ThreadService, AssistantService],
+    services: [RunService, ThreadService, AssistantService, OperationService],
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(nameError(error)),
     log,
@@ -212,6 +223,7 @@ function serve(
       router.service(RunService, api.runs);
       router.service(ThreadService, api.threads);
       router.service(AssistantService, api.assistants);
+      router.service(OperationService, api.operations);
     },
     access,
     fallback: createRestEdge({

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { didYouMean } from "./domain/closest-word.ts";
 import { handOverSecrets, takeSecrets } from "./hand-over-secrets.ts";
+import { type HostRule, readHostRule } from "./webhooks/host-rule.ts";
 
 /** Everything that a deployment may set. Durations in milliseconds. */
 export interface Config {
@@ -58,6 +59,12 @@ export interface Config {
   /** What one call of a webhook may take, and the pause after the first failure; each later one is five times as long. */
   readonly webhookLimitMs: number;
   readonly webhookPauseMs: number;
+  /** Where webhooks may go; see receiver-rules.ts. */
+  readonly webhookReceivers: {
+    readonly allow: readonly HostRule[];
+    readonly only: readonly HostRule[] | undefined;
+    readonly httpsOnly: boolean;
+  };
   /** The most runs that one call with a filter cancels. */
   readonly cancelLimit: number;
   /** At a time; more are refused. */
@@ -146,6 +153,12 @@ export const options = [
     variable: "REINS_WEBHOOK_PAUSE_MS",
     is: "pause before a failed webhook is called again; then five times that (1000)",
   },
+  {
+    variable: "REINS_WEBHOOK_ALLOW",
+    is: "receivers that webhooks may call although their address is not public: host, *.domain, address or CIDR, each [:port]",
+  },
+  { variable: "REINS_WEBHOOK_DOMAINS", is: "the only receivers that webhooks may call, in the same spelling (all)" },
+  { variable: "REINS_WEBHOOK_HTTPS", is: "true: webhooks are called over https only (false)" },
   { variable: "REINS_CANCEL_LIMIT", is: "runs that one CancelRuns with a filter cancels (10000)" },
   { variable: "REINS_MAX_CONNECTIONS", is: "connections at a time; more are refused (10000)" },
   { variable: "REINS_REQUEST_TIMEOUT_MS", is: "time that a client may take to send a request (120000)" },
@@ -211,6 +224,11 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     maxBatch: whole(set, "REINS_MAX_BATCH", 100, 1, 10_000),
     webhookLimitMs: whole(set, "REINS_WEBHOOK_LIMIT_MS", 10_000, 10, 600_000),
     webhookPauseMs: whole(set, "REINS_WEBHOOK_PAUSE_MS", 1_000, 10, 60_000),
+    webhookReceivers: {
+      allow: hostRules(set, "REINS_WEBHOOK_ALLOW") ?? [],
+      only: hostRules(set, "REINS_WEBHOOK_DOMAINS"),
+      httpsOnly: oneOf(set, "REINS_WEBHOOK_HTTPS", "false", ["true", "false"]) === "true",
+    },
     cancelLimit: whole(set, "REINS_CANCEL_LIMIT", 10_000, 1, 10_000),
     maxConnections: whole(set, "REINS_MAX_CONNECTIONS", 10_000, 1, 1_000_000),
     requestTimeoutMs: whole(set, "REINS_REQUEST_TIMEOUT_MS", 120_000, 100, 3_600_000),
@@ -287,6 +305,16 @@ const list = (text: string | undefined): string[] | undefined =>
     ?.split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "");
+
+function hostRules(settings: Settings, variable: string): HostRule[] | undefined {
+  return list(settings[variable])?.map((text) => {
+    const rule = readHostRule(text);
+    if (rule) return rule;
+    throw new ConfigError(
+      `${nameOf(variable)} holds "${text}"; each entry must be a host, *.domain, an address or a CIDR range, with a port (:443) or without one, and IPv6 in brackets`,
+    );
+  });
+}
 
 /** From the environment itself, or from the file that it names; the sentences show nothing of it. */
 function databaseUri(env: Env, cwd: string): string | undefined {

@@ -81,6 +81,7 @@ export async function createRuns(options: RunsOptions): Promise<Runs> {
       await Promise.all([scheduler.stop(), dueRuns.stop()]);
       await executor.drain(0);
       await Promise.all([temporaryThreads.stop(), webhooks.stop(0)]);
+      await worker.closeWebhooks();
       closing.abort();
       await upkeep.stop();
       await betweenServers.stop();

@@ -44,6 +44,7 @@ export const rpcNeeds: Readonly<Record<string, Need>> = {
   "AssistantService/CountAssistants": "read",
   "AssistantService/GetAssistantGraph": "read",
   "AssistantService/GetAssistantSchemas": "read",
+  "OperationService/RetryWebhook": "create",
   "Health/Check": "public",
   "Health/List": "public",
   "Health/Watch": "public",

@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { canonical } from "../domain/canonical-json.ts";
@@ -22,7 +23,7 @@ export type BodyResult =
   | { kind: "values"; values: readonly (Uint8Array | undefined)[] }
   | { kind: "fault"; fault: BodyFault; message: string; field: string | undefined };
 
-const services = [RunService, ThreadService, AssistantService];
+const services = [RunService, ThreadService, AssistantService, OperationService];
 const methods = new Map<string, DescMethod>(
   services.flatMap((service) =>
     service.methods.map((method) => [`${service.typeName}/${method.name}`, method] as const),

@@ -3,6 +3,7 @@ export * from "../../gen/reins/v1/assistant_pb.ts";
 export * from "../../gen/reins/v1/assistant_service_pb.ts";
 export * from "../../gen/reins/v1/checkpoint_pb.ts";
 export * from "../../gen/reins/v1/error_details_pb.ts";
+export * from "../../gen/reins/v1/operation_service_pb.ts";
 export * from "../../gen/reins/v1/payload_pb.ts";
 export * from "../../gen/reins/v1/run_event_pb.ts";
 export * from "../../gen/reins/v1/run_pb.ts";

@@ -32,6 +32,7 @@ const errorKinds = {
   RUN_NOT_FOUND: "not_found",
   RUN_EXISTS: "exists",
   RUN_NOT_CANCELLABLE: "precondition",
+  WEBHOOK_NOT_FAILED: "precondition",
   REQUEST_EXISTS: "exists",
   TOO_MANY_RUNS: "exhausted",
   CHECKPOINT_NOT_FOUND: "not_found",

@@ -119,11 +119,35 @@ export interface RunPage {
 export interface WebhookStore {
   /** Takes the next try; `dueAt` is when another may be made by somebody else. Undefined when it is not to be made any more. */
   take(run: Run, dueAt: Date): Promise<Run | undefined>;
-  settle(run: Run, state: "done" | "failed"): Promise<void>;
+  /** The try that was taken has failed, and whoever took it will make the next one. */
+  keepError(taken: Run, error: string, nextTryAt: Date): Promise<void>;
+  /** An answered try ends the delivery, whoever has taken another one since. */
+  settleDone(taken: Run): Promise<void>;
+  settleFailed(taken: Run, error: string): Promise<void>;
+  /** Makes a failed delivery pending again, as if it had never been tried. Undefined when there is none that can still be told of its end. */
+  retry(name: RunName): Promise<Run | undefined>;
   /** Deliveries of runs that ended before the time, and that nobody has tried to make; those that ended first come first. */
   untried(endedBefore: Date, page: RunPage): Promise<Run[]>;
   /** Deliveries that were tried, and may be made by somebody else by now; those that are due for longest come first. */
   due(now: Date, page: RunPage): Promise<Run[]>;
+}
+
+/** What an owner's webhooks are signed with. Whoever has one can make calls that pass for the server's. */
+export interface WebhookSecret {
+  /** `whsec_` and Base64. */
+  readonly secret: string;
+  readonly created: Date;
+  /** Absent for the newest one. */
+  readonly expires?: Date;
+}
+
+export interface WebhookSecretStore {
+  /** Those that sign now, the newest one first; none as long as the owner's webhooks were never called. */
+  secretsOf(owner: string): Promise<WebhookSecret[]>;
+  /** Makes the owner's first one unless there is one, whoever else does so at the same time. Answers those that sign. */
+  makeFirst(owner: string): Promise<WebhookSecret[]>;
+  /** Makes a new one, which signs at once. Those before it sign along with it for so long (a day), or until they expire by themselves. */
+  rotate(owner: string, overlapMs?: number): Promise<WebhookSecret>;
 }
 
 /** Threads as their users see them. */

@@ -46,6 +46,13 @@ export const schemas: Readonly<Record<string, Schema>> = {
     "settled_at?": time,
     outcome: namesOf(pb.CancelOutcome),
   }),
+  WebhookDelivery: object({
+    state: namesOf(pb.WebhookState),
+    tries: whole,
+    last_try_time: orNull(time),
+    last_error: orNull(text),
+    next_try_time: orNull(time),
+  }),
   Run: object({
     run_id: uuid,
     thread_id: uuid,
@@ -66,6 +73,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     "error?": refTo("RunError"),
     "cancellation?": refTo("Cancellation"),
     cancel_reason: orNull(text),
+    "webhook_delivery?": refTo("WebhookDelivery"),
   }),
   Interrupt: object({ id: text, value: any }),
   Thread: object({

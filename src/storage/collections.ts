@@ -8,6 +8,7 @@ import type {
   NudgesDocument,
   RequestDocument,
   RunEventsDocument,
+  SecretsDocument,
   ServerDocument,
   SpecDocument,
   SpecNote,
@@ -38,6 +39,7 @@ export interface Collections {
   readonly watches: Collection<WatchDocument>;
   readonly assistants: Collection<AssistantDocument>;
   readonly items: Collection<ItemDocument>;
+  readonly webhookSecrets: Collection<SecretsDocument>;
   /** In the same collection as the other requests that may be repeated. */
   readonly batches: Collection<BatchDocument>;
   readonly apiKeys: Collection<ApiKeyDocument>;
@@ -67,6 +69,7 @@ export function collections(db: Db): Collections {
     watches: db.collection("watches", options),
     assistants: db.collection("assistants", options),
     items: db.collection("items", options),
+    webhookSecrets: db.collection("webhook_secrets", options),
     batches: db.collection("requests", options),
     apiKeys: db.collection("api_keys", options),
     audit: db.collection("audit", options),

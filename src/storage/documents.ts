@@ -44,6 +44,20 @@ export interface StateNote {
   at: Date;
 }
 
+/** What an owner's webhooks are signed with, the newest one first. */
+export interface SecretsDocument {
+  _id: string;
+  owner: string;
+  secrets: SecretDocument[];
+}
+
+export interface SecretDocument {
+  secret: string;
+  created: Date;
+  /** Null as long as there is none that takes its place. */
+  expires: Date | null;
+}
+
 /** A configured assistant. Graphs' own are not stored. */
 export interface AssistantDocument {
   _id: string;

@@ -59,7 +59,10 @@ export interface WebhookDocument {
   state: "pending" | "done" | "failed";
   tries: number;
   due_at: Date | null;
-  /** Only of a tombstone, while the state is pending. */
+  last_try_at?: Date;
+  last_error?: string;
+  next_try_at?: Date;
+  /** Only of a tombstone, unless the state is done. */
   kept?: { metadata: Record<string, unknown>; values?: string };
 }
 
@@ -139,11 +142,14 @@ function toCancellation(cancel: CancelDocument): Cancellation {
   };
 }
 
-const toDelivery = ({ state, tries, due_at, kept }: WebhookDocument): WebhookDelivery => ({
+const toDelivery = ({ state, tries, kept, ...doc }: WebhookDocument): WebhookDelivery => ({
   state,
   tries,
   kept,
-  dueAt: due_at ?? undefined,
+  dueAt: doc.due_at ?? undefined,
+  lastTryAt: doc.last_try_at,
+  lastError: doc.last_error,
+  nextTryAt: doc.next_try_at,
 });
 
 /** What a projection sets; what it does not have is not to stay as it was. */

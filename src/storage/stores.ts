@@ -11,6 +11,7 @@ import type {
   RunStore,
   ServerStore,
   ThreadStore,
+  WebhookSecretStore,
   WebhookStore,
 } from "../domain/ports.ts";
 import { createApiKeyStore } from "./api-key-store.ts";
@@ -28,6 +29,7 @@ import { keepForEver, type Retention } from "./run-expiry.ts";
 import { createRunStore } from "./run-store.ts";
 import { createServerStore } from "./servers.ts";
 import { createThreadStore } from "./thread-store.ts";
+import { createWebhookSecretStore } from "./webhook-secret-store.ts";
 import { createWebhookStore } from "./webhook-store.ts";
 
 /** All that is stored, but for the checkpoints' journal. */
@@ -41,6 +43,7 @@ export interface Stores {
   readonly nudges: NudgeStore;
   readonly assistants: AssistantStore;
   readonly webhooks: WebhookStore;
+  readonly webhookSecrets: WebhookSecretStore;
   readonly batches: BatchStore;
   readonly items: ItemStore;
   readonly apiKeys: ApiKeyStore;
@@ -81,7 +84,8 @@ export async function openStores(db: Db, options: StoresOptions, own: OwnConnect
     // Asked for when something is watched, so that a server that is alone does not connect for it.
     nudges: createNudgeStore(all, () => own.changeStreamDb && collections(own.changeStreamDb).nudges),
     assistants: createAssistantStore(all),
-    webhooks: createWebhookStore(all),
+    webhooks: createWebhookStore(all, now),
+    webhookSecrets: createWebhookSecretStore(all, now),
     batches: createBatchStore(all),
     items: createItemStore(all, now),
     apiKeys: createApiKeyStore(all),

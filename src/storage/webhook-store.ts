@@ -1,6 +1,6 @@
-import type { Collection, Filter } from "mongodb";
+import type { Collection, Filter, UpdateFilter } from "mongodb";
 import type { RunPage, WebhookStore } from "../domain/ports.ts";
-import type { Run } from "../domain/run/run.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Collections } from "./collections.ts";
 import { earliest } from "./keys.ts";
 import { type RunDocument, runKey, threadKey, toRun } from "./run-document.ts";
@@ -10,12 +10,15 @@ import { walkIndex } from "./walk-index.ts";
  * A delivery is part of the run's record. It moves to the tombstone when the record goes; that of a temporary thread's run,
  * which always goes, is only ever made from there.
  */
-export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs" | "tombstones">): WebhookStore {
+export function createWebhookStore(
+  { runs, tombstones }: Pick<Collections, "runs" | "tombstones">,
+  now: () => Date,
+): WebhookStore {
   const graves = tombstones as unknown as Collection<RunDocument>;
   const placesOf = (run: Run) => (run.stateless?.temporary ? [graves] : [runs, graves]);
+  const ofRun = (name: RunName) => ({ thread_id: threadKey(name), _id: runKey(name) });
   const pending = (run: Run): Filter<RunDocument> => ({
-    thread_id: threadKey(run),
-    _id: runKey(run),
+    ...ofRun(run),
     phase: "over",
     "webhook.state": "pending",
   });
@@ -38,11 +41,26 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
     return inOrder.slice(0, limit).map(({ run }) => run);
   }
 
+  async function update(run: Run, filter: Filter<RunDocument>, change: UpdateFilter<RunDocument>): Promise<void> {
+    for (const place of placesOf(run)) {
+      if ((await place.updateOne({ ...pending(run), ...filter }, change)).matchedCount === 1) return;
+    }
+  }
+
+  /** It is the one that was taken, and nobody has made the delivery pending anew since. */
+  const isTheTry = ({ webhook }: Run): Filter<RunDocument> => ({
+    "webhook.tries": webhook!.tries,
+    "webhook.due_at": webhook!.dueAt ?? null,
+  });
+
   return {
     /** Guard: nobody took this try. */
     async take(run, dueAt) {
       const tries = run.webhook!.tries;
-      const change = { $set: { "webhook.tries": tries + 1, "webhook.due_at": dueAt } };
+      const change = {
+        $set: { "webhook.tries": tries + 1, "webhook.due_at": dueAt, "webhook.last_try_at": now() },
+        $unset: { "webhook.next_try_at": "" as const },
+      };
       for (const place of placesOf(run)) {
         const filter = { ...pending(run), "webhook.tries": tries };
         const doc = await place.findOneAndUpdate(filter, change, { returnDocument: "after" });
@@ -51,15 +69,42 @@ export function createWebhookStore({ runs, tombstones }: Pick<Collections, "runs
       return undefined;
     },
 
+    /** Guard: this try is the last one that was taken. */
+    keepError: (run, error, nextTryAt) =>
+      update(run, isTheTry(run), { $set: { "webhook.last_error": error, "webhook.next_try_at": nextTryAt } }),
+
     /** Guard: still pending. What was kept for the webhook goes. */
-    async settle(run, state) {
-      const change = {
-        $set: { "webhook.state": state, "webhook.due_at": null },
-        $unset: { "webhook.kept": "" as const },
+    settleDone: (run) =>
+      update(
+        run,
+        {},
+        {
+          $set: { "webhook.state": "done", "webhook.due_at": null },
+          $unset: { "webhook.kept": "", "webhook.last_error": "", "webhook.next_try_at": "" },
+        },
+      ),
+
+    /** Guard: this try is the last one that was taken. What was kept stays with the tombstone, for a retry. */
+    settleFailed: (run, error) =>
+      update(run, isTheTry(run), {
+        $set: { "webhook.state": "failed", "webhook.due_at": null, "webhook.last_error": error },
+        $unset: { "webhook.next_try_at": "" },
+      }),
+
+    /** failed → pending. Guard: failed, and of a tombstone that it holds what is to be told. That one begins another hour. */
+    async retry(name) {
+      const failed = { ...ofRun(name), phase: "over" as const, "webhook.state": "failed" as const };
+      const anew: UpdateFilter<RunDocument> = {
+        $set: { "webhook.state": "pending", "webhook.tries": 0, "webhook.due_at": null },
+        $unset: { "webhook.last_try_at": "", "webhook.last_error": "", "webhook.next_try_at": "" },
       };
-      for (const place of placesOf(run)) {
-        if ((await place.updateOne(pending(run), change)).matchedCount === 1) return;
-      }
+      const inGrave = { ...anew, $set: { ...anew.$set, buried_at: now() } };
+      const doc =
+        (await runs.findOneAndUpdate(failed, anew, { returnDocument: "after" })) ??
+        (await graves.findOneAndUpdate({ ...failed, "webhook.kept": { $exists: true } }, inGrave, {
+          returnDocument: "after",
+        }));
+      return doc ? toRun(doc) : undefined;
     },
 
     /** Index: untried_webhooks. */

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { type Guards, guarded } from "../access/authorize.ts";
@@ -8,6 +9,7 @@ import type { Runs } from "../create-runs.ts";
 import { abortError, onClientGone } from "../server/client-gone.ts";
 import { createAssistantService } from "../services/assistant-service.ts";
 import type { Calls } from "../services/calls.ts";
+import { createOperationService } from "../services/operation-service.ts";
 import { createRunService } from "../services/run-service.ts";
 import { createThreadService } from "../services/thread-service.ts";
 import { createWatchers } from "../services/watchers.ts";
@@ -61,6 +63,7 @@ export function createApi(parts: ApiParts) {
     runs: guarded(RunService, runService, guards),
     threads: guarded(ThreadService, createThreadService({ ...runs, read: runs.readThreads, calls }), guards),
     assistants: guarded(AssistantService, createAssistantService(runs.assistants), guards),
+    operations: guarded(OperationService, createOperationService(runs), guards),
     watchers,
   };
 }

@@ -5,6 +5,7 @@ import { createCreateBatch } from "../domain/run/create-batch.ts";
 import { createCreateRun } from "../domain/run/create-run.ts";
 import { createPreviewCancels } from "../domain/run/preview-cancels.ts";
 import { createRequestIds } from "../domain/run/request-ids.ts";
+import { createRetryWebhook } from "../domain/run/retry-webhook.ts";
 import { createRunLimits } from "../domain/run/run-limits.ts";
 import { createStoreRun } from "../domain/run/store-run.ts";
 import { createSearchThreads } from "../domain/search-threads.ts";
@@ -57,6 +58,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
     nodesOf: (graph) => reports.find(({ name }) => name === graph),
     limits,
     maxMetadataBytes: config.maxMetadataBytes,
+    refusalOfReceiver: foundation.receivers.refusalOf,
     children,
     now,
   });
@@ -81,6 +83,7 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
       now,
       onError: foundation.onError("a batch"),
     }),
+    retryWebhook: createRetryWebhook({ webhooks: stores.webhooks, findRun, runs, pending: worker.webhooks.ended }),
     createThread: createCreateThread({ lanes, threads, kept, maxMetadataBytes: config.maxMetadataBytes, now }),
     updateThread: createUpdateThread({ act: act.act, threads }, config.maxMetadataBytes),
     searchThreads: createSearchThreads(threads),

@@ -8,6 +8,7 @@ import { createFindRun, type FindRun } from "../domain/run/find-run.ts";
 import { type Incarnation, LifeIsOver } from "../domain/thread/decide.ts";
 import { createKeptThreads, type KeptThreads } from "../domain/thread/kept-threads.ts";
 import { createSignals, type Signals } from "../signals.ts";
+import { createReceiverRules, type ReceiverRules } from "../webhooks/receiver-rules.ts";
 import { createExecuting, type Executing } from "../worker/executing.ts";
 import type { GraphReport, GraphSpec } from "../worker/protocol.ts";
 import type { AppParts } from "./parts.ts";
@@ -20,6 +21,8 @@ export interface RunsOptions extends AppParts {
   /** Whether an error means that the database is away for the moment. */
   readonly isTransient: (error: unknown) => boolean;
   readonly pause: (signal?: AbortSignal) => Promise<void>;
+  /** Callers are told apart, and may be anywhere. Without it all are on this machine. */
+  readonly accessControl?: boolean;
   /** On this thread, if nothing else is said. */
   readonly canonicalOf?: CanonicalOf;
   /** This one, if nothing else is said. */
@@ -31,6 +34,8 @@ export interface RunsOptions extends AppParts {
 export interface Foundation extends RunsOptions {
   readonly canonicalOf: CanonicalOf;
   readonly machine: Machine;
+  /** Where webhooks may go. */
+  readonly receivers: ReceiverRules;
   readonly signals: Signals;
   readonly executing: Executing;
   /** The holds that somebody in this server works under. */
@@ -87,6 +92,7 @@ export function layFoundation(options: RunsOptions): Foundation {
     kept: createKeptThreads(keptJournals),
     canonicalOf: options.canonicalOf ?? canonicalOf,
     machine: options.machine ?? thisMachine(),
+    receivers: createReceiverRules({ ...options.config.webhookReceivers, loopback: !options.accessControl }),
     signals: createSignals((err) => log.error({ err }, "a listener of a signal failed")),
     executing: createExecuting(),
     closing,

@@ -1,13 +1,14 @@
 import { rememberedCharacters } from "../domain/bounded.ts";
 import { createReadRuns } from "../domain/run/read-runs.ts";
 import { keyOfRun } from "../domain/run/run.ts";
+import { createOwnerSecrets } from "../webhooks/owner-secrets.ts";
+import { createPostWebhook } from "../webhooks/post-webhook.ts";
+import { createWebhooks } from "../webhooks/webhooks.ts";
 import { createDueRuns } from "../worker/due-runs.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createScheduler } from "../worker/scheduler.ts";
 import { createSettle } from "../worker/settle.ts";
 import { createTemporaryThreads } from "../worker/temporary-threads.ts";
-import { postWebhook } from "../worker/webhook-post.ts";
-import { createWebhooks } from "../worker/webhooks.ts";
 import type { StartAttempt } from "./attempts.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -100,6 +101,8 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     readState: states.stateIfReadable,
     finalStateOf: lifecycle.finalStateOf,
   });
+  const { webhookLimitMs: limitMs, webhookPauseMs: pauseMs } = config;
+  const calls = createPostWebhook({ rules: foundation.receivers, limitMs });
   const webhooks = createWebhooks({
     store: stores.webhooks,
     insertTombstone: runs.insertTombstone,
@@ -107,15 +110,20 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
       const { values } = await readRuns.endState(run);
       return values !== undefined && values.length <= rememberedCharacters ? values : undefined;
     },
-    post: postWebhook,
+    post: calls.post,
+    secretsOf: createOwnerSecrets({
+      store: stores.webhookSecrets,
+      now: clock.now,
+      monotonicMs: foundation.monotonicMs,
+    }),
     now: clock.now,
-    limitMs: config.webhookLimitMs,
-    pauseMs: config.webhookPauseMs,
+    limitMs,
+    pauseMs,
     leaseMs: config.leaseMs,
     onError: onError("a webhook"),
     log,
   });
   signals.ended.on(webhooks.ended);
 
-  return { unsettled, executor, scheduler, dueRuns, temporaryThreads, readRuns, webhooks };
+  return { unsettled, executor, scheduler, dueRuns, temporaryThreads, readRuns, webhooks, closeWebhooks: calls.close };
 }

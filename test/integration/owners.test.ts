@@ -4,6 +4,7 @@ import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
 import { PayloadSchema } from "../../gen/reins/v1/payload_pb.ts";
 import { CancelAction, CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
@@ -75,7 +76,7 @@ const nothing: Record<string, (answer: never) => unknown> = {
   CountAssistants: ({ count }: { count: bigint }) => count === 0n,
 };
 
-const methods = [RunService, ThreadService, AssistantService].flatMap((service) =>
+const methods = [RunService, ThreadService, AssistantService, OperationService].flatMap((service) =>
   service.methods.map((method): [string, DescMethod] => [method.name, method]),
 );
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AssistantService, RunService, ThreadService } from "../../src/client/index.ts";
+import { AssistantService, OperationService, RunService, ThreadService } from "../../src/client/index.ts";
 import { startAppTarget } from "../support/app-target.ts";
 import { describeBufCurl } from "../support/buf-curl.ts";
 import type { InteropTarget } from "../support/interop-target.ts";
@@ -10,7 +10,7 @@ describe("libraries in Node, against the whole server", () => describeNodeClient
 describe("buf curl, against the whole server", () => describeBufCurl(startAppTarget));
 
 describe("every service of the whole server", () => {
-  const services = [RunService, ThreadService, AssistantService];
+  const services = [RunService, ThreadService, AssistantService, OperationService];
   const h2 = "--http2-prior-knowledge";
   let target: InteropTarget;
   beforeAll(async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { fromJson } from "@bufbuild/protobuf";
 import { createValidator } from "@bufbuild/protovalidate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AssistantService, RunService, ThreadService } from "../../src/client/index.ts";
+import { AssistantService, OperationService, RunService, ThreadService } from "../../src/client/index.ts";
 import { badFields } from "../support/bad-fields.ts";
 import { type Dump, dump } from "../support/dump.ts";
 import { minimal } from "../support/good-requests.ts";
@@ -16,7 +16,7 @@ import { startTestApp, type TestApp } from "../support/test-app.ts";
  */
 const [threadId, runId, assistantId] = [randomUUID(), randomUUID(), randomUUID()];
 const byUuid = ["UpdateAssistant", "DeleteAssistant", "CreateAssistant"];
-const methods = [RunService, ThreadService, AssistantService].flatMap((service) => service.methods);
+const methods = [RunService, ThreadService, AssistantService, OperationService].flatMap((service) => service.methods);
 const knownTo = (rpc: string) => ({
   thread_id: threadId,
   run_id: runId,

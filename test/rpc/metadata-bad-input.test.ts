@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AssistantService, RunService, ThreadService } from "../../src/client/index.ts";
+import { AssistantService, OperationService, RunService, ThreadService } from "../../src/client/index.ts";
 import { defaultMetadataBytes } from "../../src/domain/check-metadata.ts";
 import { type Dump, dump } from "../support/dump.ts";
 import { rawCall } from "../support/raw-call.ts";
@@ -71,7 +71,7 @@ afterAll(async () => {
 
 describe("metadata that cannot be kept or found", () => {
   it("is tried wherever metadata is taken", () => {
-    const taking = [RunService, ThreadService, AssistantService]
+    const taking = [RunService, ThreadService, AssistantService, OperationService]
       .flatMap(({ methods }) => methods)
       .filter(({ input }) => takes(input))
       .map(({ name }) => name);

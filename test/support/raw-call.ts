@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { type ErrorInfo, ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
+import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 
@@ -21,7 +22,7 @@ interface WireError {
   details?: { type: string; value: string }[];
 }
 
-const methods = [...RunService.methods, ...ThreadService.methods, ...AssistantService.methods];
+const methods = [RunService, ThreadService, AssistantService, OperationService].flatMap((service) => service.methods);
 
 /**
  * Calls an RPC with Connect over HTTP/1.1 as `curl` does: the body goes out as it is, so that it may be anything. An object is

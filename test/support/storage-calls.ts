@@ -26,6 +26,7 @@ import {
   syntheticThread,
   threadId,
 } from "./synthetic-load.ts";
+import { webhookCalls } from "./webhook-storage-calls.ts";
 
 /** A method, what it is called with (made when it is its turn), and a word where one method stands here several times. */
 export type Row = readonly [
@@ -116,7 +117,6 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
     runs: [over(1)],
     records: [],
   });
-  const webhookOf = (run: Run): Run => ({ ...run, webhook: { state: "pending", tries: 0 } });
   const assistant = (n: number) => toAssistant(syntheticAssistant(n, now));
   const settled = async (run: Run) => (await projected(stores().runs, run, ends(run)))!;
 
@@ -297,7 +297,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["beat", () => [server("me")]],
       ["declareDead", () => [{ ...server("another"), seenAt: new Date(now), readAt: new Date(now), isDead: false }]],
       ["others", () => ["me"]],
-      ["watch", () => ["a-watch", "me", over(1)]],
+      ["watch", () => ["a-watch", "me", over(1), { ifLast: false, actor: "" }]],
       ["watchesOf", () => [servers[0]]],
       ["markLeft", () => ["a-watch"]],
       ["watchesOfRun", () => [over(load.runs - 3)]],
@@ -322,18 +322,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["finishBatch", () => [batch("new")]],
       ["unstorable", () => [[over(1)]]],
     ],
-    webhooks: [
-      ["take", () => [webhookOf(over(30)), later]],
-      ["settle", () => [webhookOf(over(30)), "done"]],
-      ["untried", () => [later, some]],
-      ["untried", () => [later, { limit: 32, after: { ...over(30), endedAt: anHourAgo } }], "deep"],
-      ["due", () => [later, some]],
-      [
-        "due",
-        () => [later, { limit: 32, after: { ...over(30), webhook: { state: "pending", tries: 1, dueAt: anHourAgo } } }],
-        "deep",
-      ],
-    ],
+    ...webhookCalls({ over, anHourAgo, later }),
     assistants: [
       ["insert", () => [assistant(10_000_000)]],
       ["find", () => [assistant(5)]],

@@ -17,6 +17,7 @@ import { openStores } from "./stores.ts";
 import { describeThreads } from "./thread-contract.ts";
 import { describeThreadLists } from "./thread-list-contract.ts";
 import { describeWebhooks } from "./webhook-contract.ts";
+import { describeWebhookSecrets } from "./webhook-secret-contract.ts";
 
 /** Their contracts ask for more than a database: see lane-contract.ts and nudge-contract.ts. */
 type Elsewhere = "lanes" | "nudges";
@@ -37,6 +38,7 @@ export function describeStores(which: string, openDb: () => Promise<Db>): void {
     requests: () => describeRequests(which, async () => (await open()).requests),
     batches: () => describeBatches(which, open),
     webhooks: () => describeWebhooks(which, open),
+    webhookSecrets: () => describeWebhookSecrets(which, openDb),
     servers: () => describeServers(which, open),
     assistants: () => describeAssistants(which, async () => (await open()).assistants),
     items: () => describeItems(which, open),

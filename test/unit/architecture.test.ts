@@ -71,6 +71,7 @@ describe("who may know of whom", () => {
       uses: ["src/checkpoints/", "src/give-memory-back.ts", ...textRules],
       types: ["src/worker/protocol.ts", "src/domain/transitions.ts"],
     },
+    "src/webhooks/": { uses: ["src/domain/"] },
     "src/bodies/": { uses: ["src/domain/", "gen/"] },
     "src/access/": { uses: ["src/domain/", "gen/"] },
     "src/cli/": { uses: ["src/access/", "src/domain/", "src/storage/", "src/config.ts", "src/log.ts"] },
@@ -130,6 +131,9 @@ describe("who may know of whom", () => {
     ["@connectrpc/connect-node", /^src\/(server|client)\//],
     ["@grpc/grpc-js", /^src\/client\//],
     ["pino", /^src\/log\.ts$/],
+    ["undici", /^src\/webhooks\//],
+    ["ipaddr.js", /^src\/webhooks\//],
+    ["standardwebhooks", /^src\/webhooks\//],
   ])("%s is used in one place only", (name, place) => {
     expect(imports.filter((one) => one.to === name && !one.isType && !place.test(one.from)).map(show)).toEqual([]);
   });

@@ -72,6 +72,24 @@ describe("readConfig", () => {
     ["REINS_MAX_BATCH", "3", { maxBatch: 3 }],
     ["REINS_WEBHOOK_LIMIT_MS", "50", { webhookLimitMs: 50 }],
     ["REINS_WEBHOOK_PAUSE_MS", "20", { webhookPauseMs: 20 }],
+    [
+      "REINS_WEBHOOK_ALLOW",
+      "hooks.internal:8080, *.svc.local,10.0.0.0/8:443,[::1]",
+      {
+        webhookReceivers: {
+          allow: [
+            { name: "hooks.internal", port: 8080 },
+            { name: ".svc.local" },
+            { range: [{ octets: [10, 0, 0, 0] }, 8], port: 443 },
+            { range: [{ parts: [0, 0, 0, 0, 0, 0, 0, 1] }, 128] },
+          ],
+          only: undefined,
+          httpsOnly: false,
+        },
+      },
+    ],
+    ["REINS_WEBHOOK_DOMAINS", "hooks.example", { webhookReceivers: { allow: [], only: [{ name: "hooks.example" }] } }],
+    ["REINS_WEBHOOK_HTTPS", "true", { webhookReceivers: { httpsOnly: true } }],
     ["REINS_CANCEL_LIMIT", "7", { cancelLimit: 7 }],
     [
       "REINS_CORS_ORIGINS",
@@ -115,6 +133,13 @@ describe("readConfig", () => {
     [[], { REINS_LEASE_MS: "1e4" }, /^REINS_LEASE_MS is "1e4"/],
     [[], { REINS_CHILDREN: "-1" }, /^REINS_CHILDREN is "-1"/],
     [[], { REINS_ENGINE: "postgres" }, /^REINS_ENGINE is "postgres"; it must be one of auto, mongod, secantusd-rs/],
+    [
+      [],
+      { REINS_WEBHOOK_ALLOW: "a.example, b:99999" },
+      /^REINS_WEBHOOK_ALLOW holds "b:99999"; each entry must be a host/,
+    ],
+    [[], { REINS_WEBHOOK_DOMAINS: "https://a" }, /^REINS_WEBHOOK_DOMAINS holds "https:\/\/a"/],
+    [[], { REINS_WEBHOOK_HTTPS: "yes" }, /^REINS_WEBHOOK_HTTPS is "yes"; it must be one of true, false$/],
     [[], { REINS_LOG_LEVEL: "loud" }, /^REINS_LOG_LEVEL is "loud"; it must be one of fatal, error/],
     [[], { REINS_DATABASE: "a.b" }, /^REINS_DATABASE is "a\.b"; it may hold letters, digits, _ and -/],
   ] as const)("refuses %j %j with one sentence", (flags, env, sentence) => {

@@ -17,7 +17,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file reins/v1/run.proto.
  */
 export const file_reins_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChJyZWlucy92MS9ydW4ucHJvdG8SCHJlaW5zLnYxIq8ECgNSdW4SDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIQCghncmFwaF9pZBgDIAEoCRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMSHwoEc3BlYxgFIAEoCzIRLnJlaW5zLnYxLlJ1blNwZWMSDwoHYXR0ZW1wdBgGIAEoBRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoFZXJyb3IYCiABKAsyEi5yZWlucy52MS5SdW5FcnJvchIsCgxjYW5jZWxsYXRpb24YCyABKAsyFi5yZWlucy52MS5DYW5jZWxsYXRpb24SGQoRZW5kX2NoZWNrcG9pbnRfaWQYDCABKAkSFAoMYXNzaXN0YW50X2lkGA0gASgJEhkKEWFzc2lzdGFudF92ZXJzaW9uGA4gASgFEioKBmR1ZV9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcGFyZW50GBAgASgLMhMucmVpbnMudjEuUGFyZW50UnVuEhEKCXRlbXBvcmFyeRgRIAEoCBINCgVhY3RvchgSIAEoCSJXCglQYXJlbnRSdW4SGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEhMKC2luZGVwZW5kZW50GAMgASgIItcGCgdSdW5TcGVjEiAKDGFzc2lzdGFudF9pZBgBIAEoCUIKukgHcgUQARjIARIgCgVpbnB1dBgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSIgoHY29tbWFuZBgDIAEoCzIRLnJlaW5zLnYxLkNvbW1hbmQSIwoGY29uZmlnGAQgASgLMhMucmVpbnMudjEuUnVuQ29uZmlnEiIKB2NvbnRleHQYBSABKAsyES5yZWlucy52MS5QYXlsb2FkEikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIiCg1jaGVja3BvaW50X2lkGAcgASgJQgu6SAjYAQFyA7ABARI9CgxzdHJlYW1fbW9kZXMYCCADKA4yFC5yZWlucy52MS5TdHJlYW1Nb2RlQhG6SA6SAQsYASIHggEEEAEgABIYChBzdHJlYW1fc3ViZ3JhcGhzGAkgASgIEikKEGludGVycnVwdF9iZWZvcmUYCiADKAlCD7pIDJIBCRDoByIEcgIQARIoCg9pbnRlcnJ1cHRfYWZ0ZXIYCyADKAlCD7pIDJIBCRDoByIEcgIQARJBChJtdWx0aXRhc2tfc3RyYXRlZ3kYDCABKA4yGy5yZWlucy52MS5NdWx0aXRhc2tTdHJhdGVneUIIukgFggECEAESMgoKZHVyYWJpbGl0eRgNIAEoDjIULnJlaW5zLnYxLkR1cmFiaWxpdHlCCLpIBYIBAhABEj8KB3RpbWVvdXQYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEKoBDSIFCIDnhA8yBBDAhD0SKAoKY2hlY2twb2ludBgPIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSOgoFYWZ0ZXIYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBMgASNwoNb25fY29tcGxldGlvbhgRIAEoDjIWLnJlaW5zLnYxLk9uQ29tcGxldGlvbkIIukgFggECEAESGQoHd2ViaG9vaxgSIAEoCUIIukgFcgMY0A8SGgoNc3RyaWN0X3Jlc3VtZRgTIAEoCEgAiAEBQhAKDl9zdHJpY3RfcmVzdW1lIpMBCglSdW5Db25maWcSDAoEdGFncxgBIAMoCRIkCg9yZWN1cnNpb25fbGltaXQYAiABKAVCC7pICBoGGKCNBigAEicKDGNvbmZpZ3VyYWJsZRgDIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSKQoIbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IpgBCgdDb21tYW5kEiEKBnJlc3VtZRgBIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSIQoGdXBkYXRlGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBIdCgRnb3RvGAMgAygJQg+6SAySAQkQ6AciBHICEAESKAoFc2VuZHMYBCADKAsyDi5yZWlucy52MS5TZW5kQgm6SAaSAQMQ6AciPwoEU2VuZBIVCgRub2RlGAEgASgJQge6SARyAhABEiAKBWlucHV0GAIgASgLMhEucmVpbnMudjEuUGF5bG9hZCIpCghSdW5FcnJvchIMCgRuYW1lGAEgASgJEg8KB21lc3NhZ2UYAiABKAkivwIKDENhbmNlbGxhdGlvbhImCgZhY3Rpb24YASABKA4yFi5yZWlucy52MS5DYW5jZWxBY3Rpb24SDgoGcmVhc29uGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRIwCgxyZXF1ZXN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGRlbGl2ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc2V0dGxlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoHb3V0Y29tZRgHIAEoDjIXLnJlaW5zLnYxLkNhbmNlbE91dGNvbWUSFAoMY2F1c2VfcnVuX2lkGAggASgJEg0KBWFjdG9yGAkgASgJKrkBCglSdW5TdGF0dXMSGgoWUlVOX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKElJVTl9TVEFUVVNfUEVORElORxABEhYKElJVTl9TVEFUVVNfUlVOTklORxACEhYKElJVTl9TVEFUVVNfU1VDQ0VTUxADEhQKEFJVTl9TVEFUVVNfRVJST1IQBBIWChJSVU5fU1RBVFVTX1RJTUVPVVQQBRIaChZSVU5fU1RBVFVTX0lOVEVSUlVQVEVEEAYqpgIKClN0cmVhbU1vZGUSGwoXU1RSRUFNX01PREVfVU5TUEVDSUZJRUQQABIWChJTVFJFQU1fTU9ERV9WQUxVRVMQARIXChNTVFJFQU1fTU9ERV9VUERBVEVTEAISGAoUU1RSRUFNX01PREVfTUVTU0FHRVMQAxIeChpTVFJFQU1fTU9ERV9NRVNTQUdFU19UVVBMRRAEEhYKElNUUkVBTV9NT0RFX0NVU1RPTRAFEhUKEVNUUkVBTV9NT0RFX1RBU0tTEAYSGwoXU1RSRUFNX01PREVfQ0hFQ0tQT0lOVFMQBxIVChFTVFJFQU1fTU9ERV9ERUJVRxAIEhYKElNUUkVBTV9NT0RFX0VWRU5UUxAJEhUKEVNUUkVBTV9NT0RFX1RPT0xTEAoquQEKEU11bHRpdGFza1N0cmF0ZWd5EiIKHk1VTFRJVEFTS19TVFJBVEVHWV9VTlNQRUNJRklFRBAAEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAESHQoZTVVMVElUQVNLX1NUUkFURUdZX1JFSkVDVBACEiAKHE1VTFRJVEFTS19TVFJBVEVHWV9JTlRFUlJVUFQQAxIfChtNVUxUSVRBU0tfU1RSQVRFR1lfUk9MTEJBQ0sQBCpfCgxPbkNvbXBsZXRpb24SHQoZT05fQ09NUExFVElPTl9VTlNQRUNJRklFRBAAEhgKFE9OX0NPTVBMRVRJT05fREVMRVRFEAESFgoST05fQ09NUExFVElPTl9LRUVQEAIqaAoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASEwoPRFVSQUJJTElUWV9TWU5DEAESFAoQRFVSQUJJTElUWV9BU1lOQxACEhMKD0RVUkFCSUxJVFlfRVhJVBADKoUBCgxPbkRpc2Nvbm5lY3QSHQoZT05fRElTQ09OTkVDVF9VTlNQRUNJRklFRBAAEhoKFk9OX0RJU0NPTk5FQ1RfQ09OVElOVUUQARIYChRPTl9ESVNDT05ORUNUX0NBTkNFTBACEiAKHE9OX0RJU0NPTk5FQ1RfQ0FOQ0VMX0lGX0xBU1QQAypmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKoQCCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfUkVRVUVTVEVEEAESIAocQ0FOQ0VMX09VVENPTUVfTkVWRVJfU1RBUlRFRBACEhoKFkNBTkNFTF9PVVRDT01FX1NUT1BQRUQQAxIZChVDQU5DRUxfT1VUQ09NRV9LSUxMRUQQBBIZChVDQU5DRUxfT1VUQ09NRV9GRU5DRUQQBRIcChhDQU5DRUxfT1VUQ09NRV9OT1RfRk9VTkQQBhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAdiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload]);
+  fileDesc("ChJyZWlucy92MS9ydW4ucHJvdG8SCHJlaW5zLnYxIuQECgNSdW4SDgoGcnVuX2lkGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIQCghncmFwaF9pZBgDIAEoCRIjCgZzdGF0dXMYBCABKA4yEy5yZWlucy52MS5SdW5TdGF0dXMSHwoEc3BlYxgFIAEoCzIRLnJlaW5zLnYxLlJ1blNwZWMSDwoHYXR0ZW1wdBgGIAEoBRIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoFZXJyb3IYCiABKAsyEi5yZWlucy52MS5SdW5FcnJvchIsCgxjYW5jZWxsYXRpb24YCyABKAsyFi5yZWlucy52MS5DYW5jZWxsYXRpb24SGQoRZW5kX2NoZWNrcG9pbnRfaWQYDCABKAkSFAoMYXNzaXN0YW50X2lkGA0gASgJEhkKEWFzc2lzdGFudF92ZXJzaW9uGA4gASgFEioKBmR1ZV9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcGFyZW50GBAgASgLMhMucmVpbnMudjEuUGFyZW50UnVuEhEKCXRlbXBvcmFyeRgRIAEoCBINCgVhY3RvchgSIAEoCRIzChB3ZWJob29rX2RlbGl2ZXJ5GBMgASgLMhkucmVpbnMudjEuV2ViaG9va0RlbGl2ZXJ5IsEBCg9XZWJob29rRGVsaXZlcnkSJQoFc3RhdGUYASABKA4yFi5yZWlucy52MS5XZWJob29rU3RhdGUSDQoFdHJpZXMYAiABKAUSMQoNbGFzdF90cnlfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbGFzdF9lcnJvchgEIAEoCRIxCg1uZXh0X3RyeV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJXCglQYXJlbnRSdW4SGwoJdGhyZWFkX2lkGAEgASgJQgi6SAVyA7ABARIYCgZydW5faWQYAiABKAlCCLpIBXIDsAEBEhMKC2luZGVwZW5kZW50GAMgASgIItcGCgdSdW5TcGVjEiAKDGFzc2lzdGFudF9pZBgBIAEoCUIKukgHcgUQARjIARIgCgVpbnB1dBgCIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSIgoHY29tbWFuZBgDIAEoCzIRLnJlaW5zLnYxLkNvbW1hbmQSIwoGY29uZmlnGAQgASgLMhMucmVpbnMudjEuUnVuQ29uZmlnEiIKB2NvbnRleHQYBSABKAsyES5yZWlucy52MS5QYXlsb2FkEikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIiCg1jaGVja3BvaW50X2lkGAcgASgJQgu6SAjYAQFyA7ABARI9CgxzdHJlYW1fbW9kZXMYCCADKA4yFC5yZWlucy52MS5TdHJlYW1Nb2RlQhG6SA6SAQsYASIHggEEEAEgABIYChBzdHJlYW1fc3ViZ3JhcGhzGAkgASgIEikKEGludGVycnVwdF9iZWZvcmUYCiADKAlCD7pIDJIBCRDoByIEcgIQARIoCg9pbnRlcnJ1cHRfYWZ0ZXIYCyADKAlCD7pIDJIBCRDoByIEcgIQARJBChJtdWx0aXRhc2tfc3RyYXRlZ3kYDCABKA4yGy5yZWlucy52MS5NdWx0aXRhc2tTdHJhdGVneUIIukgFggECEAESMgoKZHVyYWJpbGl0eRgNIAEoDjIULnJlaW5zLnYxLkR1cmFiaWxpdHlCCLpIBYIBAhABEj8KB3RpbWVvdXQYDiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEKoBDSIFCIDnhA8yBBDAhD0SKAoKY2hlY2twb2ludBgPIAEoCzIULnJlaW5zLnYxLkNoZWNrcG9pbnQSOgoFYWZ0ZXIYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBMgASNwoNb25fY29tcGxldGlvbhgRIAEoDjIWLnJlaW5zLnYxLk9uQ29tcGxldGlvbkIIukgFggECEAESGQoHd2ViaG9vaxgSIAEoCUIIukgFcgMY0A8SGgoNc3RyaWN0X3Jlc3VtZRgTIAEoCEgAiAEBQhAKDl9zdHJpY3RfcmVzdW1lIpMBCglSdW5Db25maWcSDAoEdGFncxgBIAMoCRIkCg9yZWN1cnNpb25fbGltaXQYAiABKAVCC7pICBoGGKCNBigAEicKDGNvbmZpZ3VyYWJsZRgDIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSKQoIbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IpgBCgdDb21tYW5kEiEKBnJlc3VtZRgBIAEoCzIRLnJlaW5zLnYxLlBheWxvYWQSIQoGdXBkYXRlGAIgASgLMhEucmVpbnMudjEuUGF5bG9hZBIdCgRnb3RvGAMgAygJQg+6SAySAQkQ6AciBHICEAESKAoFc2VuZHMYBCADKAsyDi5yZWlucy52MS5TZW5kQgm6SAaSAQMQ6AciPwoEU2VuZBIVCgRub2RlGAEgASgJQge6SARyAhABEiAKBWlucHV0GAIgASgLMhEucmVpbnMudjEuUGF5bG9hZCIpCghSdW5FcnJvchIMCgRuYW1lGAEgASgJEg8KB21lc3NhZ2UYAiABKAkivwIKDENhbmNlbGxhdGlvbhImCgZhY3Rpb24YASABKA4yFi5yZWlucy52MS5DYW5jZWxBY3Rpb24SDgoGcmVhc29uGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRIwCgxyZXF1ZXN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGRlbGl2ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc2V0dGxlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoHb3V0Y29tZRgHIAEoDjIXLnJlaW5zLnYxLkNhbmNlbE91dGNvbWUSFAoMY2F1c2VfcnVuX2lkGAggASgJEg0KBWFjdG9yGAkgASgJKn8KDFdlYmhvb2tTdGF0ZRIdChlXRUJIT09LX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVV0VCSE9PS19TVEFURV9QRU5ESU5HEAESGwoXV0VCSE9PS19TVEFURV9ERUxJVkVSRUQQAhIYChRXRUJIT09LX1NUQVRFX0ZBSUxFRBADKrkBCglSdW5TdGF0dXMSGgoWUlVOX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKElJVTl9TVEFUVVNfUEVORElORxABEhYKElJVTl9TVEFUVVNfUlVOTklORxACEhYKElJVTl9TVEFUVVNfU1VDQ0VTUxADEhQKEFJVTl9TVEFUVVNfRVJST1IQBBIWChJSVU5fU1RBVFVTX1RJTUVPVVQQBRIaChZSVU5fU1RBVFVTX0lOVEVSUlVQVEVEEAYqpgIKClN0cmVhbU1vZGUSGwoXU1RSRUFNX01PREVfVU5TUEVDSUZJRUQQABIWChJTVFJFQU1fTU9ERV9WQUxVRVMQARIXChNTVFJFQU1fTU9ERV9VUERBVEVTEAISGAoUU1RSRUFNX01PREVfTUVTU0FHRVMQAxIeChpTVFJFQU1fTU9ERV9NRVNTQUdFU19UVVBMRRAEEhYKElNUUkVBTV9NT0RFX0NVU1RPTRAFEhUKEVNUUkVBTV9NT0RFX1RBU0tTEAYSGwoXU1RSRUFNX01PREVfQ0hFQ0tQT0lOVFMQBxIVChFTVFJFQU1fTU9ERV9ERUJVRxAIEhYKElNUUkVBTV9NT0RFX0VWRU5UUxAJEhUKEVNUUkVBTV9NT0RFX1RPT0xTEAoquQEKEU11bHRpdGFza1N0cmF0ZWd5EiIKHk1VTFRJVEFTS19TVFJBVEVHWV9VTlNQRUNJRklFRBAAEh4KGk1VTFRJVEFTS19TVFJBVEVHWV9FTlFVRVVFEAESHQoZTVVMVElUQVNLX1NUUkFURUdZX1JFSkVDVBACEiAKHE1VTFRJVEFTS19TVFJBVEVHWV9JTlRFUlJVUFQQAxIfChtNVUxUSVRBU0tfU1RSQVRFR1lfUk9MTEJBQ0sQBCpfCgxPbkNvbXBsZXRpb24SHQoZT05fQ09NUExFVElPTl9VTlNQRUNJRklFRBAAEhgKFE9OX0NPTVBMRVRJT05fREVMRVRFEAESFgoST05fQ09NUExFVElPTl9LRUVQEAIqaAoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASEwoPRFVSQUJJTElUWV9TWU5DEAESFAoQRFVSQUJJTElUWV9BU1lOQxACEhMKD0RVUkFCSUxJVFlfRVhJVBADKoUBCgxPbkRpc2Nvbm5lY3QSHQoZT05fRElTQ09OTkVDVF9VTlNQRUNJRklFRBAAEhoKFk9OX0RJU0NPTk5FQ1RfQ09OVElOVUUQARIYChRPTl9ESVNDT05ORUNUX0NBTkNFTBACEiAKHE9OX0RJU0NPTk5FQ1RfQ0FOQ0VMX0lGX0xBU1QQAypmCgxDYW5jZWxBY3Rpb24SHQoZQ0FOQ0VMX0FDVElPTl9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9BQ1RJT05fSU5URVJSVVBUEAESGgoWQ0FOQ0VMX0FDVElPTl9ST0xMQkFDSxACKoQCCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfUkVRVUVTVEVEEAESIAocQ0FOQ0VMX09VVENPTUVfTkVWRVJfU1RBUlRFRBACEhoKFkNBTkNFTF9PVVRDT01FX1NUT1BQRUQQAxIZChVDQU5DRUxfT1VUQ09NRV9LSUxMRUQQBBIZChVDQU5DRUxfT1VUQ09NRV9GRU5DRUQQBRIcChhDQU5DRUxfT1VUQ09NRV9OT1RfRk9VTkQQBhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX0ZJTklTSEVEEAdiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_reins_v1_checkpoint, file_reins_v1_payload]);
 
 /**
  * One execution of an assistant on a thread.
@@ -152,6 +152,13 @@ export type Run = Message<"reins.v1.Run"> & {
    * @generated from field: string actor = 18;
    */
   actor: string;
+
+  /**
+   * What has become of the call of its webhook. Absent for a run without one.
+   *
+   * @generated from field: reins.v1.WebhookDelivery webhook_delivery = 19;
+   */
+  webhookDelivery?: WebhookDelivery | undefined;
 };
 
 /**
@@ -287,6 +294,13 @@ export type RunJson = {
    * @generated from field: string actor = 18;
    */
   actor?: string;
+
+  /**
+   * What has become of the call of its webhook. Absent for a run without one.
+   *
+   * @generated from field: reins.v1.WebhookDelivery webhook_delivery = 19;
+   */
+  webhookDelivery?: WebhookDeliveryJson;
 };
 
 /**
@@ -295,6 +309,97 @@ export type RunJson = {
  */
 export const RunSchema: GenMessage<Run, {jsonType: RunJson}> = /*@__PURE__*/
   messageDesc(file_reins_v1_run, 0);
+
+/**
+ * Whether a run's webhook has been told of its end.
+ *
+ * @generated from message reins.v1.WebhookDelivery
+ */
+export type WebhookDelivery = Message<"reins.v1.WebhookDelivery"> & {
+  /**
+   * Where the delivery is.
+   *
+   * @generated from field: reins.v1.WebhookState state = 1;
+   */
+  state: WebhookState;
+
+  /**
+   * How often the webhook was called so far; from 0 again after RetryWebhook.
+   *
+   * @generated from field: int32 tries = 2;
+   */
+  tries: number;
+
+  /**
+   * When the last call began. Absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp last_try_time = 3;
+   */
+  lastTryTime?: Timestamp | undefined;
+
+  /**
+   * Why the last call failed, in one sentence. Empty when none has failed, and once one was answered.
+   *
+   * @generated from field: string last_error = 4;
+   */
+  lastError: string;
+
+  /**
+   * When it is called again. Absent unless a call has failed and another one follows.
+   *
+   * @generated from field: google.protobuf.Timestamp next_try_time = 5;
+   */
+  nextTryTime?: Timestamp | undefined;
+};
+
+/**
+ * Whether a run's webhook has been told of its end.
+ *
+ * @generated from message reins.v1.WebhookDelivery
+ */
+export type WebhookDeliveryJson = {
+  /**
+   * Where the delivery is.
+   *
+   * @generated from field: reins.v1.WebhookState state = 1;
+   */
+  state?: WebhookStateJson;
+
+  /**
+   * How often the webhook was called so far; from 0 again after RetryWebhook.
+   *
+   * @generated from field: int32 tries = 2;
+   */
+  tries?: number;
+
+  /**
+   * When the last call began. Absent before the first.
+   *
+   * @generated from field: google.protobuf.Timestamp last_try_time = 3;
+   */
+  lastTryTime?: TimestampJson;
+
+  /**
+   * Why the last call failed, in one sentence. Empty when none has failed, and once one was answered.
+   *
+   * @generated from field: string last_error = 4;
+   */
+  lastError?: string;
+
+  /**
+   * When it is called again. Absent unless a call has failed and another one follows.
+   *
+   * @generated from field: google.protobuf.Timestamp next_try_time = 5;
+   */
+  nextTryTime?: TimestampJson;
+};
+
+/**
+ * Describes the message reins.v1.WebhookDelivery.
+ * Use `create(WebhookDeliverySchema)` to create a new message.
+ */
+export const WebhookDeliverySchema: GenMessage<WebhookDelivery, {jsonType: WebhookDeliveryJson}> = /*@__PURE__*/
+  messageDesc(file_reins_v1_run, 1);
 
 /**
  * The run whose node created a run.
@@ -357,7 +462,7 @@ export type ParentRunJson = {
  * Use `create(ParentRunSchema)` to create a new message.
  */
 export const ParentRunSchema: GenMessage<ParentRun, {jsonType: ParentRunJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 1);
+  messageDesc(file_reins_v1_run, 2);
 
 /**
  * What a run is to do. The fields are kept with the run.
@@ -489,7 +594,8 @@ export type RunSpec = Message<"reins.v1.RunSpec"> & {
 
   /**
    * An http or https URL that gets one POST with the run's outcome as JSON when the run is over, however it ended, a rollback
-   * included. Tried again for some minutes when it is not answered with a 2xx status.
+   * included. It is signed as Standard Webhooks are. Tried again for some minutes when it is not answered with a 2xx status; see
+   * `webhook_delivery`. Refused where it leads, or may only lead, to an address that the server does not call.
    *
    * @generated from field: string webhook = 18;
    */
@@ -636,7 +742,8 @@ export type RunSpecJson = {
 
   /**
    * An http or https URL that gets one POST with the run's outcome as JSON when the run is over, however it ended, a rollback
-   * included. Tried again for some minutes when it is not answered with a 2xx status.
+   * included. It is signed as Standard Webhooks are. Tried again for some minutes when it is not answered with a 2xx status; see
+   * `webhook_delivery`. Refused where it leads, or may only lead, to an address that the server does not call.
    *
    * @generated from field: string webhook = 18;
    */
@@ -658,7 +765,7 @@ export type RunSpecJson = {
  * Use `create(RunSpecSchema)` to create a new message.
  */
 export const RunSpecSchema: GenMessage<RunSpec, {jsonType: RunSpecJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 2);
+  messageDesc(file_reins_v1_run, 3);
 
 /**
  * LangGraph's RunnableConfig, as far as a client may set it.
@@ -737,7 +844,7 @@ export type RunConfigJson = {
  * Use `create(RunConfigSchema)` to create a new message.
  */
 export const RunConfigSchema: GenMessage<RunConfig, {jsonType: RunConfigJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 3);
+  messageDesc(file_reins_v1_run, 4);
 
 /**
  * LangGraph's Command: answer an interrupt, edit the state, or go to a node.
@@ -816,7 +923,7 @@ export type CommandJson = {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command, {jsonType: CommandJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 4);
+  messageDesc(file_reins_v1_run, 5);
 
 /**
  * A node to run with an input of its own.
@@ -865,7 +972,7 @@ export type SendJson = {
  * Use `create(SendSchema)` to create a new message.
  */
 export const SendSchema: GenMessage<Send, {jsonType: SendJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 5);
+  messageDesc(file_reins_v1_run, 6);
 
 /**
  * Why a run failed.
@@ -914,7 +1021,7 @@ export type RunErrorJson = {
  * Use `create(RunErrorSchema)` to create a new message.
  */
 export const RunErrorSchema: GenMessage<RunError, {jsonType: RunErrorJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 6);
+  messageDesc(file_reins_v1_run, 7);
 
 /**
  * The stored wish to stop a run, and what came of it.
@@ -1063,7 +1170,62 @@ export type CancellationJson = {
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation, {jsonType: CancellationJson}> = /*@__PURE__*/
-  messageDesc(file_reins_v1_run, 7);
+  messageDesc(file_reins_v1_run, 8);
+
+/**
+ * Where the delivery of a webhook is.
+ *
+ * @generated from enum reins.v1.WebhookState
+ */
+export const WebhookState = {
+  /**
+   * Never set by the server.
+   *
+   * @generated from enum value: WEBHOOK_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The run is not over, or the webhook has not answered yet. Not final.
+   *
+   * @generated from enum value: WEBHOOK_STATE_PENDING = 1;
+   */
+  PENDING: 1,
+
+  /**
+   * A call was answered with a 2xx status. Final.
+   *
+   * @generated from enum value: WEBHOOK_STATE_DELIVERED = 2;
+   */
+  DELIVERED: 2,
+
+  /**
+   * It is not called any more: too many calls have failed, or its address is not allowed. Final, unless RetryWebhook is called.
+   *
+   * @generated from enum value: WEBHOOK_STATE_FAILED = 3;
+   */
+  FAILED: 3,
+} as const;
+
+/**
+ * Where the delivery of a webhook is.
+ *
+ * @generated from enum reins.v1.WebhookState
+ */
+export type WebhookState = (typeof WebhookState)[keyof typeof WebhookState] | UnknownEnum;
+
+/**
+ * Where the delivery of a webhook is.
+ *
+ * @generated from enum reins.v1.WebhookState
+ */
+export type WebhookStateJson = "WEBHOOK_STATE_UNSPECIFIED" | "WEBHOOK_STATE_PENDING" | "WEBHOOK_STATE_DELIVERED" | "WEBHOOK_STATE_FAILED";
+
+/**
+ * Describes the enum reins.v1.WebhookState.
+ */
+export const WebhookStateSchema: GenEnum<WebhookState, WebhookStateJson> = /*@__PURE__*/
+  enumDesc(file_reins_v1_run, 0);
 
 /**
  * Where a run is in its life.
@@ -1139,7 +1301,7 @@ export type RunStatusJson = "RUN_STATUS_UNSPECIFIED" | "RUN_STATUS_PENDING" | "R
  * Describes the enum reins.v1.RunStatus.
  */
 export const RunStatusSchema: GenEnum<RunStatus, RunStatusJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 0);
+  enumDesc(file_reins_v1_run, 1);
 
 /**
  * What to put on a run's stream.
@@ -1244,7 +1406,7 @@ export type StreamModeJson = "STREAM_MODE_UNSPECIFIED" | "STREAM_MODE_VALUES" | 
  * Describes the enum reins.v1.StreamMode.
  */
 export const StreamModeSchema: GenEnum<StreamMode, StreamModeJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 1);
+  enumDesc(file_reins_v1_run, 2);
 
 /**
  * What a new run does on a thread that has live runs.
@@ -1306,7 +1468,7 @@ export type MultitaskStrategyJson = "MULTITASK_STRATEGY_UNSPECIFIED" | "MULTITAS
  * Describes the enum reins.v1.MultitaskStrategy.
  */
 export const MultitaskStrategySchema: GenEnum<MultitaskStrategy, MultitaskStrategyJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 2);
+  enumDesc(file_reins_v1_run, 3);
 
 /**
  * What becomes of a stateless run's temporary thread when the run is over.
@@ -1354,7 +1516,7 @@ export type OnCompletionJson = "ON_COMPLETION_UNSPECIFIED" | "ON_COMPLETION_DELE
  * Describes the enum reins.v1.OnCompletion.
  */
 export const OnCompletionSchema: GenEnum<OnCompletion, OnCompletionJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 3);
+  enumDesc(file_reins_v1_run, 4);
 
 /**
  * When checkpoints are stored.
@@ -1409,7 +1571,7 @@ export type DurabilityJson = "DURABILITY_UNSPECIFIED" | "DURABILITY_SYNC" | "DUR
  * Describes the enum reins.v1.Durability.
  */
 export const DurabilitySchema: GenEnum<Durability, DurabilityJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 4);
+  enumDesc(file_reins_v1_run, 5);
 
 /**
  * What to do with the run when the caller of a wait or stream is gone before the run's end. A deadline sent on the wire is
@@ -1467,7 +1629,7 @@ export type OnDisconnectJson = "ON_DISCONNECT_UNSPECIFIED" | "ON_DISCONNECT_CONT
  * Describes the enum reins.v1.OnDisconnect.
  */
 export const OnDisconnectSchema: GenEnum<OnDisconnect, OnDisconnectJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 5);
+  enumDesc(file_reins_v1_run, 6);
 
 /**
  * The two ways to cancel.
@@ -1515,7 +1677,7 @@ export type CancelActionJson = "CANCEL_ACTION_UNSPECIFIED" | "CANCEL_ACTION_INTE
  * Describes the enum reins.v1.CancelAction.
  */
 export const CancelActionSchema: GenEnum<CancelAction, CancelActionJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 6);
+  enumDesc(file_reins_v1_run, 7);
 
 /**
  * What became of a cancel request.
@@ -1598,5 +1760,5 @@ export type CancelOutcomeJson = "CANCEL_OUTCOME_UNSPECIFIED" | "CANCEL_OUTCOME_R
  * Describes the enum reins.v1.CancelOutcome.
  */
 export const CancelOutcomeSchema: GenEnum<CancelOutcome, CancelOutcomeJson> = /*@__PURE__*/
-  enumDesc(file_reins_v1_run, 7);
+  enumDesc(file_reins_v1_run, 8);
 

@@ -6,7 +6,7 @@ import type { RunStore } from "../ports.ts";
 import type { Thread, ThreadName } from "../thread.ts";
 import { hasAnswer } from "./check-command.ts";
 import { checkNodes, type GraphNodes } from "./check-nodes.ts";
-import { checkSpec } from "./check-spec.ts";
+import { checkSpec, type SpecRules } from "./check-spec.ts";
 import { type FindCheckpoint, namedCheckpoint, requireCheckpoint, requireGraph } from "./checkpoints.ts";
 import type { ChildRuns } from "./child-runs.ts";
 import type { NewRun } from "./new-run.ts";
@@ -16,7 +16,7 @@ import type { RunLimits } from "./run-limits.ts";
 import { checkThreadFields } from "./stateless-run.ts";
 import { runExists, type StoreRun } from "./store-run.ts";
 
-export interface CreateRunParts {
+export interface CreateRunParts extends SpecRules {
   readonly runs: Pick<RunStore, "findMany">;
   readonly findThread: (name: ThreadName) => Promise<Thread | undefined>;
   readonly storeRun: StoreRun;
@@ -26,7 +26,6 @@ export interface CreateRunParts {
   /** The nodes of a graph; undefined when it is made anew for each run. */
   readonly nodesOf: (graph: string) => GraphNodes | undefined;
   readonly limits: RunLimits;
-  readonly maxMetadataBytes: number;
   readonly children: Pick<ChildRuns, "parentOf">;
   /** The time by the database's clock. */
   readonly now: () => Date;
@@ -43,7 +42,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
 
   async function check(request: NewRun): Promise<ResolvedAssistant> {
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
-    checkSpec(request.spec, resolved.assistant, parts.maxMetadataBytes);
+    checkSpec(request.spec, resolved.assistant, parts);
     checkThreadFields(request);
     checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
     await checkStart(request, resolved.graph);

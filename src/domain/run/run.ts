@@ -134,9 +134,15 @@ export interface WebhookDelivery {
   /** Pending from the run's creation on; nothing is delivered before its end. */
   readonly state: "pending" | "done" | "failed";
   readonly tries: number;
+  /** When the last one began. */
+  readonly lastTryAt?: Date;
+  /** Why the last one came to nothing: one sentence for whoever reads the run. */
+  readonly lastError?: string;
+  /** When whoever has made it makes the next one. */
+  readonly nextTryAt?: Date;
   /** When whoever makes the try that is under way must have been heard of again. */
   readonly dueAt?: Date;
-  /** Of a run whose record is gone: what the webhook is still to be told, kept until it is. */
+  /** Of a run whose record is gone: what the webhook is still to be told, kept until it is, or as long as the tombstone. */
   readonly kept?: { readonly metadata: RunSpec["metadata"]; readonly values?: Json };
 }
 

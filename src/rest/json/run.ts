@@ -9,9 +9,10 @@ import { latestOf, timeText } from "./time.ts";
 
 export const statusName = lowerNames(pb.RunStatus);
 const actionName = lowerNames(pb.CancelAction);
+const webhookStateName = lowerNames(pb.WebhookState);
 const outcomeName = lowerNames(pb.CancelOutcome);
 
-/** A run as LangGraph's server shows it, with Reins' `attempt`, `error` and `cancellation` beside it. */
+/** A run as LangGraph's server shows it, with Reins' `attempt`, `error`, `cancellation` and `webhook_delivery` beside it. */
 export function runJson(run: pb.Run) {
   const { spec } = run;
   const metadata = { ...spec?.metadata, graph_id: run.graphId, assistant_id: run.assistantId };
@@ -30,8 +31,17 @@ export function runJson(run: pb.Run) {
     error: run.error ? errorJson(run.error) : undefined,
     cancellation: run.cancellation ? cancellationJson(run.cancellation) : undefined,
     cancel_reason: run.cancellation ? reasonOf(run.cancellation) : null,
+    webhook_delivery: run.webhookDelivery && deliveryJson(run.webhookDelivery),
   };
 }
+
+const deliveryJson = (delivery: pb.WebhookDelivery) => ({
+  state: webhookStateName(delivery.state),
+  tries: delivery.tries,
+  last_try_time: delivery.lastTryTime ? timeText(delivery.lastTryTime) : null,
+  last_error: delivery.lastError || null,
+  next_try_time: delivery.nextTryTime ? timeText(delivery.nextTryTime) : null,
+});
 
 /** In one sentence; what nobody has given a reason for says at least who wanted it. */
 function reasonOf({ reason, requestedBy, causeRunId, action }: pb.Cancellation): string {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
-import type { Cancellation, Run, RunError } from "../../domain/run/run.ts";
+import type { Cancellation, Run, RunError, WebhookDelivery } from "../../domain/run/run.ts";
 import type { CancelAction, CancelOutcome, RunStatus } from "../../domain/transitions.ts";
 import type { PayloadWriter } from "./payload.ts";
 import { nameOf, toSpec } from "./spec.ts";
@@ -24,6 +24,11 @@ const outcomes: Record<CancelOutcome, pb.CancelOutcome> = {
 const actions: Record<CancelAction, pb.CancelAction> = {
   interrupt: pb.CancelAction.INTERRUPT,
   rollback: pb.CancelAction.ROLLBACK,
+};
+const webhookStates: Record<WebhookDelivery["state"], pb.WebhookState> = {
+  pending: pb.WebhookState.PENDING,
+  done: pb.WebhookState.DELIVERED,
+  failed: pb.WebhookState.FAILED,
 };
 
 export const toStatus = (status: RunStatus): pb.RunStatus => statuses[status];
@@ -61,6 +66,18 @@ export function toRunWithoutSpec(run: Run): pb.Run {
     parent: run.parent,
     actor: run.actor,
     temporary: run.stateless?.temporary ?? false,
+    webhookDelivery: toDelivery(run.webhook),
+  });
+}
+
+function toDelivery(webhook: WebhookDelivery | undefined): pb.WebhookDelivery | undefined {
+  if (!webhook) return undefined;
+  return create(pb.WebhookDeliverySchema, {
+    state: webhookStates[webhook.state],
+    tries: webhook.tries,
+    lastTryTime: toTime(webhook.lastTryAt),
+    lastError: webhook.lastError,
+    nextTryTime: toTime(webhook.nextTryAt),
   });
 }
 

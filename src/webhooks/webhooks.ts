@@ -2,8 +2,11 @@ import type { Logger } from "pino";
 import { pagesOf } from "../domain/pages-of.ts";
 import type { RunPage, WebhookStore } from "../domain/ports.ts";
 import { type Json, keyOfRun, type Run } from "../domain/run/run.ts";
+import { CallError } from "./call-error.ts";
+import type { OwnerSecrets } from "./owner-secrets.ts";
+import type { PostWebhook } from "./post-webhook.ts";
+import { signedHeaders } from "./signed-headers.ts";
 import { webhookBody } from "./webhook-body.ts";
-import type { Posting } from "./webhook-post.ts";
 
 export interface WebhooksParts {
   readonly store: WebhookStore;
@@ -11,10 +14,11 @@ export interface WebhooksParts {
   readonly insertTombstone: (run: Run, values: Json | undefined) => Promise<void>;
   /** The thread's values at the run's end; undefined when they are too large, or cannot be read any more. */
   readonly valuesAtEnd: (run: Run) => Promise<Json | undefined>;
-  readonly post: (url: string, body: string, options: Posting) => Promise<void>;
+  readonly post: PostWebhook;
+  readonly secretsOf: OwnerSecrets;
   /** The time by the database's clock. */
   readonly now: () => Date;
-  /** What one call may take. */
+  /** What one call may take, as `post` has it. */
   readonly limitMs: number;
   /** The pause after the first failure; each later one is five times as long. */
   readonly pauseMs: number;
@@ -28,7 +32,7 @@ export interface WebhooksParts {
  * crash leaves is found by the sweep, since each delivery is part of its run's record.
  */
 export interface Webhooks {
-  /** The run is over for everybody. Returns at once. */
+  /** The run is over for everybody, or its delivery is pending again. Returns at once. */
   ended(run: Run): void;
   /** Takes up deliveries of runs that ended before the time, and that nobody makes. */
   sweep(endedBefore: Date): Promise<void>;
@@ -119,25 +123,32 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
     if (!taken) return undefined;
     try {
       const values = taken.webhook!.kept ? taken.webhook!.kept.values : await parts.valuesAtEnd(taken);
-      const body = webhookBody(taken, values, parts.now());
-      await parts.post(taken.spec.webhook!, body, { limitMs: parts.limitMs, signal: closing.signal });
+      const at = parts.now();
+      const body = webhookBody(taken, values, at);
+      const secrets = await parts.secretsOf(taken.owner);
+      // The record's own name: another run may have the id later, or has it with another owner.
+      const headers = signedHeaders(body, { id: taken.made, at, secrets });
+      await parts.post(taken.spec.webhook!, body, { headers, signal: closing.signal });
     } catch (err) {
       return failed(taken, err);
     }
-    await store.settle(taken, "done");
+    await store.settleDone(taken);
     return undefined;
   }
 
   async function failed(run: Run, err: unknown): Promise<Run | undefined> {
     // Given up since this server ends: that is no failure of the receiver's.
     if (closing.signal.aborted) return undefined;
-    const facts = { err, run_id: run.runId, receiver: receiverOf(run), tries: run.webhook!.tries };
-    if (run.webhook!.tries < maxTries) {
+    const { tries } = run.webhook!;
+    const { message, isFinal } = err instanceof CallError ? err : new CallError("the call could not be made");
+    const facts = { err, run_id: run.runId, thread_id: run.threadId, receiver: receiverOf(run), tries };
+    if (!isFinal && tries < maxTries) {
       log.warn(facts, "a webhook failed; it is called again");
+      await store.keepError(run, message, new Date(parts.now().getTime() + pauseAfter(tries)));
       return run;
     }
-    log.error(facts, "a webhook failed too often and is given up");
-    await store.settle(run, "failed");
+    log.error(facts, isFinal ? "a webhook is not called" : "a webhook failed too often and is given up");
+    await store.settleFailed(run, message);
     return undefined;
   }
 
