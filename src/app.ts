@@ -16,11 +16,13 @@ import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
 import { createRestEdge } from "./rest/edge.ts";
+import type { SystemParts } from "./rest/routes/system.ts";
 import type { About } from "./rest/welcome-page.ts";
 import { requireLoopback } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
+import { createDatabaseProbe } from "./storage/database-probe.ts";
 import { engineTitles } from "./storage/embedded/engines.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores } from "./storage/stores.ts";
@@ -119,7 +121,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const { watchers } = serve(server, config, parts, runs, { about, large, isTransient, pause: () => pause(), log });
+  const checkDatabase = createDatabaseProbe(database.db);
+  const others = { about, large, checkDatabase, isTransient, pause: () => pause(), log };
+  const { watchers } = serve(server, config, parts, runs, others);
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
@@ -186,10 +190,12 @@ function serve(
   {
     about,
     large,
+    checkDatabase,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; large: LargeBodies },
+  }: Pick<ApiParts, "isTransient" | "pause" | "log"> &
+    Pick<SystemParts, "about" | "checkDatabase"> & { large: LargeBodies },
 ): Api {
   const { shutdownSignal } = server;
   const api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause, log });
@@ -213,7 +219,7 @@ function serve(
       about,
       items: runs.items,
       load: runs.load,
-      checkDatabase: async () => void (await stores.runs.countLive(1)),
+      checkDatabase,
     }),
   });
   return api;

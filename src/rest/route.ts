@@ -60,6 +60,11 @@ export interface Route<Body = unknown> {
   /** The query parameters that the route reads, for the OpenAPI page. */
   readonly query?: Readonly<Record<string, string | QueryParameter>>;
   readonly errors?: ErrorAnswers;
+  /**
+   * What whoever keeps servers running asks all the time: no credentials are wanted, and a good answer is nothing for the log. Whether the
+   * process lives is answered during a drain as well.
+   */
+  readonly probe?: "alive" | "ready";
   readonly handle: (request: RestRequest<Body>) => Promise<Answer> | Answer;
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { type Caller, callerKey, type Identify } from "../access/caller.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
+import { alive, sayAlive } from "./alive.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import { clientGone } from "./client-gone.ts";
 import type { Cors } from "./cors.ts";
@@ -77,6 +78,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       handleRpc(rpc, request, response, { values, ...options }).catch((error) =>
         options.log.debug({ err: error, requestId: call.requestId, path }, "the answer did not reach its client"),
       );
+    } else if (options.isStarting && request.method === "GET" && path === alive.path) {
+      sayAlive(response);
     } else if (options.isStarting) {
       refuseForNow(request, response, isRpcRequest(request, path));
     } else if (isRpcRequest(request, path)) {
