@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { basename, dirname, join } from "node:path";
 import { type CommandOptions, findOnPath, isExecutable, runCommand } from "./executables.ts";
 import { identifyProcess } from "./process-identity.ts";
+import { pythonEngineRequirements } from "./python-engine-requirements.ts";
 
 export const pythonPackage = { name: "SecantusDB", version: "0.7.0b3", commandModule: "secantus" } as const;
 
@@ -13,6 +14,8 @@ interface PythonPackages {
   readonly name: string;
   /** Exact: an environment with anything else is made anew. */
   readonly requirements: readonly string[];
+  /** All that is to be installed, with hashes, as a requirements file has it: pip then takes wheels with these hashes and nothing else. */
+  readonly hashed?: string;
   /** A module that can be imported when all is well. */
   readonly module: string;
 }
@@ -35,6 +38,7 @@ const engine: PythonPackages = {
   is: "the embedded database",
   name: requirement,
   requirements: [requirement],
+  hashed: pythonEngineRequirements,
   module: `${pythonPackage.commandModule}.cli`,
 };
 const stampName = "reins-engine.json";
@@ -105,11 +109,16 @@ async function install(
   packages: PythonPackages,
   environment: CommandOptions["environment"],
 ): Promise<string | undefined> {
-  const { name, requirements, module } = packages;
+  const { name, requirements, hashed, module } = packages;
   const venv = await runCommand(basePython, ["-m", "venv", folder], { environment, timeoutMs: 120_000 });
   if (!venv.ok)
     return `"${basePython} -m venv" failed (${venv.reason}); Debian and Ubuntu need the package python3-venv`;
-  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", ...requirements];
+  const file = join(folder, "requirements.txt");
+  if (hashed !== undefined) await writeFile(file, hashed);
+  // A package that is built here would bring what builds it, of which there are no hashes.
+  const wanted =
+    hashed === undefined ? requirements : ["--require-hashes", "--only-binary=:all:", "--requirement", file];
+  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", ...wanted];
   const python = join(folder, "bin", "python");
   const installed = await runCommand(python, pip, { environment, timeoutMs: 900_000 });
   if (!installed.ok) return `pip could not install ${name} (${installed.reason})`;
