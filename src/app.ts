@@ -16,7 +16,6 @@ import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
 import { createRestEdge } from "./rest/edge.ts";
-import type { SystemParts } from "./rest/routes/system.ts";
 import type { About } from "./rest/welcome-page.ts";
 import { requireLoopback } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
@@ -114,16 +113,15 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
 
-  const own: AppParts = { stores, journal: createJournal(database.db, now), host, clock };
+  const probe = createDatabaseProbe(database.db);
+  const own: AppParts = { stores, journal: createJournal(database.db, now), probe, host, clock };
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
   const runs = await createRuns({ ...parts, canonicalOf, config, graphs, reports, isTransient, pause, log });
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
-  const checkDatabase = createDatabaseProbe(database.db);
-  const others = { about, large, checkDatabase, isTransient, pause: () => pause(), log };
-  const { watchers } = serve(server, config, parts, runs, others);
+  const { watchers } = serve(server, config, parts, runs, { about, large, isTransient, pause: () => pause(), log });
   started.defer(() => watchers.settled());
   started.defer(() => server.close());
   const stopWatching = database.watchHealth((health) => server.health.set(health === "up"));
@@ -185,17 +183,15 @@ function openServer(config: Config, large: LargeBodies, { log, identify }: AppOp
 function serve(
   server: ReinsServer,
   config: Config,
-  { stores }: AppParts,
+  { stores, probe }: AppParts,
   runs: Runs,
   {
     about,
     large,
-    checkDatabase,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> &
-    Pick<SystemParts, "about" | "checkDatabase"> & { large: LargeBodies },
+  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; large: LargeBodies },
 ): Api {
   const { shutdownSignal } = server;
   const api = createApi({ config, stores, runs, shutdownSignal, isTransient, pause, log });
@@ -219,7 +215,7 @@ function serve(
       about,
       items: runs.items,
       load: runs.load,
-      checkDatabase,
+      checkDatabase: probe,
     }),
   });
   return api;

@@ -2,8 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
+import type { Db } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { options, readConfig } from "../../src/config.ts";
+import { collections } from "../../src/storage/collections.ts";
 import { capabilities } from "../support/capabilities.ts";
 import { installLinters, type Linters, lintUnit } from "../support/linters.ts";
 
@@ -152,9 +155,39 @@ it.each([
   "deploy/kubernetes/deployment.yaml",
   "deploy/systemd/reins.service",
   "docs/deployment.md",
+  "docs/operations.md",
 ])("%s names settings that there are", async (file) => {
   const known = new Set<string>([...options.map(({ variable }) => variable), ...settingsOfAccess]);
   const named = (await read(file)).match(/\bREINS_[A-Z_]+\b/g) ?? [];
   expect(named.length).toBeGreaterThan(0);
   expect(named.filter((name) => !known.has(name))).toEqual([]);
+});
+
+/** What of it there is no Docker for: mongosh's part is played. */
+it("the script for a sharded cluster knows each collection, and shards those of docs/scaling.md", async () => {
+  const sharded: string[] = [];
+  const indexes: string[] = [];
+  const db = {
+    getSiblingDB: (database: string) => ({
+      getCollection: (name: string) => ({
+        createIndex: (key: object) => indexes.push(`${database}.${name} ${JSON.stringify(key)}`),
+      }),
+    }),
+  };
+  const sh = { shardCollection: (name: string, key: object) => sharded.push(`${name} ${JSON.stringify(key)}`) };
+  runInNewContext(await read("deploy/mongodb/shard-collections.js"), { db, sh });
+  expect(indexes).toEqual(sharded);
+
+  const names = (cells: string) => [...cells.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name!);
+  const rows = (await read("docs/scaling.md")).split("\n").flatMap((line) => {
+    const [, cells, key] = /^\| (`[a-z_`, ]+`) \| (`\{(\w+): "hashed"\}`|not sharded[^|]*) \|/.exec(line) ?? [];
+    return cells === undefined ? [] : [{ names: names(cells), field: /\{(\w+):/.exec(key!)?.[1] }];
+  });
+  const wanted = rows.flatMap(({ names, field }) => (field ? names.map((name) => [name, field] as const) : []));
+  expect(sharded.toSorted()).toEqual(wanted.map(([name, field]) => `reins.${name} {"${field}":"hashed"}`).toSorted());
+
+  const named = { collection: (name: string) => ({ collectionName: name }) };
+  const stored = Object.values(collections(named as unknown as Db)).map(({ collectionName }) => collectionName);
+  const all = new Set([...stored, "checkpoints", "meta"]);
+  expect(new Set(rows.flatMap(({ names }) => names))).toEqual(all);
 });

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { fromPayload, RunStatus, toPayload } from "../../src/client/index.ts";
+import { testDatabase } from "../support/engine.ts";
 import { type PlayedImage, playDockerfile } from "../support/play-dockerfile.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
@@ -85,6 +86,7 @@ describe("the image", { timeout: 600_000 }, () => {
     await run("chmod", ["-R", "a+rX,a-w", image.root]);
     const identity = process.getuid?.() === 0 ? { uid, gid } : {};
     const temporary = join(folder, "tmp");
+    await using database = await disposableDatabase();
     expect(image.env).toMatchObject({
       REINS_CONFIG: "/app/graphs/langgraph.json",
       REINS_CACHE_DIR: "/tmp/reins-cache",
@@ -99,8 +101,9 @@ describe("the image", { timeout: 600_000 }, () => {
       REINS_HOST: "127.0.0.1",
       REINS_PORT: "0",
       REINS_CHILDREN: "1",
-      MONGODB_URI: inject("engine").uri,
-      REINS_DATABASE: `image_${process.pid}`,
+      MONGODB_URI: database.uri,
+      REINS_DATABASE: database.name,
+      REINS_DATABASE_POOL: String(inject("engine").maxPoolSize),
     };
     const [program, ...args] = image.command;
     expect(program).toBe("node");
@@ -133,6 +136,11 @@ describe("the image", { timeout: 600_000 }, () => {
     expect(failure.stderr).toContain("MONGODB_URI");
   });
 });
+
+async function disposableDatabase() {
+  const database = await testDatabase();
+  return { ...database, [Symbol.asyncDispose]: () => database.close() };
+}
 
 /** The exit code of HEALTHCHECK's command. */
 async function checkHealth({ healthcheck }: PlayedImage, environment: Record<string, string>): Promise<number | null> {
