@@ -80,7 +80,10 @@ describe.runIf(capabilities.python.has())("containers", () => {
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(
       server.lifecycle.preStop.sleep.seconds + Number(drainMs) / 1000 + afterDrainSeconds,
     );
-    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000 });
+    const [, user, group] = /^USER (\d+):(\d+)$/m.exec(await read("Dockerfile"))!.map(Number);
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: user, runAsGroup: group });
+    // What a service of the name "reins" would add to the environment, a server refuses as settings that it does not know.
+    expect(pod.enableServiceLinks).toBe(false);
     expect(server.securityContext).toMatchObject({ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false });
     const volumes = new Set(pod.volumes.map(({ name }: { name: string }) => name));
     for (const { name } of server.volumeMounts) expect(volumes.has(name), name).toBe(true);
@@ -143,7 +146,7 @@ describe.runIf(capabilities.systemd.has())("the unit", () => {
   });
 });
 
-/** The most that an end takes after its drain: calls are cut off after 3 s, what is killed is written within 3, and children end within 2. */
+/** What an end may take after its drain: calls are cut off after 3 s, what is killed is written within 3, and children end within 2. */
 const afterDrainSeconds = 8;
 
 /** They come with access control and TLS. */

@@ -117,7 +117,7 @@ test("what fails is told with its reason, and leaves nothing", async () => {
   await fakePython("", "False 3.9");
   expect(await ensure()).toEqual({
     ok: false,
-    reason: expect.stringMatching(/python3 is Python 3.9, and 3.10 or newer is needed/),
+    reason: expect.stringMatching(/python3 is Python 3.9, and 3.10 to 3.13 is needed/),
   });
 });
 
@@ -165,7 +165,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
       .digest("hex");
   }
 
-  const install = (hash: string) =>
+  const install = (hash: string, newestPython?: number) =>
     ensurePythonVenv({
       venvDir,
       packages: {
@@ -173,11 +173,19 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
         name: "tiny",
         requirements: ["tiny==1.0"],
         hashed: `--no-index\n--find-links ${root}\ntiny==1.0 --hash=sha256:${hash}\n`,
+        newestPython,
         module: "tiny",
       },
       environment: process.env as Record<string, string>,
       progress: () => {},
     });
+
+  test("a Python that is too new for the wheels is none", async () => {
+    expect(await install("", 9)).toEqual({
+      ok: false,
+      reason: expect.stringMatching(/python3 is Python 3\.\d+, and 3\.10 to 3\.9 is needed$/),
+    });
+  });
 
   test("a package with another hash is refused, and one with its own is installed", async () => {
     const hash = await makeWheel();

@@ -16,6 +16,8 @@ interface PythonPackages {
   readonly requirements: readonly string[];
   /** All that is to be installed, with hashes, as a requirements file has it: pip then takes wheels with these hashes and nothing else. */
   readonly hashed?: string;
+  /** The last 3.x that it has wheels for; absent: any newer one will do. */
+  readonly newestPython?: number;
   /** A module that can be imported when all is well. */
   readonly module: string;
 }
@@ -39,6 +41,7 @@ const engine: PythonPackages = {
   name: requirement,
   requirements: [requirement],
   hashed: pythonEngineRequirements,
+  newestPython: 13,
   module: `${pythonPackage.commandModule}.cli`,
 };
 const stampName = "reins-engine.json";
@@ -56,7 +59,7 @@ export async function ensurePythonVenv(options: PythonVenvOptions): Promise<Pyth
   const python = join(venvDir, "bin", "python");
   if (await isComplete(venvDir, packages)) return { ok: true, python };
 
-  const base = await findPython(options.environment);
+  const base = await findPython(options.environment, packages.newestPython);
   if ("reason" in base) return { ok: false, reason: base.reason };
 
   await mkdir(dirname(venvDir), { recursive: true });
@@ -87,19 +90,23 @@ async function isComplete(venvDir: string, packages: PythonPackages): Promise<bo
   }
 }
 
-async function findPython(environment: CommandOptions["environment"]): Promise<{ path: string } | { reason: string }> {
-  const script = "import sys; print(sys.version_info >= (3, 10), '%d.%d' % sys.version_info[:2])";
-  let tooOld: string | undefined;
+async function findPython(
+  environment: CommandOptions["environment"],
+  newest?: number,
+): Promise<{ path: string } | { reason: string }> {
+  const needed = newest === undefined ? "3.10 or newer" : `3.10 to 3.${newest}`;
+  const script = `import sys; v = sys.version_info[:2]; print((3, 10) <= v <= (3, ${newest ?? 999}), '%d.%d' % v)`;
+  let unfit: string | undefined;
   for (const name of ["python3", "python3.13", "python3.12", "python3.11", "python3.10"]) {
     const path = findOnPath(name, environment.PATH ?? "");
     if (path === undefined) continue;
     const result = await runCommand(path, ["-c", script], { environment, timeoutMs: 20_000 });
     if (result.ok && result.output.startsWith("True")) return { path };
-    tooOld ??= result.ok
-      ? `${path} is Python ${result.output.trim().split(" ")[1]}, and 3.10 or newer is needed`
+    unfit ??= result.ok
+      ? `${path} is Python ${result.output.trim().split(" ")[1]}, and ${needed} is needed`
       : `${path} does not run (${result.reason})`;
   }
-  return { reason: tooOld ?? "there is no python3 on the PATH (3.10 or newer is needed)" };
+  return { reason: unfit ?? `there is no python3 on the PATH (${needed} is needed)` };
 }
 
 /** Returns why it failed, if it did. */
