@@ -10,6 +10,7 @@ const long = [
   "lifecycle",
   "query-plans",
   "package",
+  "integration/image",
   "h2spec",
   "double-texting",
   "child-state",

@@ -24,6 +24,7 @@ import { requireLoopback } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
+import { createDatabaseProbe } from "./storage/database-probe.ts";
 import { engineTitles } from "./storage/embedded/engines.ts";
 import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
 import { openStores } from "./storage/stores.ts";
@@ -117,7 +118,8 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
 
-  const own: AppParts = { stores, journal: createJournal(database.db, now), host, clock };
+  const probe = createDatabaseProbe(database.db);
+  const own: AppParts = { stores, journal: createJournal(database.db, now), probe, host, clock };
   const parts = options.decorate?.(own) ?? own;
   const pause = (signal?: AbortSignal) => sleep(200, undefined, { signal }).catch(() => undefined);
   const { canonicalOf } = large;
@@ -205,7 +207,7 @@ function openServer(config: Config, large: LargeBodies, { log }: AppOptions): Re
 function serve(
   server: ReinsServer,
   config: Config,
-  { stores }: AppParts,
+  { stores, probe }: AppParts,
   runs: Runs,
   {
     about,
@@ -242,7 +244,7 @@ function serve(
       about,
       items: runs.items,
       load: runs.load,
-      checkDatabase: async () => void (await stores.runs.countLive(1)),
+      checkDatabase: probe,
     }),
   });
   return api;

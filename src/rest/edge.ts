@@ -78,7 +78,7 @@ export function createRestEdge(options: RestEdgeOptions): Fallback {
       if (!response.writableEnded) gone.abort(new Error("the client has left"));
       const { requestId, peer } = facts;
       const outcome = response.writableEnded ? response.statusCode : "left";
-      log.info(
+      log[route?.probe !== undefined && outcome === 200 ? "debug" : "info"](
         { method: request.method, route: route?.path, status: outcome, ms: elapsed(startedAt), requestId, peer },
         "request",
       );
@@ -151,7 +151,7 @@ interface HandledCall {
 async function handle(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
   const { request, response, gone, options } = call;
   options.policy.check(call.facts.identity, route, call.facts.requestId);
-  if (call.facts.isDraining()) {
+  if (call.facts.isDraining() && route.probe !== "alive") {
     throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
   }
   checkIds(params);

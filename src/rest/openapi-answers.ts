@@ -80,6 +80,8 @@ const answers: Readonly<Record<string, readonly SuccessAnswer[]>> = {
   "POST /store/items/search": one("Items"),
   "POST /store/namespaces": one("Namespaces"),
   "GET /ok": one("Ok"),
+  "GET /livez": one("Ok"),
+  "GET /readyz": one("Ok"),
   "GET /": one("Ok"),
   "GET /info": one("Info"),
   "GET /metrics": [

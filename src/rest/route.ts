@@ -62,6 +62,11 @@ export interface Route<Body = unknown> {
   /** What it removes, for the audit, where no RPC does it. */
   readonly deletes?: (body: Body) => string;
   readonly errors?: ErrorAnswers;
+  /**
+   * What whoever keeps servers running asks all the time: no credentials are wanted, and a good answer is nothing for the log. Whether the
+   * process lives is answered during a drain as well.
+   */
+  readonly probe?: "alive" | "ready";
   readonly handle: (request: RestRequest<Body>) => Promise<Answer> | Answer;
 }
 

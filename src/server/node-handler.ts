@@ -16,6 +16,7 @@ import {
 } from "../access/identity.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { objection, pathAndQuery } from "./admit.ts";
+import { alive, sayAlive } from "./alive.ts";
 import { type Call, callKey } from "./call-gate.ts";
 import { clientGone } from "./client-gone.ts";
 import type { Cors } from "./cors.ts";
@@ -85,6 +86,10 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const rpc = rpcs.get(path);
     const { methodKind } = rpc?.method ?? {};
     if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
+    if (options.isStarting && !rpc && request.method === "GET" && path === alive.path) {
+      sayAlive(response);
+      return;
+    }
     if (options.isStarting && !rpc) {
       refuseForNow(request, response, isRpcRequest(request, path));
       return;

@@ -14,7 +14,7 @@ import type { GraphReport, GraphSpec } from "../worker/protocol.ts";
 import type { AppParts } from "./parts.ts";
 import { type Machine, thisMachine } from "./this-machine.ts";
 
-export interface RunsOptions extends AppParts {
+export interface RunsOptions extends Omit<AppParts, "probe"> {
   readonly config: Config;
   readonly graphs: readonly GraphSpec[];
   readonly reports: readonly GraphReport[];

@@ -7,6 +7,8 @@ import type { LeaseClock } from "../worker/lease-clock.ts";
 export interface AppParts {
   readonly stores: Stores;
   readonly journal: Journal;
+  /** Rejects when the database does not answer in time. */
+  readonly probe: () => Promise<void>;
   readonly host: AttemptHost;
   /** What stores and journal go by as well. */
   readonly clock: LeaseClock;

@@ -16,6 +16,7 @@ import {
   isDatabaseUnavailable,
   schemaVersion,
 } from "../../src/storage/database.ts";
+import { createDatabaseProbe } from "../../src/storage/database-probe.ts";
 import { type EmbeddedDatabase, startEmbeddedDatabase } from "../../src/storage/embedded/start-embedded-database.ts";
 import { isDuplicateKey } from "../../src/storage/keys.ts";
 import { embeddedOptions, silentLog } from "../support/embedded-options.ts";
@@ -102,22 +103,26 @@ test("an engine that is killed is seen as away, calls fail as such, and all reco
 test("an engine that hangs is seen as away within seconds, and a waiting call fails instead of waiting for ever", async () => {
   await connected(async (database, changes) => {
     const items = database.db.collection<{ _id: string }>("hung");
-    await items.insertOne({ _id: "a" });
+    const probe = createDatabaseProbe(database.db);
+    await Promise.all([items.insertOne({ _id: "a" }), probe()]);
     const pid = enginePid();
     process.kill(pid, "SIGSTOP");
     try {
       const errors = await Promise.all([
+        firstFailure(probe),
         firstFailure(() => items.updateOne({ _id: "a" }, { $inc: { n: 1 } })),
         firstFailure(() => items.insertMany([{ _id: randomUUID() }, { _id: randomUUID() }])),
       ]);
       for (const error of errors) expect(isDatabaseUnavailable(error), String(error)).toBe(true);
       await vi.waitFor(() => expect(changes).toEqual(["down"]), patience);
       expect(isDatabaseUnavailable(await failure(items.findOne({ _id: "a" })))).toBe(true);
+      expect(isDatabaseUnavailable(await failure(probe()))).toBe(true);
     } finally {
       process.kill(pid, "SIGCONT");
     }
     await vi.waitFor(() => expect(changes).toEqual(["down", "up"]), patience);
     expect(await items.findOne({ _id: "a" })).toMatchObject({ _id: "a" });
+    await probe();
   });
 });
 

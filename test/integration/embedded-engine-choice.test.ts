@@ -62,7 +62,7 @@ test("with no engine at all, the message names every way to get one", async () =
   expect(message).toMatch(/MONGODB_URI is not set/);
   expect(message).toMatch(/MongoDB \(mongod\): not on the PATH/);
   expect(message).toMatch(/\(secantusd-rs\): not on the PATH/);
-  expect(message).toMatch(/\(secantusd-py\): there is no python3 on the PATH \(3.10 or newer is needed\)/);
+  expect(message).toMatch(/\(secantusd-py\): there is no python3 on the PATH \(3.10 to 3.13 is needed\)/);
   expect(message).toMatch(/docker run .* mongo:8/);
 });
 

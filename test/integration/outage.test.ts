@@ -130,11 +130,15 @@ describe("while the database is away", () => {
       expect(await call().then(() => "OK", errorReason)).toBe("DATABASE_UNAVAILABLE");
     }
     await until(async () => (await health()) === Serving.NOT_SERVING);
+    const unready = await fetch(`${app.url}/readyz`);
+    expect([unready.status, await unready.json()]).toEqual([503, { detail: "The database does not answer." }]);
+    expect((await fetch(`${app.url}/livez`)).status).toBe(200);
 
     // Longer than the lease: nobody knows any more whether the run is still this server's.
     await until(() => kit.gates.pids("a").every((pid) => !isAlive(pid)));
     bringBack();
     await until(async () => (await health()) === Serving.SERVING);
+    await until(async () => (await fetch(`${app.url}/readyz`)).ok);
     await until(() => kit.gates.steps().length === 2);
     for (const { gates } of [kit, writer]) gates.open();
     expect((await joined).status).toBe(RunStatus.SUCCESS);

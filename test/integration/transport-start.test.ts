@@ -39,6 +39,8 @@ describe("a server that is starting", () => {
   it.each([
     ["GET", "/"],
     ["GET", "/ok"],
+    ["GET", "/readyz"],
+    ["POST", "/livez"],
     ["GET", "/nowhere"],
     ["POST", "/threads"],
     ["DELETE", `/threads/${crypto.randomUUID()}`],
@@ -47,6 +49,11 @@ describe("a server that is starting", () => {
     const answer = await fetch(`${server.url}${path}`, { method, body });
     expect({ status: answer.status, retry: answer.headers.get("retry-after") }).toEqual({ status: 503, retry: "1" });
     expect(await answer.json()).toEqual({ detail: expect.stringMatching(/^The server is starting, .*\.$/) });
+  });
+
+  it("says that it is alive", async () => {
+    const answer = await fetch(`${server.url}/livez?verbose`);
+    expect([answer.status, await answer.json()]).toEqual([200, { ok: true }]);
   });
 
   it("still refuses pages and hosts that may not call", async () => {

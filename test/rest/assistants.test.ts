@@ -185,10 +185,8 @@ describe("the server itself", () => {
     let isAway = false;
     const alone = await startTestApp({
       decorate(parts) {
-        const { runs } = parts.stores;
-        const countLive: typeof runs.countLive = (most) =>
-          isAway ? Promise.reject(new MongoNetworkError("away")) : runs.countLive(most);
-        return { ...parts, stores: { ...parts.stores, runs: { ...runs, countLive } } };
+        const probe = () => (isAway ? Promise.reject(new MongoNetworkError("away")) : parts.probe());
+        return { ...parts, probe };
       },
     });
     const status = async (path: string) => (await createRestClient(alone.app.url).get(path)).status;
@@ -203,6 +201,7 @@ describe("the server itself", () => {
     ] as const) {
       expect([query, await status(`/ok${query}`), await status(`/${query}`)]).toEqual([query, expected, expected]);
     }
+    expect([await status("/readyz"), await status("/livez")]).toEqual([503, 200]);
     await alone.close();
   });
 

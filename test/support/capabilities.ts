@@ -19,13 +19,18 @@ export const capabilities = {
   },
   python: {
     needs: "Python 3.11 or newer with venv (Debian: apt-get install python3-venv) and PyPI",
-    skips: "the tests with LangGraph's Python SDK and with grpcio",
+    skips: "the tests with LangGraph's Python SDK and with grpcio, and the linting of what a deployment is made of",
     has: () => runs("python3", ["-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"]),
   },
   curl: {
     needs: "bash and curl",
     skips: "the tests with curl",
     has: () => runs("bash", ["-c", "curl --version"]),
+  },
+  systemd: {
+    needs: "systemd-analyze of systemd 250 or newer (Debian: apt-get install systemd)",
+    skips: "the linting of the systemd unit",
+    has: () => runs("systemd-analyze", ["security", "--offline=yes", "--help"]),
   },
   "older Node": {
     needs: "a Node.js of version 20 on the PATH, beside the one that npm install brings",

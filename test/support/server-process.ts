@@ -24,8 +24,10 @@ export async function startServerProcess(
   flags: readonly string[] = ["--port", "0"],
   cwd: string = process.cwd(),
   [program, ...args]: readonly string[] = [process.execPath, main, "serve"],
+  user: { uid?: number; gid?: number } = {},
 ): Promise<ServerProcess> {
   const child = spawn(program!, [...args, ...flags], {
+    ...user,
     cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ["ignore", "pipe", "pipe"],

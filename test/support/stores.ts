@@ -17,7 +17,7 @@ export type OpenStores = (options?: Partial<StoresOptions>) => Promise<Stores>;
 export const createJournal = (db: Db): Journal => journalOf(db, wallClock);
 
 /** What a server is made from, but for what executes. */
-export async function openParts(db: Db, leaseMs: number): Promise<Omit<AppParts, "host">> {
+export async function openParts(db: Db, leaseMs: number): Promise<Omit<AppParts, "host" | "probe">> {
   const clock = createLeaseClock(leaseMs);
   return { stores: await open(db, clock), journal: journalOf(db, clock.now), clock };
 }

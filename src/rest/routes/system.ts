@@ -1,3 +1,4 @@
+import { alive } from "../../server/alive.ts";
 import { RestError } from "../errors.ts";
 import { openApi } from "../openapi.ts";
 import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
@@ -15,7 +16,7 @@ interface Load {
 export interface SystemParts {
   readonly about: About;
   readonly load: () => Promise<Load>;
-  /** Throws when the database does not answer. */
+  /** Throws when the database does not answer in time. */
   readonly checkDatabase: () => Promise<void>;
 }
 
@@ -46,6 +47,25 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
   };
   const own: Route[] = [
     route({ method: "GET", path: "/ok", ...ok }),
+    route({
+      method: "GET",
+      path: alive.path,
+      is: "Says that the process answers, whatever it can do: also while it starts and while it shuts down.",
+      probe: "alive",
+      handle: () => json(alive.body),
+    }),
+    route({
+      method: "GET",
+      path: "/readyz",
+      is: "Says that the server serves; 503 while it starts or shuts down, and while its database does not answer.",
+      probe: "ready",
+      async handle() {
+        await checkDatabase().catch((cause) => {
+          throw new RestError(503, "The database does not answer.", { "retry-after": "1" }, cause);
+        });
+        return json({ ok: true });
+      },
+    }),
     route({
       method: "GET",
       path: "/",

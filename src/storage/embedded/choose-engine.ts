@@ -78,7 +78,7 @@ function wantedEngine(options: ChooseEngineOptions): EngineName | undefined {
 const howToGet: Readonly<Record<EngineName, string>> = {
   mongod: "Put mongod on the PATH or name it in REINS_MONGOD",
   "secantusd-rs": "Put secantusd-rs on the PATH or name it in REINS_SECANTUSD",
-  "secantusd-py": "It needs Python 3.10 or newer with venv and pip, and a package index for the first start",
+  "secantusd-py": "It needs Python 3.10 to 3.13 with venv and pip, and a package index for the first start",
 };
 
 function nothingFound(reasons: readonly string[]): string {

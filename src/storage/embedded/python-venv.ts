@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { basename, dirname, join } from "node:path";
 import { type CommandOptions, findOnPath, isExecutable, runCommand } from "./executables.ts";
 import { identifyProcess } from "./process-identity.ts";
+import { pythonEngineRequirements } from "./python-engine-requirements.ts";
 
 export const pythonPackage = { name: "SecantusDB", version: "0.7.0b3", commandModule: "secantus" } as const;
 
@@ -13,6 +14,10 @@ interface PythonPackages {
   readonly name: string;
   /** Exact: an environment with anything else is made anew. */
   readonly requirements: readonly string[];
+  /** All that is to be installed, with hashes, as a requirements file has it: pip then takes wheels with these hashes and nothing else. */
+  readonly hashed?: string;
+  /** The last 3.x that it has wheels for; absent: any newer one will do. */
+  readonly newestPython?: number;
   /** A module that can be imported when all is well. */
   readonly module: string;
 }
@@ -35,6 +40,8 @@ const engine: PythonPackages = {
   is: "the embedded database",
   name: requirement,
   requirements: [requirement],
+  hashed: pythonEngineRequirements,
+  newestPython: 13,
   module: `${pythonPackage.commandModule}.cli`,
 };
 const stampName = "reins-engine.json";
@@ -52,7 +59,7 @@ export async function ensurePythonVenv(options: PythonVenvOptions): Promise<Pyth
   const python = join(venvDir, "bin", "python");
   if (await isComplete(venvDir, packages)) return { ok: true, python };
 
-  const base = await findPython(options.environment);
+  const base = await findPython(options.environment, packages.newestPython);
   if ("reason" in base) return { ok: false, reason: base.reason };
 
   await mkdir(dirname(venvDir), { recursive: true });
@@ -83,19 +90,23 @@ async function isComplete(venvDir: string, packages: PythonPackages): Promise<bo
   }
 }
 
-async function findPython(environment: CommandOptions["environment"]): Promise<{ path: string } | { reason: string }> {
-  const script = "import sys; print(sys.version_info >= (3, 10), '%d.%d' % sys.version_info[:2])";
-  let tooOld: string | undefined;
+async function findPython(
+  environment: CommandOptions["environment"],
+  newest?: number,
+): Promise<{ path: string } | { reason: string }> {
+  const needed = newest === undefined ? "3.10 or newer" : `3.10 to 3.${newest}`;
+  const script = `import sys; v = sys.version_info[:2]; print((3, 10) <= v <= (3, ${newest ?? 999}), '%d.%d' % v)`;
+  let unfit: string | undefined;
   for (const name of ["python3", "python3.13", "python3.12", "python3.11", "python3.10"]) {
     const path = findOnPath(name, environment.PATH ?? "");
     if (path === undefined) continue;
     const result = await runCommand(path, ["-c", script], { environment, timeoutMs: 20_000 });
     if (result.ok && result.output.startsWith("True")) return { path };
-    tooOld ??= result.ok
-      ? `${path} is Python ${result.output.trim().split(" ")[1]}, and 3.10 or newer is needed`
+    unfit ??= result.ok
+      ? `${path} is Python ${result.output.trim().split(" ")[1]}, and ${needed} is needed`
       : `${path} does not run (${result.reason})`;
   }
-  return { reason: tooOld ?? "there is no python3 on the PATH (3.10 or newer is needed)" };
+  return { reason: unfit ?? `there is no python3 on the PATH (${needed} is needed)` };
 }
 
 /** Returns why it failed, if it did. */
@@ -105,11 +116,16 @@ async function install(
   packages: PythonPackages,
   environment: CommandOptions["environment"],
 ): Promise<string | undefined> {
-  const { name, requirements, module } = packages;
+  const { name, requirements, hashed, module } = packages;
   const venv = await runCommand(basePython, ["-m", "venv", folder], { environment, timeoutMs: 120_000 });
   if (!venv.ok)
     return `"${basePython} -m venv" failed (${venv.reason}); Debian and Ubuntu need the package python3-venv`;
-  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", ...requirements];
+  const file = join(folder, "requirements.txt");
+  if (hashed !== undefined) await writeFile(file, hashed);
+  // A package that is built here would bring what builds it, of which there are no hashes.
+  const wanted =
+    hashed === undefined ? requirements : ["--require-hashes", "--only-binary=:all:", "--requirement", file];
+  const pip = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", ...wanted];
   const python = join(folder, "bin", "python");
   const installed = await runCommand(python, pip, { environment, timeoutMs: 900_000 });
   if (!installed.ok) return `pip could not install ${name} (${installed.reason})`;
