@@ -94,6 +94,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     entry: childEntry,
     graphs,
     children: config.children,
+    maxChildren: config.maxChildren,
     slotsPerChild: config.slotsPerChild,
     env: {
       ...(!user && childCompileCache(config.cacheDir)),

@@ -29,6 +29,8 @@ export interface Config {
   };
   /** Processes that execute runs side by side, and runs in each. */
   readonly children: number;
+  /** The same for all owners together, where there are several: each has processes of its own. */
+  readonly maxChildren: number;
   readonly slotsPerChild: number;
   readonly leaseMs: number;
   /** How long a node may take to stop before its process is killed. */
@@ -122,6 +124,10 @@ export const options = [
   { variable: "REINS_DATABASE", is: "name of the database (reins)" },
   { variable: "REINS_DATABASE_POOL", is: "connections to the database that MONGODB_URI names (50)" },
   { variable: "REINS_CHILDREN", is: "processes that execute runs, at most (one a core)" },
+  {
+    variable: "REINS_MAX_CHILDREN",
+    is: "the same for all owners together, where there are several (4 a core, at least 8)",
+  },
   { variable: "REINS_SLOTS", is: "runs in each of these processes at a time (16)" },
   {
     variable: "REINS_CHILD_USER",
@@ -206,6 +212,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
       installEnvironment: env,
     },
     children: whole(set, "REINS_CHILDREN", availableParallelism(), 1, 256),
+    maxChildren: whole(set, "REINS_MAX_CHILDREN", Math.max(8, 4 * availableParallelism()), 1, 1024),
     slotsPerChild: whole(set, "REINS_SLOTS", 16, 1, 1000),
     leaseMs: whole(set, "REINS_LEASE_MS", 10_000, 500, 3_600_000),
     graceMs: whole(set, "REINS_GRACE_MS", 2_000, 0, 600_000),

@@ -4,13 +4,13 @@ import type { Nudge, StoredNudges } from "./nudge.ts";
 import type { PagePosition } from "./page-token.ts";
 import type { Batch, BatchName, UndoneBatch } from "./run/batch.ts";
 import type { IdentifiedRequest, RememberedRequest } from "./run/request-name.ts";
-import type { Json, Requester, Run, RunError, RunName } from "./run/run.ts";
+import type { Json, Run, RunError, RunName } from "./run/run.ts";
 import type { EventChunk, EventHead, NewChunk, StoredEvent } from "./run/run-events.ts";
 import type { NewServer, Server, StoredWatch } from "./server.ts";
 import type { Lane, ThreadControl, Time } from "./thread/entry.ts";
 import type { Projection } from "./thread/project.ts";
 import type { Thread, ThreadName } from "./thread.ts";
-import type { CancelAction, RunStatus, ThreadStatus } from "./transitions.ts";
+import type { RunStatus, ThreadStatus } from "./transitions.ts";
 
 /*
  * What is asked of the storage. Each change is one guarded update or one insert; it answers what it wrote, or undefined (false)
@@ -188,7 +188,9 @@ export interface Lanes {
   sweepStates(before: Date): Promise<void>;
 
   /** Threads whose first run may be claimed, which has been first for longest first. */
-  ready(page: ThreadPage): Promise<FoundThread[]>;
+  ready(page: ThreadPage, owner?: string): Promise<FoundThread[]>;
+  /** Whose runs may be claimed. */
+  readyOwners(): Promise<string[]>;
   /** Threads whose first run the server executes, or which it holds; those first that it has had for longest. */
   headedBy(server: string, page: ThreadPage): Promise<FoundThread[]>;
   /** The servers that execute or hold something, each once. */
@@ -254,16 +256,6 @@ export interface ThreadFilter {
 export interface ThreadOrder {
   readonly by: "created_at" | "updated_at" | "thread_id" | "status";
   readonly descending: boolean;
-}
-
-export interface CancelRequest {
-  readonly action: CancelAction;
-  readonly reason: string;
-  readonly requestedBy: Requester;
-  readonly actor?: string;
-  readonly causeRunId?: string;
-  /** A run that was cancelled like that before is refused as every other that is over. */
-  readonly refuseRepeat?: boolean;
 }
 
 export interface RunFilter {

@@ -20,6 +20,9 @@ const index = indexesOf("threads");
 /** Each serves one of the searches below: what must be equal comes first, then the time that it sorts by, then the id. */
 export const laneIndexes: readonly IndexDefinition[] = [
   index("lanes_by_head", { head: 1, head_since: 1, _id: 1 }, "what may be claimed"),
+  index("ready_lanes_of_owner", { head: 1, owner: 1, head_since: 1, _id: 1 }, "whose runs may be claimed, and which", {
+    partialFilterExpression: { head: "ready" },
+  }),
   index("lanes_by_server", { head_server: 1, head_since: 1, _id: 1 }, "what a server executes or holds"),
   index("lanes_by_debt", { owes_since: 1, _id: 1 }, "what has been owed for too long"),
   index("lanes_by_debtor", { owes_server: 1, owes_since: 1, _id: 1 }, "what a dead server owes"),
@@ -131,8 +134,23 @@ export function createLanes(
       return (await threads.replaceOne({ _id: there._id, rev }, left as never)).matchedCount === 1;
     },
 
-    /** Index: lanes_by_head. */
-    ready: (page) => find({ head: "ready" }, "head_since", page),
+    /** Index: lanes_by_head, or ready_lanes_of_owner. */
+    ready: (page, owner) => find({ head: "ready", ...(owner !== undefined && { owner }) }, "head_since", page),
+
+    /** Index: ready_lanes_of_owner, from one owner to the next. */
+    async readyOwners() {
+      const owners: string[] = [];
+      for (;;) {
+        const [next] = await threads
+          .find({ head: "ready", ...(owners.length > 0 && { owner: { $gt: owners.at(-1)! } }) })
+          .sort({ owner: 1, head_since: 1, _id: 1 })
+          .limit(1)
+          .project<Pick<ThreadDocument, "owner">>({ owner: 1 })
+          .toArray();
+        if (!next) return owners;
+        owners.push(next.owner);
+      }
+    },
 
     /** Index: lanes_by_server. */
     headedBy: (server, page) => find({ head_server: server }, "head_since", page),

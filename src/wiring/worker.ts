@@ -57,6 +57,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
 
   const scheduler = createScheduler({
     lanes,
+    hasOwners: foundation.accessControl ?? false,
     runs,
     act,
     children,

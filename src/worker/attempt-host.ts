@@ -1,5 +1,6 @@
 import type { JournalPort } from "../checkpoints/journal-port.ts";
 import type { CancelAction } from "../domain/transitions.ts";
+import type { Pending } from "./child-shares.ts";
 import type {
   AttemptEnd,
   AttemptSpec,
@@ -13,6 +14,8 @@ import type {
 
 /** A thread's journal, and the long-term memory of its owner where graphs may use that. */
 export interface StoragePort extends JournalPort {
+  /** Whose thread it is. */
+  readonly owner: string;
   readonly items?: ItemsPort;
 }
 
@@ -26,8 +29,12 @@ export type Inspect = <I extends Inspection>(
 export interface AttemptHost {
   /** Starts the first child, which loads every graph, and reports the broken ones. */
   start(): Promise<readonly GraphReport[]>;
-  /** Attempts that could be placed in shared processes right now. */
+  /** Attempts that could be placed in shared processes right now, whoever has them. */
   readonly freeSlots: number;
+  /** Whether one more attempt of this owner could be placed, once those have their places whose claims are under way. */
+  hasRoom(owner: string, pending: Pending): boolean;
+  /** There is a run of this owner that finds no room: a process is made ready for it, if there may be one, and `onFree` tells of it. */
+  want(owner: string): void;
   /** Runs whenever a slot may have become free. */
   onFree(listener: () => void): void;
   /**
@@ -56,6 +63,8 @@ export interface AttemptHost {
 }
 
 interface PlaceOptions {
+  /** Whose it is: processes are never shared between owners. '' by default. */
+  readonly owner?: string;
   readonly exclusive: boolean;
   readonly extra?: boolean;
 }

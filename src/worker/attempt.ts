@@ -192,7 +192,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
       over: done.resolve,
     };
     const exclusive = alone || parts.isDedicated(run.graph);
-    const options = { exclusive, extra: isExtra };
+    const options = { owner: run.owner, exclusive, extra: isExtra };
     const attempt = attemptSpec(given, token, begin);
     for (;;) {
       placed = parts.host.place(attempt, hooks, options);

@@ -103,6 +103,11 @@ export class ChildAttempts {
     for (const attempt of this.#live()) if (!attempt.started) this.#stops.drain(attempt);
   }
 
+  /** All of them are handed back at their next step. */
+  drainAll(): void {
+    for (const attempt of this.#live()) this.#stops.drain(attempt);
+  }
+
   /** A process without attempts has no lease that could end: it lives on when renewals fail. */
   renew(leaseMs: number): void {
     if (this.#live().length > 0) this.#process.child.renew(leaseMs);

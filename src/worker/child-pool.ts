@@ -2,6 +2,9 @@ import type { Logger } from "pino";
 import type { AttemptHost } from "./attempt-host.ts";
 import { createStartBackoff } from "./child-backoff.ts";
 import type { ChildExit } from "./child-process.ts";
+import { createChildReaders } from "./child-readers.ts";
+import { hasRoom } from "./child-shares.ts";
+import { createChildWants } from "./child-wants.ts";
 import { ChildWorker, type ChildWorkerSettings } from "./child-worker.ts";
 import { createInspectGraphs } from "./inspect-graphs.ts";
 import { loadGraphs } from "./load-graphs.ts";
@@ -11,8 +14,10 @@ export interface ChildPoolOptions {
   /** The children's main module. */
   readonly entry: URL | string;
   readonly graphs: readonly GraphSpec[];
-  /** Shared processes, at most. */
+  /** Shared processes of one owner, at most. */
   readonly children: number;
+  /** The same of all owners together, once there are several. Default: `children`. */
+  readonly maxChildren?: number;
   /** Attempts in each shared process at a time. */
   readonly slotsPerChild: number;
   /** Exclusive processes at a time; default: as many as there are slots, each of which takes up one. */
@@ -55,10 +60,10 @@ type Role = "shared" | "exclusive" | "spare" | "apart" | "trial";
 
 /** How long a kill waits for the neighbours to reach a step boundary. */
 const neighbourDrainMs = 500;
-/** Processes beside the shared and exclusive ones, at most. */
-const maxReaders = 10;
 /** How long a process for the inspections of one graph is kept without any. */
 const apartKeptMs = 15_000;
+/** How long an owner's process is kept without anything to do, where there are several owners. */
+const ownedKeptMs = 60_000;
 
 /**
  * The pool of child processes. While nothing executes there is one, which answers what is asked of graphs. With the first run come a warm
@@ -68,6 +73,7 @@ const apartKeptMs = 15_000;
 export function createChildPool(options: ChildPoolOptions): AttemptHost {
   const { log, children, slotsPerChild, exclusiveChildren = children * slotsPerChild, recycleAfter = 0 } = options;
   const keepsSpare = options.spare ?? true;
+  const maxChildren = Math.max(children, options.maxChildren ?? children);
   const settings: ChildWorkerSettings = {
     entry: options.entry,
     env: options.env,
@@ -99,9 +105,30 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   /** Until then there are more processes than one. */
   let grownUntil = shrinkAfterMs === "never" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   let wasGrown = false;
+  const wants = createChildWants({
+    children,
+    maxChildren,
+    shared: () => workersOf("shared"),
+    freeIn,
+    start() {
+      const spare = workersOf("spare").find((worker) => worker.isIdle && worker.isReady && worker.owner === undefined);
+      if (spare === undefined) return mayStart() && spawn("shared") !== undefined;
+      workers.set(spare, "shared");
+      // Whoever waits is told in a turn of its own: this may be the very call that has asked.
+      setImmediate(free);
+      return true;
+    },
+  });
+  const readers = createChildReaders({
+    workersOf,
+    isSpare: (worker) => workers.get(worker) === "spare",
+    isDivided,
+    // One that is apart is asked for while another hangs, and must not wait until that has started.
+    start: (role) => ((role === "apart" ? backoff.mayStart : mayStart()) ? spawn(role) : undefined),
+    graphsNamed: (graph) => (usableGraphs ?? []).filter(({ name }) => name === graph),
+  });
   const inspect = createInspectGraphs({
-    idleChild,
-    startApart,
+    ...readers,
     untilStart,
     problemOf: (graph) => reports.find(({ name }) => name === graph)?.problem,
     isStopped: () => stopped,
@@ -163,8 +190,16 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return performance.now() < grownUntil;
   }
 
+  /** Several owners have processes, or wait for one. */
+  function isDivided(): boolean {
+    const owners = new Set(wants.owners);
+    for (const worker of workers.keys()) if (worker.alive && worker.owner !== undefined) owners.add(worker.owner);
+    return owners.size > 1;
+  }
+
   /** How many shared processes there should be, given those that are of use. */
   function wanted(useful: readonly ChildWorker[]): number {
+    if (isDivided()) return useful.length;
     if (shrinkAfterMs === "never") return children;
     if (!isGrown()) return 1;
     const busy = useful.filter(({ load, inspecting }) => load > 0 || inspecting).length;
@@ -188,8 +223,10 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       if (spare !== undefined) workers.set(spare, "shared");
       else if (!mayStart() || spawn("shared") === undefined) return;
     }
+    wants.serve();
     const spares = workersOf("spare").filter(({ blocked }) => !blocked);
-    for (const worker of spares.slice(isGrown() ? 1 : 0)) if (worker.isIdle) worker.retire();
+    const isLong = (worker: ChildWorker) => !isDivided() || worker.unusedMs >= apartKeptMs;
+    for (const worker of spares.slice(isGrown() ? 1 : 0)) if (worker.isIdle && isLong(worker)) worker.retire();
     // The spare waits until those that are needed first have started.
     if (keepsSpare && isGrown() && firstStarted && spares.length === 0 && mayStart()) spawn("spare");
   }
@@ -233,18 +270,23 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       .at(0);
   }
 
-  function exclusivesInUse(): number {
-    return [...workers].filter(([worker, role]) => role === "exclusive" && !worker.gone).length;
+  function exclusivesInUse(owner?: string): number {
+    const isIts = (worker: ChildWorker) => owner === undefined || worker.owner === owner;
+    return [...workers].filter(([worker, role]) => role === "exclusive" && !worker.gone && isIts(worker)).length;
   }
 
-  function shared(extra: boolean): ChildWorker | undefined {
-    const free = leastLoaded((worker) => freeIn(worker) > 0);
-    return free ?? (extra ? leastLoaded((worker) => worker.accepting) : undefined);
+  /** Once there are several owners, its own before one that is nobody's. */
+  function shared(owner: string, extra: boolean): ChildWorker | undefined {
+    const find = (isFit: (worker: ChildWorker) => boolean) =>
+      (isDivided() ? leastLoaded((worker) => worker.owner === owner && isFit(worker)) : undefined) ??
+      leastLoaded((worker) => worker.mayBeOf(owner) && isFit(worker));
+    const free = find((worker) => freeIn(worker) > 0);
+    return free ?? (extra ? find((worker) => worker.accepting) : undefined);
   }
 
-  function exclusive(extra: boolean): ChildWorker | undefined {
+  function exclusive(owner: string, extra: boolean): ChildWorker | undefined {
     if (exclusivesInUse() >= exclusiveChildren && !extra) return undefined;
-    const spare = workersOf("spare").find(({ isIdle, blocked }) => isIdle && !blocked);
+    const spare = workersOf("spare").find((worker) => worker.isIdle && !worker.blocked && worker.mayBeOf(owner));
     const worker = spare ?? (mayStart() ? spawn("exclusive") : undefined);
     if (worker === undefined) return undefined;
     workers.set(worker, "exclusive");
@@ -252,37 +294,20 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return worker;
   }
 
-  /** For inspections: the spare, or a shared process that executes nothing; one is started if there is none. */
-  function idleChild(): ChildWorker | undefined {
-    const idle = [...workersOf("spare"), ...workersOf("shared")].filter(({ load, blocked }) => load === 0 && !blocked);
-    const ready = idle.filter(({ isReady }) => isReady);
-    const spare = ready.find((worker) => workers.get(worker) === "spare");
-    return spare ?? ready.find(({ inspecting }) => inspecting) ?? ready.at(0) ?? idle.at(0) ?? startReader("spare");
-  }
-
-  function startApart(graph: string): ChildWorker | undefined {
-    const worker = startReader("apart");
-    worker?.loadGraphs((usableGraphs ?? []).filter(({ name }) => name === graph));
-    return worker;
-  }
-
-  function startReader(role: "spare" | "apart"): ChildWorker | undefined {
-    if (workersOf("spare").length + workersOf("apart").length >= maxReaders) return undefined;
-    // One that is apart is asked for while another hangs, and must not wait until that has started.
-    return (role === "apart" ? backoff.mayStart : mayStart()) ? spawn(role) : undefined;
-  }
-
   function beat(): void {
     tellWhoWaits();
     for (const [worker, role] of workers) {
       worker.tick();
       if (role === "apart" && worker.unusedMs >= apartKeptMs) worker.retire();
+      if (worker.yields && worker.isIdle) worker.retire();
+      if (role === "shared" && worker.owner !== undefined && worker.unusedMs >= ownedKeptMs && isDivided())
+        worker.retire();
     }
     const busy = [...workers.keys()].some(({ alive, load, occupied }) => alive && (load > 0 || occupied));
     if (busy) grow();
     const changes = wasGrown !== isGrown();
     wasGrown = isGrown();
-    if (changes || workersOf("shared").some(({ occupied }) => occupied)) maintain();
+    if (changes || wants.owners.length > 0 || workersOf("shared").some(({ occupied }) => occupied)) maintain();
   }
 
   return {
@@ -312,10 +337,27 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
       listeners.add(listener);
     },
 
-    place(spec, hooks, { exclusive: own, extra = false }) {
+    hasRoom(owner, pending) {
+      if (stopped) return false;
+      const all = workersOf("shared").map((worker) => ({ owner: worker.owner, free: freeIn(worker) }));
+      const mine = all.filter((worker) => worker.owner === owner);
+      // What is nobody's is kept for those who have nothing, or whose processes are fewer than they may be.
+      const mayTake = !isDivided() || mine.length === 0 || (mine.length < children && !wants.someHasNone(owner));
+      return hasRoom(mayTake ? all : mine, owner, pending, slotsPerChild, exclusivesInUse(owner));
+    },
+
+    want(owner) {
+      wants.add(owner);
+      maintain();
+    },
+
+    place(spec, hooks, { owner = "", exclusive: isExclusive, extra = false }) {
       if (stopped || usableGraphs === undefined) return undefined;
       grow();
-      const placed = (own ? exclusive(extra) : shared(extra))?.place(spec, hooks);
+      const worker = isExclusive ? exclusive(owner, extra) : shared(owner, extra);
+      worker?.own(owner);
+      const placed = worker?.place(spec, hooks);
+      if (placed) wants.delete(owner);
       maintain();
       return placed;
     },

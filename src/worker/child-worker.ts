@@ -39,6 +39,8 @@ export interface ChildWorkerListener {
 /** A process that has been idle for so many ticks is asked for a sign of life at every tenth. */
 const wakefulTicks = 20;
 const idlePingTicks = 10;
+/** What a process that is to be given back still executes by then is handed back at its next step. */
+const yieldMs = 2_000;
 
 /**
  * One child process. It executes attempts, or serves inspections while it has none: a graph that hangs in an inspection takes nobody's run
@@ -59,6 +61,9 @@ export class ChildWorker {
   /** Inspections that wait until its graphs are loaded. */
   #awaiting = 0;
   #usedAt = performance.now();
+  #owner: string | undefined;
+  #ownedSince = Number.POSITIVE_INFINITY;
+  #yieldsSince: number | undefined;
   /** Ticks since it became idle. */
   #idleTicks = 0;
   /** What it told of its graphs; rejects with a {@link ProcessLostError} when it never was ready. */
@@ -126,9 +131,39 @@ export class ChildWorker {
     return this.#state === "ready";
   }
 
-  /** Attempts may be placed in it: it answers its pings, is not being cleared for a kill and not inspected for long. */
+  /** Attempts may be placed in it: it answers its pings, is not being cleared for a kill, not inspected for long and not to be given back. */
   get accepting(): boolean {
-    return this.isReady && !this.#attempts.drainsNeighbours && !this.occupied;
+    return this.isReady && !this.#attempts.drainsNeighbours && !this.occupied && !this.yields;
+  }
+
+  /** Whose it is: whoever had the first attempt or inspection in it. No other owner ever has one. */
+  get owner(): string | undefined {
+    return this.#owner;
+  }
+
+  /** By the monotonic clock; later than anything as long as it is nobody's. */
+  get ownedSince(): number {
+    return this.#ownedSince;
+  }
+
+  /** Whether this owner may use it; from then on it is that one's. */
+  mayBeOf(owner: string): boolean {
+    return this.#owner === undefined || this.#owner === owner;
+  }
+
+  own(owner: string): void {
+    if (!this.mayBeOf(owner)) throw new Error("a process of one owner was to be used for another");
+    if (this.#owner === undefined) this.#ownedSince = performance.now();
+    this.#owner = owner;
+  }
+
+  /** It takes nothing more, and is to end once it has nothing left: other owners wait for a process. */
+  get yields(): boolean {
+    return this.#yieldsSince !== undefined;
+  }
+
+  giveBack(): void {
+    this.#yieldsSince ??= performance.now();
   }
 
   /** Why the server has killed it, if it has. */
@@ -244,6 +279,7 @@ export class ChildWorker {
     this.#attempts.tick();
     if (this.blocked) this.#inspections.stall();
     if (this.occupied && this.inspecting) this.#attempts.drainWaiting();
+    if (performance.now() - (this.#yieldsSince ?? Number.POSITIVE_INFINITY) >= yieldMs) this.#attempts.drainAll();
     const { unresponsiveMs, blockedLimitMs } = this.#settings;
     // In an idle process nobody's work is at stake: something that an earlier attempt left behind blocks it.
     const nothingAtStake = this.load === 0 && !this.inspecting;

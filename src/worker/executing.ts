@@ -6,8 +6,8 @@ import type { Attempt } from "./attempt.ts";
 export interface Executing {
   /** The attempts, by their run (keyOfRun), until their outcome is written. */
   readonly attempts: Map<string, Attempt>;
-  /** The tokens of claims that are under way, or whose attempt has not begun. */
-  readonly claiming: Set<string>;
+  /** The tokens of claims that are under way, or whose attempt has not begun, and whose they are. */
+  readonly claiming: Map<string, string>;
   /** Cancels of runs that do not execute here yet, by the run, while claims are under way. */
   readonly early: Map<string, { readonly action: CancelAction; readonly reason: string }>;
   /** Whether what holds this lease is claimed, executed or settled here. */
@@ -16,7 +16,7 @@ export interface Executing {
 
 export function createExecuting(): Executing {
   const attempts = new Map<string, Attempt>();
-  const claiming = new Set<string>();
+  const claiming = new Map<string, string>();
   return {
     attempts,
     claiming,

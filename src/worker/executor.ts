@@ -8,6 +8,7 @@ import { asInLane } from "../domain/thread/project.ts";
 import { threadOf } from "../domain/thread/view.ts";
 import type { Attempt, Execution } from "./attempt.ts";
 import type { AttemptHost } from "./attempt-host.ts";
+import type { Pending } from "./child-shares.ts";
 import type { Executing } from "./executing.ts";
 import type { Settle } from "./settle.ts";
 
@@ -15,11 +16,11 @@ export interface ExecutorParts {
   readonly executing: Executing;
   /** This server's present name. */
   readonly self: () => string;
-  readonly host: Pick<AttemptHost, "freeSlots">;
+  readonly host: Pick<AttemptHost, "hasRoom" | "want">;
   readonly findRecord: (name: RunName) => Promise<Run | undefined>;
   readonly start: (execution: Execution) => Attempt;
   /** How outcomes are written, with a slot for the run that is next. */
-  readonly settleWith: (reserve: Executor["reserve"]) => Settle;
+  readonly settleWith: (reserve: (run: { readonly owner: string }) => Slot | undefined) => Settle;
   /** Does it as soon as the database is there. */
   readonly whileAway: <T>(what: () => Promise<T>) => Promise<T>;
   readonly failed: (run: RunName, error: unknown) => void;
@@ -35,7 +36,7 @@ export interface Executor {
    * Takes a slot for a run that is about to be claimed; undefined when there is none. A run whose parent executes here may
    * borrow the parent's: the parent may be waiting for it. One run at a time does.
    */
-  reserve(run?: Child): Slot | undefined;
+  reserve(run: Child): Slot | undefined;
   /** The same for the scheduler, which need not be woken for a slot that it gives back itself. */
   reserveForQueue: Executor["reserve"];
   /** Writes an outcome. */
@@ -53,10 +54,11 @@ export function createExecutor(parts: ExecutorParts): Executor {
   const working = new Set<Promise<void>>();
   /** The tokens of runs that have their parent's slot, by the parent. */
   const borrowers = new Map<string, string>();
-  /** Attempts that are not in their process yet. */
-  let starting = 0;
+  /** Attempts that are not in their process yet, by their owner. */
+  const starting = new Map<string, number>();
   let draining = false;
-  const settle = parts.settleWith(reserve);
+  // There may be no run that is next: none is a reason for another process.
+  const settle = parts.settleWith(({ owner }) => returning(slotFor({ owner })));
 
   /** Whether the run may have the slot of its parent, which executes here. */
   function canBorrow(parent: string | undefined): parent is string {
@@ -120,9 +122,12 @@ export function createExecutor(parts: ExecutorParts): Executor {
     const attempt = parts.start({ ...executionOf(token, claimed, record), isExtra });
     const key = keyOfRun(record);
     attempts.set(key, attempt);
-    starting += 1;
+    const { owner } = record;
+    starting.set(owner, (starting.get(owner) ?? 0) + 1);
     void attempt.placed.then(() => {
-      starting -= 1;
+      const left = starting.get(owner)! - 1;
+      if (left === 0) starting.delete(owner);
+      else starting.set(owner, left);
     });
     const cancel = entry.cancel ?? early.get(key);
     early.delete(key);
@@ -138,8 +143,22 @@ export function createExecutor(parts: ExecutorParts): Executor {
     working.add(done);
   }
 
-  function reserve(run?: Child): Slot | undefined {
-    const slot = reserveForQueue(run);
+  /** Attempts that have no place in a process yet, by their owner. */
+  function pending(): Pending {
+    const counts = new Map(starting);
+    for (const owner of claiming.values()) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+    return counts;
+  }
+
+  const reserve = (run: Child): Slot | undefined => returning(reserveForQueue(run));
+
+  function reserveForQueue(run: Child): Slot | undefined {
+    const slot = slotFor(run);
+    if (!slot && !draining) parts.host.want(run.owner);
+    return slot;
+  }
+
+  function returning(slot: Slot | undefined): Slot | undefined {
     if (!slot) return undefined;
     return {
       ...slot,
@@ -150,15 +169,15 @@ export function createExecutor(parts: ExecutorParts): Executor {
     };
   }
 
-  function reserveForQueue(run?: Child): Slot | undefined {
+  function slotFor(run: Child): Slot | undefined {
     if (draining) return undefined;
     const token = newId();
-    if (parts.host.freeSlots - claiming.size - starting <= 0) {
-      const parent = run && parentOf(run);
+    if (!parts.host.hasRoom(run.owner, pending())) {
+      const parent = parentOf(run);
       if (!canBorrow(parent)) return undefined;
       borrowers.set(parent, token);
     }
-    claiming.add(token);
+    claiming.set(token, run.owner);
     return {
       token,
       start: (claimed, known) => {

@@ -7,7 +7,7 @@ import { shuttingDown } from "./shutting-down.ts";
 
 export interface InspectGraphsParts {
   /** A process that executes nothing, the best there is; it may still have to load. Undefined when there is none to have. */
-  readonly idleChild: () => ChildWorker | undefined;
+  readonly idleChild: (owner: string | undefined) => ChildWorker | undefined;
   /** Starts a process for the inspections of one graph alone. Undefined when there is none to have. */
   readonly startApart: (graph: string) => ChildWorker | undefined;
   /** Resolves when a process may start again; undefined when one may start now. */
@@ -16,6 +16,9 @@ export interface InspectGraphsParts {
   readonly problemOf: (graph: string) => string | undefined;
   readonly isStopped: () => boolean;
 }
+
+/** Whose question it is, and of which graph. */
+const keyOf = (storage: StoragePort | undefined, { graph }: Inspection): string => `${storage?.owner} ${graph}`;
 
 /** Processes for one graph alone. */
 const maxApart = 4;
@@ -29,7 +32,7 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
   const apart = new Map<string, ChildWorker>();
 
   async function ask(storage: StoragePort | undefined, inspection: Inspection): Promise<InspectionAnswer> {
-    const own = apart.get(inspection.graph);
+    const own = apart.get(keyOf(storage, inspection));
     if (own?.alive) return askApart(own, storage, inspection);
     const { answer, stalled } = await askIdle(storage, inspection);
     // An edit is asked for once.
@@ -39,15 +42,15 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
       () => true,
     );
     if (await Promise.race([answered, stalled.then(() => false)])) return answer;
-    const other = apartOf(inspection.graph);
+    const other = apartOf(storage, inspection);
     if (other !== undefined) return askApart(other, storage, inspection);
-    return parts.idleChild() === undefined ? answer : (await askIdle(storage, inspection)).answer;
+    return parts.idleChild(storage?.owner) === undefined ? answer : (await askIdle(storage, inspection)).answer;
   }
 
   /** Asks as soon as there is a process for it; between the choice and the question no run can come. */
   async function askIdle(storage: StoragePort | undefined, inspection: Inspection) {
     for (;;) {
-      const child = parts.idleChild();
+      const child = parts.idleChild(storage?.owner);
       if (child === undefined) {
         const startable = parts.untilStart();
         if (startable === undefined) throw new ProcessLostError("the system has no process to give");
@@ -55,7 +58,10 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
         if (parts.isStopped()) throw shuttingDown();
         continue;
       }
-      if (child.isReady) return child.inspect(storage, inspection);
+      if (child.isReady) {
+        if (storage) child.own(storage.owner);
+        return child.inspect(storage, inspection);
+      }
       await child.awaitLoaded();
     }
   }
@@ -69,8 +75,9 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
     return child.inspect(storage, inspection).answer;
   }
 
-  function apartOf(graph: string): ChildWorker | undefined {
-    const there = apart.get(graph);
+  function apartOf(storage: StoragePort | undefined, inspection: Inspection): ChildWorker | undefined {
+    const key = keyOf(storage, inspection);
+    const there = apart.get(key);
     if (there?.alive) return there;
     if (apart.size >= maxApart) {
       const [unused, other] = [...apart].find(([, { isIdle }]) => isIdle) ?? [];
@@ -78,11 +85,12 @@ export function createInspectGraphs(parts: InspectGraphsParts): Inspect {
       other?.retire();
       apart.delete(unused);
     }
-    const child = parts.startApart(graph);
+    const child = parts.startApart(inspection.graph);
     if (child === undefined) return undefined;
-    apart.set(graph, child);
+    if (storage) child.own(storage.owner);
+    apart.set(key, child);
     void child.closed.then(() => {
-      if (apart.get(graph) === child) apart.delete(graph);
+      if (apart.get(key) === child) apart.delete(key);
     });
     return child;
   }

@@ -24,7 +24,8 @@ export function createInspectThread({ host, lastOpening, readItems }: InspectThr
   return async (thread, port, inspection) => {
     const opened = await lastOpening(thread, inspection.graph);
     // An edit calls functions of the graph, which may want to remember.
-    const storage = inspection.kind === "update" ? { ...port, items: readItems(thread.owner) } : port;
+    const { owner } = thread;
+    const storage = { ...port, owner, ...(inspection.kind === "update" && { items: readItems(owner) }) };
     return host.inspect(storage, { ...inspection, opened });
   };
 }

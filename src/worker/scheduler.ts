@@ -9,7 +9,9 @@ import { type Entry, firstInTurn } from "../domain/thread/entry.ts";
 import { keyOfThread } from "../domain/thread.ts";
 
 export interface SchedulerParts {
-  readonly lanes: Pick<Lanes, "ready">;
+  readonly lanes: Pick<Lanes, "ready" | "readyOwners">;
+  /** There may be several owners: then one that has thousands of runs keeps nobody else's from being found. */
+  readonly hasOwners: boolean;
   readonly runs: Pick<RunStore, "find">;
   readonly act: Pick<Act, "act" | "decide" | "follow">;
   readonly children: Pick<ChildRuns, "wishFor">;
@@ -44,25 +46,37 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
   const rounds = createRounds(look, { everyMs: parts.pollMs, onError });
   /** Claims under way. One that hangs holds up no other. */
   const claims = new Map<string, Promise<void>>();
-  /** The last look has found more runs than slots: only then is a slot that becomes free a reason to look again. */
-  let crowded = true;
-  /** How far behind the first pages children have been looked for; the next look goes on from there. */
-  let reached: FoundThread | undefined;
+  /** Whose runs were more than there are slots for, by the last look: only then is a slot that becomes free a reason to look again. */
+  const crowded = new Set<string | undefined>([undefined]);
+  /** How far behind the first pages children have been looked for, by their owner; the next look goes on from there. */
+  const reached = new Map<string | undefined, FoundThread | undefined>();
+  /** Looks so far: each begins with another owner. */
+  let looks = 0;
   let stopped = false;
 
-  /** Those without a slot wait; behind them there may be children that borrow one. */
   async function look(): Promise<void> {
-    crowded = false;
-    const last = await searched(undefined);
-    reached = last && (await searched(reached ?? last));
+    crowded.clear();
+    if (!parts.hasOwners) return lookFor(undefined);
+    const owners = await lanes.readyOwners();
+    for (const owner of reached.keys()) if (!owners.includes(owner!)) reached.delete(owner);
+    looks += 1;
+    for (const place of owners.keys()) await lookFor(owners[(place + looks) % owners.length]);
+  }
+
+  /** Those without a slot wait; behind them there may be children that borrow one. */
+  async function lookFor(owner: string | undefined): Promise<void> {
+    const last = await searched(owner, undefined);
+    reached.set(owner, last && (await searched(owner, reached.get(owner) ?? last)));
   }
 
   /** Begins what may be claimed of the pages behind a thread. Answers their last thread, unless the end was reached. */
-  async function searched(from: FoundThread | undefined): Promise<FoundThread | undefined> {
+  async function searched(owner: string | undefined, from: FoundThread | undefined): Promise<FoundThread | undefined> {
     let pages = 0;
-    const ready = pagesOf<FoundThread>(candidates, ({ limit, after }) => lanes.ready({ limit, after: after ?? from }));
+    const ready = pagesOf<FoundThread>(candidates, ({ limit, after }) =>
+      lanes.ready({ limit, after: after ?? from }, owner),
+    );
     for await (const found of ready) {
-      for (const thread of found) if (!crowded || firstInTurn(thread.lane)?.parent) begin(thread);
+      for (const thread of found) if (!crowded.has(thread.owner) || firstInTurn(thread.lane)?.parent) begin(thread);
       pages += 1;
       if (pages === pagesForChildren) return found.at(-1);
     }
@@ -84,7 +98,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
     const name: RunName = { owner, threadId, runId };
     const slot = parts.reserve({ owner, parent: parent && { ...parent, independent: false } });
     if (!slot) {
-      crowded = true;
+      crowded.add(owner);
       parts.slotMissing();
       return;
     }
@@ -120,7 +134,7 @@ export function createScheduler(parts: SchedulerParts): Scheduler {
       else rounds.wake();
     },
     slotFree() {
-      if (crowded || rounds.isUnderWay) rounds.wake();
+      if (crowded.size > 0 || rounds.isUnderWay) rounds.wake();
     },
     async stop() {
       stopped = true;

@@ -36,7 +36,7 @@ export interface SettleParts {
   readonly runs: Pick<RunStore, "keepError">;
   readonly act: Pick<Act, "decide" | "follow">;
   /** A worker's slot for the run that is next. */
-  readonly reserve: () => Slot | undefined;
+  readonly reserve: (run: { readonly owner: string }) => Slot | undefined;
   /** A late write: the run belongs to another worker by now, or is gone. It is counted and dropped. */
   readonly dropped: (run: RunName) => void;
   /** Whether an error means that the database is away for the moment. */
@@ -71,7 +71,7 @@ export function createSettle({ runs, act, reserve, dropped, isTransient }: Settl
     const wish = wishOf(run, token, result, left);
     const isLong = "error" in wish && wish.error !== undefined && !fitsEntry(wish.error);
     if (isLong) await runs.keepError(run, token, wish.error!);
-    const slot = reserve();
+    const slot = reserve(run);
     let acted: Acted | undefined;
     try {
       acted = await act.decide(run, { ...wish, next: slot?.token }, { seen });

@@ -1,7 +1,12 @@
 import { pino } from "pino";
 import { expect, vi } from "vitest";
-import type { JournalPort } from "../../src/checkpoints/journal-port.ts";
-import type { AttemptHooks, AttemptHost, AttemptOver, PlacedAttempt } from "../../src/worker/attempt-host.ts";
+import type {
+  AttemptHooks,
+  AttemptHost,
+  AttemptOver,
+  PlacedAttempt,
+  StoragePort,
+} from "../../src/worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "../../src/worker/child-pool.ts";
 import type { AttemptSpec, GraphSpec, ItemsPort, OutputTuple } from "../../src/worker/protocol.ts";
 import type { FakeScript } from "./fake-child.ts";
@@ -12,7 +17,8 @@ export const patience = { timeout: 15_000, interval: 10 };
 /** A long-term memory in which nothing is found. */
 export const emptyItems: ItemsPort = { batch: async (operations) => operations.map(() => null) };
 
-export const emptyJournal: JournalPort = {
+export const emptyJournal: StoragePort = {
+  owner: "",
   append: async () => {},
   read: async () => undefined,
   list: async () => [],
@@ -92,7 +98,7 @@ export interface Watched {
 export async function run(
   pool: AttemptHost,
   script: FakeScript,
-  { exclusive = false, ...hooks }: Partial<AttemptHooks> & { exclusive?: boolean } = {},
+  { exclusive = false, owner, ...hooks }: Partial<AttemptHooks> & { exclusive?: boolean; owner?: string } = {},
 ): Promise<Watched> {
   const spec = attemptSpec(script);
   const calls: string[] = [];
@@ -114,7 +120,10 @@ export async function run(
       resolve(outcome);
     },
   };
-  const placed = await vi.waitUntil(() => pool.place(spec, record, { exclusive }), patience);
+  const placed = await vi.waitUntil(
+    () => pool.place(spec, record, { exclusive, ...(owner !== undefined && { owner }) }),
+    patience,
+  );
   const started = () => vi.waitUntil(() => data.includes("started"), patience).then(() => {});
   return { spec, placed, calls, data, overs, over: promise, started };
 }

@@ -84,6 +84,7 @@ export function createHoldPoints(): HoldPoints {
     return Object.create(host, {
       place: { value: place },
       freeSlots: { get: () => (unclaimed.size > 0 ? 0 : host.freeSlots) },
+      hasRoom: { value: (...of: Parameters<AttemptHost["hasRoom"]>) => unclaimed.size === 0 && host.hasRoom(...of) },
     }) as AttemptHost;
   }
 

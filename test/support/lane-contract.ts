@@ -164,6 +164,10 @@ export function describeLanes(which: string, { open, delay, seeds, decisions }: 
         (page) => lanes.ready(page),
         ({ head, headSince }) => (head === "ready" ? headSince : false),
       ],
+      "that may be claimed, of an owner": [
+        (page) => lanes.ready(page, ""),
+        ({ head, headSince }) => (head === "ready" ? headSince : false),
+      ],
       "that a server executes or holds": [
         (page) => lanes.headedBy("s1", page),
         ({ headServer, headSince }) => (headServer === "s1" ? headSince : false),

@@ -14,10 +14,14 @@ export function createMemoryLanes(): Lanes {
   };
 
   /** Those that the times are of, in their order. */
-  function page(timeOf: (control: ThreadControl) => Time | undefined, { limit, after }: ThreadPage): FoundThread[] {
+  function page(
+    timeOf: (control: ThreadControl) => Time | undefined,
+    { limit, after }: ThreadPage,
+    owner?: string,
+  ): FoundThread[] {
     const found = [...threads.keys()].flatMap((key): FoundThread[] => {
       const { origin, control } = stored(key)!;
-      const at = timeOf(control);
+      const at = owner === undefined || origin.owner === owner ? timeOf(control) : undefined;
       return at === undefined ? [] : [{ owner: origin.owner, threadId: origin.threadId, at, lane: control.lane }];
     });
     const order = (a: Place, b: Place) => a.at - b.at || (keyOf(a) < keyOf(b) ? -1 : 1);
@@ -58,7 +62,12 @@ export function createMemoryLanes(): Lanes {
       return true;
     },
 
-    ready: async (which) => page(({ head, headSince }) => (head === "ready" ? headSince : undefined), which),
+    ready: async (which, owner) =>
+      page(({ head, headSince }) => (head === "ready" ? headSince : undefined), which, owner),
+    readyOwners: async () => {
+      const all = [...threads.keys()].map((key) => stored(key)!);
+      return [...new Set(all.flatMap(({ origin, control }) => (control.head === "ready" ? origin.owner : [])))].sort();
+    },
     headedBy: async (server, which) =>
       page(({ headServer, headSince }) => (headServer === server ? headSince : undefined), which),
     headServers: async () => {

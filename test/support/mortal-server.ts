@@ -222,6 +222,8 @@ function hostOf(host: AttemptHost, life: Life): AttemptHost {
     get freeSlots() {
       return life.isDead ? 0 : host.freeSlots;
     },
+    hasRoom: (owner, pending) => !life.isDead && host.hasRoom(owner, pending),
+    want: (owner) => host.want(owner),
     onFree: (listener) => host.onFree(listener),
     place(spec, hooks, options) {
       if (life.isDead) return undefined;

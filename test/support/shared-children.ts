@@ -46,6 +46,8 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
     get freeSlots() {
       return pool?.host.freeSlots ?? 0;
     },
+    hasRoom: (owner, pending) => pool?.host.hasRoom(owner, pending) ?? false,
+    want: (owner) => pool?.host.want(owner),
     onFree: (listener) => void listeners.add(listener),
     place(spec, hooks, where) {
       if (!pool) return undefined;

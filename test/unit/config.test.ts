@@ -50,6 +50,7 @@ describe("readConfig", () => {
     ["REINS_SECANTUSD", "/opt/secantusd-rs", { embedded: { secantusdPath: "/opt/secantusd-rs" } }],
     ["REINS_VENV_DIR", "venv", { embedded: { venvDir: "/home/user/venv" } }],
     ["REINS_CHILDREN", "3", { children: 3 }],
+    ["REINS_MAX_CHILDREN", "40", { maxChildren: 40 }],
     ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
     ["REINS_CHILD_USER", "1000:1000", { childUser: "1000:1000" }],
     ["REINS_LEASE_MS", "500", { leaseMs: 500 }],

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { type DomainError, orThrow } from "../errors.ts";
 import { runNotFound } from "../not-found.ts";
 import { groupsOf } from "../pages-of.ts";
-import type { CancelRequest, Lanes, RunStore } from "../ports.ts";
+import type { Lanes, RunStore } from "../ports.ts";
 import type { Act, Acted } from "../thread/act.ts";
 import { isAsStrong } from "../thread/cancel.ts";
 import type { CancelAnswer, CancelWish } from "../thread/commands.ts";
@@ -10,6 +10,7 @@ import { entryOf, statusOf } from "../thread/entry.ts";
 import { asInLane } from "../thread/project.ts";
 import { errorOf, runIsOver } from "../thread/refusals.ts";
 import { keyOfThread } from "../thread.ts";
+import type { CancelRequest } from "./cancel-request.ts";
 import { keyOfRun, type Run, type RunName } from "./run.ts";
 
 export interface CancelRunsParts {

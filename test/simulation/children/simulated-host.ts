@@ -145,6 +145,9 @@ export function createSimulatedHost(parts: HostParts): SimulatedHost {
     get freeSlots() {
       return freeSlots();
     },
+    // All owners share its processes: what keeps them apart is a matter of the real ones.
+    hasRoom: (_, pending) => freeSlots() - [...pending.values()].reduce((sum, count) => sum + count, 0) > 0,
+    want: () => undefined,
     onFree: (listener) => void listeners.push(listener),
     inspect,
 

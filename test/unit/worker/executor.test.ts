@@ -33,7 +33,7 @@ it.each([
   const executor = createExecutor({
     executing,
     self: () => self,
-    host: { freeSlots: 1 },
+    host: { hasRoom: () => true, want: vi.fn() },
     findRecord: () => found.promise,
     start,
     settleWith: () => vi.fn(),
@@ -42,7 +42,7 @@ it.each([
     missing: vi.fn(),
     slotReturned: vi.fn(),
   } as never);
-  const slot = executor.reserve()!;
+  const slot = executor.reserve(record)!;
   slot.start(claimedBy(self, record, slot.token));
   self = then;
   found.resolve(record);

@@ -23,7 +23,9 @@ it("a child behind thousands of runs that find no slot gets its parent's", async
         asked.push(from);
         return threads.slice(from, from + limit);
       },
+      readyOwners: async () => [],
     },
+    hasOwners: false,
     runs: { find: async () => ({}) as never },
     act: {
       decide: async (_: unknown, { run }: { run: string }) => {

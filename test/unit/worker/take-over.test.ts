@@ -24,7 +24,6 @@ describe("a lease that nobody here works under", () => {
     presumed = [];
     settled = [];
     hasRecord = true;
-    nowMs = Date.now();
     takeOver = createTakeOver({
       lanes,
       servers: {
@@ -48,6 +47,8 @@ describe("a lease that nobody here works under", () => {
       { kind: "enter", run: "first", strategy: "enqueue", next: "token" },
       { origin, kept: { metadata: {} } },
     );
+    // The decision was made by the machine's clock: no later than this.
+    nowMs = Date.now();
   });
   afterEach(() => takeOver.stop());
 
