@@ -22,6 +22,7 @@ const engineTests = [
   "engine-facts",
   "test/integration/database",
   "test/integration/lanes",
+  "test/integration/migrat",
   "test/integration/run-records",
   "test/integration/nudges",
   "test/integration/stores",

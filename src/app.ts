@@ -18,15 +18,15 @@ import type { Config } from "./config.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
+import { migrateAtStart, openDatabase } from "./open-database.ts";
 import { createRestEdge } from "./rest/edge.ts";
 import type { About } from "./rest/welcome-page.ts";
 import { requireLoopback } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
 import { toConnectError } from "./services/connect-errors.ts";
-import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
+import { hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { createDatabaseProbe } from "./storage/database-probe.ts";
-import { engineTitles } from "./storage/embedded/engines.ts";
-import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-database.ts";
+import { schemaProblem } from "./storage/migrations/schema-problem.ts";
 import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
 import { wireAccess } from "./wiring/access.ts";
@@ -62,6 +62,8 @@ export interface App {
   readonly engine: string;
   readonly graphs: readonly GraphReport[];
   readonly about: About;
+  /** Resolves when servers of this version cannot live with the database any more: the process must end at once. */
+  readonly outdated: Promise<DomainError>;
   /** Orderly shutdown: no new calls and claims, runs are handed back at their next step, then everything ends. */
   stop(): Promise<void>;
 }
@@ -85,10 +87,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const listening = await server.listen();
   started.defer(() => server.close());
 
-  const { uri, engine, data, maxPoolSize } = await databaseAddress(config, options, started);
-  const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
-  started.defer(() => database.close());
-  await ensureSchemaVersion(database.db);
+  const { database, uri, engine, data } = await openDatabase(config, options, started);
+  await migrateAtStart(database.db, config, options);
+  const outdated = Promise.withResolvers<DomainError>();
   const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
   const host = (options.createHost ?? createChildPool)({
     entry: childEntry,
@@ -114,7 +115,23 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const { now } = clock;
   const { eventsTtlMs, runTtlMs, auditTtlMs } = config;
   const [stores, reports] = await Promise.all([
-    openStores(database.db, { now, eventsTtlMs, runTtlMs, auditTtlMs, isSharded: database.isSharded }, database),
+    openStores(
+      database.db,
+      {
+        now,
+        eventsTtlMs,
+        runTtlMs,
+        auditTtlMs,
+        isSharded: database.isSharded,
+        async requireSchema() {
+          const problem = await schemaProblem(database.db);
+          if (problem === undefined) return;
+          outdated.resolve(problem);
+          throw problem;
+        },
+      },
+      database,
+    ),
     host.start(),
   ]);
   for (const { name, problem } of reports) if (problem) log.error({ graph: name }, problem);
@@ -160,6 +177,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     engine,
     graphs: reports,
     about,
+    outdated: outdated.promise,
     async stop() {
       stopWatching();
       await Promise.all([server.drain(config.drainMs), runs.drain(config.drainMs)]);
@@ -177,16 +195,6 @@ function childUser({ childUser: named }: Config, files: readonly string[], log: 
   const user = readChildUser(named);
   requireReadable(user, files);
   return user;
-}
-
-async function databaseAddress(config: Config, { log, progress }: AppOptions, started: AsyncDisposableStack) {
-  if (config.mongodbUri !== undefined) {
-    const data = `the database ${config.databaseName} at ${hostsOf(config.mongodbUri)}`;
-    return { uri: config.mongodbUri, engine: "yours", data, maxPoolSize: config.databasePoolSize };
-  }
-  const embedded = await startEmbeddedDatabase({ ...config.embedded, progress, log });
-  started.defer(() => embedded.stop());
-  return { ...embedded, data: `${config.embedded.dataDir}, by ${engineTitles[embedded.engine]}` };
 }
 
 function openServer(config: Config, large: LargeBodies, { log }: AppOptions): ReinsServer {

@@ -17,6 +17,8 @@ export interface Config {
   readonly databaseName: string;
   /** Connections to the database that MONGODB_URI names; an embedded one gets what its engine serves best. */
   readonly databasePoolSize: number;
+  /** Whether a start migrates a database of an older version, or refuses it until somebody does so by hand. */
+  readonly migrate: (typeof migrations)[number];
   readonly embedded: {
     readonly dataDir: string;
     readonly venvDir: string;
@@ -106,6 +108,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 const longestTtlMs = 315_360_000_000;
 
 const engines = ["auto", "mongod", "secantusd-rs", "secantusd-py"] as const;
+const migrations = ["auto", "manual"] as const;
 const logFormats = ["auto", "pretty", "json"] as const;
 /** Lines for people, or one JSON object a line. */
 export type LogFormat = Exclude<(typeof logFormats)[number], "auto">;
@@ -123,6 +126,10 @@ export const options = [
   { variable: "REINS_SECANTUSD", is: "path of a secantusd-rs for the embedded database" },
   { variable: "REINS_DATABASE", is: "name of the database (reins)" },
   { variable: "REINS_DATABASE_POOL", is: "connections to the database that MONGODB_URI names (50)" },
+  {
+    variable: "REINS_MIGRATE",
+    is: "auto: a start migrates a database of an older version; manual: only reins migrate does (auto)",
+  },
   { variable: "REINS_CHILDREN", is: "processes that execute runs, at most (one a core)" },
   {
     variable: "REINS_MAX_CHILDREN",
@@ -202,6 +209,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
       "letters, digits, _ and - (1 to 60)",
     ),
     databasePoolSize: whole(set, "REINS_DATABASE_POOL", 50, 1, 10_000),
+    migrate: oneOf(set, "REINS_MIGRATE", "auto", migrations),
     embedded: {
       dataDir: path("REINS_DATA_DIR") ?? resolve(cwd, ".reins/data"),
       venvDir: path("REINS_VENV_DIR") ?? resolve(cwd, ".reins/venv"),

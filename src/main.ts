@@ -9,13 +9,21 @@ try {
   if (command === undefined || ["help", "--help", "-h"].includes(command)) printHelp();
   else if (["version", "--version", "-v"].includes(command)) await printVersion();
   else if (command === "keys") await keys();
-  else if (command !== "serve")
-    throw new ConfigError(`"${command}" is no command; "serve", "keys", "help" and "version" are`);
+  else if (command !== "serve" && command !== "migrate")
+    throw new ConfigError(`"${command}" is no command; "serve", "migrate", "keys", "help" and "version" are`);
   else if (flags.includes("--help") || flags.includes("-h")) printHelp();
+  else if (command === "migrate") await migrate();
   else await serve();
 } catch (error) {
   console.error(error instanceof Error ? explained(error) : error);
   process.exit(1);
+}
+
+async function migrate(): Promise<void> {
+  const dryRun = "--dry-run";
+  const config = readProcessConfig(flags.filter((flag) => flag !== dryRun));
+  const { runMigrations } = await import("./cli/migrate.ts");
+  await runMigrations(config, flags.includes(dryRun), (sentence) => console.log(sentence));
 }
 
 async function serve(): Promise<void> {
@@ -47,6 +55,11 @@ async function serve(): Promise<void> {
       },
     );
   };
+  // Whatever it wrote in an orderly shutdown would be in a form that others do not expect any more.
+  void app.outdated.then(({ message }) => {
+    log.fatal(message);
+    process.exit(1);
+  });
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   if (config.isStartedByNpm) onParentGone(() => stop("SIGTERM"));
@@ -93,10 +106,12 @@ function printHelp(): void {
 
 reins serve [options]   serves the graphs of a langgraph.json
 reins keys              makes, lists and revokes API keys
+reins migrate [options] brings the database to the layout that this Reins knows, and ends; --dry-run only
+                        says what it would do
 reins help              shows this; so does reins alone
 reins version           shows the version
 
-Options of serve, as flags or as variables of the environment:
+Options of serve and migrate, as flags or as variables of the environment:
 
 ${lines.join("\n")}
   MONGODB_URI

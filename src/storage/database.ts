@@ -15,10 +15,6 @@ import type { Logger } from "pino";
 import { DomainError } from "../domain/errors.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
 import { failWritesToClosedConnections } from "./closed-connections.ts";
-import { isDuplicateKey } from "./keys.ts";
-
-/** The layout of the stored documents; a server refuses a database of any other. */
-export const schemaVersion = 5;
 
 export interface DatabaseOptions {
   readonly uri: string;
@@ -219,37 +215,6 @@ const writableTypes: ReadonlySet<string> = new Set(["Standalone", "RSPrimary", "
 export async function databaseTime(db: Db): Promise<Date> {
   const { localTime } = await db.command({ hello: 1 });
   return localTime as Date;
-}
-
-/**
- * Stamps an empty database with this server's schema version, accepts its own, and throws a sentence for any other.
- * Must be the first write to the database.
- */
-export async function ensureSchemaVersion(db: Db, version: number = schemaVersion): Promise<void> {
-  const meta = db.collection<{ _id: string; version: number }>("meta");
-  const read = () => meta.findOne({ _id: "schema" });
-  let found = await read();
-  if (found === null) {
-    const [foreign] = await db.listCollections({ name: { $ne: "meta" } }, { nameOnly: true }).toArray();
-    // Another server may have stamped it and gone on since the first look.
-    found = await read();
-    if (found === null && foreign !== undefined) {
-      throw refusal(`holds collections that are not of Reins (${foreign.name}): choose another database name`);
-    }
-  }
-  if (found === null) {
-    await meta.insertOne({ _id: "schema", version }).catch((error: unknown) => {
-      if (!isDuplicateKey(error)) throw error;
-    });
-    found = await read();
-  }
-  if (found?.version !== version) {
-    throw refusal(`has schema version ${found?.version}, and this Reins knows version ${version} only`);
-  }
-
-  function refusal(what: string): DomainError {
-    return new DomainError("DATABASE_UNAVAILABLE", `The database ${db.databaseName} ${what}.`);
-  }
 }
 
 /** Server errors that say: not now, not here. (The driver's list of "not primary" and "recovering", and lost hosts.) */

@@ -9,11 +9,15 @@ import { runKey } from "./run-document.ts";
 /** Far longer than a write is under way. */
 const barredMs = 24 * 60 * 60 * 1000;
 
-/** `own`: the collection over a connection of its own, so that a server's lease does not stand in line behind what it does. */
+/**
+ * `own`: the collection over a connection of its own, so that a server's lease does not stand in line behind what it does.
+ * `requireSchema` throws when servers of this version cannot live with the database any more.
+ */
 export function createServerStore(
   { servers, watches, nudges }: Pick<Collections, "servers" | "watches" | "nudges">,
   now: () => Date,
   own: Collections["servers"] = servers,
+  requireSchema: () => Promise<void> = async () => undefined,
 ): ServerStore {
   /** Guard: nobody has declared it dead. */
   async function renew({ id, ...rest }: NewServer, upsert: boolean): Promise<Date | undefined> {
@@ -22,29 +26,39 @@ export function createServerStore(
     return doc?.seen_at;
   }
 
+  /**
+   * A server that is there is dead, or was inserted in between: then its id is taken, or the embedded engines answer nothing.
+   * Guard: nobody has declared it dead.
+   */
+  async function insertOrRenew(server: NewServer): Promise<Date | undefined> {
+    try {
+      const joinedAt = await renew(server, true);
+      if (joinedAt) return joinedAt;
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+    }
+    return renew(server, false);
+  }
+
+  async function end(server: string): Promise<void> {
+    await servers.updateOne({ _id: server }, [{ $set: { dead_at: "$$NOW" } }]);
+  }
+
   return {
-    /**
-     * A server that is there is dead, or was inserted in between: then its id is taken, or the embedded engines answer nothing.
-     * Guard: nobody has declared it dead.
-     */
+    ...createServerLooks(servers),
+
+    /** It looks at the version before, and after: a migration that did not see this server has begun before the second look. */
     async join(server) {
-      try {
-        const joinedAt = await renew(server, true);
-        if (joinedAt) return joinedAt;
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
-      }
-      return renew(server, false);
+      await requireSchema();
+      const joinedAt = await insertOrRenew(server);
+      await requireSchema().catch(async (error) => {
+        await end(server.id);
+        throw error;
+      });
+      return joinedAt;
     },
 
     beat: (server) => renew(server, false),
-
-    /** Guard: it has not been heard of since. */
-    async declareDead({ id, seenAt, isDead }) {
-      if (isDead) return true;
-      const unheard = { _id: id, seen_at: seenAt };
-      return (await servers.updateOne(unheard, [{ $set: { dead_at: "$$NOW" } }])).matchedCount === 1;
-    },
 
     async presumeDead(id, now) {
       const nothing = { machine: "", pid: 0, started: "", children: [], free_slots: 0 };
@@ -55,18 +69,11 @@ export function createServerStore(
       );
     },
 
-    async end(server) {
-      await servers.updateOne({ _id: server }, [{ $set: { dead_at: "$$NOW" } }]);
-    },
+    end,
 
     async forget(server) {
       await nudges.deleteOne({ _id: server });
       await servers.deleteOne({ _id: server });
-    },
-
-    async others(server) {
-      const others = [{ $match: { _id: { $ne: server } } }, { $set: { read_at: "$$NOW" } }];
-      return (await servers.aggregate<ServerDocument & { read_at: Date }>(others).toArray()).map(toServer);
     },
 
     /** none → watched. Where the id is taken it was stored by a try before, or barred. */
@@ -115,6 +122,23 @@ export function createServerStore(
     /** Index: watches_of_run. */
     async watchesOfRun(run) {
       return (await watches.find({ run_id: runKey(run) }).toArray()).map(toWatch);
+    },
+  };
+}
+
+/** Which servers there are, and which of them are dead: what a process may know and decide that is none of them. */
+export function createServerLooks(servers: Collections["servers"]): Pick<ServerStore, "others" | "declareDead"> {
+  return {
+    async others(server) {
+      const others = [{ $match: { _id: { $ne: server } } }, { $set: { read_at: "$$NOW" } }];
+      return (await servers.aggregate<ServerDocument & { read_at: Date }>(others).toArray()).map(toServer);
+    },
+
+    /** Guard: it has not been heard of since. */
+    async declareDead({ id, seenAt, isDead }) {
+      if (isDead) return true;
+      const unheard = { _id: id, seen_at: seenAt };
+      return (await servers.updateOne(unheard, [{ $set: { dead_at: "$$NOW" } }])).matchedCount === 1;
     },
   };
 }

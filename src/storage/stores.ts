@@ -66,6 +66,8 @@ export interface StoresOptions extends Partial<Retention> {
   readonly isSharded?: boolean;
   /** How long an entry of the audit is kept; 0, as by default: for ever. */
   readonly auditTtlMs?: number;
+  /** Throws when servers of this version cannot live with the database any more; nothing is looked at without it. */
+  readonly requireSchema?: () => Promise<void>;
 }
 
 /** Opens the stores; creates their indexes where they are missing. By default no run expires. */
@@ -73,14 +75,14 @@ export async function openStores(db: Db, options: StoresOptions, own: OwnConnect
   await createIndexes(db);
   const all = collections(db);
   const listed = collections(own.listsDb ?? db);
-  const { now, isSharded } = options;
+  const { now, isSharded, requireSchema } = options;
   return {
     runs: createRunStore(all, { ...keepForEver, ...options }, listed, isSharded),
     lanes: createLanes(all, now, isSharded),
     threads: createThreadStore(all, listed, now),
     events: createRunEventStore(all, now, collections(own.eventWritesDb ?? db).runEvents),
     requests: createRequestStore(all, now),
-    servers: createServerStore(all, now, collections(own.leaseDb ?? db).servers),
+    servers: createServerStore(all, now, collections(own.leaseDb ?? db).servers, requireSchema),
     // Asked for when something is watched, so that a server that is alone does not connect for it.
     nudges: createNudgeStore(all, () => own.changeStreamDb && collections(own.changeStreamDb).nudges),
     assistants: createAssistantStore(all),

@@ -11,10 +11,8 @@ import {
   type Database,
   type DatabaseHealth,
   databaseTime,
-  ensureSchemaVersion,
   hostsOf,
   isDatabaseUnavailable,
-  schemaVersion,
 } from "../../src/storage/database.ts";
 import { createDatabaseProbe } from "../../src/storage/database-probe.ts";
 import { type EmbeddedDatabase, startEmbeddedDatabase } from "../../src/storage/embedded/start-embedded-database.ts";
@@ -280,29 +278,5 @@ test("the database's clock is the one that stamps updates", async () => {
     const last = await databaseTime(db);
     expect(stamp!.at.getTime()).toBeGreaterThanOrEqual(first.getTime());
     expect(stamp!.at.getTime()).toBeLessThanOrEqual(last.getTime());
-  });
-});
-
-test("an empty database is stamped with the schema version, once, and accepted from then on", async () => {
-  await schemaDatabase(async ({ db }, again) => {
-    const servers = await Promise.all([again(), again(), again()]);
-    await Promise.all([db, ...servers.map((server) => server.db)].map((each) => ensureSchemaVersion(each)));
-    await db.collection("runs").insertOne({});
-    await ensureSchemaVersion(db);
-    expect(await db.collection("meta").find().toArray()).toEqual([{ _id: "schema", version: schemaVersion }]);
-  });
-});
-
-test("a database of another version, or of somebody else, is refused with a sentence", async () => {
-  await schemaDatabase(async ({ db }) => {
-    await ensureSchemaVersion(db, schemaVersion + 1);
-    await expect(ensureSchemaVersion(db)).rejects.toThrow(
-      `The database ${db.databaseName} has schema version ${schemaVersion + 1}, and this Reins knows version ${schemaVersion} only.`,
-    );
-  });
-  await schemaDatabase(async ({ db }) => {
-    await db.collection("invoices").insertOne({});
-    await expect(ensureSchemaVersion(db)).rejects.toThrow("holds collections that are not of Reins (invoices)");
-    expect(await db.listCollections().toArray()).toHaveLength(1);
   });
 });

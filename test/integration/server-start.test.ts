@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startApp } from "../../src/app.ts";
 import { createReinsClient, errorReason } from "../../src/client/index.ts";
-import { schemaVersion } from "../../src/storage/database.ts";
+import { schemaVersion } from "../../src/storage/migrations/migrations.ts";
 import { settingsOf, silentLog, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { until } from "../support/gates.ts";
 import { startServerProcess } from "../support/server-process.ts";
@@ -102,7 +102,7 @@ describe("a start that cannot succeed says why in one sentence", () => {
     await other.db.collection<{ _id: string; version: number }>("meta").insertOne({ _id: "schema", version });
     const sentence = await refusal({ REINS_DATABASE: other.name });
     expect(sentence).toBe(
-      `The database ${other.name} has schema version ${version}, and this Reins knows version ${schemaVersion} only.`,
+      `The database ${other.name} has schema version ${version}, and this Reins knows version ${schemaVersion} only: it needs a newer Reins.`,
     );
     // It has been left alone.
     expect(await other.db.collection("meta").find().toArray()).toEqual([{ _id: "schema", version }]);

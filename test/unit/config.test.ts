@@ -23,6 +23,7 @@ describe("readConfig", () => {
       allowedHosts: [],
       logLevel: "info",
       logFormat: "auto",
+      migrate: "auto",
       cacheDir: "/home/user/.reins/cache",
       isStartedByNpm: false,
     });
@@ -49,6 +50,7 @@ describe("readConfig", () => {
     ["REINS_MONGOD", "bin/mongod", { embedded: { mongodPath: "/home/user/bin/mongod" } }],
     ["REINS_SECANTUSD", "/opt/secantusd-rs", { embedded: { secantusdPath: "/opt/secantusd-rs" } }],
     ["REINS_VENV_DIR", "venv", { embedded: { venvDir: "/home/user/venv" } }],
+    ["REINS_MIGRATE", "manual", { migrate: "manual" }],
     ["REINS_CHILDREN", "3", { children: 3 }],
     ["REINS_MAX_CHILDREN", "40", { maxChildren: 40 }],
     ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
