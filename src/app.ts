@@ -7,6 +7,7 @@ import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { type Access, createAccess, openAccess } from "./access/access.ts";
+import type { AccessSettings } from "./access/access-file.ts";
 import { createPolicy } from "./access/authorize.ts";
 import type { Identify } from "./access/identity.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
@@ -20,8 +21,9 @@ import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
 import { createRestEdge } from "./rest/edge.ts";
 import type { About } from "./rest/welcome-page.ts";
-import { requireLoopback } from "./server/listen-on.ts";
+import { requireGuards } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
+import { openTls, type Tls } from "./server/tls-files.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { connectDatabase, ensureSchemaVersion, hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { engineTitles } from "./storage/embedded/engines.ts";
@@ -60,6 +62,8 @@ export interface App {
   readonly engine: string;
   readonly graphs: readonly GraphReport[];
   readonly about: About;
+  /** Looks whether the files of the certificate have changed; absent without TLS. */
+  readonly reloadCertificate: (() => Promise<void>) | undefined;
   /** Orderly shutdown: no new calls and claims, runs are handed back at their next step, then everything ends. */
   stop(): Promise<void>;
 }
@@ -70,8 +74,12 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
-  requireLoopback(config.host);
   const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
+  const isGuarded = settings !== undefined || options.identify !== undefined;
+  const guards = { access: isGuarded, tls: config.tls !== undefined, insecureNoAuth: config.insecureNoAuth };
+  for (const warning of requireGuards(config.host, guards)) log.warn(warning);
+  for (const warning of halfOfMutualTls(config, settings)) log.warn(warning);
+  const tls = config.tls && (await openTls(config.tls, { log }));
   const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
@@ -79,7 +87,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => bodies.close());
   const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
   // Before the rest: whose port is taken is told so before anything is started, and whoever asks in between is told to come back.
-  const server = openServer(config, large, options);
+  const server = openServer(config, { large, log, tls, isGuarded });
   const listening = await server.listen();
   started.defer(() => server.close());
 
@@ -149,12 +157,26 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     engine,
     graphs: reports,
     about,
+    reloadCertificate: tls?.look,
     async stop() {
       stopWatching();
       await Promise.all([server.drain(config.drainMs), runs.drain(config.drainMs)]);
       await running.disposeAsync();
     },
   };
+}
+
+/** Who has set one half of client certificates would take the server for guarded by them. */
+function halfOfMutualTls({ tls }: Config, settings: AccessSettings | undefined): string[] {
+  const isAsked = tls?.clientCa !== undefined;
+  const hasTable = (settings?.client_certificates.length ?? 0) > 0;
+  if (isAsked && !hasTable) {
+    return ["REINS_TLS_CLIENT_CA is set, but no access file says whose client certificates are: they let nobody in."];
+  }
+  if (hasTable && !isAsked) {
+    return ["The access file names client certificates, but none is asked for: REINS_TLS_CLIENT_CA is not set."];
+  }
+  return [];
 }
 
 function childUser({ childUser: named }: Config, files: readonly string[], log: Logger): ChildUser | undefined {
@@ -178,17 +200,20 @@ async function databaseAddress(config: Config, { log, progress }: AppOptions, st
   return { ...embedded, data: `${config.embedded.dataDir}, by ${engineTitles[embedded.engine]}` };
 }
 
-function openServer(config: Config, large: LargeBodies, { log }: AppOptions): ReinsServer {
+function openServer(
+  config: Config,
+  parts: { large: LargeBodies; log: Logger; tls: Tls | undefined; isGuarded: boolean },
+): ReinsServer {
   return createServer({
+    ...parts,
+    insecureNoAuth: config.insecureNoAuth,
     host: config.host,
     port: config.port,
     services: [RunService, ThreadService, AssistantService],
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(nameError(error)),
-    log,
     limits: { readMaxBytes: config.maxRequestBytes, maxConnections: config.maxConnections },
     patience: { bodyTimeoutMs: config.requestTimeoutMs, idleTimeoutMs: config.idleTimeoutMs },
-    large,
     corsOrigins: config.corsOrigins,
     allowedHosts: config.allowedHosts,
   });

@@ -105,7 +105,6 @@ async function sendEvents(
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-store",
       "x-accel-buffering": "no",
       ...headers,
     });
