@@ -8,6 +8,7 @@ import { OperationService } from "../gen/reins/v1/operation_service_pb.ts";
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import type { Access } from "./access/access.ts";
+import type { AccessSettings } from "./access/access-file.ts";
 import type { Identify } from "./access/identity.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
@@ -21,8 +22,9 @@ import { LifeIsOver } from "./domain/thread/decide.ts";
 import { migrateAtStart, openDatabase } from "./open-database.ts";
 import { createRestEdge } from "./rest/edge.ts";
 import type { About } from "./rest/welcome-page.ts";
-import { requireLoopback } from "./server/listen-on.ts";
+import { requireGuards } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
+import { openTls, type Tls } from "./server/tls-files.ts";
 import { toConnectError } from "./services/connect-errors.ts";
 import { hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { createDatabaseProbe } from "./storage/database-probe.ts";
@@ -64,6 +66,8 @@ export interface App {
   readonly about: About;
   /** Resolves when servers of this version cannot live with the database any more: the process must end at once. */
   readonly outdated: Promise<DomainError>;
+  /** Looks whether the files of the certificate have changed; absent without TLS. */
+  readonly reloadCertificate: (() => Promise<void>) | undefined;
   /** Orderly shutdown: no new calls and claims, runs are handed back at their next step, then everything ends. */
   stop(): Promise<void>;
 }
@@ -74,8 +78,12 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
-  requireLoopback(config.host);
   const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
+  const isGuarded = settings !== undefined || options.identify !== undefined;
+  const guards = { access: isGuarded, tls: config.tls !== undefined, insecureNoAuth: config.insecureNoAuth };
+  for (const warning of requireGuards(config.host, guards)) log.warn(warning);
+  for (const warning of halfOfMutualTls(config, settings)) log.warn(warning);
+  const tls = config.tls && (await openTls(config.tls, { log }));
   const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
@@ -83,7 +91,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => bodies.close());
   const large = createLargeBodies({ maxValues: config.maxRequestValues, run: bodies.run });
   // Before the rest: whose port is taken is told so before anything is started, and whoever asks in between is told to come back.
-  const server = openServer(config, large, options);
+  const server = openServer(config, { large, log, tls, isGuarded });
   const listening = await server.listen();
   started.defer(() => server.close());
 
@@ -145,7 +153,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     ...parts,
     canonicalOf,
     config,
-    accessControl: settings !== undefined || options.identify !== undefined,
+    accessControl: isGuarded,
     graphs,
     reports,
     isTransient,
@@ -178,12 +186,26 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     graphs: reports,
     about,
     outdated: outdated.promise,
+    reloadCertificate: tls?.look,
     async stop() {
       stopWatching();
       await Promise.all([server.drain(config.drainMs), runs.drain(config.drainMs)]);
       await running.disposeAsync();
     },
   };
+}
+
+/** Who has set one half of client certificates would take the server for guarded by them. */
+function halfOfMutualTls({ tls }: Config, settings: AccessSettings | undefined): string[] {
+  const isAsked = tls?.clientCa !== undefined;
+  const hasTable = (settings?.client_certificates.length ?? 0) > 0;
+  if (isAsked && !hasTable) {
+    return ["REINS_TLS_CLIENT_CA is set, but no access file says whose client certificates are: they let nobody in."];
+  }
+  if (hasTable && !isAsked) {
+    return ["The access file names client certificates, but none is asked for: REINS_TLS_CLIENT_CA is not set."];
+  }
+  return [];
 }
 
 function childUser({ childUser: named }: Config, files: readonly string[], log: Logger): ChildUser | undefined {
@@ -197,17 +219,20 @@ function childUser({ childUser: named }: Config, files: readonly string[], log: 
   return user;
 }
 
-function openServer(config: Config, large: LargeBodies, { log }: AppOptions): ReinsServer {
+function openServer(
+  config: Config,
+  parts: { large: LargeBodies; log: Logger; tls: Tls | undefined; isGuarded: boolean },
+): ReinsServer {
   return createServer({
+    ...parts,
+    insecureNoAuth: config.insecureNoAuth,
     host: config.host,
     port: config.port,
     services: [RunService, ThreadService, AssistantService, OperationService],
     detailFiles: [file_google_rpc_error_details, file_reins_v1_error_details],
     mapError: (error) => toConnectError(nameError(error)),
-    log,
     limits: { readMaxBytes: config.maxRequestBytes, maxConnections: config.maxConnections },
     patience: { bodyTimeoutMs: config.requestTimeoutMs, idleTimeoutMs: config.idleTimeoutMs },
-    large,
     corsOrigins: config.corsOrigins,
     allowedHosts: config.allowedHosts,
   });

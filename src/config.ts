@@ -10,6 +10,10 @@ export interface Config {
   /** The graphs: a file in the LangGraph CLI's format. The bundled examples when absent. */
   readonly configFile: string | undefined;
   readonly host: string;
+  /** It is spelt out that whoever reaches the host needs no credentials. */
+  readonly insecureNoAuth: boolean;
+  /** PEM files; the port speaks TLS with them, and clear text without. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | undefined } | undefined;
   /** 0 takes a free one. */
   readonly port: number;
   /** The user's database; an embedded one is started without it. */
@@ -117,8 +121,15 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 /** Each option: its flag (absent for those that only the environment sets), its variable, and what it is for. */
 export const options = [
   { flag: "--config", variable: "REINS_CONFIG", is: "langgraph.json with the graphs; the bundled examples without it" },
-  { flag: "--host", variable: "REINS_HOST", is: "loopback address to listen on (127.0.0.1)" },
+  {
+    flag: "--host",
+    variable: "REINS_HOST",
+    is: "address to listen on; other than a loopback one takes access control (127.0.0.1)",
+  },
   { flag: "--port", variable: "REINS_PORT", is: "port to listen on (2024); 0 takes a free one" },
+  { variable: "REINS_TLS_CERT", is: "PEM file of the server's certificate and its chain; with it the port speaks TLS" },
+  { variable: "REINS_TLS_KEY", is: "PEM file of the certificate's key" },
+  { variable: "REINS_TLS_CLIENT_CA", is: "PEM file of the authorities whose client certificates are taken" },
   { flag: "--data-dir", variable: "REINS_DATA_DIR", is: "where the embedded database keeps its data (.reins/data)" },
   { variable: "REINS_VENV_DIR", is: "where the embedded engine's Python environment is kept (.reins/venv)" },
   { variable: "REINS_ENGINE", is: `embedded engine: ${engines.join(", ")} (auto)` },
@@ -176,9 +187,21 @@ export const options = [
   { variable: "REINS_MAX_CONNECTIONS", is: "connections at a time; more are refused (10000)" },
   { variable: "REINS_REQUEST_TIMEOUT_MS", is: "time that a client may take to send a request (120000)" },
   { variable: "REINS_IDLE_TIMEOUT_MS", is: "how long a connection without a request is kept (60000)" },
-  { variable: "REINS_CORS_ORIGINS", is: "web origins that may call, separated by commas (all loopback ones)" },
-  { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
+  {
+    variable: "REINS_CORS_ORIGINS",
+    is: "web origins that may call, with commas between (loopback; none with access control)",
+  },
+  {
+    variable: "REINS_ALLOWED_HOSTS",
+    is: "names besides loopback ones that requests may be addressed to (none; all with access control)",
+  },
   { flag: "--access", variable: "REINS_ACCESS", is: "file that says who may call (docs/access.md)" },
+  {
+    flag: "--insecure-no-auth",
+    variable: "REINS_INSECURE_NO_AUTH",
+    isSwitch: true,
+    is: "true: other machines are served without any access control; false (false)",
+  },
   { variable: "REINS_API_KEYS", is: `true: whoever calls needs a key of "reins keys"; false (false)` },
   { variable: "REINS_AUDIT_TTL_MS", is: "how long an entry of the audit is kept; 0: for ever (31536000000)" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
@@ -199,6 +222,8 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
   return Object.freeze({
     configFile: path("REINS_CONFIG"),
     host: set.REINS_HOST ?? "127.0.0.1",
+    insecureNoAuth: isSet(set, "REINS_INSECURE_NO_AUTH"),
+    tls: tlsFiles(path),
     port: whole(set, "REINS_PORT", 2024, 0, 65_535),
     mongodbUri: databaseUri(env, cwd),
     databaseName: matching(
@@ -251,7 +276,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     corsOrigins: list(set.REINS_CORS_ORIGINS),
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     accessFile: path("REINS_ACCESS"),
-    apiKeys: oneOf(set, "REINS_API_KEYS", "false", ["true", "false"]) === "true",
+    apiKeys: isSet(set, "REINS_API_KEYS"),
     auditTtlMs: whole(set, "REINS_AUDIT_TTL_MS", 365 * 24 * 3_600_000, 0, longestTtlMs),
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),
     logFormat: oneOf(set, "REINS_LOG_FORMAT", "auto", logFormats),
@@ -280,7 +305,7 @@ function readSettings(flags: readonly string[], env: Env): Settings {
     const option = options.find((one) => "flag" in one && one.flag === flag);
     const known = options.flatMap((one) => ("flag" in one ? [one.flag] : []));
     if (!option) throw new ConfigError(`${flag} is no option${didYouMean(flag, known)} Known are ${known.join(", ")}`);
-    const value = inline ?? flags[++i];
+    const value = inline ?? ("isSwitch" in option ? "true" : flags[++i]);
     if (value === undefined || value === "") throw new ConfigError(`${flag} needs a value: ${option.is}`);
     settings[option.variable] = value;
   }
@@ -313,6 +338,19 @@ function matching(settings: Settings, variable: string, fallback: string, shape:
   const text = settings[variable] ?? fallback;
   if (shape.test(text)) return text;
   throw new ConfigError(`${nameOf(variable)} is "${text}"; it may hold ${allowed}`);
+}
+
+const isSet = (settings: Settings, variable: string): boolean =>
+  oneOf(settings, variable, "false", ["true", "false"]) === "true";
+
+/** Both or none: half of it would be a server that its owner takes for one with TLS. */
+function tlsFiles(path: (variable: string) => string | undefined): Config["tls"] {
+  const [cert, key] = [path("REINS_TLS_CERT"), path("REINS_TLS_KEY")];
+  const clientCa = path("REINS_TLS_CLIENT_CA");
+  if (cert !== undefined && key !== undefined) return { cert, key, clientCa };
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  const missing = cert === undefined ? "REINS_TLS_CERT" : "REINS_TLS_KEY";
+  throw new ConfigError(`TLS takes REINS_TLS_CERT and REINS_TLS_KEY; ${missing} is not set`);
 }
 
 const list = (text: string | undefined): string[] | undefined =>

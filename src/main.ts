@@ -62,6 +62,8 @@ async function serve(): Promise<void> {
   });
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  // A terminal that closes sends it as well, and then it is the end.
+  if (app.reloadCertificate && !process.stdin.isTTY) process.on("SIGHUP", () => void app.reloadCertificate?.());
   if (config.isStartedByNpm) onParentGone(() => stop("SIGTERM"));
 
   // Whoever reads this may send a signal at once.

@@ -1,3 +1,4 @@
+import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { rapidReset } from "../../test/support/rapid-reset.ts";
@@ -13,10 +14,11 @@ process.on("message", async (message: { kind: ResetKind; port: number } | "stop"
   stopped = message === "stop";
   if (message === "stop") return;
   const { kind, port } = message;
+  const server = { port, connect: async () => net.connect(port, "127.0.0.1") };
   const goaways: (number | undefined)[] = [];
   while (!stopped) {
     const second = sleep(1_000);
-    const { goaway } = await rapidReset({ port, calls: 10_000, path, ...(kind === "whole" && { body: whole }) });
+    const { goaway } = await rapidReset({ server, calls: 10_000, path, ...(kind === "whole" && { body: whole }) });
     goaways.push(goaway);
     await second;
   }

@@ -25,6 +25,8 @@ export type GrpcJsClient<S extends DescService> = { readonly [K in keyof S["meth
  * `errorReason` reads their reason.
  *
  * @param address host and port, for example "127.0.0.1:2024".
+ * @param credentials clear text unless said otherwise; `grpc.credentials.createSsl(ca, key, cert)` for TLS, with the client's own
+ * certificate where it has one.
  */
 export function createGrpcJsClient<S extends DescService>(
   service: S,

@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from "node:tls";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { createReinsClientOn, type ReinsClient } from "./reins-client.ts";
@@ -21,6 +22,11 @@ export interface ReinsClientOptions {
   readonly httpVersion?: "1.1" | "2";
   /** Send JSON instead of binary messages. */
   readonly useBinaryFormat?: boolean;
+  /**
+   * For a baseUrl that begins with https: whom to trust, in place of the authorities that Node knows (`ca`), and the client's own
+   * certificate (`cert`, `key`). All as PEM.
+   */
+  readonly tls?: Pick<SecureContextOptions, "ca" | "cert" | "key">;
   readonly interceptors?: Interceptor[];
 }
 
@@ -29,12 +35,12 @@ export interface ReinsClientOptions {
  * are ConnectErrors, whose reason `errorReason` reads.
  */
 export function createReinsClient(options: ReinsClientOptions): ReinsClient {
-  const { baseUrl, protocol = "grpc", httpVersion = "2", useBinaryFormat = true, interceptors } = options;
+  const { baseUrl, protocol = "grpc", httpVersion = "2", useBinaryFormat = true, tls, interceptors } = options;
   const common = { baseUrl, useBinaryFormat, interceptors };
   // A server that vanished is noticed while a stream is silent. HTTP/1.1 has no such pings.
   const pings = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
   // A message that does not fit in Node's 10 MB a connection would end all calls on it.
-  const nodeOptions = { maxSessionMemory: 1000 };
+  const nodeOptions = { maxSessionMemory: 1000, ...tls };
   const http2 = { ...common, httpVersion: "2" as const, ...pings, nodeOptions };
   if (protocol === "grpc") {
     if (httpVersion !== "2") {
@@ -44,6 +50,8 @@ export function createReinsClient(options: ReinsClientOptions): ReinsClient {
   }
   const createTransport = protocol === "connect" ? createConnectTransport : createGrpcWebTransport;
   return createReinsClientOn(
-    httpVersion === "2" ? createTransport(http2) : createTransport({ ...common, httpVersion: "1.1" }),
+    httpVersion === "2"
+      ? createTransport(http2)
+      : createTransport({ ...common, httpVersion: "1.1", nodeOptions: { ...tls } }),
   );
 }

@@ -20,7 +20,12 @@ export interface RestRequest<Body = unknown> {
 
 export type Answer =
   | { readonly kind: "json"; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> }
-  | { readonly kind: "text"; readonly contentType: string; readonly text: string }
+  | {
+      readonly kind: "text";
+      readonly contentType: string;
+      readonly text: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   | { readonly kind: "empty"; readonly status: 202 | 204 }
   /** A body that may take long: 200 as soon as the run is known to exist, then white space until it is there. */
   | {

@@ -24,7 +24,7 @@ export async function sendAnswer(response: NodeServerResponse, answer: Answer, o
     case "json":
       return sendPieces(response, jsonPieces(answer.body), answer.headers ?? {}, signal);
     case "text":
-      return end(response, 200, { "content-type": answer.contentType }, answer.text);
+      return end(response, 200, { ...answer.headers, "content-type": answer.contentType }, answer.text);
     case "empty":
       return end(response, answer.status, answer.status === 202 ? { "content-length": "0" } : {}, "");
     case "deferred":
@@ -105,7 +105,6 @@ async function sendEvents(
     if (response.headersSent || signal.aborted) return;
     response.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-store",
       "x-accel-buffering": "no",
       ...headers,
     });

@@ -22,6 +22,15 @@ export function wantsPage(accept = ""): boolean {
   return quality("text/html") > quality("application/json");
 }
 
+export const welcomeStyle = `
+  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+  body { max-width: 46rem; margin: 3rem auto; padding: 0 1rem }
+  dl { display: grid; grid-template-columns: 5rem 1fr; gap: .5rem 1rem }
+  dt { font-weight: 600 }
+  dd { margin: 0; overflow-wrap: anywhere }
+  ul { margin: 0; padding: 0; list-style: none }
+`;
+
 /** The page that a browser gets at "/". */
 export function welcomePage({ version, graphs, data, pid }: About): string {
   const served = graphs.filter(({ problem }) => problem === undefined);
@@ -48,14 +57,7 @@ export function welcomePage({ version, graphs, data, pid }: About): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Reins</title>
-<style>
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-  body { max-width: 46rem; margin: 3rem auto; padding: 0 1rem }
-  dl { display: grid; grid-template-columns: 5rem 1fr; gap: .5rem 1rem }
-  dt { font-weight: 600 }
-  dd { margin: 0; overflow-wrap: anywhere }
-  ul { margin: 0; padding: 0; list-style: none }
-</style>
+<style>${welcomeStyle}</style>
 <h1>Reins ${escaped(version)}</h1>
 <p>Runs LangGraph.js agents, and stops them for real.</p>
 <dl>

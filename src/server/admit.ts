@@ -9,10 +9,13 @@ import type { NodeServerRequest } from "./node-messages.ts";
 export interface AdmitOptions {
   readonly isAllowedHost: HostCheck;
   readonly cors: Cors;
+  /** What is asked for takes credentials: nothing of it is for pages that have no allowed origin. */
+  readonly isShut: boolean;
 }
 
 /** Why a request may not be here: the name that it was sent to, or the page that it comes from. Undefined when it may. */
-export function objection(request: NodeServerRequest, { isAllowedHost, cors }: AdmitOptions): ConnectError | undefined {
+export function objection(request: NodeServerRequest, options: AdmitOptions): ConnectError | undefined {
+  const { isAllowedHost, cors, isShut } = options;
   const { names, hosts } = authoritiesOf(request);
   const authority = names[0];
   if (hosts > 1 || new Set(names).size > 1) {
@@ -36,10 +39,9 @@ export function objection(request: NodeServerRequest, { isAllowedHost, cors }: A
       `Web pages of ${origin} may not use this server; only those of the configured origins may.`,
     );
   }
-  if (isOfAnotherSite(request) && mayChange(request)) {
-    return refusal("CROSS_SITE", "A page of another site may not change anything here.");
-  }
-  return undefined;
+  if (!isOfAnotherSite(request)) return undefined;
+  if (mayChange(request)) return refusal("CROSS_SITE", "A page of another site may not change anything here.");
+  return isShut ? refusal("CROSS_SITE", "A page of another site may not use this server.") : undefined;
 }
 
 const refusal = (reason: string, message: string, code = Code.PermissionDenied): ConnectError =>

@@ -1,23 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { TLSSocket } from "node:tls";
 import { Code, type ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import type { Access } from "../access/access.ts";
 import type { Called } from "../access/authorize.ts";
-import {
-  type ClientCertificate,
-  type Identity,
-  identityKey,
-  nobody,
-  type Presented,
-  requestIdKey,
-} from "../access/identity.ts";
+import { type Identity, identityKey, nobody, type Presented, requestIdKey } from "../access/identity.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
-import { objection, pathAndQuery } from "./admit.ts";
+import { type AdmitOptions, objection, pathAndQuery } from "./admit.ts";
 import { alive, sayAlive } from "./alive.ts";
+import { setAnswerHeaders } from "./answer-headers.ts";
 import { type Call, callKey } from "./call-gate.ts";
+import { certificateOf } from "./client-certificate.ts";
 import { clientGone } from "./client-gone.ts";
 import type { Cors } from "./cors.ts";
 import { createError, findErrorInfo } from "./error-info.ts";
@@ -54,6 +48,8 @@ export interface NodeHandlerOptions {
   readonly isAllowedHost: HostCheck;
   readonly cors: Cors;
   readonly access: Access;
+  /** Whether clients reach this by TLS. */
+  readonly isTls: boolean;
   /** As in ServerOptions. */
   readonly mapError: (error: unknown) => ConnectError | undefined;
   /** Gets every request that is no RPC. */
@@ -75,15 +71,21 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
   return (request, response) => {
     const call = describeCall(request);
     response.setHeader("x-request-id", call.requestId);
+    setAnswerHeaders(request, response, options.isTls);
     if (options.isDraining() && request.httpVersionMajor === 1) {
       response.setHeader("connection", "close");
     }
-    if (!admit(request, response, options) || answerPreflight(request, response, options.cors)) {
+    const target = pathAndQuery(request.url ?? "");
+    const path = target.split("?", 1)[0] ?? "";
+    const rpc = rpcs.get(path);
+    const { fallback, access } = options;
+    const called = rpc?.method ?? fallback?.find(request.method ?? "", path);
+    const isOpen = called !== undefined && access.policy.opens(called);
+    const isShut = access.isOn && !isOpen;
+    if (!admit(request, response, { ...options, isShut }) || answerPreflight(request, response, options.cors)) {
       return;
     }
-    request.url = pathAndQuery(request.url ?? "");
-    const path = request.url.split("?", 1)[0] ?? "";
-    const rpc = rpcs.get(path);
+    request.url = target;
     const { methodKind } = rpc?.method ?? {};
     if (methodKind !== "bidi_streaming" && methodKind !== "client_streaming") limitBody(request, options.bodyTimeoutMs);
     if (options.isStarting && !rpc && request.method === "GET" && path === alive.path) {
@@ -94,8 +96,6 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       refuseForNow(request, response, isRpcRequest(request, path));
       return;
     }
-    const { fallback, access } = options;
-    const called = rpc?.method ?? fallback?.find(request.method ?? "", path);
     const answer = (identity: Identity) => {
       if (rpc) {
         const values = createContextValues()
@@ -119,7 +119,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       request.resume();
       refuseCaller(request, response, options.mapError(error) ?? createError(unknownFailure), rpc !== undefined);
     };
-    if (called && access.policy.opens(called)) answer(nobody);
+    if (isOpen) answer(nobody);
     else identified(access, { request, response, requestId: call.requestId }, answer, fail);
   };
 }
@@ -165,7 +165,11 @@ function describeCall(request: NodeServerRequest): Call {
 }
 
 /** Answers a request that may not be here; sets what the answer to a page needs. */
-function admit(request: NodeServerRequest, response: NodeServerResponse, options: NodeHandlerOptions): boolean {
+function admit(
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  options: AdmitOptions & Pick<NodeHandlerOptions, "log">,
+): boolean {
   const refused = objection(request, options);
   const { origin } = request.headers;
   if (!refused) {
@@ -184,7 +188,7 @@ function answerPreflight(request: NodeServerRequest, response: NodeServerRespons
   if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined) {
     return false;
   }
-  response.writeHead(204, cors.preflightHeaders(request.headers["access-control-request-headers"]));
+  response.writeHead(204, cors.preflightHeaders(request.headers));
   response.end();
   return true;
 }
@@ -234,12 +238,4 @@ function asClientGone(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array
       };
     },
   };
-}
-
-/** The client's certificate, where this is a connection on which TLS has verified one. */
-function certificateOf({ socket }: NodeServerRequest): ClientCertificate | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return undefined;
-  return { subjectAltName: certificate.subjectAltName ?? "", fingerprint256: certificate.fingerprint256 };
 }

@@ -22,10 +22,11 @@ import { registerReflection } from "./reflection.ts";
 import { guardResets, type ResetLimits } from "./reset-guard.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { closeWhenIdle, defaultPatience, type PatienceOptions } from "./slow-clients.ts";
+import type { Tls } from "./tls-files.ts";
 import { compileRules } from "./validator.ts";
 
 export interface ServerOptions {
-  /** A loopback address or localhost; any other is refused. */
+  /** Any other than a loopback address or localhost is refused, unless access control is on or its lack was spelt out. */
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -39,9 +40,15 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   readonly keepAlive?: Partial<KeepAliveOptions>;
   readonly patience?: Partial<PatienceOptions>;
-  /** Origins of web pages that may call; any loopback origin when absent. "*" stands for all. */
-  readonly corsOrigins?: readonly string[];
-  /** Host names besides the loopback ones that requests may be addressed to. */
+  /** What is served will be guarded by access control. */
+  readonly isGuarded?: boolean;
+  /** It is spelt out that other machines may be served without access control. */
+  readonly insecureNoAuth?: boolean;
+  /** With it the port speaks TLS only. */
+  readonly tls?: Tls | undefined;
+  /** Origins of web pages that may call; when absent any loopback origin, and with access control none. "*" stands for all. */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /** Host names besides the loopback ones that requests may be addressed to; when absent, with access control, all. */
   readonly allowedHosts?: readonly string[];
   /** Reads large messages on another thread; without it they are read here. */
   readonly large?: LargeBodies;
@@ -68,7 +75,7 @@ interface Limits extends ResetLimits {
   readonly maxConcurrentStreams: number;
   /** What one HTTP/2 connection may buffer. Node's 10 MB refuses streams when a few hundred readers are slow. */
   readonly maxSessionMemoryMb: number;
-  /** How long a new connection may be silent. */
+  /** How long a new connection may be silent, or take to agree on keys. */
   readonly sniffTimeoutMs: number;
 }
 
@@ -117,6 +124,8 @@ export function createServer(options: ServerOptions): ReinsServer {
   const sessions = new Set<ServerHttp2Session>();
   let draining = false;
   const isDraining = () => draining;
+  const { isGuarded = false, insecureNoAuth = false, tls } = options;
+  const isTls = tls !== undefined;
 
   const health = createHealth(options.services);
   const createHandler = (served: Served | undefined) => {
@@ -135,8 +144,9 @@ export function createServer(options: ServerOptions): ReinsServer {
     registerReflection(router, [...options.services, Health], options.detailFiles);
     return createNodeHandler({
       handlers: router.handlers,
-      isAllowedHost: createHostCheck(options.allowedHosts),
-      cors: createCors(options.corsOrigins),
+      isAllowedHost: createHostCheck(options.allowedHosts, isGuarded),
+      cors: createCors({ origins: options.corsOrigins, isGuarded, isTls }),
+      isTls,
       access: served?.access ?? openAccess,
       mapError: options.mapError,
       fallback: served?.fallback,
@@ -166,6 +176,10 @@ export function createServer(options: ServerOptions): ReinsServer {
       streamResetRate: 10 * limits.resetsPerSecond,
     },
     sniffTimeoutMs: limits.sniffTimeoutMs,
+    tls: tls?.context,
+    onBadCertificate(socket, reason) {
+      log.warn({ peer: peerOf({ socket }), reason }, "a client's certificate is not good; its connection is closed");
+    },
     onConnection(socket) {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
@@ -187,7 +201,11 @@ export function createServer(options: ServerOptions): ReinsServer {
     }
   });
   // Clients that close carelessly end up here; without a listener their errors would be lost, not harmful.
+  onePort.http1.on("tlsClientError", (error: Error) => log.debug({ err: error }, "a connection has not come to TLS"));
   onePort.http2.on("sessionError", (error) => log.debug({ err: error }, "an HTTP/2 connection failed"));
+
+  const following = new AbortController();
+  tls?.follow((context) => onePort.setTls(context), following.signal);
 
   let closed: Promise<void> | undefined;
   const stopListening = () => {
@@ -202,6 +220,7 @@ export function createServer(options: ServerOptions): ReinsServer {
   const close = async () => {
     draining = true;
     endCalls();
+    following.abort();
     const done = stopListening();
     for (const session of sessions) {
       session.destroy();
@@ -217,12 +236,15 @@ export function createServer(options: ServerOptions): ReinsServer {
     shutdownSignal: shutdown.signal,
     close,
     async listen() {
-      const address = await listenOn(onePort.http1, options.host, options.port);
+      const guards = { access: isGuarded, tls: isTls, insecureNoAuth };
+      const address = await listenOn(onePort.http1, { host: options.host, port: options.port, guards });
       // While the start waits for others; nobody is served yet.
       setImmediate(compileRules, options.services);
       return address;
     },
     serve(served) {
+      // Who was let in by names and addresses for the sake of access control must meet it.
+      if (isGuarded && !served.access?.isOn) throw new Error("Access control was announced, and there is none");
       handler = createHandler(served);
       health.set(true);
     },
@@ -234,11 +256,7 @@ export function createServer(options: ServerOptions): ReinsServer {
       for (const session of sessions) {
         session.close();
       }
-      for (const socket of sockets) {
-        if (socket.bytesRead === 0) {
-          socket.destroy();
-        }
-      }
+      onePort.dropSilent();
       const idle = setInterval(() => onePort.http1.closeIdleConnections(), 100);
       try {
         if (!(await settlesWithin(done, graceMs))) {
@@ -253,7 +271,8 @@ export function createServer(options: ServerOptions): ReinsServer {
   };
 }
 
-const peerOf = ({ socket }: ServerHttp2Session): string => `${socket?.remoteAddress}:${socket?.remotePort}`;
+const peerOf = ({ socket }: { readonly socket?: Pick<Socket, "remoteAddress" | "remotePort"> }): string =>
+  `${socket?.remoteAddress}:${socket?.remotePort}`;
 
 /** True when the promise resolves in time. */
 async function settlesWithin(promise: Promise<void>, ms: number): Promise<boolean> {

@@ -53,7 +53,9 @@ describe("a start that cannot succeed says why in one sentence", () => {
   });
 
   it("another host than a loopback one", async () => {
-    expect(await refusal({}, ["--port", "0", "--host", "0.0.0.0"])).toMatch(/0\.0\.0\.0 is not a loopback .*--host/);
+    expect(await refusal({}, ["--port", "0", "--host", "0.0.0.0"])).toMatch(
+      /^The host 0\.0\.0\.0 is not a loopback .*--access.*--host.*--insecure-no-auth\.$/,
+    );
   });
 
   it("a database that cannot be reached, without its credentials", async () => {

@@ -223,7 +223,7 @@ describe("listening", () => {
 
   test.each(["0.0.0.0", "::", "192.168.1.1", "example.com"])("on %s is refused", async (host) => {
     await expect(startTestServer({ host })).rejects.toThrow(
-      `The host ${host} is not a loopback address. There is no access control yet`,
+      `The host ${host} is not a loopback address, and there is no access control`,
     );
   });
 

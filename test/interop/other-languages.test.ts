@@ -7,6 +7,7 @@ import { startAppTarget } from "../support/app-target.ts";
 import { capabilities } from "../support/capabilities.ts";
 import { startExample } from "../support/example.ts";
 import type { InteropTarget } from "../support/interop-target.ts";
+import { startTestServer } from "../support/net-server.ts";
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 const read = (path: string) => readFileSync(at(path), "utf8");
@@ -66,13 +67,34 @@ describe.skipIf(!capabilities.python.has())("grpcio", () => {
     expect(await play("main.py", { PATH })).toBe("FAILED_PRECONDITION");
   });
 
-  it("is told why a call is refused", async () => {
-    const { code, stdout, stderr } = await startExample(python, ["test/interop/python/calls.py", target.url]).ended;
+  /** What the program's calls come to. */
+  async function calls(url: string, environment: Readonly<Record<string, string>> = {}) {
+    const { ended } = startExample(python, ["test/interop/python/calls.py", url], environment);
+    const { code, stdout, stderr } = await ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const told = stdout
+    return stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
+  }
+
+  it("is served over TLS", async () => {
+    const server = await startTestServer({ line: "TLS" });
+    const told = await calls(`https://localhost:${server.port}`, server.clientEnvironment);
+    const codes = told.map(({ what, code }) => [what, code]);
+    expect(codes).toEqual(
+      expect.arrayContaining([
+        ["served", "OK"],
+        ["unknown method", "UNIMPLEMENTED"],
+        ["too large", "RESOURCE_EXHAUSTED"],
+        ["no message", "INVALID_ARGUMENT"],
+      ]),
+    );
+    await server.stop();
+  });
+
+  it("is told why a call is refused", async () => {
+    const told = await calls(target.url);
     expect(told).toEqual(
       [
         ["served", "OK", /^$/],

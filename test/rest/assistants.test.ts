@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { MongoNetworkError } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRestClient, createRestKit, type RestClient } from "../support/rest-kit.ts";
@@ -159,7 +159,8 @@ describe("the server itself", () => {
     expect((await rest.get("/")).body).toEqual({ ok: true });
     const first = await fetch(app.app.url, { headers: { accept: "text/html,*/*;q=0.8" } });
     expect([first.status, first.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
-    expect(await first.text()).toMatch(/href="docs".*href="openapi\.json".*<code>gated<\/code>.*<dt>Data<.*<dt>Stop</s);
+    const welcome = await first.text();
+    expect(welcome).toMatch(/href="docs".*href="openapi\.json".*<code>gated<\/code>.*<dt>Data<.*<dt>Stop</s);
     expect((await rest.get("/info")).body).toMatchObject({
       server: "reins",
       flags: { assistants: true, crons: false },
@@ -178,6 +179,18 @@ describe("the server itself", () => {
     const page = await rest.get("/docs");
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
     expect(page.text).toContain("/threads/:thread_id/runs/:run_id/cancel");
+    for (const [{ headers }, text] of [
+      [first, welcome],
+      [page, page.text],
+    ] as const) {
+      const styles = [...text.matchAll(/<style>(.*?)<\/style>/gs)].map(([, style]) => style!);
+      const hashes = styles.map((style) => `style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`);
+      expect(headers.get("content-security-policy")?.split("; ")).toEqual([
+        ...["default-src 'none'", ...hashes, "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"],
+      ]);
+      expect(headers.get("referrer-policy")).toBe("no-referrer");
+      expect(text).not.toMatch(/\s(?:style|on\w+)=/);
+    }
     kit.gates.remove();
   });
 

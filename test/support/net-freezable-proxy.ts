@@ -12,7 +12,7 @@ export interface FreezableProxy {
 }
 
 /** A TCP proxy whose line can be cut without a word. */
-export async function startFreezableProxy(targetPort: number): Promise<FreezableProxy> {
+export async function startFreezableProxy(targetPort: number, protocol = "http:"): Promise<FreezableProxy> {
   const sockets = new Set<net.Socket>();
   let frozen = false;
   const forward = (from: net.Socket, to: net.Socket) => {
@@ -36,7 +36,7 @@ export async function startFreezableProxy(targetPort: number): Promise<Freezable
   return {
     cut,
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `${protocol}//127.0.0.1:${port}`,
     freeze() {
       frozen = true;
     },

@@ -1,4 +1,4 @@
-import net from "node:net";
+import type { Socket } from "node:net";
 
 /** What came of it. */
 export interface ResetOutcome {
@@ -10,7 +10,7 @@ export interface ResetOutcome {
 }
 
 export interface RapidResetOptions {
-  readonly port: number;
+  readonly server: { readonly port: number; connect(protocol: "h2"): Promise<Socket> };
   readonly calls: number;
   /** The path of the call, and its body in one DATA frame; without it the call is only begun. */
   readonly path: string;
@@ -38,8 +38,8 @@ const literal = (name: string, value: string): Buffer =>
   ]);
 
 /** Speaks HTTP/2 by hand, since no client resets so fast: begins calls on one connection and resets every one of them. */
-export async function rapidReset({ port, calls, path, body, live }: RapidResetOptions): Promise<ResetOutcome> {
-  const socket = net.connect(port, "127.0.0.1");
+export async function rapidReset({ server, calls, path, body, live }: RapidResetOptions): Promise<ResetOutcome> {
+  const socket = await server.connect("h2");
   let received = Buffer.alloc(0);
   let goaway: number | undefined;
   let heard = () => {};
@@ -61,7 +61,7 @@ export async function rapidReset({ port, calls, path, body, live }: RapidResetOp
     Object.entries({
       ":method": "POST",
       ":scheme": "http",
-      ":authority": `127.0.0.1:${port}`,
+      ":authority": `127.0.0.1:${server.port}`,
       ":path": path,
       "content-type": "application/grpc",
       te: "trailers",

@@ -21,6 +21,8 @@ describe("readConfig", () => {
       drainMs: 5_000,
       corsOrigins: undefined,
       allowedHosts: [],
+      insecureNoAuth: false,
+      tls: undefined,
       logLevel: "info",
       logFormat: "auto",
       migrate: "auto",
@@ -100,6 +102,7 @@ describe("readConfig", () => {
       { corsOrigins: ["https://a.example", "https://b.example"] },
     ],
     ["REINS_ALLOWED_HOSTS", "reins.internal", { allowedHosts: ["reins.internal"] }],
+    ["REINS_INSECURE_NO_AUTH", "true", { insecureNoAuth: true }],
     ["REINS_ACCESS", "access.json", { accessFile: "/home/user/access.json" }],
     ["REINS_API_KEYS", "true", { apiKeys: true }],
     ["REINS_AUDIT_TTL_MS", "0", { auditTtlMs: 0 }],
@@ -123,11 +126,20 @@ describe("readConfig", () => {
     [
       ["--prot", "1"],
       {},
-      /^--prot is no option; did you mean --port\? Known are --config, --host, --port, --data-dir, --access$/,
+      /^--prot is no option; did you mean --port\? Known are --config, --host, --port, --data-dir, --access, --insecure-no-auth$/,
     ],
     [["2024"], {}, /^2024 is no option\. Known are/],
     [[], { REINS_EVENT_TTL_MS: "1" }, /^REINS_EVENT_TTL_MS is no setting of Reins; did you mean REINS_EVENTS_TTL_MS\?/],
     [[], { REINS_COLOUR: "1" }, /^REINS_COLOUR is no setting of Reins\. Known are/],
+    [
+      ["--insecure-no-auth=yes"],
+      {},
+      /^--insecure-no-auth \(REINS_INSECURE_NO_AUTH\) is "yes"; it must be one of true, false$/,
+    ],
+    [["--insecure-no-auth", "true"], {}, /^true is no option/],
+    [[], { REINS_TLS_CERT: "c.pem" }, /^TLS takes REINS_TLS_CERT and REINS_TLS_KEY; REINS_TLS_KEY is not set$/],
+    [[], { REINS_TLS_KEY: "k.pem" }, /; REINS_TLS_CERT is not set$/],
+    [[], { REINS_TLS_CLIENT_CA: "ca.pem" }, /; REINS_TLS_CERT is not set$/],
     [["--port"], {}, /^--port needs a value: port to listen on/],
     [["--port="], {}, /^--port needs a value/],
     [["--port", "65536"], {}, /^--port \(REINS_PORT\) is "65536"; it must be a whole number from 0 to 65535$/],
@@ -149,6 +161,20 @@ describe("readConfig", () => {
     expect(() => read(flags, env)).toThrow(ConfigError);
     expect(() => read(flags, env)).toThrow(sentence);
     expect(() => read(flags, env)).not.toThrow(/\n/);
+  });
+
+  it("reads a switch, which takes no value", () => {
+    expect(read(["--insecure-no-auth", "--port", "1"])).toMatchObject({ insecureNoAuth: true, port: 1 });
+    expect(read(["--insecure-no-auth=true"]).insecureNoAuth).toBe(true);
+    expect(read(["--insecure-no-auth=false"], { REINS_INSECURE_NO_AUTH: "true" }).insecureNoAuth).toBe(false);
+  });
+
+  it("reads the files of TLS together", () => {
+    const variables = ["REINS_TLS_CERT", "REINS_TLS_KEY", "REINS_TLS_CLIENT_CA"];
+    const given = variables.map((variable, place) => [variable, ["c.pem", "/k.pem", "ca.pem"][place]!] as const);
+    const [cert, key] = ["/home/user/c.pem", "/k.pem"];
+    expect(read([], Object.fromEntries(given.slice(0, 2))).tls).toEqual({ cert, key, clientCa: undefined });
+    expect(read([], Object.fromEntries(given)).tls).toEqual({ cert, key, clientCa: "/home/user/ca.pem" });
   });
 
   it("reads the database's address from a file, and shows nothing of what is in it", () => {

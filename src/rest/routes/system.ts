@@ -1,8 +1,9 @@
 import { alive } from "../../server/alive.ts";
 import { RestError } from "../errors.ts";
+import { htmlPage } from "../html-page.ts";
 import { openApi } from "../openapi.ts";
-import { type Answer, flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
-import { type About, escaped, wantsPage, welcomePage } from "../welcome-page.ts";
+import { flagParameter, json, oneOfParameter, type RestRequest, type Route, route } from "../route.ts";
+import { type About, escaped, wantsPage, welcomePage, welcomeStyle } from "../welcome-page.ts";
 
 /** What this server has to do. */
 interface Load {
@@ -71,7 +72,8 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
       path: "/",
       query: ok.query,
       is: "Shows a browser what this server is and where to go on; says to others what /ok says.",
-      handle: (request) => (wantsPage(request.header("accept")) ? html(welcomePage(about)) : ok.handle(request)),
+      handle: (request) =>
+        wantsPage(request.header("accept")) ? htmlPage(welcomePage(about), welcomeStyle) : ok.handle(request),
     }),
     route({
       method: "GET",
@@ -126,7 +128,7 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
       method: "GET",
       path: "/docs",
       is: "This API as a page.",
-      handle: () => html(page([...others, ...own], version)),
+      handle: () => htmlPage(page([...others, ...own], version)),
     }),
   ];
 }
@@ -139,8 +141,6 @@ function metricsText({ live, executing, slots }: Load): string {
   ] as const;
   return gauges.map(([name, is, value]) => `# HELP ${name} ${is}\n# TYPE ${name} gauge\n${name} ${value}\n`).join("");
 }
-
-const html = (text: string): Answer => ({ kind: "text", contentType: "text/html; charset=utf-8", text });
 
 function page(routes: readonly Route[], version: string): string {
   const rows = routes.map(

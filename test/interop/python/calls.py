@@ -5,13 +5,19 @@ import sys
 
 import grpc
 
-address = sys.argv[1].removeprefix("http://")
+scheme, address = sys.argv[1].split("://")
 run_service = "/reins.v1.RunService/"
 thread_service = "/reins.v1.ThreadService/"
 
 
+def channel_with(options):
+    if scheme == "https":
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(), options=options)
+    return grpc.insecure_channel(address, options=options)
+
+
 def call(what, path, payload=b"", options=()):
-    with grpc.insecure_channel(address, options=options) as channel:
+    with channel_with(options) as channel:
         method = channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
         try:
             method(payload, timeout=30)
