@@ -10,6 +10,7 @@ import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import type { Access } from "./access/access.ts";
 import type { AccessSettings } from "./access/access-file.ts";
 import type { Identify } from "./access/identity.ts";
+import { runsOf } from "./access/limits.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal } from "./checkpoints/journal.ts";
@@ -154,6 +155,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     canonicalOf,
     config,
     accessControl: isGuarded,
+    runsOf: settings && runsOf(settings),
     graphs,
     reports,
     isTransient,

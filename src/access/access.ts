@@ -8,6 +8,7 @@ import { reasonOf } from "./audited-calls.ts";
 import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
 import { createCertificates } from "./certificates.ts";
 import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
+import { type CallLimits, createCallLimits, limitsOf, noCallLimits } from "./limits.ts";
 import { cannotTell, missing, unauthenticated } from "./refusals.ts";
 import { createTokens } from "./tokens.ts";
 
@@ -18,6 +19,7 @@ export interface Access {
   readonly identify: Identify;
   readonly policy: Policy;
   readonly audit: Audit;
+  readonly limits: CallLimits;
 }
 
 export interface AccessParts {
@@ -35,6 +37,7 @@ export const openAccess: Access = {
   identify: () => anybody,
   policy: openPolicy,
   audit: noAudit,
+  limits: noCallLimits,
 };
 
 /** An authenticator that has not answered by then refuses. */
@@ -54,8 +57,14 @@ export function createAccess({ settings, keys, audit, now, log }: AccessParts): 
     throw missing();
   }
 
-  const identify = telling(inTime(whose, log), audit);
-  return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit };
+  const known = telling(inTime(whose, log), audit);
+  const limits = createCallLimits(limitsOf(settings.limits));
+  async function identify(presented: Presented): Promise<Identity> {
+    const identity = await known(presented);
+    await limits.request(identity.owner);
+    return identity;
+  }
+  return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit, limits };
 }
 
 /** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */

@@ -48,7 +48,7 @@ export interface RunStore {
   /** The last run that started, of those that are there, other than `except`. */
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
   /** How many runs are live, counted up to `most`. */
-  countLive(most: number): Promise<number>;
+  countLive(most: number, owner?: string): Promise<number>;
   /** The live runs that nodes of this run have created and that do not outlive it. */
   liveChildren(parent: RunName, limit: number): Promise<Run[]>;
   /** Records that were made before the time and of which nobody knows whether they have an entry, oldest first. */

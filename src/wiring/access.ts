@@ -4,6 +4,7 @@ import type { AccessSettings } from "../access/access-file.ts";
 import { createAudit, runTarget } from "../access/audit.ts";
 import { createPolicy } from "../access/authorize.ts";
 import type { Identify } from "../access/identity.ts";
+import { noCallLimits } from "../access/limits.ts";
 import type { Runs } from "../create-runs.ts";
 import type { Run } from "../domain/run/run.ts";
 import type { Stores } from "../storage/stores.ts";
@@ -28,7 +29,7 @@ export function wireAccess(parts: AccessParts): Access {
   runs.onEnded((run) => {
     if (run.cancellation) void audit.write(endOf(run));
   });
-  if (identify) return { isOn: true, identify, policy: createPolicy(new Set(), audit), audit };
+  if (identify) return { isOn: true, identify, policy: createPolicy(new Set(), audit), audit, limits: noCallLimits };
   return settings ? createAccess({ settings, keys: stores.apiKeys, audit, now, log }) : { ...openAccess, audit };
 }
 

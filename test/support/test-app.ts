@@ -60,6 +60,9 @@ export function testConfig(database: { uri: string; name: string }, changes: Par
   };
 }
 
+const hasOwners = ({ accessFile, apiKeys }: Config, { identify }: TestAppOptions): boolean =>
+  identify !== undefined || accessFile !== undefined || apiKeys;
+
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await testDatabase();
   const common = testConfig(database, options.config);
@@ -71,7 +74,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       progress: () => {},
       decorate: options.decorate,
       identify: options.identify,
-      createHost: options.ownChildren ? createChildPool : borrowChildren,
+      // What one owner has used is of no use for the next test.
+      createHost: options.ownChildren || hasOwners(config, options) ? createChildPool : borrowChildren,
     });
     return {
       app,

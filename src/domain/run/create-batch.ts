@@ -129,7 +129,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
       all();
       throw error;
     };
-    for (const _ of records) refunds.push(await parts.limits.admit().catch(andThrow));
+    for (const { owner } of records) refunds.push(await parts.limits.admit(owner).catch(andThrow));
     return { all, andThrow };
   }
 

@@ -114,7 +114,7 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
 
   async function create(request: NewRun): Promise<Run> {
     const run = await prepare(request);
-    const refund = await parts.limits.admit();
+    const refund = await parts.limits.admit(run.owner);
     try {
       return await parts.storeRun(run, { createThread: request.createThread, isChosenId: request.isChosenId });
     } catch (error) {
