@@ -7,6 +7,7 @@ import { file_reins_v1_error_details } from "../gen/reins/v1/error_details_pb.ts
 import { RunService } from "../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import { type Access, createAccess, openAccess } from "./access/access.ts";
+import type { AccessSettings } from "./access/access-file.ts";
 import { createPolicy } from "./access/authorize.ts";
 import type { Identify } from "./access/identity.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
@@ -14,7 +15,7 @@ import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/
 import { createJournal } from "./checkpoints/journal.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
@@ -29,6 +30,7 @@ import { startEmbeddedDatabase } from "./storage/embedded/start-embedded-databas
 import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
 import { type Api, type ApiParts, createApi } from "./wiring/api.ts";
+import { startAuthFile, without } from "./wiring/auth-file.ts";
 import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
@@ -71,8 +73,8 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
   requireLoopback(config.host);
-  const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
-  const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
+  const { graphs, env, auth, warnings } = readLanggraphJson(config.configFile ?? examples);
+  const settings = readSettings(config, auth !== undefined);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
   const bodies = createBodyThread();
@@ -87,18 +89,21 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const database = await connectDatabase({ uri, maxPoolSize, databaseName: config.databaseName, log });
   started.defer(() => database.close());
   await ensureSchemaVersion(database.db);
-  const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
+  const files = [...graphs, ...(auth ? [auth] : [])].map(({ file }) => file);
+  const user = childUser(config, [fileURLToPath(childEntry), ...files], log);
+  const authFile = auth && (await startAuthFile({ spec: auth, config, env, user, log }));
+  if (authFile) started.defer(() => authFile.process.stop());
   const host = (options.createHost ?? createChildPool)({
     entry: childEntry,
     graphs,
     children: config.children,
     slotsPerChild: config.slotsPerChild,
-    env: {
+    env: without(config.authEnv, {
       ...(!user && childCompileCache(config.cacheDir)),
       ...config.childEnv,
       ...(user && environmentOf(user)),
       ...env,
-    },
+    }),
     user,
     cwd: process.cwd(),
     log,
@@ -127,6 +132,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const { watchers } = serve(server, config, parts, runs, {
     about,
     access,
+    authFile: authFile?.file,
     large,
     isTransient,
     pause: () => pause(),
@@ -139,7 +145,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 
   function accessOf(): Access {
     if (options.identify) return { isOn: true, identify: options.identify, policy: createPolicy(new Set()) };
-    return settings ? createAccess({ settings, keys: stores.apiKeys, now, log }) : openAccess;
+    return settings ? createAccess({ settings, keys: stores.apiKeys, now, log, authFile: authFile?.file }) : openAccess;
   }
 
   const running = started.move();
@@ -155,6 +161,17 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
       await running.disposeAsync();
     },
   };
+}
+
+/** Who may call; undefined where everybody may. */
+function readSettings({ accessFile, apiKeys }: Config, hasAuthFile: boolean): AccessSettings | undefined {
+  if (!accessFile) return apiKeys ? keysOnly : hasAuthFile ? { ...keysOnly, api_keys: false } : undefined;
+  const settings = readAccessFile(accessFile);
+  const { token_issuers: issuers, client_certificates: certificates } = settings;
+  if (!hasAuthFile || issuers.length + certificates.length === 0) return settings;
+  throw new ConfigError(
+    `${accessFile} names token issuers or client certificates, and langgraph.json an auth file, which is asked about all but API keys; keep one of them`,
+  );
 }
 
 function childUser({ childUser: named }: Config, files: readonly string[], log: Logger): ChildUser | undefined {
@@ -202,15 +219,20 @@ function serve(
   {
     about,
     access,
+    authFile,
     large,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; access: Access; large: LargeBodies },
+  }: Pick<ApiParts, "authFile" | "isTransient" | "pause" | "log"> & {
+    about: About;
+    access: Access;
+    large: LargeBodies;
+  },
 ): Api {
   const { shutdownSignal } = server;
   const { policy } = access;
-  const api = createApi({ config, stores, runs, policy, shutdownSignal, isTransient, pause, log });
+  const api = createApi({ config, stores, runs, policy, authFile, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
@@ -231,7 +253,7 @@ function serve(
       graphs: servedOf(about.graphs),
       startedAt: new Date(),
       about,
-      items: runs.items,
+      itemsOf: api.itemsOf,
       load: runs.load,
       checkDatabase: async () => void (await stores.runs.countLive(1)),
     }),

@@ -84,6 +84,9 @@ export interface Config {
   readonly childUser: string | undefined;
   /** What children get of the environment: all of it but Reins' own settings and the database's address. */
   readonly childEnv: Readonly<Record<string, string>>;
+  /** The names of the variables that an auth file's process alone has, and what the environment says under them. */
+  readonly authEnv: readonly string[];
+  readonly authSecrets: Readonly<Record<string, string>>;
 }
 
 /** A sentence for the person who starts the server. */
@@ -154,6 +157,7 @@ export const options = [
   { variable: "REINS_ALLOWED_HOSTS", is: "host names besides the loopback ones that requests may be addressed to" },
   { flag: "--access", variable: "REINS_ACCESS", is: "file that says who may call (docs/access.md)" },
   { variable: "REINS_API_KEYS", is: `true: whoever calls needs a key of "reins keys"; false (false)` },
+  { variable: "REINS_AUTH_ENV", is: "variables that only the auth file of langgraph.json gets, separated by commas" },
   { variable: "REINS_AUDIT_TTL_MS", is: "how long an entry of the audit is kept; 0: for ever (31536000000)" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
   { variable: "REINS_LOG_FORMAT", is: "pretty, json, or auto: pretty on a terminal, else json (auto)" },
@@ -169,6 +173,8 @@ export function readProcessConfig(flags: readonly string[]): Config {
 /** Reads flags and environment; flags win. Throws a ConfigError with one sentence for anything illegal or unknown. */
 export function readConfig(flags: readonly string[], env: Env, cwd: string): Config {
   const set = readSettings(flags, env);
+  const authEnv = authVariables(set);
+  const children = childEnvironment(env);
   const path = (variable: string) => (set[variable] === undefined ? undefined : resolve(cwd, set[variable]));
   return Object.freeze({
     configFile: path("REINS_CONFIG"),
@@ -225,7 +231,9 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     cacheDir: path("REINS_CACHE_DIR") ?? resolve(cwd, ".reins/cache"),
     isStartedByNpm: env.npm_lifecycle_event !== undefined,
     childUser: set.REINS_CHILD_USER,
-    childEnv: childEnvironment(env),
+    childEnv: chosen(children, (name) => !authEnv.includes(name)),
+    authEnv,
+    authSecrets: chosen(children, (name) => authEnv.includes(name)),
   });
 }
 
@@ -314,4 +322,14 @@ function childEnvironment(env: Env): Record<string, string> {
       entry[1] !== undefined && !databaseVariables.includes(entry[0]) && !entry[0].startsWith("REINS_"),
   );
   return Object.fromEntries(kept);
+}
+
+const chosen = (env: Readonly<Record<string, string>>, isWanted: (name: string) => boolean): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => isWanted(name)));
+
+function authVariables(set: Settings): string[] {
+  const names = list(set.REINS_AUTH_ENV) ?? [];
+  const bad = names.find((name) => !/^[A-Za-z_]\w*$/.test(name) || /^(REINS_|MONGODB_URI)/.test(name));
+  if (bad === undefined) return names;
+  throw new ConfigError(`REINS_AUTH_ENV names "${bad}"; it takes names of variables that are not the server's own`);
 }

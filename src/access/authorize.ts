@@ -1,7 +1,7 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Identity, identityOf, type Scope } from "./identity.ts";
-import { alsoCancels, type Disclosure, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
+import { alsoCancels, type Disclosure, handlersDecide, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
 
 /** An RPC, or a route of the HTTP API. */
@@ -25,6 +25,7 @@ export function createPolicy(shown: ReadonlySet<Disclosure>): Policy {
     check(identity, called) {
       if (opens(called)) return;
       const need = needOf(called);
+      if (identity.user && need === "admin" && handlersDecide(nameOf(called))) return;
       require(identity, typeof need === "object" ? "admin" : (need as Scope), nameOf(called));
     },
   };

@@ -1,4 +1,5 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
+import { isIndexed, matchesMetadata } from "./metadata-filter.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
@@ -16,9 +17,25 @@ export interface SearchThreads {
 }
 
 const defaultPageSize = 20;
+/** What no index can tell is looked for among so many threads at a time. */
+const lookedThrough = 500;
 
 /** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
 export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {
+  /** As the store's, where an index cannot tell all of what is within sight: a page is as long as it would be otherwise. */
+  async function find(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }) {
+    const { within = [] } = filter;
+    if (isIndexed(within)) return store.search(filter, order, page);
+    const found: Thread[] = [];
+    const limit = Math.max(page.limit, lookedThrough);
+    for (let { after } = page; ; ) {
+      const some = await store.search(filter, order, { limit, after });
+      found.push(...some.filter(({ metadata }) => matchesMetadata(metadata, within)));
+      if (some.length < limit || found.length >= page.limit) return found.slice(0, page.limit);
+      after = positionOf(some.at(-1)!, order);
+    }
+  }
+
   return {
     async search(filter, order, { size, token, sizeOf }) {
       check(filter);
@@ -27,7 +44,7 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
       const after = isTime ? readPageToken(token, query, "number") : readPageToken(token, query, "string");
       const { items, more } = await readPage<Thread>({
         limit: size || defaultPageSize,
-        read: (limit, last) => store.search(filter, order, { limit, after: last ? positionOf(last, order) : after }),
+        read: (limit, last) => find(filter, order, { limit, after: last ? positionOf(last, order) : after }),
         sizeOf,
       });
       return { threads: items, nextPageToken: more ? pageToken(positionOf(items.at(-1)!, order), query) : "" };
@@ -35,7 +52,9 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
 
     async count(filter) {
       check(filter);
-      return store.count(filter);
+      if (isIndexed(filter.within)) return store.count(filter);
+      const all = await find(filter, { by: "thread_id", descending: false }, { limit: Number.MAX_SAFE_INTEGER });
+      return all.length;
     },
   };
 }
