@@ -18,7 +18,7 @@ export interface SearchThreads {
 
 const defaultPageSize = 20;
 /** What no index can tell is looked for among so many threads at a time. */
-const lookedThrough = 500;
+const lookedThrough = 100;
 
 /** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
 export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {

@@ -81,6 +81,7 @@ describe("readConfig", () => {
     ["REINS_ALLOWED_HOSTS", "reins.internal", { allowedHosts: ["reins.internal"] }],
     ["REINS_ACCESS", "access.json", { accessFile: "/home/user/access.json" }],
     ["REINS_API_KEYS", "true", { apiKeys: true }],
+    ["REINS_AUTH_ENV", "A_KEY, _b,", { authEnv: ["A_KEY", "_b"] }],
     ["REINS_AUDIT_TTL_MS", "0", { auditTtlMs: 0 }],
     ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
     ["REINS_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
@@ -116,6 +117,8 @@ describe("readConfig", () => {
     [[], { REINS_CHILDREN: "-1" }, /^REINS_CHILDREN is "-1"/],
     [[], { REINS_ENGINE: "postgres" }, /^REINS_ENGINE is "postgres"; it must be one of auto, mongod, secantusd-rs/],
     [[], { REINS_LOG_LEVEL: "loud" }, /^REINS_LOG_LEVEL is "loud"; it must be one of fatal, error/],
+    [[], { REINS_AUTH_ENV: "A,MONGODB_URI" }, /^REINS_AUTH_ENV names "MONGODB_URI"; it takes names of variables/],
+    [[], { REINS_AUTH_ENV: "A-B" }, /^REINS_AUTH_ENV names "A-B"/],
     [[], { REINS_DATABASE: "a.b" }, /^REINS_DATABASE is "a\.b"; it may hold letters, digits, _ and -/],
   ] as const)("refuses %j %j with one sentence", (flags, env, sentence) => {
     expect(() => read(flags, env)).toThrow(ConfigError);
@@ -150,5 +153,7 @@ describe("readConfig", () => {
       UNSET: undefined,
     };
     expect(read([], env).childEnv).toEqual({ PATH: "/bin", API_KEY: "k" });
+    const { childEnv, authSecrets } = read([], { ...env, REINS_AUTH_ENV: "API_KEY,ABSENT" });
+    expect([childEnv, authSecrets]).toEqual([{ PATH: "/bin" }, { API_KEY: "k" }]);
   });
 });

@@ -1,8 +1,8 @@
+import { randomBytes } from "node:crypto";
 import type { ContextValues, HandlerContext } from "@connectrpc/connect";
 import type { Assistant, AssistantName } from "../../domain/assistant.ts";
 import { type MetadataFilter, matchesMetadata } from "../../domain/metadata-filter.ts";
 import { assistantNotFound } from "../../domain/not-found.ts";
-import { ownerKey } from "../../domain/owner.ts";
 import type { Lanes } from "../../domain/ports.ts";
 import type { InSight } from "../../domain/run/read-runs.ts";
 import { identityKey, identityOf } from "../identity.ts";
@@ -130,8 +130,8 @@ export function createJudge({ file, lanes, findAssistant }: JudgeParts): Judge {
   };
 }
 
-/** Nobody's: its users would have to be called so, and no user is. */
-const nowhere = ownerKey("/nowhere/");
+/** Nobody's: of the form that `ownerKey` gives to names, and known to nobody. */
+const nowhere = `.${randomBytes(32).toString("base64url")}`;
 
 function unseeing(context: HandlerContext): HandlerContext {
   const { values } = context;

@@ -54,6 +54,8 @@ export interface ReadRuns {
 }
 
 const defaultPageSize = 20;
+/** Where not all runs are in sight, so many are looked at a time. */
+const lookedThrough = 100;
 
 export function createReadRuns(parts: ReadRunsParts): ReadRuns {
   const { findRun, lanes, runs, threads, recordsBroughtUp, readState, finalStateOf } = parts;
@@ -100,10 +102,11 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
     read: (page: { limit: number; after?: RunPosition }) => Promise<Run[]>,
   ): Promise<Run[]> {
     const found: Run[] = [];
+    const part = Math.max(limit, lookedThrough);
     for (let after = first; ; ) {
-      const some = await read({ limit, after });
+      const some = await read({ limit: part, after });
       found.push(...(await inSight(some)));
-      if (some.length < limit || found.length >= limit) return found.slice(0, limit);
+      if (some.length < part || found.length >= limit) return found.slice(0, limit);
       after = some.at(-1);
     }
   }
@@ -137,7 +140,7 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
 
     withGiven: runs.withGiven,
 
-    async live(filter, { limit, token, inSight = async (all) => [...all] }) {
+    async live(filter, { limit, token, inSight }) {
       checkMetadata(filter.metadata ?? {}, "filter.metadata");
       if (Number.isNaN(filter.createdBefore?.getTime())) {
         throw invalid("filter.created_before", "must be a time from the year 1 to the year 9999");
@@ -147,9 +150,9 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
       const { owner, threadId, status } = filter;
       // Those of one thread are few: their lane says which are of that status.
       const wanted = threadId === undefined ? filter : { ...filter, status: "all" as const };
-      const found = await seen({ limit: limit + 1, after }, inSight, (part) =>
-        runs.live(wanted, part.limit, part.after),
-      );
+      const read = (part: { limit: number; after?: RunPosition }) => runs.live(wanted, part.limit, part.after);
+      const some = { limit: limit + 1, after };
+      const found = inSight ? await seen(some, inSight, read) : await read(some);
       const page = found.slice(0, limit);
       return {
         runs:
