@@ -8,6 +8,8 @@ import { makeApiKey } from "../../src/access/api-keys.ts";
 import { createReinsClient, type ReinsClient, toPayload } from "../../src/client/index.ts";
 import { createApiKeyStore } from "../../src/storage/api-key-store.ts";
 import { testDatabase } from "../support/engine.ts";
+import { isAlive, until } from "../support/gates.ts";
+import { descendantsOf } from "../support/processes.ts";
 import { createRestClient } from "../support/rest-kit.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { authGraphs, startTestApp, type TestApp } from "../support/test-app.ts";
@@ -166,21 +168,32 @@ describe("a file that cannot be used refuses the start with a sentence", () => {
   });
 });
 
-describe("what processes know of the environment", () => {
-  it("the file has its secrets, and none of the server's; graphs have neither", async () => {
+describe("what processes know of the environment, and of their server", () => {
+  const served = async (env: Record<string, string> = {}) => {
     const database = await testDatabase();
-    const server = await startServerProcess({
-      MONGODB_URI: database.uri,
-      REINS_DATABASE: database.name,
-      REINS_CONFIG: authGraphs,
-      REINS_CHILDREN: "1",
-      REINS_LOG_FORMAT: "json",
+    const common = { MONGODB_URI: database.uri, REINS_DATABASE: database.name, REINS_CONFIG: authGraphs };
+    const server = await startServerProcess({ ...common, REINS_CHILDREN: "1", REINS_LOG_FORMAT: "json", ...env });
+    return { database, server, rest: createRestClient(server.url) };
+  };
+
+  it.runIf(process.platform === "linux")("a blocked one ends with a server that is killed", async () => {
+    const { database, server, rest } = await served();
+    const started = descendantsOf(server.pid);
+    expect(started.length).toBeGreaterThan(1);
+    const busy = { headers: { authorization: "Bearer busy-token" } };
+    expect((await rest.post("/threads/search", {}, busy)).status).toBe(503);
+    await server.end("SIGKILL");
+    await until(() => started.every((pid) => !isAlive(pid)));
+    await database.close();
+  });
+
+  it("the file has its secrets, and none of the server's; graphs have neither", async () => {
+    const { database, server, rest } = await served({
       REINS_AUTH_ENV: "SIGNING_KEY, AUTH_SECRET",
       SIGNING_KEY: "only for the auth file",
       SHARED: "for all",
     });
     try {
-      const rest = createRestClient(server.url);
       const headers = { authorization: "Bearer environment-token" };
       const wait = async (graph: string) =>
         (await rest.post("/runs/wait", { assistant_id: graph, input: {} }, { headers })).body;
@@ -199,7 +212,7 @@ describe("what processes know of the environment", () => {
       expect(Object.keys(ofAuth).filter((name) => /^(REINS_|MONGODB_URI)/.test(name))).toEqual([]);
       if (process.platform !== "linux") return;
       // Nor can a graph that runs as the same user read them where the others were started.
-      const started = [server.pid, ...(await childrenOf(server.pid))];
+      const started = [server.pid, ...descendantsOf(server.pid)];
       expect(started.length).toBeGreaterThan(2);
       for (const pid of started) {
         const environment = await readFile(`/proc/${pid}/environ`, "utf8");
@@ -212,6 +225,3 @@ describe("what processes know of the environment", () => {
     }
   });
 });
-
-const childrenOf = async (pid: number): Promise<number[]> =>
-  (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
