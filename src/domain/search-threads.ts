@@ -22,18 +22,26 @@ const lookedThrough = 100;
 
 /** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
 export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {
-  /** As the store's, where an index cannot tell all of what is within sight: a page is as long as it would be otherwise. */
-  async function find(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }) {
+  /** The threads in sight, part by part, where an index cannot tell all of what that is. */
+  async function* partsOf(filter: ThreadFilter, order: ThreadOrder, size: number, first?: PagePosition) {
     const { within = [] } = filter;
-    if (isIndexed(within)) return store.search(filter, order, page);
-    const found: Thread[] = [];
-    const limit = Math.max(page.limit, lookedThrough);
-    for (let { after } = page; ; ) {
-      const some = await store.search(filter, order, { limit, after });
-      found.push(...some.filter(({ metadata }) => matchesMetadata(metadata, within)));
-      if (some.length < limit || found.length >= page.limit) return found.slice(0, page.limit);
+    for (let after = first; ; ) {
+      const some = await store.search(filter, order, { limit: size, after });
+      yield some.filter(({ metadata }) => matchesMetadata(metadata, within));
+      if (some.length < size) return;
       after = positionOf(some.at(-1)!, order);
     }
+  }
+
+  /** As the store's: a page is as long as it would be if all were in sight. */
+  async function find(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }) {
+    if (isIndexed(filter.within)) return store.search(filter, order, page);
+    const found: Thread[] = [];
+    for await (const part of partsOf(filter, order, Math.max(page.limit, lookedThrough), page.after)) {
+      found.push(...part);
+      if (found.length >= page.limit) break;
+    }
+    return found.slice(0, page.limit);
   }
 
   return {
@@ -53,8 +61,10 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
     async count(filter) {
       check(filter);
       if (isIndexed(filter.within)) return store.count(filter);
-      const all = await find(filter, { by: "thread_id", descending: false }, { limit: Number.MAX_SAFE_INTEGER });
-      return all.length;
+      let count = 0;
+      for await (const part of partsOf(filter, { by: "thread_id", descending: false }, lookedThrough))
+        count += part.length;
+      return count;
     },
   };
 }

@@ -120,6 +120,11 @@ describe("auth files of other shapes", () => {
     const { threadId } = (await client("acme.alice").threads.createThread({})).thread!;
     expect((await client("acme.bob").threads.getThread({ threadId })).thread!.threadId).toBe(threadId);
     await expect(client("other.carol").threads.getThread({ threadId })).rejects.toMatchObject(notFound);
+    // Whatever they have together, a request is that of whoever has made it.
+    const wanted = { threadId, requestId: "one", spec };
+    const made = await client("acme.alice").runs.createRun(wanted);
+    expect((await client("acme.alice").runs.createRun(wanted)).run!.runId).toBe(made.run!.runId);
+    await expect(client("acme.bob").runs.createRun(wanted)).rejects.toMatchObject({ code: Code.AlreadyExists });
     await expect(client("").threads.countThreads({})).rejects.toMatchObject({ code: Code.Internal });
   });
 
