@@ -16,7 +16,7 @@ import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/
 import { createJournal } from "./checkpoints/journal.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
@@ -34,6 +34,7 @@ import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
 import { wireAccess } from "./wiring/access.ts";
 import { type Api, type ApiParts, createApi } from "./wiring/api.ts";
+import { startAuthFile, without } from "./wiring/auth-file.ts";
 import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
@@ -79,13 +80,13 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
-  const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
+  const { graphs, env, auth, warnings } = readLanggraphJson(config.configFile ?? examples);
+  const settings = readSettings(config, auth !== undefined);
   const isGuarded = settings !== undefined || options.identify !== undefined;
   const guards = { access: isGuarded, tls: config.tls !== undefined, insecureNoAuth: config.insecureNoAuth };
   for (const warning of requireGuards(config.host, guards)) log.warn(warning);
   for (const warning of halfOfMutualTls(config, settings)) log.warn(warning);
   const tls = config.tls && (await openTls(config.tls, { log }));
-  const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
   const bodies = createBodyThread();
@@ -99,19 +100,22 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const { database, uri, engine, data } = await openDatabase(config, options, started);
   await migrateAtStart(database.db, config, options);
   const outdated = Promise.withResolvers<DomainError>();
-  const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
+  const files = [...graphs, ...(auth ? [auth] : [])].map(({ file }) => file);
+  const user = childUser(config, [fileURLToPath(childEntry), ...files], log);
+  const authFile = auth && (await startAuthFile({ spec: auth, config, env, user, log }));
+  if (authFile) started.defer(() => authFile.process.stop());
   const host = (options.createHost ?? createChildPool)({
     entry: childEntry,
     graphs,
     children: config.children,
     maxChildren: config.maxChildren,
     slotsPerChild: config.slotsPerChild,
-    env: {
+    env: without(config.authEnv, {
       ...(!user && childCompileCache(config.cacheDir)),
       ...config.childEnv,
       ...(user && environmentOf(user)),
       ...env,
-    },
+    }),
     user,
     cwd: process.cwd(),
     log,
@@ -165,11 +169,22 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
   const { identify } = options;
-  const access = wireAccess({ settings, identify, stores, runs, now, isTransient, pause: () => pause(), log });
+  const access = wireAccess({
+    settings,
+    identify,
+    authFile: authFile?.file,
+    stores,
+    runs,
+    now,
+    isTransient,
+    pause: () => pause(),
+    log,
+  });
   started.defer(() => access.audit.settled());
   const { watchers } = serve(server, config, parts, runs, {
     about,
     access,
+    authFile: authFile?.file,
     large,
     isTransient,
     pause: () => pause(),
@@ -195,6 +210,17 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
       await running.disposeAsync();
     },
   };
+}
+
+/** Who may call; undefined where everybody may. */
+function readSettings({ accessFile, apiKeys }: Config, hasAuthFile: boolean): AccessSettings | undefined {
+  if (!accessFile) return apiKeys ? keysOnly : hasAuthFile ? { ...keysOnly, api_keys: false } : undefined;
+  const settings = readAccessFile(accessFile);
+  const { token_issuers: issuers, client_certificates: certificates } = settings;
+  if (!hasAuthFile || issuers.length + certificates.length === 0) return settings;
+  throw new ConfigError(
+    `${accessFile} names token issuers or client certificates, and langgraph.json an auth file, which is asked about all but API keys; keep one of them`,
+  );
 }
 
 /** Who has set one half of client certificates would take the server for guarded by them. */
@@ -248,14 +274,19 @@ function serve(
   {
     about,
     access,
+    authFile,
     large,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; access: Access; large: LargeBodies },
+  }: Pick<ApiParts, "authFile" | "isTransient" | "pause" | "log"> & {
+    about: About;
+    access: Access;
+    large: LargeBodies;
+  },
 ): Api {
   const { shutdownSignal } = server;
-  const api = createApi({ config, stores, runs, guards: access, shutdownSignal, isTransient, pause, log });
+  const api = createApi({ config, stores, runs, guards: access, authFile, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
@@ -278,7 +309,7 @@ function serve(
       graphs: servedOf(about.graphs),
       startedAt: new Date(),
       about,
-      items: runs.items,
+      itemsOf: api.itemsOf,
       load: runs.load,
       checkDatabase: probe,
     }),

@@ -1,7 +1,8 @@
 import { flushCompileCache } from "node:module";
 import { keepCompiledCode } from "./compile-cache.ts";
-import { ConfigError, options, readProcessConfig } from "./config.ts";
+import { ConfigError, readProcessConfig } from "./config.ts";
 import { giveMemoryBackAtRest } from "./give-memory-back.ts";
+import { options } from "./settings.ts";
 import type { GraphReport } from "./worker/protocol.ts";
 
 const [command, ...flags] = process.argv.slice(2);

@@ -8,6 +8,7 @@ import { reasonOf } from "./audited-calls.ts";
 import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
 import { createCertificates } from "./certificates.ts";
 import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
+import type { AuthFile } from "./langgraph/auth-file.ts";
 import { type CallLimits, createCallLimits, limitsOf, noCallLimits } from "./limits.ts";
 import { cannotTell, missing, unauthenticated } from "./refusals.ts";
 import { createTokens } from "./tokens.ts";
@@ -29,6 +30,8 @@ export interface AccessParts {
   /** The database's time. */
   readonly now: () => Date;
   readonly log: Pick<Logger, "error">;
+  /** The deployment's auth file; it is asked about everything but API keys. */
+  readonly authFile?: Pick<AuthFile, "identify"> | undefined;
 }
 
 /** Everybody may do everything: for a server that only its own machine can reach. */
@@ -43,14 +46,17 @@ export const openAccess: Access = {
 /** An authenticator that has not answered by then refuses. */
 const limitMs = 5_000;
 
-export function createAccess({ settings, keys, audit, now, log }: AccessParts): Access {
+export function createAccess({ settings, keys, audit, now, log, authFile }: AccessParts): Access {
   const apiKeys = settings.api_keys ? createApiKeys({ store: keys, now }) : undefined;
   const tokens = settings.token_issuers.length > 0 ? createTokens(settings.token_issuers) : undefined;
   const certificates = createCertificates(settings.client_certificates);
 
-  async function whose({ headers, certificate }: Presented): Promise<Identity> {
+  async function whose(presented: Presented): Promise<Identity> {
+    const { headers, certificate } = presented;
+    if (authFile && !apiKeys) return authFile.identify(presented);
     const { key, bearer, isGiven } = credentialsIn(headers);
     if (key !== undefined && apiKeys) return apiKeys.identify(key);
+    if (authFile) return authFile.identify(presented);
     if (bearer !== undefined && tokens && key === undefined) return tokens.identify(bearer);
     if (isGiven) throw unauthenticated("Credentials of this kind are not taken here.");
     if (certificate) return certificates.identify(certificate);

@@ -4,7 +4,7 @@ import type { Audit } from "./audit.ts";
 import { type Audited, type AuditedCall, auditedCall } from "./audited-calls.ts";
 import { type Identity, identityOf, requestIdKey, type Scope } from "./identity.ts";
 import type { CallLimits } from "./limits.ts";
-import { alsoCancels, type Disclosure, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
+import { alsoCancels, type Disclosure, handlersDecide, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
 
 /** An RPC, or a route of the HTTP API. */
@@ -37,6 +37,7 @@ export function createPolicy(shown: ReadonlySet<Disclosure>, audit: Audit): Poli
     check(identity, called, requestId) {
       if (opens(called)) return;
       const need = needOf(called);
+      if (identity.user && need === "admin" && handlersDecide(nameOf(called))) return;
       take(identity, typeof need === "object" ? "admin" : (need as Scope), called, requestId);
     },
     checkStop: (identity, called, requestId) => take(identity, "cancel", called, requestId),

@@ -1,5 +1,6 @@
 import type { AssistantFilter, AssistantName, AssistantPosition, StoredAssistant } from "./assistant.ts";
 import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
+import type { MetadataFilter } from "./metadata-filter.ts";
 import type { Nudge, StoredNudges } from "./nudge.ts";
 import type { PagePosition } from "./page-token.ts";
 import type { Batch, BatchName, UndoneBatch } from "./run/batch.ts";
@@ -243,6 +244,8 @@ export interface ThreadFilter {
   readonly owner: string;
   readonly threadIds?: readonly string[];
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** What the caller's sight is limited to: it holds beside `metadata`, for the same fields as well. */
+  readonly within?: MetadataFilter;
   readonly values?: Readonly<Record<string, unknown>>;
   readonly statuses?: readonly ThreadStatus[];
   /** Whose state it is: the graph, and the assistant of the last run that ended. */

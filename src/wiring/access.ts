@@ -4,6 +4,7 @@ import type { AccessSettings } from "../access/access-file.ts";
 import { createAudit, runTarget } from "../access/audit.ts";
 import { createPolicy } from "../access/authorize.ts";
 import type { Identify } from "../access/identity.ts";
+import type { AuthFile } from "../access/langgraph/auth-file.ts";
 import { noCallLimits } from "../access/limits.ts";
 import type { Runs } from "../create-runs.ts";
 import type { Run } from "../domain/run/run.ts";
@@ -14,6 +15,7 @@ export interface AccessParts {
   readonly settings: AccessSettings | undefined;
   /** In place of credentials: see AppOptions. */
   readonly identify: Identify | undefined;
+  readonly authFile: AuthFile | undefined;
   readonly stores: Pick<Stores, "apiKeys" | "audit">;
   readonly runs: Pick<Runs, "onEnded">;
   readonly now: () => Date;
@@ -24,13 +26,14 @@ export interface AccessParts {
 
 /** Who calls, what they may, and what the audit hears: of calls, and of the end of each run that somebody wanted to stop. */
 export function wireAccess(parts: AccessParts): Access {
-  const { settings, identify, stores, runs, now, log } = parts;
+  const { settings, identify, authFile, stores, runs, now, log } = parts;
   const audit = createAudit({ ...parts, store: stores.audit });
   runs.onEnded((run) => {
     if (run.cancellation) void audit.write(endOf(run));
   });
   if (identify) return { isOn: true, identify, policy: createPolicy(new Set(), audit), audit, limits: noCallLimits };
-  return settings ? createAccess({ settings, keys: stores.apiKeys, audit, now, log }) : { ...openAccess, audit };
+  if (!settings) return { ...openAccess, audit };
+  return createAccess({ settings, keys: stores.apiKeys, audit, authFile, now, log });
 }
 
 /** By whichever way it was asked for, and whatever became of it: stopped, killed, fenced. */

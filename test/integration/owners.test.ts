@@ -1,18 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { create, type DescMethod, fromJson } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
-import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
-import { PayloadSchema } from "../../gen/reins/v1/payload_pb.ts";
-import { CancelAction, CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { CancelAction, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
-import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { anybody } from "../../src/access/identity.ts";
-import { createReinsClient, type ReinsClient, toPayload } from "../../src/client/index.ts";
-import { minimal } from "../support/good-requests.ts";
+import { createReinsClient, type ReinsClient } from "../../src/client/index.ts";
+import { allMethods, askMethod, requestAbout, tellsNothing } from "../support/foreign-requests.ts";
 import { createRunKit, type RunKit } from "../support/run-kit.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -59,60 +53,19 @@ afterAll(async () => {
   await app.close();
 });
 
-/** What somebody else is told: that there is no such thing, or that there is nothing. */
-const nothing: Record<string, (answer: never) => unknown> = {
-  CreateThread: ({ thread }: { thread: { threadId: string } }) => thread.threadId !== hers.threadId,
-  SearchThreads: ({ threads }: { threads: { threadId: string }[] }) =>
-    threads.every(({ threadId }) => threadId !== hers.threadId),
-  CountThreads: ({ count }: { count: bigint }) => count <= 1n,
-  PruneThreads: ({ prunedThreadIds, busyThreadIds }: Record<string, string[]>) =>
-    prunedThreadIds!.length + busyThreadIds!.length === 0,
-  ListRuns: ({ runs }: { runs: unknown[] }) => runs.length === 0,
-  CancelRuns: ({ results }: { results: { outcome: CancelOutcome }[] }) =>
-    results.length > 0 && results.every(({ outcome }) => outcome === CancelOutcome.NOT_FOUND),
-  CreateAssistant: ({ assistant }: { assistant: { metadata: object } }) => !("of" in assistant.metadata),
-  SearchAssistants: ({ assistants }: { assistants: { metadata: object }[] }) =>
-    assistants.every(({ metadata }) => !("of" in metadata)),
-  CountAssistants: ({ count }: { count: bigint }) => count === 0n,
-};
+const theirThings = () => ({ threadId: hers.threadId, live, over, assistantId });
 
-const methods = [RunService, ThreadService, AssistantService, OperationService].flatMap((service) =>
-  service.methods.map((method): [string, DescMethod] => [method.name, method]),
-);
-
-/** The least that the method takes, about what is Alice's. */
-function about(method: DescMethod) {
-  const spec = { assistantId };
-  const known = {
-    ...{ thread_id: hers.threadId, run_id: live, assistant_id: assistantId, graph_id: "gated", spec },
-    ...{ thread_ids: [hers.threadId], run_ids: [live, over] },
-    ...{ create: { threadId: hers.threadId, spec }, ...(method.name === "BatchCreateRuns" && { runs: [{ spec }] }) },
-  };
-  const filter = { metadata: { of: alice } };
-  const request = fromJson(method.input, {
-    ...minimal(method.input, known),
-    ...(method.name === "CountAssistants" && { filter }),
-  });
-  // The rules let an absent one pass, the handler does not.
-  return method.name === "UpdateThreadState" ? { ...request, values: create(PayloadSchema, toPayload({})) } : request;
-}
-
-async function ask(owner: string, method: DescMethod): Promise<unknown> {
-  const transport = createGrpcTransport({ baseUrl: app.app.url, interceptors: [as(owner)] });
-  const client = createClient(method.parent, transport) as unknown as Record<string, (request: unknown) => unknown>;
-  const answer = client[method.localName]!(about(method));
-  if (method.methodKind === "unary") return answer;
-  for await (const message of answer as AsyncIterable<unknown>) return message;
-}
+const ask = (owner: string, method: DescMethod): Promise<unknown> =>
+  askMethod(app.app.url, as(owner), method, requestAbout(theirThings(), alice, method));
 
 describe("what is somebody else's", () => {
-  it.each(methods)("looks like what does not exist: %s", async (name, method) => {
+  it.each(allMethods)("looks like what does not exist: %s", async (name, method) => {
     const asked = ask(bob, method).catch((error: unknown) => ConnectError.from(error));
     const answer = await asked;
     if (answer instanceof ConnectError) expect(answer).toMatchObject({ code: Code.NotFound });
     else
       expect(
-        nothing[name]?.(answer as never),
+        tellsNothing[name]?.(theirThings(), answer as never),
         JSON.stringify(answer, (_, one) => String(one)),
       ).toBe(true);
     // And nothing has come of it.

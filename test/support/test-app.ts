@@ -37,6 +37,8 @@ export interface TestAppOptions {
 export const testGraphs = fileURLToPath(new URL("../agents/langgraph.json", import.meta.url));
 /** Those that the tests of assistants look at: one graph of each kind. */
 export const assistantGraphs = fileURLToPath(new URL("../agents/assistants.json", import.meta.url));
+/** Graphs with an auth file of the shape that LangGraph's documentation has. */
+export const authGraphs = fileURLToPath(new URL("../agents/auth/documented.json", import.meta.url));
 /** One of them alone, for servers that start often. */
 export const gatedGraph = fileURLToPath(new URL("../agents/only-gated.json", import.meta.url));
 

@@ -175,7 +175,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
 }
 
 /** The same error with the item's place in front of its field. */
-function inBatch(error: unknown, place: number): unknown {
+export function inBatch(error: unknown, place: number): unknown {
   if (!(error instanceof DomainError)) return error;
   const { reason, message, metadata, run, cause } = error;
   const placed: Record<string, string> = { ...metadata, index: String(place) };
