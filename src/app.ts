@@ -14,6 +14,7 @@ import { runsOf } from "./access/limits.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal } from "./checkpoints/journal.ts";
+import { childEnvironment } from "./child-environment.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
 import { type Config, ConfigError } from "./config.ts";
@@ -112,7 +113,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     slotsPerChild: config.slotsPerChild,
     env: without(config.authEnv, {
       ...(!user && childCompileCache(config.cacheDir)),
-      ...config.childEnv,
+      ...childEnvironment(config, isGuarded),
       ...(user && environmentOf(user)),
       ...env,
     }),

@@ -100,6 +100,8 @@ export interface Config {
   readonly childUser: string | undefined;
   /** What children get of the environment: all of it but Reins' own settings and the database's address. */
   readonly childEnv: Readonly<Record<string, string>>;
+  /** Of these, those that graphs get; undefined where nothing is said. See child-environment.ts. */
+  readonly childEnvNames: readonly string[] | undefined;
   /** The names of the variables that an auth file's process alone has, and what the environment says under them. */
   readonly authEnv: readonly string[];
   readonly authSecrets: Readonly<Record<string, string>>;
@@ -192,6 +194,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     isStartedByNpm: env.npm_lifecycle_event !== undefined,
     childUser: set.REINS_CHILD_USER,
     childEnv: chosen(children, (name) => !authEnv.includes(name)),
+    childEnvNames: list(set.REINS_CHILD_ENV),
     authEnv,
     authSecrets: chosen(children, (name) => authEnv.includes(name)),
   });

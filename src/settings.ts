@@ -38,6 +38,10 @@ export const options = [
     variable: "REINS_CHILD_USER",
     is: "user of these processes: a name, uid or uid:gid; only as root (the server's own)",
   },
+  {
+    variable: "REINS_CHILD_ENV",
+    is: "variables that graphs get, with commas between, * at an end for any (all; with access control the machine's)",
+  },
   { variable: "REINS_LEASE_MS", is: "lease of a run; a dead worker is noticed after it (10000)" },
   { variable: "REINS_GRACE_MS", is: "time that a node may take to stop before its process is killed (2000)" },
   {

@@ -196,7 +196,9 @@ describe("what processes know of the environment, and of their server", () => {
     const { database, server, rest } = await served({
       REINS_AUTH_ENV: "SIGNING_KEY, AUTH_SECRET",
       SIGNING_KEY: "only for the auth file",
+      REINS_CHILD_ENV: "SHARED",
       SHARED: "for all",
+      OTHER: "for the auth file, and for no graph",
     });
     try {
       const headers = { authorization: "Bearer environment-token" };
@@ -212,6 +214,7 @@ describe("what processes know of the environment, and of their server", () => {
         OF_ALL: "everybody's",
       });
       expect(ofGraph).toMatchObject({ SHARED: "for all", OF_ALL: "everybody's" });
+      expect([ofAuth.OTHER, ofGraph.OTHER]).toEqual(["for the auth file, and for no graph", undefined]);
       const names = Object.keys(ofGraph);
       expect(names.filter((name) => /^(REINS_|MONGODB_URI|SIGNING_KEY|AUTH_SECRET)/.test(name))).toEqual([]);
       expect(Object.keys(ofAuth).filter((name) => /^(REINS_|MONGODB_URI)/.test(name))).toEqual([]);

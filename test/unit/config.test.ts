@@ -58,6 +58,7 @@ describe("readConfig", () => {
     ["REINS_MAX_CHILDREN", "40", { maxChildren: 40 }],
     ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
     ["REINS_CHILD_USER", "1000:1000", { childUser: "1000:1000" }],
+    ["REINS_CHILD_ENV", "OPENAI_API_KEY,LANGSMITH_*", { childEnvNames: ["OPENAI_API_KEY", "LANGSMITH_*"] }],
     ["REINS_LEASE_MS", "500", { leaseMs: 500 }],
     ["REINS_GRACE_MS", "0", { graceMs: 0 }],
     ["REINS_BLOCKED_LIMIT_MS", "0", { blockedLimitMs: 0 }],
