@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { ApiKeyStore } from "../domain/access-ports.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { AccessSettings } from "./access-file.ts";
-import { createApiKeys, keyPrefix } from "./api-keys.ts";
+import { createApiKeys, credentialPrefix, keyPrefix } from "./api-keys.ts";
 import { type Audit, noAudit } from "./audit.ts";
 import { reasonOf } from "./audited-calls.ts";
 import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
@@ -10,6 +10,7 @@ import { createCertificates } from "./certificates.ts";
 import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
 import type { AuthFile } from "./langgraph/auth-file.ts";
 import { type CallLimits, createCallLimits, limitsOf, noCallLimits } from "./limits.ts";
+import { createOpenAnswers } from "./open-answers.ts";
 import { cannotTell, missing, unauthenticated } from "./refusals.ts";
 import { createTokens } from "./tokens.ts";
 
@@ -21,6 +22,8 @@ export interface Access {
   readonly policy: Policy;
   readonly audit: Audit;
   readonly limits: CallLimits;
+  /** An answer is under way: `end` is called when whoever asked may not have it any more. The answer is called when it is over. */
+  readonly opened: (identity: Identity, end: () => void) => () => void;
 }
 
 export interface AccessParts {
@@ -41,6 +44,7 @@ export const openAccess: Access = {
   policy: openPolicy,
   audit: noAudit,
   limits: noCallLimits,
+  opened: () => () => undefined,
 };
 
 /** An authenticator that has not answered by then refuses. */
@@ -70,7 +74,17 @@ export function createAccess({ settings, keys, audit, now, log, authFile }: Acce
     await limits.request(identity.owner);
     return identity;
   }
-  return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit, limits };
+  // Shorter than what is known of a key is good for: with that it stays below the five seconds.
+  const answers = apiKeys && createOpenAnswers({ ...apiKeys, everyMs: 500 });
+  return {
+    isOn: true,
+    identify,
+    policy: createPolicy(new Set(settings.show), audit),
+    audit,
+    limits,
+    opened: (identity, end) =>
+      answers && identity.credential.startsWith(credentialPrefix) ? answers.add(identity, end) : () => undefined,
+  };
 }
 
 /** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */

@@ -97,6 +97,11 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       return;
     }
     const answer = (identity: Identity) => {
+      // To whoever asked it is as if the connection broke, and to the run as if the client left.
+      response.once(
+        "close",
+        access.opened(identity, () => response.destroy()),
+      );
       if (rpc) {
         const values = createContextValues()
           .set(callKey, call)

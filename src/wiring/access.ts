@@ -5,7 +5,6 @@ import { createAudit, runTarget } from "../access/audit.ts";
 import { createPolicy } from "../access/authorize.ts";
 import type { Identify } from "../access/identity.ts";
 import type { AuthFile } from "../access/langgraph/auth-file.ts";
-import { noCallLimits } from "../access/limits.ts";
 import type { Runs } from "../create-runs.ts";
 import type { Run } from "../domain/run/run.ts";
 import type { Stores } from "../storage/stores.ts";
@@ -31,7 +30,7 @@ export function wireAccess(parts: AccessParts): Access {
   runs.onEnded((run) => {
     if (run.cancellation) void audit.write(endOf(run));
   });
-  if (identify) return { isOn: true, identify, policy: createPolicy(new Set(), audit), audit, limits: noCallLimits };
+  if (identify) return { ...openAccess, isOn: true, identify, policy: createPolicy(new Set(), audit), audit };
   if (!settings) return { ...openAccess, audit };
   return createAccess({ settings, keys: stores.apiKeys, audit, authFile, now, log });
 }

@@ -20,6 +20,7 @@ async function start(options: TestServerOptions = {}): Promise<void> {
     policy: createPolicy(new Set(), noAudit),
     audit: noAudit,
     limits: noCallLimits,
+    opened: () => () => undefined,
     identify({ headers }) {
       if (headers["x-api-key"] === "k") return identity;
       throw missing();
