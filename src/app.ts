@@ -28,6 +28,7 @@ import { requireGuards } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
 import { openTls, type Tls } from "./server/tls-files.ts";
 import { toConnectError } from "./services/connect-errors.ts";
+import { createSignal } from "./signals.ts";
 import { hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { createDatabaseProbe } from "./storage/database-probe.ts";
 import { schemaProblem } from "./storage/migrations/schema-problem.ts";
@@ -39,6 +40,7 @@ import { startAuthFile, without } from "./wiring/auth-file.ts";
 import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
+import type { Kill } from "./worker/kill-cause.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
 import { createLeaseClock } from "./worker/lease-clock.ts";
 import type { GraphReport } from "./worker/protocol.ts";
@@ -105,6 +107,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const user = childUser(config, [fileURLToPath(childEntry), ...files], log);
   const authFile = auth && (await startAuthFile({ spec: auth, config, env, user, log }));
   if (authFile) started.defer(() => authFile.process.stop());
+  const kills = createSignal<[kill: Kill]>((err) => log.error({ err }, "the audit did not hear of a kill"));
   const host = (options.createHost ?? createChildPool)({
     entry: childEntry,
     graphs,
@@ -120,6 +123,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     user,
     cwd: process.cwd(),
     log,
+    onKill: (kill) => kills.emit(kill),
     graceMs: config.graceMs,
     leaseMs: config.leaseMs,
     blockedLimitMs: config.blockedLimitMs,
@@ -176,6 +180,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     authFile: authFile?.file,
     stores,
     runs,
+    kills,
     now,
     isTransient,
     pause: () => pause(),

@@ -98,10 +98,11 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     }
     const answer = (identity: Identity) => {
       // To whoever asked it is as if the connection broke, and to the run as if the client left.
-      response.once(
-        "close",
-        access.opened(identity, () => response.destroy()),
-      );
+      if (access.isOn)
+        response.once(
+          "close",
+          access.opened(identity, () => response.destroy()),
+        );
       if (rpc) {
         const values = createContextValues()
           .set(callKey, call)

@@ -7,7 +7,9 @@ import type { Identify } from "../access/identity.ts";
 import type { AuthFile } from "../access/langgraph/auth-file.ts";
 import type { Runs } from "../create-runs.ts";
 import type { Run } from "../domain/run/run.ts";
+import type { Signal } from "../signals.ts";
 import type { Stores } from "../storage/stores.ts";
+import { type Kill, killReasons } from "../worker/kill-cause.ts";
 
 export interface AccessParts {
   /** Absent where everybody may do everything. */
@@ -17,6 +19,7 @@ export interface AccessParts {
   readonly authFile: AuthFile | undefined;
   readonly stores: Pick<Stores, "apiKeys" | "audit">;
   readonly runs: Pick<Runs, "onEnded">;
+  readonly kills: Pick<Signal<[kill: Kill]>, "on">;
   readonly now: () => Date;
   readonly isTransient: (error: unknown) => boolean;
   readonly pause: () => Promise<void>;
@@ -27,6 +30,9 @@ export interface AccessParts {
 export function wireAccess(parts: AccessParts): Access {
   const { settings, identify, authFile, stores, runs, now, log } = parts;
   const audit = createAudit({ ...parts, store: stores.audit });
+  parts.kills.on(({ cause, owner, runs: killed }) =>
+    audit.write({ ...byTheServer, owner, call: "kill", targets: killed.map(runTarget), outcome: killReasons[cause] }),
+  );
   runs.onEnded((run) => {
     if (run.cancellation) void audit.write(endOf(run));
   });
@@ -35,17 +41,17 @@ export function wireAccess(parts: AccessParts): Access {
   return createAccess({ settings, keys: stores.apiKeys, audit, authFile, now, log });
 }
 
+const byTheServer = { actor: "", credential: "", decision: "allowed", requestId: "" } as const;
+
 /** By whichever way it was asked for, and whatever became of it: stopped, killed, fenced. */
 function endOf(run: Run) {
   const { action, actor = "", requestedBy, outcome } = run.cancellation!;
   return {
+    ...byTheServer,
     owner: run.owner,
     actor,
-    credential: "",
     call: `${action} by ${requestedBy}`,
     targets: [runTarget(run)],
-    decision: "allowed",
     outcome,
-    requestId: "",
-  } as const;
+  };
 }

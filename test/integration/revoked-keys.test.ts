@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { RunStatus } from "../../src/client/index.ts";
+import { OnDisconnect, RunStatus } from "../../src/client/index.ts";
 import { createApiKeyStore } from "../../src/storage/api-key-store.ts";
 import { collections } from "../../src/storage/collections.ts";
 import { type KeyedApp, startKeyedApp } from "../support/keyed-app.ts";
@@ -22,9 +22,9 @@ it("whoever reads in a key's name is cut off when it is revoked, as if it had le
   ];
   await kit.gates.started("a");
   const revoked = app.clientOf(key);
-  const read = (client: typeof revoked, run: typeof kept, onDisconnect = 0) =>
+  const read = (client: typeof revoked, run: typeof kept, onDisconnect: OnDisconnect = OnDisconnect.CONTINUE) =>
     client.runs.joinRunStream({ threadId: run.threadId, runId: run.runId, onDisconnect })[Symbol.asyncIterator]();
-  const readers = [read(revoked, kept), read(revoked, left, 2)];
+  const readers = [read(revoked, kept), read(revoked, left, OnDisconnect.CANCEL)];
   const stays = read(kit.client, kept);
   for (const reader of [...readers, stays]) await reader.next();
   const url = `${app.app.url}/threads/${kept.threadId}/runs/${kept.runId}/stream`;
