@@ -242,7 +242,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     const starting = [...workersOf("shared"), ...workersOf("spare"), ...workersOf("exclusive")].filter(
       ({ wasReady }) => !wasReady,
     );
-    return starting.length < Math.max(1, Math.floor(children / 4));
+    // Where there are several owners, most starts are awaited by somebody.
+    return starting.length < Math.max(isDivided() ? 2 : 1, Math.floor(children / 4));
   }
 
   function untilStart(): Promise<void> | undefined {
