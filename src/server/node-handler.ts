@@ -104,6 +104,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
           access.opened(identity, () => response.destroy()),
         );
       if (rpc) {
+        // Before its body is read, and also for what is no service of ours.
+        access.policy.check(identity, rpc.method, call.requestId);
         const values = createContextValues()
           .set(callKey, call)
           .set(requestIdKey, call.requestId)
@@ -121,6 +123,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       }
     };
     const fail = (error: unknown) => {
+      if (response.headersSent || response.destroyed) return;
       // What is left of the body would block the connection.
       request.resume();
       refuseCaller(request, response, options.mapError(error) ?? createError(unknownFailure), rpc !== undefined);
