@@ -170,7 +170,13 @@ describe("a client that leaves before it is known who it is", () => {
           return () => undefined;
         },
       },
-      fallback: { answer: (_, response) => void response.writeHead(200).end(), find: () => undefined },
+      fallback: {
+        answer(_, response) {
+          response.writeHead(200);
+          response.end();
+        },
+        find: () => undefined,
+      },
     });
     const session = http2.connect(server.url);
     const path = "/threads";
