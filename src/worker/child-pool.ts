@@ -133,7 +133,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   });
   const inspect = createInspectGraphs({
     ...readers,
-    untilStart,
+    untilStart: () => untilTurn(readers.isFull()),
     problemOf: (graph) => reports.find(({ name }) => name === graph)?.problem,
     isStopped: () => stopped,
   });
@@ -248,7 +248,10 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
 
   function untilStart({ exclusive = false } = {}): Promise<void> | undefined {
     // Another owner's may take up all: a run that was claimed goes nowhere, since it would only be claimed again at once.
-    const isFull = exclusive && exclusivesInUse() >= exclusiveChildren;
+    return untilTurn(exclusive && exclusivesInUse() >= exclusiveChildren);
+  }
+
+  function untilTurn(isFull: boolean): Promise<void> | undefined {
     if (stopped || (mayStart() && !isFull)) return undefined;
     startable ??= Promise.withResolvers();
     return startable.promise;

@@ -111,6 +111,30 @@ describe("processes of several owners", { timeout: 30_000 }, () => {
     }, patience);
   });
 
+  it("answer whoever asks while others use all that may be for questions, once one of these is answered", async () => {
+    await start();
+    const { promise: mayRead, resolve: read } = Promise.withResolvers<undefined>();
+    let reading = 0;
+    const ask = (owner: string) =>
+      pool.inspect(
+        {
+          ...emptyJournal,
+          owner,
+          read() {
+            reading += 1;
+            return mayRead;
+          },
+        },
+        { kind: "state", graph: "agent", omitValues: false },
+      );
+    // A shared process, and ten for questions.
+    const answers = Array.from({ length: 11 }, (_, place) => ask(`o${place}`));
+    await vi.waitUntil(() => reading === answers.length, patience);
+    const late = ask("late");
+    read(undefined);
+    for (const answer of [...answers, late]) await expect(answer).resolves.toBeDefined();
+  });
+
   it("go round: who has had one for longest gives it back at its runs' next step", async () => {
     await start({ maxChildren: 1, spare: false });
     const alice = await run(pool, { act: "polite" }, { owner: "alice" });
