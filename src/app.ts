@@ -306,6 +306,7 @@ function serve(
       services: api,
       policy: access.policy,
       audit: access.audit,
+      limits: access.limits,
       nameError,
       shutdownSignal,
       log,

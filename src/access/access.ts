@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ApiKeyStore } from "../domain/access-ports.ts";
 import { DomainError } from "../domain/errors.ts";
+import { shortened } from "../domain/shortened.ts";
 import type { AccessSettings } from "./access-file.ts";
 import { createApiKeys, credentialPrefix, keyPrefix } from "./api-keys.ts";
 import { type Audit, noAudit } from "./audit.ts";
@@ -87,6 +88,9 @@ export function createAccess({ settings, keys, audit, now, log, authFile }: Acce
   };
 }
 
+/** Of what nobody has let in; longer than any path that there is. */
+const longestCall = 300;
+
 /** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */
 function telling(identify: Identify, audit: Audit): Identify {
   return async (presented) => {
@@ -94,7 +98,8 @@ function telling(identify: Identify, audit: Audit): Identify {
       return await identify(presented);
     } catch (error) {
       const { method, target, requestId, headers } = presented;
-      const call = `${method} ${target.split("?", 1)[0]}`;
+      // As long as whoever knocks likes, and twenty are stored in a second.
+      const call = shortened(`${method} ${target.split("?", 1)[0]}`, longestCall);
       const credential = keyIdIn(headers);
       const outcome = reasonOf(error);
       audit.refused({ owner: "", actor: "", credential, call, targets: [], outcome, requestId });

@@ -21,7 +21,10 @@ export interface Audit {
   write(entry: NewEntry): Promise<void>;
   /** Somebody was refused. Returns at once: whoever knocks a thousand times a second must not make as many writes. */
   refused(entry: Omit<NewEntry, "decision">): void;
-  /** Resolves when nothing is left to be written. */
+  /**
+   * For the end of the server: resolves when nothing is left to be written. What cannot be written any more stands in the log, since nobody
+   * knows when a database that is away comes back.
+   */
   settled(): Promise<void>;
 }
 
@@ -32,6 +35,7 @@ const aSecond = 20;
 export function createAudit(parts: AuditParts): Audit {
   const { store, now, log, monotonicMs = () => performance.now() } = parts;
   const pending = new Set<Promise<void>>();
+  const ending = new AbortController();
   let room = burst;
   let lookedAt = monotonicMs();
   let uncounted = 0;
@@ -39,7 +43,7 @@ export function createAudit(parts: AuditParts): Audit {
 
   function write(entry: NewEntry): Promise<void> {
     const whole: AuditEntry = { ...entry, at: now() };
-    const written = keepTrying(() => store.append(whole), parts).catch((err) =>
+    const written = keepTrying(() => store.append(whole), { ...parts, signal: ending.signal }).catch((err) =>
       log.error({ err, audit: whole }, "an entry of the audit is not stored"),
     );
     const done = written.finally(() => pending.delete(done));
@@ -76,6 +80,7 @@ export function createAudit(parts: AuditParts): Audit {
     },
     async settled() {
       tellRest();
+      ending.abort();
       while (pending.size > 0) await Promise.all(pending);
     },
   };

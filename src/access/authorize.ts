@@ -2,7 +2,7 @@ import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Audit } from "./audit.ts";
 import { type Audited, type AuditedCall, auditedCall } from "./audited-calls.ts";
-import { type Identity, identityOf, requestIdKey, type Scope } from "./identity.ts";
+import { type Identity, identityOf, isCountedKey, requestIdKey, type Scope } from "./identity.ts";
 import type { CallLimits } from "./limits.ts";
 import { alsoCancels, type Disclosure, handlersDecide, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
@@ -135,9 +135,11 @@ const lasting = new Set([
 
 /** Each counts for its owner until it ends. */
 function counted(method: DescMethod, handle: Handler, limits: CallLimits): Handler {
+  const begin = (context: HandlerContext) =>
+    context.values.get(isCountedKey) ? () => undefined : limits.stream(identityOf(context).owner);
   if (method.methodKind === "unary") {
     return async (request, context) => {
-      const end = limits.stream(identityOf(context).owner);
+      const end = begin(context);
       try {
         return await handle(request, context);
       } finally {
@@ -146,7 +148,7 @@ function counted(method: DescMethod, handle: Handler, limits: CallLimits): Handl
     };
   }
   return async function* (request, context) {
-    const end = limits.stream(identityOf(context).owner);
+    const end = begin(context);
     try {
       yield* handle(request, context) as AsyncIterable<unknown>;
     } finally {

@@ -56,6 +56,9 @@ export const nobody: Identity = { owner: "", actor: "", scopes: new Set(), crede
 
 export const identityKey = createContextKey<Identity | undefined>(undefined, { description: "who calls" });
 
+/** The call is part of one that counts among those that stream or wait. */
+export const isCountedKey = createContextKey(false, { description: "it counts already" });
+
 export const requestIdKey = createContextKey("", { description: "the request's id" });
 
 /** Throws for a call that nobody is known to have made: it must not pass for one of anybody's. */

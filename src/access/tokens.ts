@@ -18,6 +18,8 @@ const lookMs = 4_000;
 /** Keys are looked at again after so long; for a key that is not among them sooner. */
 const keptMs = 10 * 60_000;
 const againMs = 5_000;
+/** A discovery document is looked for again after so long, as whoever is refused is told to. */
+const afterFailureMs = 1_000;
 
 export function createTokens(issuers: readonly TokenIssuer[]): Tokens {
   const all = new Map(issuers.map((issuer) => [issuer.issuer, { issuer, keys: keysOf(issuer) }]));
@@ -87,10 +89,19 @@ function identityOfClaims(claims: JWTPayload, { issuer, claims: names, owner: fi
 /** The issuer's keys: where the configuration says, or where its discovery document does. */
 function keysOf({ issuer, jwks_uri: given }: TokenIssuer): JWTVerifyGetKey {
   const options = { timeoutDuration: lookMs, cacheMaxAge: keptMs, cooldownDuration: againMs };
-  let keys = given === undefined ? undefined : createRemoteJWKSet(new URL(given), options);
+  const at = (url: URL) => createRemoteJWKSet(url, options);
+  let keys = given === undefined ? undefined : Promise.resolve(at(new URL(given)));
+  let failedAt = Number.NEGATIVE_INFINITY;
   return async (header, token) => {
-    keys ??= createRemoteJWKSet(await discover(issuer), options);
-    return keys(header, token);
+    // Tokens are not known to be the issuer's yet: one look for all of them, and after one that failed a pause.
+    if (performance.now() - failedAt >= afterFailureMs) keys ??= discover(issuer).then(at);
+    if (!keys) throw new Error("the discovery document could not be had a moment ago");
+    const its = await keys.catch((error: unknown) => {
+      failedAt = performance.now();
+      keys = undefined;
+      throw error;
+    });
+    return its(header, token);
   };
 }
 

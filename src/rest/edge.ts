@@ -3,6 +3,7 @@ import createRouter from "find-my-way";
 import type { Logger } from "pino";
 import type { Audit } from "../access/audit.ts";
 import type { Policy } from "../access/authorize.ts";
+import type { CallLimits } from "../access/limits.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { readTarget } from "../server/admit.ts";
 import type { Fallback, RequestFacts } from "../server/node-handler.ts";
@@ -20,6 +21,7 @@ export interface RestEdgeOptions extends RoutesParts {
   readonly services: Services;
   readonly policy: Policy;
   readonly audit: Audit;
+  readonly limits: CallLimits;
   /** The services' errors as those of the domain, also a database that is away. */
   readonly nameError: (error: unknown) => unknown;
   readonly shutdownSignal: AbortSignal;
@@ -149,8 +151,19 @@ interface HandledCall {
 }
 
 async function handle(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
+  const { policy, limits } = call.options;
+  const { identity, requestId } = call.facts;
+  policy.check(identity, route, requestId);
+  const end = route.lasts && limits.stream(identity.owner);
+  try {
+    await answerRoute(route, params, search, call);
+  } finally {
+    end?.();
+  }
+}
+
+async function answerRoute(route: Route, params: Record<string, string>, search: URLSearchParams, call: HandledCall) {
   const { request, response, gone, options } = call;
-  options.policy.check(call.facts.identity, route, call.facts.requestId);
   if (call.facts.isDraining() && route.probe !== "alive") {
     throw new RestError(503, "The server is shutting down; repeat the request later.", { "retry-after": "1" });
   }
@@ -171,7 +184,7 @@ async function handle(route: Route, params: Record<string, string>, search: URLS
     body,
     signal: gone.signal,
     identity,
-    invoke: call.createInvoke(call.facts, gone.signal),
+    invoke: call.createInvoke({ ...call.facts, isCounted: route.lasts }, gone.signal),
   });
   if (route.deletes) {
     const { owner, actor, credential } = identity;

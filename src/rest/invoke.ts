@@ -10,7 +10,7 @@ import { createContextValues, createHandlerContext, type HandlerContext, type Se
 import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
 import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
-import { type Identity, identityKey, requestIdKey } from "../access/identity.ts";
+import { type Identity, identityKey, isCountedKey, requestIdKey } from "../access/identity.ts";
 import { aborted } from "../domain/aborted.ts";
 import type { RunName } from "../domain/run/run.ts";
 import { violationError } from "../server/interceptors/validation.ts";
@@ -42,7 +42,14 @@ export interface Invoke {
 }
 
 /** Aborted when the client has left: the handlers judge it as they do a leaver of any other protocol. */
-export type CreateInvoke = (asked: { identity: Identity; requestId: string }, requestSignal: AbortSignal) => Invoke;
+export type CreateInvoke = (asked: Asked, requestSignal: AbortSignal) => Invoke;
+
+interface Asked {
+  readonly identity: Identity;
+  readonly requestId: string;
+  /** The request itself counts among those that stream or wait, and not what it calls. */
+  readonly isCounted?: boolean | undefined;
+}
 
 type Handler = (request: unknown, context: HandlerContext) => unknown;
 type Method = DescMethodUnary | DescMethodServerStreaming;
@@ -54,7 +61,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
     [AssistantService.typeName, { ...services.assistants }],
   ]);
 
-  return ({ identity, requestId }, requestSignal) => {
+  return ({ identity, requestId, isCounted = false }, requestSignal) => {
     function prepare(method: Method, init: MessageInitShape<DescMessage>, onRunExists: OnRunExists | undefined) {
       const request = create(method.input, init);
       check(method.input, request);
@@ -69,6 +76,7 @@ export function createInvokers(services: Services, shutdownSignal: AbortSignal):
         contextValues: createContextValues()
           .set(identityKey, identity)
           .set(requestIdKey, requestId)
+          .set(isCountedKey, isCounted)
           .set(onRunExistsKey, onRunExists)
           .set(refuseRepeatKey, true),
       });

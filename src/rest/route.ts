@@ -67,6 +67,8 @@ export interface Route<Body = unknown> {
   /** What it removes, for the audit, where no RPC does it. */
   readonly deletes?: (body: Body) => string;
   readonly errors?: ErrorAnswers;
+  /** It lasts as long as its client wants, whatever it calls meanwhile, and counts for its owner until it ends. */
+  readonly lasts?: true;
   /**
    * What whoever keeps servers running asks all the time: no credentials are wanted, and a good answer is nothing for the log. Whether the
    * process lives is answered during a drain as well.

@@ -158,13 +158,17 @@ function identified(
     identity
       .then((found) => {
         // Nothing has listened for the client's leaving until now.
-        if (!response.destroyed) answer(found);
+        if (!isGone(response)) answer(found);
       }, fail)
       .catch(fail);
   } catch (error) {
     fail(error);
   }
 }
+
+/** The response of HTTP/2 does not say so itself. */
+const isGone = (response: NodeServerResponse): boolean =>
+  "stream" in response ? response.stream.destroyed : response.destroyed;
 
 function describeCall(request: NodeServerRequest): Call {
   const given = request.headers["x-request-id"];

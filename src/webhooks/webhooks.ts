@@ -45,8 +45,9 @@ const maxTries = 5;
 /** Calls at a time, and to one receiver, so that one that does not answer leaves room for the others. */
 const callsAtATime = 32;
 const callsAReceiver = 4;
-/** Deliveries kept in mind; more are left to the sweep. */
+/** Deliveries kept in mind, and those of one owner where there are several; more are left to the sweep. */
 const maxKnown = 10_000;
+const maxKnownOfOwner = 2_500;
 /** Deliveries of one look. */
 const chunk = 100;
 
@@ -56,7 +57,9 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   const known = new Set<string>();
   const retries = new Set<NodeJS.Timeout>();
   const queue: Run[] = [];
-  const calling = new Map<string, number>();
+  const calling = createCounts();
+  const callingOf = createCounts();
+  const knownOf = createCounts();
   const working = new Set<Promise<void>>();
   const closing = new AbortController();
   let stopping = false;
@@ -65,8 +68,27 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
 
   function begin(run: Run): void {
     if (stopping || run.webhook?.state !== "pending" || known.has(keyOfRun(run)) || known.size >= maxKnown) return;
+    if (run.owner !== "" && knownOf.get(run.owner) >= maxKnownOfOwner) return;
     known.add(keyOfRun(run));
+    knownOf.add(run.owner, 1);
     enqueue(run);
+  }
+
+  function forget(run: Run): void {
+    if (known.delete(keyOfRun(run))) knownOf.add(run.owner, -1);
+  }
+
+  /** Where in the queue the next one is: of those whose receivers may be called now the first of the owner who has fewest calls. */
+  function nextPlace(): number {
+    let best = -1;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const [place, run] of queue.entries()) {
+      const calls = callingOf.get(run.owner);
+      if (calls >= fewest || calling.get(receiverOf(run)) >= callsAReceiver) continue;
+      [best, fewest] = [place, calls];
+      if (fewest === 0) break;
+    }
+    return best;
   }
 
   async function beginAll(find: (page: RunPage) => Promise<Run[]>): Promise<void> {
@@ -83,7 +105,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
 
   function next(): void {
     while (working.size < callsAtATime) {
-      const at = queue.findIndex((run) => (calling.get(receiverOf(run)) ?? 0) < callsAReceiver);
+      const at = nextPlace();
       if (at < 0) return;
       const [run] = queue.splice(at, 1) as [Run];
       count(run, 1);
@@ -97,9 +119,8 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
   }
 
   function count(run: Run, change: number): void {
-    const calls = (calling.get(receiverOf(run)) ?? 0) + change;
-    if (calls === 0) calling.delete(receiverOf(run));
-    else calling.set(receiverOf(run), calls);
+    calling.add(receiverOf(run), change);
+    callingOf.add(run.owner, change);
   }
 
   async function tryOnce(run: Run): Promise<void> {
@@ -110,7 +131,7 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
       // The database has failed: the sweep finds the delivery again.
       parts.onError(error);
     }
-    known.delete(keyOfRun(run));
+    forget(run);
   }
 
   /** The run as it is to be tried again, or undefined when there is nothing more to do. */
@@ -179,6 +200,20 @@ export function createWebhooks(parts: WebhooksParts): Webhooks {
       }, graceMs);
       while (working.size > 0) await Promise.all(working);
       clearTimeout(limit);
+    },
+  };
+}
+
+/** Numbers by name; what is 0 takes no room. */
+function createCounts() {
+  const counts = new Map<string, number>();
+  const get = (name: string): number => counts.get(name) ?? 0;
+  return {
+    get,
+    add(name: string, change: number): void {
+      const count = get(name) + change;
+      if (count === 0) counts.delete(name);
+      else counts.set(name, count);
     },
   };
 }

@@ -42,8 +42,11 @@ export interface AttemptHost {
    * `extra` places it although all slots are taken. Cancelling never needs a slot.
    */
   place(spec: AttemptSpec, hooks: AttemptHooks, options: PlaceOptions): PlacedAttempt | undefined;
-  /** Resolves when a process may start again, at a pause's end or when others have started; undefined when one may start now. */
-  untilStart(): Promise<void> | undefined;
+  /**
+   * Resolves when a process may start again, at a pause's end or when others have started; undefined when one may start now. For an
+   * exclusive one also while there are as many as may be: then it resolves now and then, and whoever waits asks again.
+   */
+  untilStart(options?: { readonly exclusive?: boolean }): Promise<void> | undefined;
   /**
    * Reads or edits states, or reads the graph itself, with the graph's own code, in a child that executes no run meanwhile. Rejects with a
    * DomainError: GRAPH_UNAVAILABLE when the graph cannot answer, GRAPH_TIMEOUT when it does not in time, whose process is then replaced. While

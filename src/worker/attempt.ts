@@ -197,7 +197,7 @@ export function startAttempt(parts: AttemptParts, execution: Execution): Attempt
     for (;;) {
       placed = parts.host.place(attempt, hooks, options);
       if (placed) break;
-      const startable = exclusive ? parts.host.untilStart() : undefined;
+      const startable = exclusive ? parts.host.untilStart({ exclusive }) : undefined;
       await Promise.race([startable, left.promise]);
       if (stop) return { how: "ended", end: { kind: "stopped" } };
       // No slot after all: it goes back to the queue.

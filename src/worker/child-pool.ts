@@ -133,7 +133,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
   });
   const inspect = createInspectGraphs({
     ...readers,
-    untilStart,
+    untilStart: () => untilTurn(readers.isFull()),
     problemOf: (graph) => reports.find(({ name }) => name === graph)?.problem,
     isStopped: () => stopped,
   });
@@ -246,8 +246,13 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     return starting.length < Math.max(isDivided() ? 2 : 1, Math.floor(children / 4));
   }
 
-  function untilStart(): Promise<void> | undefined {
-    if (stopped || mayStart()) return undefined;
+  function untilStart({ exclusive = false } = {}): Promise<void> | undefined {
+    // Another owner's may take up all: a run that was claimed goes nowhere, since it would only be claimed again at once.
+    return untilTurn(exclusive && exclusivesInUse() >= exclusiveChildren);
+  }
+
+  function untilTurn(isFull: boolean): Promise<void> | undefined {
+    if (stopped || (mayStart() && !isFull)) return undefined;
     startable ??= Promise.withResolvers();
     return startable.promise;
   }

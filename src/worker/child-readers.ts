@@ -13,11 +13,16 @@ export interface ChildReadersParts {
   readonly graphsNamed: (graph: string) => readonly GraphSpec[];
 }
 
+export interface ChildReaders extends Pick<InspectGraphsParts, "idleChild" | "startApart"> {
+  /** Owners use as many as there may be: another one's turn comes when one of them is idle. */
+  isFull(): boolean;
+}
+
 /** Processes beside the shared and exclusive ones, at most. */
 const maxReaders = 10;
 
 /** The processes of a pool that answer what is asked of graphs. */
-export function createChildReaders(parts: ChildReadersParts): Pick<InspectGraphsParts, "idleChild" | "startApart"> {
+export function createChildReaders(parts: ChildReadersParts): ChildReaders {
   const { workersOf, isSpare, isDivided } = parts;
 
   function idleChild(owner: string | undefined): ChildWorker | undefined {
@@ -39,8 +44,10 @@ export function createChildReaders(parts: ChildReadersParts): Pick<InspectGraphs
     return worker;
   }
 
+  const all = () => [...workersOf("spare"), ...workersOf("apart")];
+
   function startReader(role: "spare" | "apart"): ChildWorker | undefined {
-    const readers = [...workersOf("spare"), ...workersOf("apart")];
+    const readers = all();
     if (readers.length >= maxReaders) {
       // One that some other owner has had makes room.
       const unused = readers.find(({ isIdle, owner }) => isIdle && owner !== undefined);
@@ -50,5 +57,5 @@ export function createChildReaders(parts: ChildReadersParts): Pick<InspectGraphs
     return parts.start(role);
   }
 
-  return { idleChild, startApart };
+  return { idleChild, startApart, isFull: () => isDivided() && all().length >= maxReaders };
 }

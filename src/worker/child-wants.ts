@@ -37,26 +37,35 @@ export function createChildWants({ children, maxChildren, shared, freeIn, start 
     return [...wants.keys()];
   }
 
-  const ofOwner = (owner: string) => shared().filter((worker) => worker.owner === owner && !worker.yields);
+  /** The processes of each owner, without those that are being given back. */
+  const kept = (): Map<string, ChildWorker[]> =>
+    Map.groupBy(
+      shared().filter(({ owner, yields }) => owner !== undefined && !yields),
+      ({ owner }) => owner!,
+    );
 
   /** Those that nobody has, ready or starting. */
   const ofNobody = () => shared().filter((worker) => worker.owner === undefined);
 
-  function makeRoom(isOnlyOne: boolean): void {
+  /** False when nothing can be done now, for whomever. */
+  function makeRoom(owners: readonly string[], isOnlyOne: boolean): boolean {
     const all = shared();
-    if (all.length < maxChildren) return void start();
+    if (all.length < maxChildren) return start();
     const foreign = all.filter(({ owner, yields }) => owner !== undefined && !yields && !wants.has(owner));
     const idle = foreign.find(({ isIdle }) => isIdle);
     if (idle) {
       idle.retire();
-      return;
+      return true;
     }
-    if (!isOnlyOne) return;
+    if (!isOnlyOne) return false;
     const now = performance.now();
-    nextToYield(
+    const its = kept();
+    const next = nextToYield(
       all.filter(({ ownedSince, yields }) => !yields && now - ownedSince >= turnMs),
-      new Set(waiting().filter((owner) => ofOwner(owner).length === 0)),
-    )?.giveBack();
+      new Set(owners.filter((owner) => !its.has(owner))),
+    );
+    next?.giveBack();
+    return next !== undefined;
   }
 
   return {
@@ -65,18 +74,29 @@ export function createChildWants({ children, maxChildren, shared, freeIn, start 
     },
     add: (owner) => void wants.set(owner, performance.now()),
     delete: (owner) => void wants.delete(owner),
-    someHasNone: (owner) => waiting().some((other) => other !== owner && ofOwner(other).length === 0),
+    someHasNone(owner) {
+      const its = kept();
+      return waiting().some((other) => other !== owner && !its.has(other));
+    },
 
     serve() {
       const owners = waiting();
+      if (owners.length === 0) return;
+      let its = kept();
+      const of = (owner: string) => its.get(owner) ?? [];
       // A process that is coming is for one of those who wait, and so is one that is being given back.
       let coming = ofNobody().length + shared().filter(({ yields }) => yields).length;
-      for (const owner of owners.toSorted((a, b) => ofOwner(a).length - ofOwner(b).length)) {
-        const mine = ofOwner(owner);
+      // Thousands may wait, and each that joins them asks for this: it ends where nothing is left to be done.
+      for (const owner of owners.toSorted((a, b) => of(a).length - of(b).length)) {
+        const mine = of(owner);
         if (mine.some((worker) => freeIn(worker) > 0) || mine.some(({ isReady }) => !isReady)) continue;
         if (mine.length >= children) continue;
-        if (coming > 0) coming -= 1;
-        else makeRoom(mine.length === 0);
+        if (coming > 0) {
+          coming -= 1;
+          continue;
+        }
+        if (!makeRoom(owners, mine.length === 0)) return;
+        its = kept();
       }
     },
   };

@@ -1,6 +1,15 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AttemptHost } from "../../src/worker/attempt-host.ts";
-import { emptyJournal, fakePool, gone, isAlive, patience, run } from "../support/fake-child-pool.ts";
+import type { AttemptHooks, AttemptHost } from "../../src/worker/attempt-host.ts";
+import {
+  attemptSpec,
+  emptyItems,
+  emptyJournal,
+  fakePool,
+  gone,
+  isAlive,
+  patience,
+  run,
+} from "../support/fake-child-pool.ts";
 
 let pool: AttemptHost;
 
@@ -15,6 +24,13 @@ afterEach(async () => {
   await gone(pids);
 });
 
+const noHooks: AttemptHooks = {
+  journal: emptyJournal,
+  items: emptyItems,
+  output: () => Promise.resolve(),
+  delivered: () => undefined,
+  over: () => undefined,
+};
 const nothing = new Map<string, number>();
 /** As a scheduler asks: what finds no room is wanted, until there is some. */
 const untilRoom = (owner: string) =>
@@ -74,6 +90,49 @@ describe("processes of several owners", { timeout: 30_000 }, () => {
     await inspect("alice");
     // What has answered Alice lives on beside it, and never was Bob's.
     for (const pid of used) if (pid !== bob.placed.pid) expect(await isAlive(pid)).toBe(true);
+  });
+
+  it("one that finds no exclusive one waits for it, and is not claimed again and again", async () => {
+    await start({ spare: false });
+    const alices = [];
+    for (let n = 0; n < 2; n += 1) alices.push(await run(pool, { act: "polite" }, { owner: "alice", exclusive: true }));
+    for (const each of alices) await each.started();
+    // There is room for what is not exclusive, and nobody knows which it is before it is claimed.
+    expect(pool.hasRoom("bob", nothing)).toBe(true);
+    const place = () => pool.place(attemptSpec({ act: "polite" }), noHooks, { owner: "bob", exclusive: true });
+    expect(place()).toBeUndefined();
+    expect(pool.untilStart({ exclusive: true })).toBeDefined();
+    alices[0]!.placed.stop("interrupt", "");
+    await alices[0]!.over;
+    await vi.waitUntil(async () => {
+      if (place()) return true;
+      await pool.untilStart({ exclusive: true });
+      return false;
+    }, patience);
+  });
+
+  it("answer whoever asks while others use all that may be for questions, once one of these is answered", async () => {
+    await start();
+    const { promise: mayRead, resolve: read } = Promise.withResolvers<undefined>();
+    let reading = 0;
+    const ask = (owner: string) =>
+      pool.inspect(
+        {
+          ...emptyJournal,
+          owner,
+          read() {
+            reading += 1;
+            return mayRead;
+          },
+        },
+        { kind: "state", graph: "agent", omitValues: false },
+      );
+    // A shared process, and ten for questions.
+    const answers = Array.from({ length: 11 }, (_, place) => ask(`o${place}`));
+    await vi.waitUntil(() => reading === answers.length, patience);
+    const late = ask("late");
+    read(undefined);
+    for (const answer of [...answers, late]) await expect(answer).resolves.toBeDefined();
   });
 
   it("go round: who has had one for longest gives it back at its runs' next step", async () => {

@@ -10,6 +10,7 @@ beforeAll(async () => {
     live: { live_runs: 2 },
     executing: { executing: 1 },
     streams: { streams: 1 },
+    threads: { streams: 1 },
     requests: { requests_per_second: 3 },
   };
   app = await startKeyedApp({ limits: { owners } }, { config: { children: 1, maxChildren: 4, slotsPerChild: 4 } });
@@ -71,6 +72,31 @@ describe("limits of an owner", () => {
     await expect(reading.next()).rejects.toThrow();
     kit.gates.open("a");
     await vi.waitFor(() => kit.join(run.runId), { timeout: 20_000, interval: 50 });
+    kit.gates.remove();
+  });
+
+  it("also of streams of a thread, on which nothing happens yet", async () => {
+    const kit = await kitFor("threads");
+    const headers = { "x-api-key": await app.key("threads"), "content-type": "application/json" };
+    const leaving = new AbortController();
+    const url = `${app.app.url}/threads/${kit.threadId}/stream`;
+    const events = { method: "POST", body: JSON.stringify({ channels: ["values"] }) };
+    const reading = await fetch(url, { headers, signal: leaving.signal });
+    expect(reading.status).toBe(200);
+    expect((await fetch(url, { headers })).status).toBe(429);
+    expect((await fetch(`${url}/events`, { headers, ...events })).status).toBe(429);
+    // It counts once, also while it tells of a run.
+    await kit.start({ steps: ["a"] });
+    await kit.gates.started("a");
+    const first = await reading.body!.getReader().read();
+    expect(new TextDecoder().decode(first.value)).toContain("run_id");
+    leaving.abort();
+    kit.gates.open("a");
+    await vi.waitFor(async () => {
+      const again = await fetch(url, { headers });
+      await again.body!.cancel();
+      expect(again.status).toBe(200);
+    });
     kit.gates.remove();
   });
 

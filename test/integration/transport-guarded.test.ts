@@ -1,31 +1,35 @@
 import { once } from "node:events";
 import http2 from "node:http2";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Access } from "../../src/access/access.ts";
 import { noAudit } from "../../src/access/audit.ts";
 import { createPolicy } from "../../src/access/authorize.ts";
+import type { Identify, Identity } from "../../src/access/identity.ts";
 import { noCallLimits } from "../../src/access/limits.ts";
 import { missing } from "../../src/access/refusals.ts";
-import type { Served } from "../../src/server/server.ts";
 import { type Asked, ask } from "../support/ask.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "../support/net-server.ts";
 
 let server: TestServer;
 afterEach(() => server.stop());
 
+const ann: Identity = { owner: "acme", actor: "ann", scopes: new Set(["admin"]), credential: "key:1" };
+
+const accessOf = (identify: Identify): Access => ({
+  isOn: true,
+  policy: createPolicy(new Set(), noAudit),
+  audit: noAudit,
+  limits: noCallLimits,
+  opened: () => () => undefined,
+  identify,
+});
+
 /** A server with access control, which knows one key. */
 async function start(options: TestServerOptions = {}): Promise<void> {
-  const identity = { owner: "acme", actor: "ann", scopes: new Set(["admin"] as const), credential: "key:1" };
-  const access: Served["access"] = {
-    isOn: true,
-    policy: createPolicy(new Set(), noAudit),
-    audit: noAudit,
-    limits: noCallLimits,
-    opened: () => () => undefined,
-    identify({ headers }) {
-      if (headers["x-api-key"] === "k") return identity;
-      throw missing();
-    },
-  };
+  const access = accessOf(({ headers }) => {
+    if (headers["x-api-key"] === "k") return ann;
+    throw missing();
+  });
   const known = [
     { method: "GET", path: "/ok" },
     { method: "GET", path: "/info" },
@@ -147,6 +151,46 @@ describe("an answer to a page", () => {
     server = await startTestServer();
     const loopback = await preflight({ origin: "http://localhost:5173", ...reaching });
     expect([loopback.status, granted(loopback)]).toEqual([204, undefined]);
+  });
+});
+
+describe("a client that leaves before it is known who it is", () => {
+  test("is not answered, and nothing is kept open for it", async () => {
+    const identities: PromiseWithResolvers<Identity>[] = [];
+    const opened: string[] = [];
+    server = await startTestServer({
+      access: {
+        ...accessOf(() => {
+          const identity = Promise.withResolvers<Identity>();
+          identities.push(identity);
+          return identity.promise;
+        }),
+        opened: ({ actor }) => {
+          opened.push(actor);
+          return () => undefined;
+        },
+      },
+      fallback: {
+        answer(_, response) {
+          response.writeHead(200);
+          response.end();
+        },
+        find: () => undefined,
+      },
+    });
+    const session = http2.connect(server.url);
+    const path = "/threads";
+    const left = session.request({ ":path": path });
+    await vi.waitFor(() => expect(identities).toHaveLength(1));
+    left.close(http2.constants.NGHTTP2_CANCEL);
+    await once(left, "close");
+    // Once this one is here, the server has read the reset before it.
+    const stays = session.request({ ":path": path });
+    await vi.waitFor(() => expect(identities).toHaveLength(2));
+    for (const [place, actor] of ["left", "stays"].entries()) identities[place]!.resolve({ ...ann, actor });
+    const [headers] = (await once(stays, "response")) as [http2.IncomingHttpHeaders];
+    expect([headers[":status"], opened]).toEqual([200, ["stays"]]);
+    session.destroy();
   });
 });
 

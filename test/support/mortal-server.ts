@@ -234,7 +234,7 @@ function hostOf(host: AttemptHost, life: Life): AttemptHost {
       if (attempt) placed.add(attempt);
       return attempt;
     },
-    untilStart: () => host.untilStart(),
+    untilStart: (options) => host.untilStart(options),
     inspect: (journal, inspection) => host.inspect(journal, inspection),
     renewed: () => undefined,
     pids: [],

@@ -62,7 +62,7 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
       if (placed) attempts.add(attempt);
       return placed;
     },
-    untilStart: () => pool?.host.untilStart(),
+    untilStart: (options) => pool?.host.untilStart(options),
     inspect: (storage, inspection) => held().host.inspect(storage, inspection),
     renewed: () => pool?.host.renewed(sharedLeaseMs),
     get pids() {

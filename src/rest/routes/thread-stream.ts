@@ -129,6 +129,7 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
       method: "GET",
       path: "/threads/:thread_id/stream",
       is: "Streams the output of all runs of a thread, until the client leaves: from now on, or after Last-Event-ID.",
+      lasts: true,
       query: {
         stream_modes: namesParameter("what to tell; run_modes by default", modes),
         stream_mode: namesParameter("the same", modes),
@@ -154,6 +155,7 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
       path: "/threads/:thread_id/stream/events",
       is: "Streams a thread's events in LangChain's streaming protocol, until the client leaves.",
       body: subscriptionBody,
+      lasts: true,
       async handle(request) {
         await checkThread(request);
         return {
