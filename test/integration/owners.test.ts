@@ -1,188 +1,189 @@
-import { randomUUID } from "node:crypto";
-import { create, type DescMethod, fromJson } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BSON, type Document } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
-import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
-import { PayloadSchema } from "../../gen/reins/v1/payload_pb.ts";
-import { CancelAction, CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
-import { RunService } from "../../gen/reins/v1/run_service_pb.ts";
-import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
-import { ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
-import { anybody } from "../../src/access/identity.ts";
-import { createReinsClient, type ReinsClient, toPayload } from "../../src/client/index.ts";
-import { minimal } from "../support/good-requests.ts";
-import { createRunKit, type RunKit } from "../support/run-kit.ts";
-import { startTestApp, type TestApp } from "../support/test-app.ts";
+import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { routeNeeds, rpcKey, rpcNeeds } from "../../src/access/needs.ts";
+import { type ReinsClient, toPayload } from "../../src/client/index.ts";
+import { askRoute, askRpc, comparableAnswer, type Told } from "../support/ask-as.ts";
+import { comparable } from "../support/dump.ts";
+import { type FurnishedOwner, furnish, type Names, newNames } from "../support/furnished-owner.ts";
+import { createGates, until } from "../support/gates.ts";
+import { clientOf, type GuardedApp, newOwner, startGuardedApp } from "../support/guarded-app.ts";
+import { ownerlessRoutes, type RouteCase, routeCases, servedRoutes } from "../support/route-cases.ts";
+import { type Mine, ownedMethods, type RpcCase, rpcCases } from "../support/rpc-cases.ts";
 
-const [alice, bob] = ["alice", "bob"];
-
-let app: TestApp;
-let hers: RunKit;
-let theirs: { [owner: string]: ReinsClient };
-/** A finished run, one that executes, an assistant, and a finished run's checkpoint: all Alice's. */
-let over: string;
-let live: string;
-let assistantId: string;
-let checkpointId: string;
-
-const as =
-  (owner: string): Interceptor =>
-  (next) =>
-  (request) => {
-    request.header.set("x-owner", owner);
-    return next(request);
-  };
+let app: GuardedApp;
+/** Alice's key, and two sets of what she has: calls of her own use them up. */
+let key: string;
+let hers: FurnishedOwner;
+let others: FurnishedOwner;
+let before: string[];
 
 beforeAll(async () => {
-  app = await startTestApp({
-    identify: ({ headers }) => ({ ...anybody, owner: String(headers["x-owner"] ?? "nobody") }),
-  });
-  const client = (owner: string) => createReinsClient({ baseUrl: app.app.url, interceptors: [as(owner)] });
-  theirs = { [alice]: client(alice), [bob]: client(bob) };
-  const { assistants } = theirs[alice]!;
-  assistantId = (await assistants.createAssistant({ graphId: "gated", metadata: { of: alice } })).assistant!
-    .assistantId;
-  hers = await createRunKit({ client: theirs[alice]! });
-  over = (await hers.start({ steps: ["a"] })).runId;
-  await hers.gates.started("a");
-  hers.gates.open("a");
-  await hers.join(over);
-  checkpointId = (await hers.client.threads.getThreadState({ threadId: hers.threadId })).state!.checkpoint!
-    .checkpointId;
-  live = (await hers.start({ steps: ["b"] })).runId;
-  await hers.gates.started("b");
+  app = await startGuardedApp();
+  key = await app.keyOf(newOwner("alice"));
+  const client = clientOf(app, key);
+  hers = await furnish(client, app.app.url, key);
+  others = await furnish(client, app.app.url, key);
+  // The records of runs follow their lanes.
+  await until(async () => (await app.db.collection("runs").countDocuments({ status: "running" })) === 2);
+  before = await allButBobs();
 });
 afterAll(async () => {
-  hers.gates.remove();
+  for (const { kit } of [hers, others]) kit.gates.remove();
   await app.close();
 });
 
-/** What somebody else is told: that there is no such thing, or that there is nothing. */
-const nothing: Record<string, (answer: never) => unknown> = {
-  CreateThread: ({ thread }: { thread: { threadId: string } }) => thread.threadId !== hers.threadId,
-  SearchThreads: ({ threads }: { threads: { threadId: string }[] }) =>
-    threads.every(({ threadId }) => threadId !== hers.threadId),
-  CountThreads: ({ count }: { count: bigint }) => count <= 1n,
-  PruneThreads: ({ prunedThreadIds, busyThreadIds }: Record<string, string[]>) =>
-    prunedThreadIds!.length + busyThreadIds!.length === 0,
-  ListRuns: ({ runs }: { runs: unknown[] }) => runs.length === 0,
-  CancelRuns: ({ results }: { results: { outcome: CancelOutcome }[] }) =>
-    results.length > 0 && results.every(({ outcome }) => outcome === CancelOutcome.NOT_FOUND),
-  CreateAssistant: ({ assistant }: { assistant: { metadata: object } }) => !("of" in assistant.metadata),
-  SearchAssistants: ({ assistants }: { assistants: { metadata: object }[] }) =>
-    assistants.every(({ metadata }) => !("of" in metadata)),
-  CountAssistants: ({ count }: { count: bigint }) => count === 0n,
-};
-
-const methods = [RunService, ThreadService, AssistantService, OperationService].flatMap((service) =>
-  service.methods.map((method): [string, DescMethod] => [method.name, method]),
-);
-
-/** The least that the method takes, about what is Alice's. */
-function about(method: DescMethod) {
-  const spec = { assistantId };
-  const known = {
-    ...{ thread_id: hers.threadId, run_id: live, assistant_id: assistantId, graph_id: "gated", spec },
-    ...{ thread_ids: [hers.threadId], run_ids: [live, over] },
-    ...{ create: { threadId: hers.threadId, spec }, ...(method.name === "BatchCreateRuns" && { runs: [{ spec }] }) },
-  };
-  const filter = { metadata: { of: alice } };
-  const request = fromJson(method.input, {
-    ...minimal(method.input, known),
-    ...(method.name === "CountAssistants" && { filter }),
-  });
-  // The rules let an absent one pass, the handler does not.
-  return method.name === "UpdateThreadState" ? { ...request, values: create(PayloadSchema, toPayload({})) } : request;
+/** Every stored document, but for those that bear a name of Bob's, and for what servers write by themselves. */
+async function allButBobs(): Promise<string[]> {
+  const texts: string[] = [];
+  for (const { name } of await app.db.listCollections({}, { nameOnly: true }).toArray()) {
+    if (["servers", "nudges"].includes(name)) continue;
+    const documents: Document[] = await app.db.collection(name).find({}).sort({ _id: 1 }).toArray();
+    for (const document of documents) texts.push(`${name} ${BSON.EJSON.stringify(comparable(name, document))}`);
+  }
+  return texts.filter((text) => !text.includes("bob-"));
 }
 
-async function ask(owner: string, method: DescMethod): Promise<unknown> {
-  const transport = createGrpcTransport({ baseUrl: app.app.url, interceptors: [as(owner)] });
-  const client = createClient(method.parent, transport) as unknown as Record<string, (request: unknown) => unknown>;
-  const answer = client[method.localName]!(about(method));
-  if (method.methodKind === "unary") return answer;
-  for await (const message of answer as AsyncIterable<unknown>) return message;
+/** Somebody whom nobody has seen yet, with a thread and a run that waits for its time. */
+async function newBob(): Promise<{ key: string; mine: Mine }> {
+  const key = await app.keyOf(newOwner("bob"));
+  return { key, mine: await newMine(key) };
 }
 
-describe("what is somebody else's", () => {
-  it.each(methods)("looks like what does not exist: %s", async (name, method) => {
-    const asked = ask(bob, method).catch((error: unknown) => ConnectError.from(error));
-    const answer = await asked;
-    if (answer instanceof ConnectError) expect(answer).toMatchObject({ code: Code.NotFound });
-    else
-      expect(
-        nothing[name]?.(answer as never),
-        JSON.stringify(answer, (_, one) => String(one)),
-      ).toBe(true);
-    // And nothing has come of it.
-    expect((await hers.get(live)).status).toBe(RunStatus.RUNNING);
-    expect((await hers.get(over)).status).toBe(RunStatus.SUCCESS);
-    const { thread } = await hers.client.threads.getThread({ threadId: hers.threadId });
-    expect(thread!.status).toBe(ThreadStatus.BUSY);
-    expect((await theirs[alice]!.assistants.getAssistant({ assistantId })).assistant!.metadata).toEqual({ of: alice });
-  });
+async function newMine(key: string): Promise<Mine> {
+  const { threads, runs } = clientOf(app, key);
+  const { threadId } = (await threads.createThread({})).thread!;
+  const spec = { assistantId: "gated", after: { seconds: 3_600n } };
+  const { runId } = (await runs.createRun({ threadId, spec })).run!;
+  return { threadId, runId };
+}
 
-  it("may have the same ids, and is another one: a cancel of the one is none of the other", async () => {
-    const { threads, runs } = theirs[bob]!;
-    await threads.createThread({ threadId: hers.threadId, ifExists: 2 });
-    const gates = (await createRunKit({ client: theirs[bob]! })).gates;
-    const spec = { ...hers.spec({ steps: ["b"] }) };
-    const mine = { threadId: hers.threadId, runId: live };
-    await runs.createRun({ ...mine, spec });
-    expect((await runs.cancelRun({ ...mine, wait: true })).run!.status).toBe(RunStatus.INTERRUPTED);
-    expect((await hers.get(live)).status).toBe(RunStatus.RUNNING);
-    await runs.cancelRun({ ...mine, action: CancelAction.INTERRUPT, wait: true });
-    expect((await hers.get(live)).status).toBe(RunStatus.RUNNING);
-    await threads.deleteThread({ threadId: hers.threadId });
-    expect((await hers.get(live)).status).toBe(RunStatus.RUNNING);
-    gates.remove();
-  });
+type Ask = (key: string, names: Names, mine: Mine) => Promise<Told>;
 
-  it("is no start, no parent and no former request", async () => {
-    const { threads, runs } = theirs[bob]!;
-    const { threadId } = (await threads.createThread({})).thread!;
-    const hersToo = theirs[alice]!;
-    const requestId = randomUUID();
-    const spec = hers.spec({ steps: ["a"] });
-    const made = await hersToo.runs.createRun({ threadId: hers.threadId, requestId, spec });
-    const created = await runs.createRun({ threadId, requestId, spec });
-    expect(created.run!.runId).not.toBe(made.run!.runId);
-    await runs.joinRun({ threadId, runId: created.run!.runId });
-    for (const refused of [
-      runs.createRun({ threadId, spec: { ...spec, checkpointId } }),
-      runs.createRun({ threadId, spec, parent: { threadId: hers.threadId, runId: live } }),
-    ])
-      await expect(refused).rejects.toMatchObject({ code: Code.NotFound });
-    await hersToo.runs.cancelRun({ threadId: made.run!.threadId, runId: made.run!.runId });
+/** What Bob is told of these names. */
+async function toldBob(ask: Ask, names: Names): Promise<Told> {
+  const { key, mine } = await newBob();
+  return comparableAnswer(await ask(key, names, mine), names, mine);
+}
+
+async function looksUnknown(asks: readonly Ask[]): Promise<void> {
+  for (const [place, ask] of asks.entries()) {
+    const unknown = await toldBob(ask, newNames());
+    // A request that is not in order would be refused whatever it names.
+    expect([Code.InvalidArgument, 422]).not.toContain(unknown.status);
+    expect([place, await toldBob(ask, namesOf(hers))]).toEqual([place, unknown]);
+  }
+  // And nothing has come of it.
+  expect(await allButBobs()).toEqual(before);
+}
+
+const namesOf = ({ kit: _, ...names }: FurnishedOwner): Names => names;
+
+const rpcs = ownedMethods.map((method): [string, DescMethod] => [rpcKey(method), method]);
+const askedRpc =
+  (method: DescMethod) =>
+  (request: RpcCase): Ask =>
+  (as, names, mine) =>
+    askRpc(app.app.url, as, method, request(names, mine));
+const askedRoute =
+  (route: string) =>
+  (request: RouteCase): Ask =>
+  (as, names, mine) =>
+    askRoute(app.app.url, as, route.split(" ")[0]!, request(names, mine));
+
+describe("the cases", () => {
+  it("leave no RPC out", () => {
+    const all = Object.keys(rpcNeeds).filter((name) => !/^(Health|ServerReflection)\//.test(name));
+    expect([...rpcCases.keys()].toSorted()).toEqual(all.toSorted());
+  });
+  it("leave no route out", () => {
+    expect([...Object.keys(routeCases), ...ownerlessRoutes].toSorted()).toEqual(servedRoutes().toSorted());
   });
 });
 
-describe("over HTTP as well", () => {
-  const rest = (owner: string, path: string, body?: unknown, method = body === undefined ? "GET" : "POST") =>
-    fetch(app.app.url + path, {
-      method,
-      headers: { "x-owner": owner, "content-type": "application/json" },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
+describe("what is somebody else's looks like what does not exist, and stays as it is", () => {
+  it.each(rpcs)("%s", async (name, method) => {
+    await looksUnknown(rpcCases.get(name)!.map(askedRpc(method)));
+  });
+  it.each(Object.keys(routeCases))("%s", async (route) => {
+    await looksUnknown(routeCases[route]!.map(askedRoute(route)));
+  });
+});
 
-  it("threads, runs and long-term memory of others are not there", async () => {
-    const item = { namespace: ["notes"], key: "one", value: { of: alice } };
-    expect((await rest(alice, "/store/items", item, "PUT")).status).toBe(204);
-    expect(await (await rest(bob, "/store/items?namespace=notes&key=one")).json()).toBeNull();
-    expect(await (await rest(bob, "/store/items/search", {})).json()).toEqual({ items: [] });
-    expect(await (await rest(bob, "/store/namespaces", {})).json()).toEqual({ namespaces: [] });
-    expect((await rest(bob, "/store/items", { namespace: ["notes"], key: "one" }, "DELETE")).status).toBe(204);
-    expect(await (await rest(alice, "/store/items?namespace=notes&key=one")).json()).toMatchObject({
-      value: { of: alice },
-    });
-    for (const path of ["", "/state", "/history", "/runs", `/runs/${live}`, "/stream", `/runs/${live}/stream`]) {
-      const answer = await rest(bob, `/threads/${hers.threadId}${path}`);
-      const isEmptyList = path === "/runs" && answer.status === 200 && (await answer.json()).length === 0;
-      expect([path, isEmptyList ? 404 : answer.status]).toEqual([path, 404]);
-      await answer.body?.cancel().catch(() => undefined);
+/** Their answers are the same whatever there is. */
+const silent = ["PUT /store/items", "DELETE /store/items", "POST /threads/prune"];
+
+/** What is read comes before what uses things up, and a run goes before its thread. */
+const order: readonly unknown[] = ["read", "create", "cancel", "delete", "admin"];
+const inOrder = (needs: Readonly<Record<string, unknown>>) => (one: string, other: string) =>
+  order.indexOf(needs[one]) - order.indexOf(needs[other]) ||
+  Number(/delete/i.test(one)) - Number(/delete/i.test(other)) ||
+  Number(/run/i.test(other)) - Number(/run/i.test(one));
+
+async function isTold(ask: Ask, names: Names): Promise<void> {
+  const [unknown, mine] = [newNames(), await newMine(key)];
+  const told = comparableAnswer(await ask(key, unknown, mine), unknown, mine);
+  expect(comparableAnswer(await ask(key, names, mine), names, mine)).not.toEqual(told);
+}
+
+/** Without this the requests of the above might be refused for other reasons. */
+describe("what is one's own is another matter", () => {
+  const methods = new Map(rpcs);
+  it.each([...rpcCases.keys()].toSorted(inOrder(rpcNeeds)))("%s", async (name) => {
+    await isTold(askedRpc(methods.get(name)!)(rpcCases.get(name)![0]!), namesOf(hers));
+  });
+  const routes = Object.keys(routeCases).filter((route) => !silent.includes(route));
+  it.each(routes.toSorted(inOrder(routeNeeds)))("%s", async (route) => {
+    await isTold(askedRoute(route)(routeCases[route]![0]!), namesOf(others));
+  });
+});
+
+describe("who has the same ids", () => {
+  it("has something else: a cancel or a deletion of the one is none of the other", async () => {
+    const [alice, bob] = await Promise.all([app.keyOf(newOwner("alice")), app.keyOf(newOwner("bob"))]);
+    const theirs = await furnish(clientOf(app, alice), app.app.url, alice);
+    const { threadId, live: runId, kit } = theirs;
+    const { threads, runs } = clientOf(app, bob);
+    await threads.createThread({ threadId });
+    const gates = createGates();
+    const spec = { assistantId: "gated", input: toPayload({ dir: gates.dir, steps: ["b"] }) };
+    await runs.createRun({ threadId, runId, spec });
+    await gates.started("b");
+    const { run } = await runs.cancelRun({ threadId, runId, wait: true });
+    expect(run).toMatchObject({ status: RunStatus.INTERRUPTED });
+    expect((await kit.get(runId)).status).toBe(RunStatus.RUNNING);
+    await runs.deleteRun({ threadId, runId });
+    await threads.deleteThread({ threadId });
+    expect((await kit.get(runId)).status).toBe(RunStatus.RUNNING);
+    expect(gates.isDone("b")).toBe(false);
+    kit.gates.open();
+    expect(await kit.join(runId)).toMatchObject({ status: RunStatus.SUCCESS });
+    for (const one of [gates, kit.gates]) one.remove();
+  });
+});
+
+describe("a page token of another", () => {
+  const lists: [string, (client: ReinsClient, page: { pageSize: number; pageToken?: string }) => Promise<object>][] = [
+    ["threads", ({ threads }, page) => threads.searchThreads(page)],
+    ["runs", ({ runs }, page) => runs.listRuns(page)],
+    ["assistants", ({ assistants }, page) => assistants.searchAssistants({ ...page, filter: { name: "hers" } })],
+  ];
+
+  it.each(lists)("is as good as one that nobody was given: %s", async (_, list) => {
+    const alice = clientOf(app, await app.keyOf(newOwner("alice")));
+    for (const n of [1, 2]) {
+      const { threadId } = (await alice.threads.createThread({ metadata: { n } })).thread!;
+      await alice.runs.createRun({ threadId, spec: { assistantId: "gated", after: { seconds: 3_600n } } });
+      await alice.assistants.createAssistant({ graphId: "gated", name: "hers" });
     }
-    expect((await rest(bob, `/threads/${hers.threadId}/runs/${live}/cancel`, {})).status).toBe(404);
-    expect((await hers.get(live)).status).toBe(RunStatus.RUNNING);
+    const { nextPageToken: hersToo } = (await list(alice, { pageSize: 1 })) as { nextPageToken: string };
+    await list(alice, { pageSize: 1, pageToken: hersToo });
+    const bob = clientOf(app, (await newBob()).key);
+    const told = (pageToken: string) =>
+      list(bob, { pageSize: 1, pageToken }).catch((error: unknown) => ConnectError.from(error).message);
+    expect(await told(hersToo)).toEqual(await told("nobody's"));
+    expect(await told(hersToo)).toContain("page_token: must be");
   });
 });
