@@ -37,8 +37,7 @@ export function registerReflection(
       }
     },
   };
-  const serve = (service: typeof ServerReflection) =>
-    router.service(service, guarded(service, handlers, guards));
+  const serve = (service: typeof ServerReflection) => router.service(service, guarded(service, handlers, guards));
   serve(ServerReflection);
   // The two differ in nothing but the name of their package.
   serve(ServerReflectionV1Alpha as unknown as typeof ServerReflection);
