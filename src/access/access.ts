@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ApiKeyStore } from "../domain/access-ports.ts";
 import { DomainError } from "../domain/errors.ts";
+import { shortened } from "../domain/shortened.ts";
 import type { AccessSettings } from "./access-file.ts";
 import { createApiKeys, keyPrefix } from "./api-keys.ts";
 import { type Audit, noAudit } from "./audit.ts";
@@ -58,6 +59,9 @@ export function createAccess({ settings, keys, audit, now, log }: AccessParts): 
   return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit };
 }
 
+/** Whoever is unknown may ask for a path of any length, and must not fill the audit with it. */
+const longestCall = 200;
+
 /** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */
 function telling(identify: Identify, audit: Audit): Identify {
   return async (presented) => {
@@ -65,7 +69,7 @@ function telling(identify: Identify, audit: Audit): Identify {
       return await identify(presented);
     } catch (error) {
       const { method, target, requestId, headers } = presented;
-      const call = `${method} ${target.split("?", 1)[0]}`;
+      const call = shortened(`${method} ${target.split("?", 1)[0]}`, longestCall);
       const credential = keyIdIn(headers);
       const outcome = reasonOf(error);
       audit.refused({ owner: "", actor: "", credential, call, targets: [], outcome, requestId });
