@@ -84,13 +84,22 @@ function identityOfClaims(claims: JWTPayload, { issuer, claims: names, owner: fi
   };
 }
 
-/** The issuer's keys: where the configuration says, or where its discovery document does. */
+/** The issuer's keys: where the configuration says, or where its discovery document does, which is looked for once by all who need it. */
 function keysOf({ issuer, jwks_uri: given }: TokenIssuer): JWTVerifyGetKey {
   const options = { timeoutDuration: lookMs, cacheMaxAge: keptMs, cooldownDuration: againMs };
-  let keys = given === undefined ? undefined : createRemoteJWKSet(new URL(given), options);
+  if (given !== undefined) return createRemoteJWKSet(new URL(given), options);
+  let discovered: Promise<JWTVerifyGetKey> | undefined;
+  async function look(): Promise<JWTVerifyGetKey> {
+    try {
+      return createRemoteJWKSet(await discover(issuer), options);
+    } catch (error) {
+      discovered = undefined;
+      throw error;
+    }
+  }
   return async (header, token) => {
-    keys ??= createRemoteJWKSet(await discover(issuer), options);
-    return keys(header, token);
+    discovered ??= look();
+    return (await discovered)(header, token);
   };
 }
 
