@@ -187,3 +187,31 @@ describe("a page token of another", () => {
     expect(await told(hersToo)).toContain("page_token: must be");
   });
 });
+
+describe("an operator's key without an owner", () => {
+  it("has what was stored before anybody was told apart, and nothing of anybody's", async () => {
+    const operator = clientOf(app, await app.keyOf(""));
+    const open = await app.start({ apiKeys: false });
+    try {
+      const { threadId } = (await open.client.threads.createThread({})).thread!;
+      expect((await operator.threads.searchThreads({})).threads.map((one) => one.threadId)).toEqual([threadId]);
+      const { threadId: hers, runId } = await newMine(key);
+      const { owner } = (await app.db.collection("threads").findOne({ thread_id: hers }))!;
+      for (const client of [operator, open.client]) {
+        expect((await client.runs.listRuns({})).runs).toEqual([]);
+        const notFound = { code: Code.NotFound };
+        await expect(client.threads.getThread({ threadId: hers })).rejects.toMatchObject(notFound);
+        await expect(client.runs.cancelRun({ threadId: hers, runId })).rejects.toMatchObject(notFound);
+        // As it is stored.
+        const assistantId = `${owner}/${others.assistantId}`;
+        await expect(client.assistants.getAssistant({ assistantId })).rejects.toMatchObject(notFound);
+        const created = client.runs.createRun({ threadId, spec: { assistantId } });
+        await expect(created).rejects.toMatchObject({ code: Code.InvalidArgument });
+      }
+      const bob = clientOf(app, await app.keyOf(newOwner("bob")));
+      expect((await bob.threads.searchThreads({})).threads).toEqual([]);
+    } finally {
+      await open.app.stop();
+    }
+  });
+});

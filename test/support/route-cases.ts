@@ -195,6 +195,7 @@ export const routeCases: Readonly<Record<string, readonly RouteCase[]>> = {
     ({ threadId, live, over }) => ({ path: "/runs/cancel", body: { thread_id: threadId, run_ids: [live, over] } }),
     ({ live }, { threadId }) => ({ path: "/runs/cancel", body: { thread_id: threadId, run_ids: [live] } }),
     ({ threadId }) => ({ path: "/runs/cancel?action=rollback", body: { thread_id: threadId, status: "all" } }),
+    () => ({ path: "/runs/cancel?action=rollback", body: { status: "all" } }),
   ],
 
   "POST /assistants": [

@@ -122,6 +122,7 @@ cases(
     target: { case: "filter" as const, value: { status: LiveRunStatus.ALL, metadata: ofMark(names) } },
     action: CancelAction.ROLLBACK,
   }),
+  () => ({ target: { case: "filter" as const, value: { status: LiveRunStatus.ALL } }, action: CancelAction.ROLLBACK }),
   ({ threadId, live }) => ({
     target: { case: "runs" as const, value: { threadId, runIds: [live] } },
     validateOnly: true,
