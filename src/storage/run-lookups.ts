@@ -84,8 +84,13 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     /** An owner's runs never meet another's. Index: runs_of_parent. */
     async liveChildren({ owner, runId }, limit) {
       if (!(await mayHaveChildren(runId))) return [];
-      const found = await runs.find(childrenOf(runId)).sort({ created_at: 1 }).limit(limit).toArray();
-      return found.filter((run) => run.owner === owner).map(toRun);
+      // The limit counts the owner's alone: another's children, of a run with the same id, must not take their place.
+      const found = await runs
+        .find({ ...childrenOf(runId), owner })
+        .sort({ created_at: 1 })
+        .limit(limit)
+        .toArray();
+      return found.map(toRun);
     },
 
     /** Index: runs_to_enter. */
