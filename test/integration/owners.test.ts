@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { BSON, type Document } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
+import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
 import { routeNeeds, rpcKey, rpcNeeds } from "../../src/access/needs.ts";
 import { type ReinsClient, toPayload } from "../../src/client/index.ts";
 import { askRoute, askRpc, comparableAnswer, type Told } from "../support/ask-as.ts";
@@ -21,7 +22,7 @@ let others: FurnishedOwner;
 let before: string[];
 
 beforeAll(async () => {
-  app = await startGuardedApp();
+  app = await startGuardedApp({ cancelLimit: 1 });
   key = await app.keyOf(newOwner("alice"));
   const client = clientOf(app, key);
   hers = await furnish(client, app.app.url, key);
@@ -168,6 +169,13 @@ describe("a page token of another", () => {
   const lists: [string, (client: ReinsClient, page: { pageSize: number; pageToken?: string }) => Promise<object>][] = [
     ["threads", ({ threads }, page) => threads.searchThreads(page)],
     ["runs", ({ runs }, page) => runs.listRuns(page)],
+    [
+      "live runs",
+      ({ runs }, { pageToken }) => {
+        const target = { case: "filter" as const, value: { status: LiveRunStatus.ALL } };
+        return runs.cancelRuns({ target, pageToken, validateOnly: true });
+      },
+    ],
     ["assistants", ({ assistants }, page) => assistants.searchAssistants({ ...page, filter: { name: "hers" } })],
   ];
 

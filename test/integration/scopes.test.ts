@@ -1,13 +1,14 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { Code, type Interceptor } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Scope, scopes } from "../../src/access/identity.ts";
 import { type Need, routeNeeds, rpcKey, rpcNeeds } from "../../src/access/needs.ts";
+import { createReinsClient, type ReinsClient } from "../../src/client/index.ts";
 import { askRoute, askRpc, type Told } from "../support/ask-as.ts";
 import { databaseDigest } from "../support/database-digest.ts";
 import { type FurnishedOwner, furnish, newNames } from "../support/furnished-owner.ts";
 import { until } from "../support/gates.ts";
-import { clientOf, type GuardedApp, newOwner, startGuardedApp } from "../support/guarded-app.ts";
+import { clientOf, type GuardedApp, newOwner, startGuardedApp, withKey } from "../support/guarded-app.ts";
 import { ownerlessRoutes, routeCases } from "../support/route-cases.ts";
 import { ownedMethods, rpcCases } from "../support/rpc-cases.ts";
 
@@ -99,4 +100,35 @@ describe("a key with one scope may ask what the table says", () => {
     const at = path.replace(":thread_id", hers.threadId).replace(":cron", "x");
     await asTheTableSays(routeNeeds[name]!, name, (key) => askRoute(app.app.url, key, method, { path: at }), route);
   });
+});
+
+describe("every protocol has the same guard", () => {
+  const protocols = ["grpc", "grpc-web", "connect"] as const;
+  it.each(protocols.flatMap((protocol) => [true, false].map((isBinary) => [protocol, isBinary] as const)))(
+    "%s, binary: %s",
+    async (protocol, useBinaryFormat) => {
+      const client = (...interceptors: Interceptor[]) =>
+        createReinsClient({ baseUrl: app.app.url, protocol, useBinaryFormat, interceptors });
+      const request = { threadId: hers.threadId };
+      const asked = async (from: ReinsClient) => (await from.threads.getThread(request)).thread?.threadId;
+      expect(await asked(client(withKey(keys.get("read")!)))).toBe(hers.threadId);
+      const denied = asked(client(withKey(keys.get("create")!)));
+      await expect(denied).rejects.toMatchObject({ code: Code.PermissionDenied });
+      await expect(asked(client())).rejects.toMatchObject({ code: Code.Unauthenticated });
+      const wrong = withKey(`${keys.get("read")!.slice(0, -2)}__`);
+      await expect(asked(client(wrong))).rejects.toMatchObject({ code: Code.Unauthenticated });
+    },
+  );
+});
+
+describe("what is not there is not told to strangers", () => {
+  it.each(["/nothing", "/threads/x/nothing", "/reins.v1.NoService/No", "/reins.v1.RunService/No"])(
+    "%s",
+    async (path) => {
+      for (const method of ["GET", "POST"]) {
+        expect((await askRoute(app.app.url, undefined, method, { path })).status).toBe(401);
+        expect([404, 405, 415]).toContain((await askRoute(app.app.url, keys.get("read"), method, { path })).status);
+      }
+    },
+  );
 });

@@ -51,10 +51,13 @@ export const routeCases: Readonly<Record<string, readonly RouteCase[]>> = {
     (names) => ({ path: "/threads/search", body: ofMark(names) }),
     ({ assistantId }) => ({ path: "/threads/search", body: { metadata: { assistant_id: assistantId } } }),
     () => ({ path: "/threads/search", body: { values: { done: 1 } } }),
+    () => ({ path: "/threads/search", body: { status: "busy" } }),
+    () => ({ path: "/threads/search", body: {} }),
   ],
   "POST /threads/count": [
     ({ threadId }) => ({ path: "/threads/count", body: { ids: [threadId] } }),
     (names) => ({ path: "/threads/count", body: ofMark(names) }),
+    () => ({ path: "/threads/count", body: {} }),
   ],
   "POST /threads/prune": [
     ({ threadId }) => ({ path: "/threads/prune", body: { thread_ids: [threadId] } }),
@@ -210,8 +213,14 @@ export const routeCases: Readonly<Record<string, readonly RouteCase[]>> = {
   "DELETE /assistants/:assistant_id": [ofAssistant()],
   "POST /assistants/:assistant_id/latest": [ofAssistant("/latest", { version: 1 })],
   "POST /assistants/:assistant_id/versions": [ofAssistant("/versions", {})],
-  "POST /assistants/search": [(names) => ({ path: "/assistants/search", body: ofMark(names) })],
-  "POST /assistants/count": [(names) => ({ path: "/assistants/count", body: ofMark(names) })],
+  "POST /assistants/search": [
+    (names) => ({ path: "/assistants/search", body: ofMark(names) }),
+    () => ({ path: "/assistants/search", body: {} }),
+  ],
+  "POST /assistants/count": [
+    (names) => ({ path: "/assistants/count", body: ofMark(names) }),
+    () => ({ path: "/assistants/count", body: {} }),
+  ],
   "GET /assistants/:assistant_id/graph": [ofAssistant("/graph")],
   "GET /assistants/:assistant_id/schemas": [ofAssistant("/schemas")],
 

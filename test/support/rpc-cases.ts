@@ -3,6 +3,7 @@ import { AssistantService } from "../../gen/reins/v1/assistant_service_pb.ts";
 import { OperationService } from "../../gen/reins/v1/operation_service_pb.ts";
 import { CancelAction, MultitaskStrategy } from "../../gen/reins/v1/run_pb.ts";
 import { IfNotExists, LiveRunStatus, RunService } from "../../gen/reins/v1/run_service_pb.ts";
+import { ThreadStatus } from "../../gen/reins/v1/thread_pb.ts";
 import { IfExists, PruneStrategy, ThreadService } from "../../gen/reins/v1/thread_service_pb.ts";
 import { rpcKey } from "../../src/access/needs.ts";
 import { toPayload } from "../../src/client/index.ts";
@@ -146,6 +147,8 @@ const filters = [
   (names: Names) => ({ metadata: ofMark(names) }),
   ({ assistantId }: Names) => ({ assistantId }),
   () => ({ values: { done: 1 } }),
+  () => ({ statuses: [ThreadStatus.BUSY] }),
+  () => ({}),
 ];
 cases(thread.searchThreads, ...filters.map((filter) => (names: Names) => ({ filter: filter(names) })));
 cases(thread.countThreads, ...filters.map((filter) => (names: Names) => ({ filter: filter(names) })));
@@ -189,8 +192,13 @@ cases(
 cases(assistant.getAssistant, ({ assistantId }) => ({ assistantId }));
 cases(assistant.updateAssistant, ({ assistantId }) => ({ assistantId, name: "changed" }));
 cases(assistant.deleteAssistant, ({ assistantId }) => ({ assistantId }));
-cases(assistant.searchAssistants, (names) => ({ filter: { metadata: ofMark(names) } }));
-cases(assistant.countAssistants, (names) => ({ filter: { metadata: ofMark(names) } }));
+const assistantFilters = [
+  (names: Names) => ({ filter: { metadata: ofMark(names) } }),
+  () => ({ filter: { graphId: "gated" } }),
+  () => ({}),
+];
+cases(assistant.searchAssistants, ...assistantFilters);
+cases(assistant.countAssistants, ...assistantFilters);
 cases(assistant.getAssistantGraph, ({ assistantId }) => ({ assistantId }));
 cases(assistant.getAssistantSchemas, ({ assistantId }) => ({ assistantId }));
 
