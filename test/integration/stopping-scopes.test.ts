@@ -176,6 +176,12 @@ describe("the deletion of what is live", () => {
     }
     expect(await hers.kit.get(runId)).toMatchObject({ status: RunStatus.RUNNING });
     expect((await hers.kit.get(runId)).cancellation).toBeUndefined();
+    const tried = (await app.audited(alice)).filter(({ targets }) =>
+      targets.some((target) => [`run ${threadId}/${runId}`, `thread ${threadId}`].includes(target)),
+    );
+    const refused = { decision: "refused", outcome: "PERMISSION_DENIED", actor: "tester" };
+    const calls = ["RunService/DeleteRun", "ThreadService/DeleteThread"];
+    expect(tried).toMatchObject([...calls, ...calls].map((call) => ({ ...refused, call })));
   });
 
   it("is done for whoever has both, and that of what is over for whoever has delete", async () => {
