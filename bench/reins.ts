@@ -5,6 +5,7 @@ import { commands, idleCommands } from "./reins/commands.ts";
 import { type Figure, tableOf } from "./reins/figure.ts";
 import { floor } from "./reins/floor.ts";
 import { bareStreams, idleStreams, idleWaits, rest } from "./reins/idle.ts";
+import { owners } from "./reins/owners.ts";
 import { alone, crowded } from "./reins/runs.ts";
 import { starvation } from "./reins/starvation.ts";
 import { hundredSteps, longThread, states } from "./reins/states.ts";
@@ -47,6 +48,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   "idle-waits": { env: many, measure: (target) => idleWaits(target, 5_000) },
   "idle-floor": { counted: () => bareStreams(5_000) },
   starvation: { measure: starvation },
+  owners: { env: { REINS_API_KEYS: "true" }, measure: owners },
   states: { measure: states },
   "hundred-steps": { measure: hundredSteps },
   "long-thread": { measure: longThread },

@@ -10,12 +10,14 @@ import { ThreadService } from "../gen/reins/v1/thread_service_pb.ts";
 import type { Access } from "./access/access.ts";
 import type { AccessSettings } from "./access/access-file.ts";
 import type { Identify } from "./access/identity.ts";
+import { runsOf } from "./access/limits.ts";
 import { keysOnly, readAccessFile } from "./access/read-access-file.ts";
 import { createBodyThread, createLargeBodies, type LargeBodies } from "./bodies/large-bodies.ts";
 import { createJournal } from "./checkpoints/journal.ts";
+import { childEnvironment } from "./child-environment.ts";
 import { type ChildUser, environmentOf, readChildUser, requireReadable } from "./child-user.ts";
 import { childCompileCache } from "./compile-cache.ts";
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { createRuns, type Runs } from "./create-runs.ts";
 import { DomainError } from "./domain/errors.ts";
 import { LifeIsOver } from "./domain/thread/decide.ts";
@@ -26,6 +28,7 @@ import { requireGuards } from "./server/listen-on.ts";
 import { createServer, type ReinsServer } from "./server/server.ts";
 import { openTls, type Tls } from "./server/tls-files.ts";
 import { toConnectError } from "./services/connect-errors.ts";
+import { createSignal } from "./signals.ts";
 import { hostsOf, isDatabaseUnavailable } from "./storage/database.ts";
 import { createDatabaseProbe } from "./storage/database-probe.ts";
 import { schemaProblem } from "./storage/migrations/schema-problem.ts";
@@ -33,9 +36,11 @@ import { openStores } from "./storage/stores.ts";
 import { packageFolder, version } from "./version.ts";
 import { wireAccess } from "./wiring/access.ts";
 import { type Api, type ApiParts, createApi } from "./wiring/api.ts";
+import { startAuthFile, without } from "./wiring/auth-file.ts";
 import type { AppParts } from "./wiring/parts.ts";
 import type { AttemptHost } from "./worker/attempt-host.ts";
 import { type ChildPoolOptions, createChildPool } from "./worker/child-pool.ts";
+import type { Kill } from "./worker/kill-cause.ts";
 import { readLanggraphJson } from "./worker/langgraph-json.ts";
 import { createLeaseClock } from "./worker/lease-clock.ts";
 import type { GraphReport } from "./worker/protocol.ts";
@@ -78,13 +83,13 @@ const childEntry = new URL(`./worker/child/main.${import.meta.url.endsWith(".js"
 /** Starts everything, or nothing: what was started is ended again when a later part fails. */
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const { log } = options;
-  const settings = config.accessFile ? readAccessFile(config.accessFile) : config.apiKeys ? keysOnly : undefined;
+  const { graphs, env, auth, warnings } = readLanggraphJson(config.configFile ?? examples);
+  const settings = readSettings(config, auth !== undefined);
   const isGuarded = settings !== undefined || options.identify !== undefined;
   const guards = { access: isGuarded, tls: config.tls !== undefined, insecureNoAuth: config.insecureNoAuth };
   for (const warning of requireGuards(config.host, guards)) log.warn(warning);
   for (const warning of halfOfMutualTls(config, settings)) log.warn(warning);
   const tls = config.tls && (await openTls(config.tls, { log }));
-  const { graphs, env, warnings } = readLanggraphJson(config.configFile ?? examples);
   for (const warning of warnings) log.warn(warning);
   await using started = new AsyncDisposableStack();
   const bodies = createBodyThread();
@@ -98,22 +103,27 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   const { database, uri, engine, data } = await openDatabase(config, options, started);
   await migrateAtStart(database.db, config, options);
   const outdated = Promise.withResolvers<DomainError>();
-  const user = childUser(config, [fileURLToPath(childEntry), ...graphs.map(({ file }) => file)], log);
+  const files = [...graphs, ...(auth ? [auth] : [])].map(({ file }) => file);
+  const user = childUser(config, [fileURLToPath(childEntry), ...files], log);
+  const authFile = auth && (await startAuthFile({ spec: auth, config, env, user, log }));
+  if (authFile) started.defer(() => authFile.process.stop());
+  const kills = createSignal<[kill: Kill]>((err) => log.error({ err }, "the audit did not hear of a kill"));
   const host = (options.createHost ?? createChildPool)({
     entry: childEntry,
     graphs,
     children: config.children,
     maxChildren: config.maxChildren,
     slotsPerChild: config.slotsPerChild,
-    env: {
+    env: without(config.authEnv, {
       ...(!user && childCompileCache(config.cacheDir)),
-      ...config.childEnv,
+      ...childEnvironment(config, isGuarded),
       ...(user && environmentOf(user)),
       ...env,
-    },
+    }),
     user,
     cwd: process.cwd(),
     log,
+    onKill: (kill) => kills.emit(kill),
     graceMs: config.graceMs,
     leaseMs: config.leaseMs,
     blockedLimitMs: config.blockedLimitMs,
@@ -154,6 +164,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     canonicalOf,
     config,
     accessControl: isGuarded,
+    runsOf: settings && runsOf(settings),
     graphs,
     reports,
     isTransient,
@@ -163,11 +174,23 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
   started.defer(() => runs.close());
   const about: About = { version, graphs: reports, data, pid: process.pid };
   const { identify } = options;
-  const access = wireAccess({ settings, identify, stores, runs, now, isTransient, pause: () => pause(), log });
+  const access = wireAccess({
+    settings,
+    identify,
+    authFile: authFile?.file,
+    stores,
+    runs,
+    kills,
+    now,
+    isTransient,
+    pause: () => pause(),
+    log,
+  });
   started.defer(() => access.audit.settled());
   const { watchers } = serve(server, config, parts, runs, {
     about,
     access,
+    authFile: authFile?.file,
     large,
     isTransient,
     pause: () => pause(),
@@ -193,6 +216,17 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
       await running.disposeAsync();
     },
   };
+}
+
+/** Who may call; undefined where everybody may. */
+function readSettings({ accessFile, apiKeys }: Config, hasAuthFile: boolean): AccessSettings | undefined {
+  if (!accessFile) return apiKeys ? keysOnly : hasAuthFile ? { ...keysOnly, api_keys: false } : undefined;
+  const settings = readAccessFile(accessFile);
+  const { token_issuers: issuers, client_certificates: certificates } = settings;
+  if (!hasAuthFile || issuers.length + certificates.length === 0) return settings;
+  throw new ConfigError(
+    `${accessFile} names token issuers or client certificates, and langgraph.json an auth file, which is asked about all but API keys; keep one of them`,
+  );
 }
 
 /** Who has set one half of client certificates would take the server for guarded by them. */
@@ -246,14 +280,19 @@ function serve(
   {
     about,
     access,
+    authFile,
     large,
     isTransient,
     pause,
     log,
-  }: Pick<ApiParts, "isTransient" | "pause" | "log"> & { about: About; access: Access; large: LargeBodies },
+  }: Pick<ApiParts, "authFile" | "isTransient" | "pause" | "log"> & {
+    about: About;
+    access: Access;
+    large: LargeBodies;
+  },
 ): Api {
   const { shutdownSignal } = server;
-  const api = createApi({ config, stores, runs, guards: access, shutdownSignal, isTransient, pause, log });
+  const api = createApi({ config, stores, runs, guards: access, authFile, shutdownSignal, isTransient, pause, log });
   server.serve({
     routes(router) {
       router.service(RunService, api.runs);
@@ -276,7 +315,7 @@ function serve(
       graphs: servedOf(about.graphs),
       startedAt: new Date(),
       about,
-      items: runs.items,
+      itemsOf: api.itemsOf,
       load: runs.load,
       checkDatabase: probe,
     }),

@@ -1,5 +1,5 @@
 import { type Logger, pino } from "pino";
-import type { LogFormat } from "./config.ts";
+import type { LogFormat } from "./settings.ts";
 
 /** The service's log on stdout: one JSON object a line, or a line for people, in colour where the terminal has any. */
 export async function createLog(level: string, format: LogFormat): Promise<Logger> {

@@ -1,7 +1,8 @@
 import { flushCompileCache } from "node:module";
 import { keepCompiledCode } from "./compile-cache.ts";
-import { ConfigError, options, readProcessConfig } from "./config.ts";
+import { ConfigError, readProcessConfig } from "./config.ts";
 import { giveMemoryBackAtRest } from "./give-memory-back.ts";
+import { options } from "./settings.ts";
 import type { GraphReport } from "./worker/protocol.ts";
 
 const [command, ...flags] = process.argv.slice(2);
@@ -9,8 +10,11 @@ try {
   if (command === undefined || ["help", "--help", "-h"].includes(command)) printHelp();
   else if (["version", "--version", "-v"].includes(command)) await printVersion();
   else if (command === "keys") await keys();
+  else if (command === "webhooks") await webhooks();
   else if (command !== "serve" && command !== "migrate")
-    throw new ConfigError(`"${command}" is no command; "serve", "migrate", "keys", "help" and "version" are`);
+    throw new ConfigError(
+      `"${command}" is no command; "serve", "migrate", "keys", "webhooks", "help" and "version" are`,
+    );
   else if (flags.includes("--help") || flags.includes("-h")) printHelp();
   else if (command === "migrate") await migrate();
   else await serve();
@@ -94,6 +98,12 @@ async function keys(): Promise<void> {
   else await run(flags);
 }
 
+async function webhooks(): Promise<void> {
+  const { webhooks: run, webhooksHelp } = await import("./cli/webhooks.ts");
+  if (flags.length === 0 || flags.includes("--help") || flags.includes("-h")) console.log(webhooksHelp);
+  else await run(flags);
+}
+
 async function printVersion(): Promise<void> {
   const { version } = await import("./version.ts");
   console.log(version);
@@ -108,6 +118,7 @@ function printHelp(): void {
 
 reins serve [options]   serves the graphs of a langgraph.json
 reins keys              makes, lists and revokes API keys
+reins webhooks          shows and rotates what an owner's webhooks are signed with
 reins migrate [options] brings the database to the layout that this Reins knows, and ends; --dry-run only
                         says what it would do
 reins help              shows this; so does reins alone

@@ -18,6 +18,7 @@ export interface Target {
   readonly url: string;
   readonly client: ReinsClient;
   readonly server: ServerProcess;
+  readonly dataDir: string;
   /** From the start of the process to the first answer of `/ok`; in ms. */
   readonly startedMs: number;
   /** A client with a connection of its own. */
@@ -34,9 +35,10 @@ export interface Target {
 export async function startTarget(env: Readonly<Record<string, string>> = {}): Promise<Target> {
   const dir = await mkdtemp(join(tmpdir(), "reins-bench-"));
   const began = performance.now();
+  const dataDir = join(dir, "data");
   const settings = {
     REINS_CONFIG: join(root, "test/peers/graphs/langgraph.json"),
-    REINS_DATA_DIR: join(dir, "data"),
+    REINS_DATA_DIR: dataDir,
     REINS_VENV_DIR: join(root, ".reins/venv"),
     ...env,
   };
@@ -54,6 +56,7 @@ export async function startTarget(env: Readonly<Record<string, string>> = {}): P
     url: server.url,
     client: server.client,
     server,
+    dataDir,
     startedMs,
     connect: () => createReinsClient({ baseUrl: server.url }),
     cpu: () => byRole(cpuMsOf),

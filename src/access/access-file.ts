@@ -52,6 +52,8 @@ export type CertificateEntry = z.output<typeof certificateEntry>;
 const limits = z.strictObject({
   /** Runs that are pending or running. */
   live_runs: z.int().min(0).optional(),
+  /** Runs that one server executes at a time. */
+  executing: z.int().min(1).optional(),
   requests_per_second: z.number().positive().optional(),
   /** Calls that stream or wait, at a time, on one server. */
   streams: z.int().min(0).optional(),

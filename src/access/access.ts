@@ -3,12 +3,15 @@ import type { ApiKeyStore } from "../domain/access-ports.ts";
 import { DomainError } from "../domain/errors.ts";
 import { shortened } from "../domain/shortened.ts";
 import type { AccessSettings } from "./access-file.ts";
-import { createApiKeys, keyPrefix } from "./api-keys.ts";
+import { createApiKeys, credentialPrefix, keyPrefix } from "./api-keys.ts";
 import { type Audit, noAudit } from "./audit.ts";
 import { reasonOf } from "./audited-calls.ts";
 import { createPolicy, openPolicy, type Policy } from "./authorize.ts";
 import { createCertificates } from "./certificates.ts";
 import { anybody, type Identify, type Identity, type Presented } from "./identity.ts";
+import type { AuthFile } from "./langgraph/auth-file.ts";
+import { type CallLimits, createCallLimits, limitsOf, noCallLimits } from "./limits.ts";
+import { createOpenAnswers } from "./open-answers.ts";
 import { cannotTell, missing, unauthenticated } from "./refusals.ts";
 import { createTokens } from "./tokens.ts";
 
@@ -19,6 +22,9 @@ export interface Access {
   readonly identify: Identify;
   readonly policy: Policy;
   readonly audit: Audit;
+  readonly limits: CallLimits;
+  /** An answer is under way: `end` is called when whoever asked may not have it any more. The answer is called when it is over. */
+  readonly opened: (identity: Identity, end: () => void) => () => void;
 }
 
 export interface AccessParts {
@@ -28,6 +34,8 @@ export interface AccessParts {
   /** The database's time. */
   readonly now: () => Date;
   readonly log: Pick<Logger, "error">;
+  /** The deployment's auth file; it is asked about everything but API keys. */
+  readonly authFile?: Pick<AuthFile, "identify"> | undefined;
 }
 
 /** Everybody may do everything: for a server that only its own machine can reach. */
@@ -36,27 +44,48 @@ export const openAccess: Access = {
   identify: () => anybody,
   policy: openPolicy,
   audit: noAudit,
+  limits: noCallLimits,
+  opened: () => () => undefined,
 };
 
 /** An authenticator that has not answered by then refuses. */
 const limitMs = 5_000;
 
-export function createAccess({ settings, keys, audit, now, log }: AccessParts): Access {
+export function createAccess({ settings, keys, audit, now, log, authFile }: AccessParts): Access {
   const apiKeys = settings.api_keys ? createApiKeys({ store: keys, now }) : undefined;
   const tokens = settings.token_issuers.length > 0 ? createTokens(settings.token_issuers) : undefined;
   const certificates = createCertificates(settings.client_certificates);
 
-  async function whose({ headers, certificate }: Presented): Promise<Identity> {
+  async function whose(presented: Presented): Promise<Identity> {
+    const { headers, certificate } = presented;
+    if (authFile && !apiKeys) return authFile.identify(presented);
     const { key, bearer, isGiven } = credentialsIn(headers);
     if (key !== undefined && apiKeys) return apiKeys.identify(key);
+    if (authFile) return authFile.identify(presented);
     if (bearer !== undefined && tokens && key === undefined) return tokens.identify(bearer);
     if (isGiven) throw unauthenticated("Credentials of this kind are not taken here.");
     if (certificate) return certificates.identify(certificate);
     throw missing();
   }
 
-  const identify = telling(inTime(whose, log), audit);
-  return { isOn: true, identify, policy: createPolicy(new Set(settings.show), audit), audit };
+  const known = telling(inTime(whose, log), audit);
+  const limits = createCallLimits(limitsOf(settings.limits));
+  async function identify(presented: Presented): Promise<Identity> {
+    const identity = await known(presented);
+    await limits.request(identity.owner);
+    return identity;
+  }
+  // Shorter than what is known of a key is good for: with that it stays below the five seconds.
+  const answers = apiKeys && createOpenAnswers({ ...apiKeys, everyMs: 500 });
+  return {
+    isOn: true,
+    identify,
+    policy: createPolicy(new Set(settings.show), audit),
+    audit,
+    limits,
+    opened: (identity, end) =>
+      answers && identity.credential.startsWith(credentialPrefix) ? answers.add(identity, end) : () => undefined,
+  };
 }
 
 /** Whoever is unknown may ask for a path of any length, and must not fill the audit with it. */

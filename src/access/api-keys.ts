@@ -7,6 +7,9 @@ import { unauthenticated } from "./refusals.ts";
 /** What a key begins with, so that people and scanners for secrets know one when they see it. */
 export const keyPrefix = "reins_";
 
+/** What the identities of keys are known by. */
+export const credentialPrefix = "key:";
+
 /** Its id, by which it is found, and 256 random bits. */
 const form = /^reins_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{43})$/;
 
@@ -49,6 +52,8 @@ export interface ApiKeysParts {
 export interface ApiKeys {
   /** Whose key it is. Rejects with UNAUTHENTICATED for one that is unknown, over or revoked; the sentence is the same. */
   identify(key: string): Promise<Identity>;
+  /** Whether the key of an identity has neither expired nor been revoked since. */
+  isStillGood(credential: string): Promise<boolean>;
 }
 
 interface Known {
@@ -75,14 +80,21 @@ export function createApiKeys(parts: ApiKeysParts): ApiKeys {
     return record;
   }
 
+  const isInForce = ({ expiresAt, revokedAt }: ApiKeyRecord): boolean =>
+    revokedAt === undefined && (expiresAt === undefined || expiresAt.getTime() > now().getTime());
+
   return {
     async identify(key) {
       const id = form.exec(key)?.[1];
       const record = id === undefined ? undefined : await recordOf(id);
       if (!record || !isSame(hashOf(key), record.hash)) throw noGood();
-      const isOver = record.expiresAt !== undefined && record.expiresAt.getTime() <= now().getTime();
-      if (isOver || record.revokedAt !== undefined) throw noGood();
+      if (!isInForce(record)) throw noGood();
       return identityOfKey(record);
+    },
+
+    async isStillGood(credential) {
+      const record = await recordOf(credential.slice(credentialPrefix.length));
+      return record !== undefined && isInForce(record);
     },
   };
 }
@@ -100,6 +112,6 @@ function identityOfKey({ id, owner, name, scopes: granted }: ApiKeyRecord): Iden
     owner: owner === "" ? "" : ownerKey(owner),
     actor: name === "" ? id : name,
     scopes: new Set(known),
-    credential: `key:${id}`,
+    credential: `${credentialPrefix}${id}`,
   };
 }

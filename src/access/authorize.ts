@@ -3,7 +3,8 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Audit } from "./audit.ts";
 import { type Audited, type AuditedCall, auditedCall } from "./audited-calls.ts";
 import { type Identity, identityOf, requestIdKey, type Scope } from "./identity.ts";
-import { alsoCancels, type Disclosure, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
+import type { CallLimits } from "./limits.ts";
+import { alsoCancels, type Disclosure, handlersDecide, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
 
 /** An RPC, or a route of the HTTP API. */
@@ -36,6 +37,7 @@ export function createPolicy(shown: ReadonlySet<Disclosure>, audit: Audit): Poli
     check(identity, called, requestId) {
       if (opens(called)) return;
       const need = needOf(called);
+      if (identity.user && need === "admin" && handlersDecide(nameOf(called))) return;
       take(identity, typeof need === "object" ? "admin" : (need as Scope), called, requestId);
     },
     checkStop: (identity, called, requestId) => take(identity, "cancel", called, requestId),
@@ -61,6 +63,7 @@ type Handler = (request: Message, context: HandlerContext) => unknown;
 export interface Guards {
   readonly policy: Policy;
   readonly audit: Audit;
+  readonly limits: CallLimits;
 }
 
 /**
@@ -70,11 +73,13 @@ export interface Guards {
 export function guarded<S extends DescService>(
   service: S,
   handlers: ServiceImpl<S>,
-  { policy, audit }: Guards,
+  { policy, audit, limits }: Guards,
 ): ServiceImpl<S> {
   const all = handlers as Record<string, Handler>;
   const entries = service.methods.map((method) => {
-    const handle = all[method.localName]!;
+    const handle = lasting.has(rpcKey(method))
+      ? counted(method, all[method.localName]!, limits)
+      : all[method.localName]!;
     const guard: Handler = (request, context) => {
       const identity = identityOf(context);
       const requestId = context.values.get(requestIdKey);
@@ -117,4 +122,34 @@ async function* afterWriting(
 ): AsyncGenerator<unknown> {
   await write({ ...audited.answered(undefined), outcome: "begun" });
   yield* stream();
+}
+
+/** Calls that last as long as a run may. */
+const lasting = new Set([
+  "RunService/WaitRun",
+  "RunService/StreamRun",
+  "RunService/JoinRun",
+  "RunService/JoinRunStream",
+]);
+
+/** Each counts for its owner until it ends. */
+function counted(method: DescMethod, handle: Handler, limits: CallLimits): Handler {
+  if (method.methodKind === "unary") {
+    return async (request, context) => {
+      const end = limits.stream(identityOf(context).owner);
+      try {
+        return await handle(request, context);
+      } finally {
+        end();
+      }
+    };
+  }
+  return async function* (request, context) {
+    const end = limits.stream(identityOf(context).owner);
+    try {
+      yield* handle(request, context) as AsyncIterable<unknown>;
+    } finally {
+      end();
+    }
+  };
 }

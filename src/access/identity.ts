@@ -12,8 +12,19 @@ export interface Identity {
   /** The person or service, for runs, cancellations and the audit; '' where nobody is known. */
   readonly actor: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Which credential said so, and never the credential itself: "key:k3Hd…", "jwt:https://issuer", "certificate:spiffe://…". */
+  /** Which credential said so, and never the credential itself: "key:k3Hd…", "jwt:https://issuer", "certificate:spiffe://…", "auth-file". */
   readonly credential: string;
+  /** Who that is to the deployment's auth file, whose handlers then decide what its user may do. */
+  readonly user?: AuthUser;
+}
+
+/** A user as an auth file has told it, with fields of its own: plain JSON. */
+export interface AuthUser {
+  readonly identity: string;
+  readonly permissions: readonly string[];
+  readonly display_name: string;
+  readonly is_authenticated: boolean;
+  readonly [field: string]: unknown;
 }
 
 /** What a request of any protocol brings to say who sends it. */

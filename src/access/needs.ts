@@ -122,6 +122,10 @@ export const routeNeeds: Readonly<Record<string, Need>> = {
   "DELETE /runs/crons/:cron": "delete",
 };
 
+/** What an auth file's handlers decide in the place of the scope `admin`: its users may configure assistants, if they say so. */
+export const handlersDecide = (name: string): boolean =>
+  name.startsWith("AssistantService/") || / \/assistants(\/|$)/.test(name);
+
 /** An RPC's key in the table. */
 export const rpcKey = ({ parent, name }: DescMethod): string => `${parent.name}/${name}`;
 
@@ -151,5 +155,6 @@ export const displaces = (request: pb.CreateRunRequest | undefined): boolean => 
   return strategy === MultitaskStrategy.INTERRUPT || strategy === MultitaskStrategy.ROLLBACK;
 };
 
-const leavingStops = (onDisconnect: OnDisconnect): boolean =>
+/** Whether a caller's leaving stops the run. */
+export const leavingStops = (onDisconnect: OnDisconnect): boolean =>
   onDisconnect === OnDisconnect.CANCEL || onDisconnect === OnDisconnect.CANCEL_IF_LAST;

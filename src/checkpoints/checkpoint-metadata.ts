@@ -1,5 +1,6 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
 import type { CheckpointMetadata } from "@langchain/langgraph-checkpoint";
+import { callersNames } from "../domain/run/callers-names.ts";
 
 export interface MetadataSource {
   readonly config: RunnableConfig;
@@ -33,7 +34,11 @@ const maxCharacters = 64 * 1024;
 export const metadataFields = (metadata: CheckpointMetadata): Record<string, unknown> =>
   Object.fromEntries(Object.entries(metadata).filter(([, value]) => isPlainData(value)));
 
-const isUsers = (name: string, excluded: ReadonlySet<string>): boolean => !name.startsWith("__") && !excluded.has(name);
+const isUsers = (name: string, excluded: ReadonlySet<string>): boolean =>
+  !name.startsWith("__") && !excluded.has(name) && !ofCaller.has(name);
+
+/** What the graph is told of whoever has created its run is not for all who may read the thread. */
+const ofCaller = new Set<string>(callersNames);
 
 /** What JSON carries unchanged, and not without end. A configurable value may be anything, a model's client for example. */
 export function isPlainData(value: unknown, depth = 0): boolean {

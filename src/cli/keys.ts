@@ -1,12 +1,11 @@
-import { hostname, userInfo } from "node:os";
 import { parseArgs } from "node:util";
 import { makeApiKey } from "../access/api-keys.ts";
 import { type Scope, scopes } from "../access/identity.ts";
 import { ConfigError, readProcessConfig } from "../config.ts";
 import type { ApiKeyRecord } from "../domain/access-ports.ts";
-import { ownerKey } from "../domain/owner.ts";
 import type { Stores } from "../storage/stores.ts";
 import { withStores } from "./open-database.ts";
+import { caller, changeBy } from "./operator.ts";
 
 export const keysHelp = `reins keys create --owner NAME --scopes read,create,cancel,delete [--expires 90d] [--name NAME]
 reins keys create --admin [--owner NAME]    a key that may do everything
@@ -81,9 +80,6 @@ function timeOf(text: string, now: Date): Date {
   throw new ConfigError(`--expires is "${text}"; it must be as 12h or 90d, or a time to come as 2027-01-31T00:00:00Z`);
 }
 
-/** Who sits at this machine, as far as it knows. */
-const caller = (): string => `${userInfo().username}@${hostname()}`;
-
 async function create({ apiKeys, audit }: Stores, wanted: ReturnType<typeof newKey>, { json }: Options): Promise<void> {
   const { key, record } = makeApiKey(wanted, new Date());
   await apiKeys.insert(record);
@@ -116,17 +112,8 @@ async function revoke({ apiKeys, audit }: Stores, id: string): Promise<void> {
   console.error(`The key ${id} is revoked.`);
 }
 
-const changeOf = ({ id, owner }: ApiKeyRecord, call: string, outcome: string) => ({
-  at: new Date(),
-  owner: owner === "" ? "" : ownerKey(owner),
-  actor: caller(),
-  credential: "",
-  call,
-  targets: [`key ${id}`],
-  decision: "allowed" as const,
-  outcome,
-  requestId: "",
-});
+const changeOf = ({ id, owner }: ApiKeyRecord, call: string, outcome: string) =>
+  changeBy(caller(), { owner, call, target: `key ${id}`, outcome });
 
 const shown = ({ hash, ...record }: ApiKeyRecord) => record;
 const day = (time: Date): string => time.toISOString().slice(0, 10);

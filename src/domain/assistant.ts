@@ -1,3 +1,4 @@
+import type { MetadataFilter } from "./metadata-filter.ts";
 import type { Json, RunSpec } from "./run/run.ts";
 
 /** A graph with a configuration: a graph's own, which comes with `langgraph.json`, or one that a client has configured. */
@@ -39,6 +40,10 @@ export interface AssistantFilter {
   /** A part of the name, in upper or lower case. */
   readonly name?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** What the caller's sight is limited to. */
+  readonly within?: MetadataFilter;
+  /** The graphs' own are in sight whatever `within` says. */
+  readonly withGraphs?: boolean;
 }
 
 /** Where a page of configured assistants ended. */

@@ -1,3 +1,4 @@
+import { checkMetadata } from "./check-metadata.ts";
 import type { HoldThread } from "./hold-thread.ts";
 import { newId } from "./ids.ts";
 import { threadNotFound } from "./not-found.ts";
@@ -19,7 +20,8 @@ export interface CopyThreadParts {
   readonly openingOf: (thread: Thread, graph: string) => Promise<GraphOpening | undefined>;
 }
 
-export type CopyThread = (name: ThreadName, newThreadId: string) => Promise<Thread>;
+/** `metadata`: what the copy has in place of its source's. */
+export type CopyThread = (name: ThreadName, newThreadId: string, metadata?: Thread["metadata"]) => Promise<Thread>;
 
 /**
  * Makes a thread with the metadata, the state and the history of another one, and without its runs. The copy's record comes
@@ -28,7 +30,8 @@ export type CopyThread = (name: ThreadName, newThreadId: string) => Promise<Thre
 export function createCopyThread(parts: CopyThreadParts): CopyThread {
   const { threads, lanes, holdThread, journals, readState, openingOf, now } = parts;
 
-  return async (name, newThreadId) => {
+  return async (name, newThreadId, metadata) => {
+    if (metadata) checkMetadata(metadata, "metadata");
     const copyName: ThreadName = { owner: name.owner, threadId: newThreadId };
     const source = await threads.find(name);
     if (!source || source.removing) throw threadNotFound(name.threadId);
@@ -40,7 +43,7 @@ export function createCopyThread(parts: CopyThreadParts): CopyThread {
       const opened = state && (await openingOf(thread, state.graph));
       const createdAt = now().getTime();
       // The state stands for no run of the copy's.
-      const kept = { metadata: thread.metadata, state: state && { ...state, n: 0 } };
+      const kept = { metadata: metadata ?? thread.metadata, state: state && { ...state, n: 0 } };
       const born: StoredThread = {
         origin: { ...copyName, journal: newId(), opened: opened && { ...opened, graph: state.graph }, createdAt },
         control: newControl({ threadId: newThreadId, rev: newId(), ...kept }, createdAt),

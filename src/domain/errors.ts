@@ -15,7 +15,8 @@ export type ErrorKind =
   | "exhausted"
   | "unavailable"
   | "unauthenticated"
-  | "denied";
+  | "denied"
+  | "internal";
 
 const errorKinds = {
   INVALID_FIELD: "invalid",
@@ -45,6 +46,8 @@ const errorKinds = {
   PERMISSION_DENIED: "denied",
   RATE_LIMITED: "exhausted",
   ACCESS_UNAVAILABLE: "unavailable",
+  ACCESS_FAILED: "internal",
+  NOT_FOUND: "not_found",
 } as const satisfies Record<string, ErrorKind>;
 
 /** The run that stands in the way, for errors that have one. */
@@ -63,6 +66,8 @@ export class DomainError extends Error {
   readonly run: RunAtFault | undefined;
   /** What goes along as headers of the answer: how to log in, or when to come back. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The HTTP status of the answer, where whoever refuses has chosen one; else that of the kind. */
+  readonly httpStatus: number | undefined;
 
   constructor(
     reason: ErrorReason,
@@ -71,6 +76,7 @@ export class DomainError extends Error {
       metadata?: Record<string, string>;
       run?: RunAtFault;
       headers?: Record<string, string>;
+      httpStatus?: number | undefined;
       cause?: unknown;
     } = {},
   ) {
@@ -80,6 +86,7 @@ export class DomainError extends Error {
     this.metadata = details.metadata ?? {};
     this.run = details.run;
     this.headers = details.headers ?? {};
+    this.httpStatus = details.httpStatus;
   }
 }
 

@@ -30,19 +30,23 @@ export interface ReadOptions {
 }
 
 /** In the order of their last change, newest first. There is no index of meanings, so nothing is ranked by a query in words. */
-interface ItemSearch extends ReadOptions {
+export interface ItemSearch extends ReadOptions {
   /** That namespace and all below it; every one when it is empty. */
   readonly namespacePrefix: readonly string[];
   /** See {@link createItemFilter}. */
   readonly filter?: Readonly<Record<string, unknown>>;
+  /** Whether the caller may see an item; all where it is absent. */
+  readonly inSight?: (item: Item) => boolean;
   /** Default 10. */
   readonly limit?: number;
   readonly offset?: number;
 }
 
-interface NamespaceQuery {
+export interface NamespaceQuery {
   /** All must match. */
   readonly match?: readonly NamespaceMatch[];
+  /** Whether the caller may see a namespace; all where it is absent. */
+  readonly inSight?: (namespace: readonly string[]) => boolean;
   /** Longer namespaces are cut to so many labels, and named once. */
   readonly maxDepth?: number;
   /** Default 100. */
@@ -50,7 +54,7 @@ interface NamespaceQuery {
   readonly offset?: number;
 }
 
-interface NamespaceMatch {
+export interface NamespaceMatch {
   readonly at: "prefix" | "suffix";
   /** "*" matches any label. */
   readonly labels: readonly string[];
@@ -94,6 +98,7 @@ export function createItems(store: ItemStore, { maxItemBytes }: ItemsOptions): I
       let [passed, bytes] = [0, 0];
       for await (const item of store.scan(owner, search.namespacePrefix, limit + offset)) {
         if (search.filter !== undefined && !matches(JSON.parse(item.value))) continue;
+        if (search.inSight?.(item) === false) continue;
         if (passed++ < offset) continue;
         bytes += item.value.length;
         if (bytes > maxAnswerBytes) throw tooMany(found.length);
@@ -114,7 +119,7 @@ export function createItems(store: ItemStore, { maxItemBytes }: ItemsOptions): I
       let passed = 0;
       let last: string | undefined;
       for await (const namespace of store.namespaces(owner, literalHead(match))) {
-        if (!match.every((one) => isMatch(namespace, one))) continue;
+        if (!match.every((one) => isMatch(namespace, one)) || query.inSight?.(namespace) === false) continue;
         const cut = namespace.slice(0, maxDepth);
         // Namespaces come in order, so that those which are cut to the same labels follow each other.
         const name = cut.join(".");

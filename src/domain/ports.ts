@@ -1,5 +1,6 @@
 import type { AssistantFilter, AssistantName, AssistantPosition, StoredAssistant } from "./assistant.ts";
 import type { Item, ItemName, NewItem, WriteLimit } from "./item.ts";
+import type { MetadataFilter } from "./metadata-filter.ts";
 import type { Nudge, StoredNudges } from "./nudge.ts";
 import type { PagePosition } from "./page-token.ts";
 import type { Batch, BatchName, UndoneBatch } from "./run/batch.ts";
@@ -48,7 +49,7 @@ export interface RunStore {
   /** The last run that started, of those that are there, other than `except`. */
   lastStarted(thread: ThreadName, except?: string): Promise<Run | undefined>;
   /** How many runs are live, counted up to `most`. */
-  countLive(most: number): Promise<number>;
+  countLive(most: number, owner?: string): Promise<number>;
   /** The live runs that nodes of this run have created and that do not outlive it. */
   liveChildren(parent: RunName, limit: number): Promise<Run[]>;
   /** Records that were made before the time and of which nobody knows whether they have an entry, oldest first. */
@@ -243,6 +244,8 @@ export interface ThreadFilter {
   readonly owner: string;
   readonly threadIds?: readonly string[];
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** What the caller's sight is limited to: it holds beside `metadata`, for the same fields as well. */
+  readonly within?: MetadataFilter;
   readonly values?: Readonly<Record<string, unknown>>;
   readonly statuses?: readonly ThreadStatus[];
   /** Whose state it is: the graph, and the assistant of the last run that ended. */

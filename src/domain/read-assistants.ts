@@ -3,6 +3,7 @@ import type { Assistant, AssistantFilter, AssistantName, AssistantPosition } fro
 import { checkMetadata } from "./check-metadata.ts";
 import type { GraphAssistants } from "./graph-assistants.ts";
 import { isObject } from "./is-object.ts";
+import { matchesMetadata } from "./metadata-filter.ts";
 import { assistantNotFound } from "./not-found.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
 import type { AssistantStore } from "./ports.ts";
@@ -110,7 +111,8 @@ function pageEndOf(position: PagePosition | undefined): PageEnd | undefined {
 const sizeOf = ({ description, config, context, metadata }: Assistant): number =>
   JSON.stringify({ description, config, context, metadata }).length;
 
-function matches(assistant: Assistant, { graph, name, metadata }: AssistantFilter): boolean {
+function matches(assistant: Assistant, { graph, name, metadata, within, withGraphs }: AssistantFilter): boolean {
+  if (within && !(withGraphs && assistant.system) && !matchesMetadata(assistant.metadata, within)) return false;
   if (graph !== undefined && assistant.graph !== graph) return false;
   if (name !== undefined && !assistant.name.toLowerCase().includes(name.toLowerCase())) return false;
   return metadata === undefined || holds(assistant.metadata, metadata);

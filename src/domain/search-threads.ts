@@ -1,4 +1,5 @@
 import { checkMetadata, invalid } from "./check-metadata.ts";
+import { isIndexed, matchesMetadata } from "./metadata-filter.ts";
 import { type PagePosition, pageToken, readPageToken } from "./page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "./ports.ts";
 import { readPage } from "./read-page.ts";
@@ -16,9 +17,33 @@ export interface SearchThreads {
 }
 
 const defaultPageSize = 20;
+/** What no index can tell is looked for among so many threads at a time. */
+const lookedThrough = 100;
 
 /** Finds threads by what is known of them. INVALID_FIELD for what nothing can be found by, INVALID_PAGE_TOKEN. */
 export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">): SearchThreads {
+  /** The threads in sight, part by part, where an index cannot tell all of what that is. */
+  async function* partsOf(filter: ThreadFilter, order: ThreadOrder, size: number, first?: PagePosition) {
+    const { within = [] } = filter;
+    for (let after = first; ; ) {
+      const some = await store.search(filter, order, { limit: size, after });
+      yield some.filter(({ metadata }) => matchesMetadata(metadata, within));
+      if (some.length < size) return;
+      after = positionOf(some.at(-1)!, order);
+    }
+  }
+
+  /** As the store's: a page is as long as it would be if all were in sight. */
+  async function find(filter: ThreadFilter, order: ThreadOrder, page: { limit: number; after?: PagePosition }) {
+    if (isIndexed(filter.within)) return store.search(filter, order, page);
+    const found: Thread[] = [];
+    for await (const part of partsOf(filter, order, Math.max(page.limit, lookedThrough), page.after)) {
+      found.push(...part);
+      if (found.length >= page.limit) break;
+    }
+    return found.slice(0, page.limit);
+  }
+
   return {
     async search(filter, order, { size, token, sizeOf }) {
       check(filter);
@@ -27,7 +52,7 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
       const after = isTime ? readPageToken(token, query, "number") : readPageToken(token, query, "string");
       const { items, more } = await readPage<Thread>({
         limit: size || defaultPageSize,
-        read: (limit, last) => store.search(filter, order, { limit, after: last ? positionOf(last, order) : after }),
+        read: (limit, last) => find(filter, order, { limit, after: last ? positionOf(last, order) : after }),
         sizeOf,
       });
       return { threads: items, nextPageToken: more ? pageToken(positionOf(items.at(-1)!, order), query) : "" };
@@ -35,7 +60,11 @@ export function createSearchThreads(store: Pick<ThreadStore, "search" | "count">
 
     async count(filter) {
       check(filter);
-      return store.count(filter);
+      if (isIndexed(filter.within)) return store.count(filter);
+      let count = 0;
+      for await (const part of partsOf(filter, { by: "thread_id", descending: false }, lookedThrough))
+        count += part.length;
+      return count;
     },
   };
 }

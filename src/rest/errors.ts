@@ -35,6 +35,7 @@ const statuses: Record<ErrorKind, number> = {
   unavailable: 503,
   unauthenticated: 401,
   denied: 403,
+  internal: 500,
 };
 
 const connectStatuses: Partial<Record<Code, number>> = {
@@ -58,7 +59,8 @@ const general: ErrorAnswers = {
 export function toRestError(error: unknown, own: ErrorAnswers = {}): RestError | undefined {
   if (error instanceof RestError) return error;
   if (error instanceof DomainError) {
-    const [status, wording] = own[error.reason] ?? general[error.reason] ?? [statuses[error.kind]];
+    const [usual, wording] = own[error.reason] ?? general[error.reason] ?? [statuses[error.kind]];
+    const status = error.httpStatus ?? usual;
     const retry: Record<string, string> = status === 503 ? { "retry-after": "1" } : {};
     return new RestError(status, wording?.(error) ?? error.message, { ...retry, ...error.headers }, error);
   }

@@ -1,10 +1,9 @@
-import type { Items } from "../domain/items.ts";
 import type { Route } from "./route.ts";
 import { assistantRoutes } from "./routes/assistants.ts";
 import { cancelRoutes } from "./routes/cancels.ts";
 import { createRunRoutes } from "./routes/create-runs.ts";
 import { readRunRoutes } from "./routes/read-runs.ts";
-import { storeRoutes } from "./routes/store.ts";
+import { type ItemsOf, storeRoutes } from "./routes/store.ts";
 import { type SystemParts, systemRoutes } from "./routes/system.ts";
 import { threadStateRoutes } from "./routes/thread-state.ts";
 import { type ThreadStreamParts, threadStreamRoutes } from "./routes/thread-stream.ts";
@@ -16,7 +15,7 @@ export interface RoutesParts extends SystemParts {
   /** How long a node may take to stop. */
   readonly graceMs: number;
   readonly startedAt: Date;
-  readonly items: Items;
+  readonly itemsOf: ItemsOf;
 }
 
 /** All routes of the edge. */
@@ -29,7 +28,7 @@ export function createRoutes(parts: RoutesParts & ThreadStreamParts): Route[] {
     ...cancelRoutes(parts.graceMs),
     ...threadStreamRoutes(parts),
     ...assistantRoutes(parts.startedAt),
-    ...storeRoutes(parts.items),
+    ...storeRoutes(parts.itemsOf),
   ];
   return [...routes, ...systemRoutes(parts, routes)];
 }

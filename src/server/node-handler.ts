@@ -97,7 +97,15 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       return;
     }
     const answer = (identity: Identity) => {
+      // To whoever asked it is as if the connection broke, and to the run as if the client left.
+      if (access.isOn)
+        response.once(
+          "close",
+          access.opened(identity, () => response.destroy()),
+        );
       if (rpc) {
+        // Before its body is read, and also for what is no service of ours.
+        access.policy.check(identity, rpc.method, call.requestId);
         const values = createContextValues()
           .set(callKey, call)
           .set(requestIdKey, call.requestId)
@@ -115,6 +123,7 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
       }
     };
     const fail = (error: unknown) => {
+      if (response.headersSent || response.destroyed) return;
       // What is left of the body would block the connection.
       request.resume();
       refuseCaller(request, response, options.mapError(error) ?? createError(unknownFailure), rpc !== undefined);

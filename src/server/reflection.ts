@@ -1,12 +1,11 @@
 import type { DescFile, DescMessage, DescService } from "@bufbuild/protobuf";
 import { createRegistry, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import type { ServerReflectionRequest } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { type Guards, guarded } from "../access/authorize.ts";
 
 type Question = ServerReflectionRequest["messageRequest"];
 
@@ -15,29 +14,27 @@ type Question = ServerReflectionRequest["messageRequest"];
  * the schema from it.
  *
  * @param services what is listed. Their files are served with all that these import.
- * @param guards who may ask.
  * @param extraFiles files that no service imports, for example those of error details.
  */
 export function registerReflection(
   router: ConnectRouter,
   services: readonly DescService[],
-  guards: Guards,
   extraFiles: readonly DescFile[] = [],
 ): void {
   const listed = [...services, ServerReflection, ServerReflectionV1Alpha];
   const answer = createAnswers(listed, [file_google_rpc_error_details, ...extraFiles]);
-  const handlers: ServiceImpl<typeof ServerReflection> = {
-    async *serverReflectionInfo(requests) {
-      for await (const request of requests) {
-        yield {
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request.messageRequest) ?? notFound(request.messageRequest),
-        };
-      }
-    },
-  };
-  const serve = (service: typeof ServerReflection) => router.service(service, guarded(service, handlers, guards));
+  const serve = (service: typeof ServerReflection) =>
+    router.service(service, {
+      async *serverReflectionInfo(requests) {
+        for await (const request of requests) {
+          yield {
+            validHost: request.host,
+            originalRequest: request,
+            messageResponse: answer(request.messageRequest) ?? notFound(request.messageRequest),
+          };
+        }
+      },
+    });
   serve(ServerReflection);
   // The two differ in nothing but the name of their package.
   serve(ServerReflectionV1Alpha as unknown as typeof ServerReflection);

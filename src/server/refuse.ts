@@ -52,7 +52,9 @@ export function refuseCaller(
     refuse(request, response, error, { headers });
     return;
   }
-  response.writeHead(codeToHttpStatus(error.code), { ...headers, "content-type": "application/json" });
+  // Whoever refuses may have chosen the status.
+  const { httpStatus = codeToHttpStatus(error.code) } = (error.cause ?? {}) as { readonly httpStatus?: number };
+  response.writeHead(httpStatus, { ...headers, "content-type": "application/json" });
   response.end(JSON.stringify({ detail: error.rawMessage }));
 }
 

@@ -143,7 +143,7 @@ export function createServer(options: ServerOptions): ReinsServer {
     health.routes(router);
     const access = served?.access ?? openAccess;
     // Until it is known who may ask, nobody is told.
-    if (served || !isGuarded) registerReflection(router, [...options.services, Health], access, options.detailFiles);
+    if (served || !isGuarded) registerReflection(router, [...options.services, Health], options.detailFiles);
     return createNodeHandler({
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts, isGuarded),

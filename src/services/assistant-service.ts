@@ -3,6 +3,7 @@ import type * as pb from "../../gen/reins/v1/assistant_service_pb.ts";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
 import { IfExists } from "../../gen/reins/v1/thread_service_pb.ts";
 import { ownerOf } from "../access/identity.ts";
+import type { AssistantFilter } from "../domain/assistant.ts";
 import type { EditAssistants } from "../domain/edit-assistants.ts";
 import { newId } from "../domain/ids.ts";
 import type { ReadAssistants } from "../domain/read-assistants.ts";
@@ -10,6 +11,7 @@ import type { GraphDrawing, GraphSchemas } from "../worker/protocol.ts";
 import { fromFilter, toAssistant, toGraph, toSchemas } from "./convert/assistant.ts";
 import { payloadText, payloadWriter } from "./convert/payload.ts";
 import { fromConfig } from "./convert/spec.ts";
+import { sightKey } from "./sight.ts";
 
 export interface AssistantServiceParts {
   readonly edit: EditAssistants;
@@ -63,13 +65,13 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
 
     async searchAssistants(request, context) {
       const { pageSize: size, pageToken: token } = request;
-      const page = await read.search(fromFilter(ownerOf(context), request.filter), { size, token });
+      const page = await read.search(filterOf(context, request), { size, token });
       const write = writer(request);
       return { assistants: page.assistants.map((one) => toAssistant(one, write)), nextPageToken: page.nextPageToken };
     },
 
     async countAssistants(request, context) {
-      return { count: BigInt(await read.count(fromFilter(ownerOf(context), request.filter))) };
+      return { count: BigInt(await read.count(filterOf(context, request))) };
     },
 
     async getAssistantGraph(request, context) {
@@ -80,6 +82,12 @@ export function createAssistantService(parts: AssistantServiceParts): ServiceImp
       return { schemas: toSchemas(await read.schemas(named(context, request)), writer(request)) };
     },
   };
+}
+
+/** With what the caller's sight is limited to. */
+function filterOf(context: HandlerContext, { filter }: { filter?: pb.AssistantFilter }): AssistantFilter {
+  const { within, withGraphs } = context.values.get(sightKey);
+  return { ...fromFilter(ownerOf(context), filter), within, withGraphs };
 }
 
 /** By id, or by a graph's name, whose letters count. */

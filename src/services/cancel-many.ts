@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
 import { CancelOutcome, RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
 import type { Identity } from "../access/identity.ts";
@@ -6,11 +7,12 @@ import { invalid } from "../domain/check-metadata.ts";
 import { DomainError, orThrow } from "../domain/errors.ts";
 import type { CancelRuns } from "../domain/run/cancel-runs.ts";
 import type { CancelPreview, PreviewCancels } from "../domain/run/preview-cancels.ts";
-import type { ReadRuns } from "../domain/run/read-runs.ts";
+import type { InSight, ReadRuns } from "../domain/run/read-runs.ts";
 import type { Run, RunName } from "../domain/run/run.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
 import { fromAction, toOutcome, toStatus } from "./convert/run.ts";
 import { fromTime, msOf } from "./convert/time.ts";
+import { sightKey } from "./sight.ts";
 
 export interface CancelManyParts {
   readonly read: ReadRuns;
@@ -26,9 +28,9 @@ export async function cancelMany(
   parts: CancelManyParts,
   { owner, actor }: Identity,
   request: pb.CancelRunsRequest,
-  signal: AbortSignal,
+  { signal, values }: Pick<HandlerContext, "signal" | "values">,
 ): Promise<pb.CancelRunsResponse> {
-  const { names, nextPageToken } = await targets(parts, owner, request);
+  const { names, nextPageToken } = await targets(parts, owner, request, values.get(sightKey).inSight);
   const wanted = { action: fromAction(request.action), reason: request.reason, requestedBy: "client", actor } as const;
   const outcomes = request.validateOnly
     ? await parts.preview(names, wanted.action)
@@ -53,7 +55,12 @@ const toPreview = (run: Run): CancelPreview => ({
   outcome: run.cancellation?.outcome ?? "requested",
 });
 
-async function targets(parts: CancelManyParts, owner: string, { target, pageToken: token }: pb.CancelRunsRequest) {
+async function targets(
+  parts: CancelManyParts,
+  owner: string,
+  { target, pageToken: token }: pb.CancelRunsRequest,
+  inSight: InSight | undefined,
+) {
   if (target.case === "runs") {
     if (token !== "")
       throw invalid("page_token", "goes with a filter only; a call with run ids takes all of them at once");
@@ -70,7 +77,7 @@ async function targets(parts: CancelManyParts, owner: string, { target, pageToke
     metadata,
     createdBefore: createdBefore && fromTime(createdBefore),
   };
-  const page = await parts.read.live(filter, { limit: parts.cancelLimit, token });
+  const page = await parts.read.live(filter, { limit: parts.cancelLimit, token, inSight });
   return { names: page.runs as RunName[], nextPageToken: page.nextPageToken };
 }
 

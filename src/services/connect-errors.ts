@@ -16,6 +16,7 @@ const codes: Record<ErrorKind, Code> = {
   unavailable: Code.Unavailable,
   unauthenticated: Code.Unauthenticated,
   denied: Code.PermissionDenied,
+  internal: Code.Internal,
 };
 
 const runStatuses: Record<string, RunStatus> = {

@@ -1,20 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Payload, PayloadFormat } from "../../gen/reins/v1/payload_pb.ts";
-import { MultitaskStrategy, OnCompletion, type OnDisconnect, type ParentRun } from "../../gen/reins/v1/run_pb.ts";
+import type { OnDisconnect } from "../../gen/reins/v1/run_pb.ts";
 import * as pb from "../../gen/reins/v1/run_service_pb.ts";
-import { type Identity, identityOf, ownerOf } from "../access/identity.ts";
-import { newId } from "../domain/ids.ts";
+import { identityOf, ownerOf } from "../access/identity.ts";
 import { runNotFound } from "../domain/not-found.ts";
 import { inGroups } from "../domain/pages-of.ts";
 import type { CancelRuns } from "../domain/run/cancel-runs.ts";
 import type { BatchItem, CreateBatch, NewBatch } from "../domain/run/create-batch.ts";
 import type { CreateRun } from "../domain/run/create-run.ts";
-import type { NewRun } from "../domain/run/new-run.ts";
 import type { PreviewCancels } from "../domain/run/preview-cancels.ts";
 import type { ReadRuns } from "../domain/run/read-runs.ts";
 import type { RequestIds } from "../domain/run/request-ids.ts";
-import type { ParentOfRun, Run, RunName } from "../domain/run/run.ts";
+import type { Run, RunName } from "../domain/run/run.ts";
 import type { Removal } from "../domain/threads.ts";
 import type { Feed } from "../stream/event-hub.ts";
 import type { Outcomes } from "../stream/outcomes.ts";
@@ -25,13 +23,15 @@ import { cancelMany } from "./cancel-many.ts";
 import { toRunEvent } from "./convert/event.ts";
 import { type PayloadWriter, payloadWriter } from "./convert/payload.ts";
 import { fromAction, fromStatuses, toOutcome, toRun, toRunWithoutSpec } from "./convert/run.ts";
-import { fromSpec, fromStreamModes } from "./convert/spec.ts";
+import { fromStreamModes } from "./convert/spec.ts";
 import { stateWriter, toInterrupts } from "./convert/thread.ts";
 import { msOf } from "./convert/time.ts";
 import { inMessages } from "./event-batches.ts";
+import { newRun } from "./new-run.ts";
 import { onRunExistsKey } from "./on-run-exists.ts";
 import { runBytes, sizeIn } from "./page-bytes.ts";
 import { refuseRepeatKey } from "./refuse-repeat.ts";
+import { sightKey } from "./sight.ts";
 import { stopperOf } from "./stopper.ts";
 import type { OpenWatcher, Watcher } from "./watchers.ts";
 
@@ -133,13 +133,13 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
 
   return {
     async createRun(request, context) {
-      const run = await parts.createRun(newRun(identityOf(context), request, "spec"));
+      const run = await parts.createRun(newRun(context, request, "spec"));
       const payloadFormat = formatOf(request.spec!.input);
       return { run: await told(run, { payloadFormat, includeInput: request.includeInput }) };
     },
 
     async batchCreateRuns(request, context) {
-      const runs = await parts.createBatch.create(await newBatch(identityOf(context), request));
+      const runs = await parts.createBatch.create(await newBatch(context, request));
       const answer = (run: Run, { spec, includeInput }: pb.CreateRunRequest) =>
         includeInput || request.includeInput
           ? told(run, { includeInput: true, payloadFormat: formatOf(spec!.input) })
@@ -149,7 +149,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async waitRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(identityOf(context), request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(context, request.create!, "create.spec"));
       let watcher = await parts.openWatcher(context, wanted, request.onDisconnect);
       const pin = parts.pinThread(wanted);
       const listener = outcomes.listen(wanted);
@@ -168,7 +168,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
     },
 
     async *streamRun(request, context) {
-      const wanted = await parts.requestIds.identify(newRun(identityOf(context), request.create!, "create.spec"));
+      const wanted = await parts.requestIds.identify(newRun(context, request.create!, "create.spec"));
       // A repeated request finds a run that may have gone on by itself.
       const feed = wanted.requestId === undefined ? parts.openFeed(wanted) : undefined;
       const start = async () => {
@@ -194,7 +194,8 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
         statuses: fromStatuses(statuses),
         metadata,
       };
-      const page = await read.list(filter, { size, token, sizeOf: sizeIn(context, runBytes(request.includeInput)) });
+      const sizeOf = sizeIn(context, runBytes(request.includeInput));
+      const page = await read.list(filter, { size, token, sizeOf, inSight: context.values.get(sightKey).inSight });
       const write = request.includeInput ? payloadWriter(request.payloadFormat) : undefined;
       const found = request.includeInput ? await read.withGiven(page.runs) : page.runs;
       const runs = found.map((run) => (request.omitSpec ? toRunWithoutSpec(run) : toRun(run, write)));
@@ -271,8 +272,7 @@ export function createRunService(parts: RunServiceParts): ServiceImpl<typeof pb.
       return { outcome: toOutcome(run.cancellation?.outcome ?? "requested"), run: await told(run, request) };
     },
 
-    cancelRuns: (request, context) =>
-      inCall(context, () => cancelMany(parts, identityOf(context), request, context.signal)),
+    cancelRuns: (request, context) => inCall(context, () => cancelMany(parts, identityOf(context), request, context)),
   };
 }
 
@@ -286,39 +286,13 @@ interface RunReading {
 const formatOf = (payload: Payload | undefined): PayloadFormat =>
   payload?.encoding.case === "json" ? PayloadFormat.JSON : PayloadFormat.VALUE;
 
-function newRun(identity: Identity, request: pb.CreateRunRequest, specPath: string): NewRun & RunName {
-  const { onCompletion, multitaskStrategy } = request.spec!;
-  return {
-    owner: identity.owner,
-    actor: identity.actor || undefined,
-    threadId: request.threadId.toLowerCase() || newId(),
-    stateless: request.threadId === "" ? { temporary: onCompletion !== OnCompletion.KEEP } : undefined,
-    given: {
-      ifNotExists: request.ifNotExists !== pb.IfNotExists.UNSPECIFIED,
-      multitaskStrategy: multitaskStrategy !== MultitaskStrategy.UNSPECIFIED,
-      onCompletion: onCompletion !== OnCompletion.UNSPECIFIED,
-    },
-    runId: request.runId.toLowerCase() || newId(),
-    isChosenId: request.runId !== "",
-    spec: fromSpec(request.spec!, specPath),
-    createThread: request.ifNotExists === pb.IfNotExists.CREATE,
-    requestId: request.requestId || undefined,
-    parent: request.parent && toParent(request.parent),
-  };
-}
-
-const toParent = ({ threadId, runId, independent }: ParentRun): ParentOfRun => ({
-  threadId: threadId.toLowerCase(),
-  runId: runId.toLowerCase(),
-  independent,
-});
-async function newBatch(identity: Identity, { runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
+async function newBatch(context: HandlerContext, { runs, requestId }: pb.BatchCreateRunsRequest): Promise<NewBatch> {
   const items = await inGroups(runs, async (item, place): Promise<BatchItem> => {
     const { threadId: thread_id, runId: run_id, requestId: request_id } = item;
     const ids = Object.entries({ thread_id, run_id, request_id }).flatMap(([name, id]) => (id === "" ? [] : [name]));
-    return { ...newRun(identity, { ...item, threadId: "", runId: "" }, `runs[${place}].spec`), ids };
+    return { ...newRun(context, { ...item, threadId: "", runId: "" }, `runs[${place}].spec`, place), ids };
   });
-  return { owner: identity.owner, requestId, items };
+  return { owner: ownerOf(context), requestId, items };
 }
 
 const nameOf = (context: HandlerContext, request: { threadId: string; runId: string }): RunName => ({

@@ -4,6 +4,7 @@ import * as pb from "../../gen/reins/v1/thread_service_pb.ts";
 import { identityOf, ownerOf } from "../access/identity.ts";
 import type { CopyThread } from "../domain/copy-thread.ts";
 import { newId } from "../domain/ids.ts";
+import type { ThreadFilter } from "../domain/ports.ts";
 import type { PruneThreads } from "../domain/prune-threads.ts";
 import type { ReadThreads } from "../domain/read-threads.ts";
 import type { SearchThreads } from "../domain/search-threads.ts";
@@ -18,6 +19,7 @@ import { stateWriter, toThread, toThreadState } from "./convert/thread.ts";
 import { fromThreadFilter, fromThreadOrder } from "./convert/thread-query.ts";
 import { msOf } from "./convert/time.ts";
 import { sizeIn, threadBytes } from "./page-bytes.ts";
+import { sightKey } from "./sight.ts";
 import { stopperOf } from "./stopper.ts";
 
 export interface ThreadServiceParts {
@@ -68,7 +70,7 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
       const { pageSize: size, pageToken: token } = request;
       const order = fromThreadOrder(request.sortBy, request.sortOrder);
       const sizeOf = sizeIn(context, threadBytes(request.omitValues));
-      const filter = fromThreadFilter(ownerOf(context), request.filter);
+      const filter = filterOf(context, request);
       const page = await parts.searchThreads.search(filter, order, { size, token, sizeOf });
       const write = writer(request);
       const threads = page.threads.map((thread) => toThread(thread, write));
@@ -76,12 +78,14 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
     },
 
     async countThreads(request, context) {
-      const filter = fromThreadFilter(ownerOf(context), request.filter);
+      const filter = filterOf(context, request);
       return { count: BigInt(await parts.searchThreads.count(filter)) };
     },
 
     async copyThread(request, context) {
-      const thread = await parts.copyThread(nameOf(context, request), request.newThreadId.toLowerCase() || newId());
+      const [metadata] = context.values.get(sightKey).born ?? [];
+      const newThreadId = request.newThreadId.toLowerCase() || newId();
+      const thread = await parts.copyThread(nameOf(context, request), newThreadId, metadata);
       return { thread: toThread(thread, writer(request)) };
     },
 
@@ -141,6 +145,12 @@ export function createThreadService(parts: ThreadServiceParts): ServiceImpl<type
     },
   };
 }
+
+/** With what the caller's sight is limited to. */
+const filterOf = (context: HandlerContext, { filter }: { filter?: pb.ThreadFilter }): ThreadFilter => ({
+  ...fromThreadFilter(ownerOf(context), filter),
+  within: context.values.get(sightKey).within,
+});
 
 const nameOf = (context: HandlerContext, request: { threadId: string }) => ({
   owner: ownerOf(context),

@@ -74,9 +74,10 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
       return undefined;
     },
 
-    /** Index: live_runs. */
-    async countLive(most) {
-      const counts = liveStatuses.map((status) => runs.countDocuments({ status }, { limit: most }));
+    /** Index: live_runs, or runs_by_status. */
+    async countLive(most, owner) {
+      const whose = owner === undefined ? {} : { owner };
+      const counts = liveStatuses.map((status) => runs.countDocuments({ ...whose, status }, { limit: most }));
       const live = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
       return Math.min(live, most);
     },
@@ -84,13 +85,8 @@ export function createRunLookups({ runs }: Pick<Collections, "runs">): RunLookup
     /** An owner's runs never meet another's. Index: runs_of_parent. */
     async liveChildren({ owner, runId }, limit) {
       if (!(await mayHaveChildren(runId))) return [];
-      // The limit counts the owner's alone: another's children, of a run with the same id, must not take their place.
-      const found = await runs
-        .find({ ...childrenOf(runId), owner })
-        .sort({ created_at: 1 })
-        .limit(limit)
-        .toArray();
-      return found.map(toRun);
+      const its = { ...childrenOf(runId), owner };
+      return (await runs.find(its).sort({ created_at: 1 }).limit(limit).toArray()).map(toRun);
     },
 
     /** Index: runs_to_enter. */

@@ -1,4 +1,5 @@
 import type { Filter } from "mongodb";
+import { indexedPart } from "../domain/metadata-filter.ts";
 import type { PagePosition } from "../domain/page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "../domain/ports.ts";
 import { filterTokens, stateTokens } from "../domain/search-tokens.ts";
@@ -64,11 +65,12 @@ function placeOf(owner: string, by: ThreadOrder["by"], [sortedBy, threadId]: Pag
 }
 
 function queryOf(filter: ThreadFilter): Filter<ThreadDocument> {
-  const { owner, threadIds, metadata, values, statuses, exclude = [] } = filter;
+  const { owner, threadIds, metadata, within, values, statuses, exclude = [] } = filter;
+  const ofMetadata = new Set([metadata, ...indexedPart(within)].flatMap((fields) => filterTokens(owner, fields)));
   // What finds the fewest stands first, which an embedded engine goes by.
   return {
     ...(threadIds?.length && { _id: { $in: threadIds.map((id) => key(owner, id)) } }),
-    ...hasTokens("metadata_tokens", filterTokens(owner, metadata)),
+    ...hasTokens("metadata_tokens", [...ofMetadata]),
     ...hasTokens("value_tokens", [...filterTokens(owner, values), ...stateTokens(owner, filter)]),
     owner,
     removing: false,

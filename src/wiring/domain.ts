@@ -35,7 +35,13 @@ export function createDomain(foundation: Foundation, states: States, lifecycle: 
   const { now } = clock;
 
   const assistants = createAssistants({ ...foundation, now });
-  const limits = createRunLimits({ ...config, pollMs: Math.min(config.pollMs, countedMs), runs, monotonicMs });
+  const limits = createRunLimits({
+    ...config,
+    maxOf: (owner) => foundation.runsOf?.(owner).live,
+    pollMs: Math.min(config.pollMs, countedMs),
+    runs,
+    monotonicMs,
+  });
   const storeRun = createStoreRun({
     lanes,
     kept,

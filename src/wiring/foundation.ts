@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import { type CanonicalOf, canonicalOf } from "../domain/canonical-json.ts";
 import { newId } from "../domain/ids.ts";
 import { keepTrying } from "../domain/keep-trying.ts";
+import type { RunsOf } from "../domain/owner-limits.ts";
 import { createFindRun, type FindRun } from "../domain/run/find-run.ts";
 import { type Incarnation, LifeIsOver } from "../domain/thread/decide.ts";
 import { createKeptThreads, type KeptThreads } from "../domain/thread/kept-threads.ts";
@@ -23,6 +24,8 @@ export interface RunsOptions extends Omit<AppParts, "probe"> {
   readonly pause: (signal?: AbortSignal) => Promise<void>;
   /** Callers are told apart, and may be anywhere. Without it all are on this machine. */
   readonly accessControl?: boolean;
+  /** How many runs an owner may have; without it as many as there is room for. */
+  readonly runsOf?: RunsOf;
   /** On this thread, if nothing else is said. */
   readonly canonicalOf?: CanonicalOf;
   /** This one, if nothing else is said. */

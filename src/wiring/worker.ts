@@ -29,6 +29,7 @@ export function createWorker(foundation: Foundation, states: States, lifecycle: 
     executing,
     self: () => self().id,
     host,
+    mostOf: (owner) => foundation.runsOf?.(owner).executing,
     findRecord: runs.find,
     start,
     settleWith: (reserve) =>

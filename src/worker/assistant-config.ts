@@ -1,3 +1,4 @@
+import { callersNames } from "../domain/run/callers-names.ts";
 import type { AssistantOfRun, Json, Run, RunSpec } from "../domain/run/run.ts";
 import type { AttemptSpec, OpenedBy } from "./protocol.ts";
 
@@ -14,7 +15,7 @@ export function underTheRun(
     config: {
       tags: [...new Set([...(assistant.config?.tags ?? []), ...(run.config?.tags ?? [])])],
       recursionLimit: run.config?.recursionLimit ?? assistant.config?.recursionLimit,
-      configurable: over(assistant.config?.configurable, run.config?.configurable),
+      configurable: [assistant.config?.configurable, run.config?.configurable, userOf(run)].reduce(over),
     },
     context: over(assistant.context, run.context),
     metadata: metadata!,
@@ -25,6 +26,14 @@ export function underTheRun(
 export function openedBy({ assistant, spec }: Pick<Run, "assistant" | "spec">): OpenedBy {
   const { config, context } = underTheRun(assistant, spec);
   return { assistantId: assistant.assistantId, configurable: config.configurable, context };
+}
+
+/** What LangGraph's servers tell a graph of its caller. What a caller says of itself under these names has been left out before. */
+function userOf({ caller }: RunSpec): Json | undefined {
+  if (caller === undefined) return undefined;
+  const { permissions = [] } = JSON.parse(caller.user) as { permissions?: unknown };
+  const [user, id, granted] = callersNames;
+  return `{"${user}":${caller.user},"${id}":${JSON.stringify(caller.identity)},"${granted}":${JSON.stringify(permissions)}}`;
 }
 
 /** JSON texts of objects, put together without a look at what is in them: of fields that come twice the last one counts. */

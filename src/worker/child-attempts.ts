@@ -5,7 +5,7 @@ import type { WrongMessage } from "./child-message.ts";
 import type { ChildExit, ChildProcessSettings, RunningChild } from "./child-process.ts";
 import type { ChildPulse } from "./child-pulse.ts";
 import { ChildStops, type StopTimes } from "./child-stops.ts";
-import type { KillCause } from "./kill-cause.ts";
+import type { Kill, KillCause } from "./kill-cause.ts";
 import type { AttemptEnd, AttemptOutput, AttemptSpec, ChildMessage } from "./protocol.ts";
 
 export interface AttemptsProcess {
@@ -55,7 +55,11 @@ export class ChildAttempts {
   }
 
   get runIds(): string[] {
-    return [...this.#attempts.values()].map((attempt) => attempt.spec.runId);
+    return this.runs.map(({ runId }) => runId);
+  }
+
+  get runs(): Kill["runs"] {
+    return [...this.#attempts.values()].map(({ spec: { threadId, runId } }) => ({ threadId, runId }));
   }
 
   /** The kill for the sake of one is near. */

@@ -7,6 +7,7 @@ import { hasRoom } from "./child-shares.ts";
 import { createChildWants } from "./child-wants.ts";
 import { ChildWorker, type ChildWorkerSettings } from "./child-worker.ts";
 import { createInspectGraphs } from "./inspect-graphs.ts";
+import type { Kill } from "./kill-cause.ts";
 import { loadGraphs } from "./load-graphs.ts";
 import type { GraphReport, GraphSpec } from "./protocol.ts";
 
@@ -28,6 +29,8 @@ export interface ChildPoolOptions {
   /** Whom the children run as; the server's own user when absent. */
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly log: Logger;
+  /** Told of each kill that ends runs. */
+  readonly onKill?: (kill: Kill) => void;
   /** How long an attempt may take to stop before its process is killed. Default 2 s. */
   readonly graceMs?: number;
   /** Default 100 ms. */
@@ -80,6 +83,7 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     cwd: options.cwd,
     user: options.user,
     log,
+    onKill: options.onKill,
     graceMs: options.graceMs ?? 2_000,
     pingIntervalMs: options.pingIntervalMs ?? 100,
     unresponsiveMs: options.unresponsiveMs ?? 1_000,
@@ -238,7 +242,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     const starting = [...workersOf("shared"), ...workersOf("spare"), ...workersOf("exclusive")].filter(
       ({ wasReady }) => !wasReady,
     );
-    return starting.length < Math.max(1, Math.floor(children / 4));
+    // Where there are several owners, most starts are awaited by somebody.
+    return starting.length < Math.max(isDivided() ? 2 : 1, Math.floor(children / 4));
   }
 
   function untilStart(): Promise<void> | undefined {

@@ -13,7 +13,7 @@ import {
 import { ChildPulse } from "./child-pulse.ts";
 import type { StopTimes } from "./child-stops.ts";
 import { errorReport } from "./error-report.ts";
-import { type KillCause, killReasons } from "./kill-cause.ts";
+import { type Kill, type KillCause, killReasons } from "./kill-cause.ts";
 import { ProcessLostError } from "./process-lost-error.ts";
 import type { AttemptSpec, ChildMessage, ChildRequest, GraphReport, GraphSpec, Inspection } from "./protocol.ts";
 
@@ -25,6 +25,8 @@ export interface ChildWorkerSettings extends ChildProcessSettings, StopTimes {
   /** A process in which inspections have gone on for so long is of no use for runs. */
   readonly longInspectionMs: number;
   readonly leaseMs: number;
+  /** Told of each kill that ends runs. */
+  readonly onKill?: ((kill: Kill) => void) | undefined;
 }
 
 export interface ChildWorkerListener {
@@ -372,7 +374,9 @@ export class ChildWorker {
     clearTimeout(this.#loadTimer);
     this.#attempts.killed();
     if (cause !== "retired") {
-      const { log } = this.#settings;
+      const { log, onKill } = this.#settings;
+      const { runs } = this.#attempts;
+      if (runs.length > 0) onKill?.({ cause, owner: this.#owner ?? "", runs });
       log.warn(
         { childPid: this.pid, runIds: this.runIds, cause },
         `The child process ${this.pid} is killed: ${killReasons[cause]}`,

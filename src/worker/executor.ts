@@ -17,6 +17,8 @@ export interface ExecutorParts {
   /** This server's present name. */
   readonly self: () => string;
   readonly host: Pick<AttemptHost, "hasRoom" | "want">;
+  /** Runs of an owner that this server executes at a time; undefined for as many as there is room for. */
+  readonly mostOf: (owner: string) => number | undefined;
   readonly findRecord: (name: RunName) => Promise<Run | undefined>;
   readonly start: (execution: Execution) => Attempt;
   /** How outcomes are written, with a slot for the run that is next. */
@@ -89,6 +91,8 @@ export function createExecutor(parts: ExecutorParts): Executor {
     } finally {
       if (attempts.get(keyOfRun(run)) === attempt) attempts.delete(keyOfRun(run));
       giveBack(token);
+      // Whose runs were as many as they may be may have another one now.
+      if (parts.mostOf(run.owner) !== undefined) parts.slotReturned();
     }
   }
 
@@ -154,7 +158,7 @@ export function createExecutor(parts: ExecutorParts): Executor {
 
   function reserveForQueue(run: Child): Slot | undefined {
     const slot = slotFor(run);
-    if (!slot && !draining) parts.host.want(run.owner);
+    if (!slot && !draining && !hasMost(run.owner)) parts.host.want(run.owner);
     return slot;
   }
 
@@ -169,10 +173,19 @@ export function createExecutor(parts: ExecutorParts): Executor {
     };
   }
 
+  function hasMost(owner: string): boolean {
+    const most = parts.mostOf(owner);
+    if (most === undefined) return false;
+    let count = 0;
+    for (const { run } of attempts.values()) if (run.owner === owner) count += 1;
+    for (const other of claiming.values()) if (other === owner) count += 1;
+    return count >= most;
+  }
+
   function slotFor(run: Child): Slot | undefined {
     if (draining) return undefined;
     const token = newId();
-    if (!parts.host.hasRoom(run.owner, pending())) {
+    if (hasMost(run.owner) || !parts.host.hasRoom(run.owner, pending())) {
       const parent = parentOf(run);
       if (!canBorrow(parent)) return undefined;
       borrowers.set(parent, token);

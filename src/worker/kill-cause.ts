@@ -7,6 +7,13 @@ export type KillCause =
   | "inspection" // an inspection was not answered in time
   | "retired"; // nobody needs it any more, or the pool ends
 
+/** A process that the server has killed with runs in it; for whose sake, and whose neighbours, their ends say. */
+export interface Kill {
+  readonly cause: Exclude<KillCause, "retired">;
+  readonly owner: string;
+  readonly runs: readonly { readonly threadId: string; readonly runId: string }[];
+}
+
 export const killReasons: Record<Exclude<KillCause, "retired">, string> = {
   stop: "a run in it was to be stopped and did not stop by itself",
   lease: "a run in it has lost its lease",

@@ -12,12 +12,22 @@ export interface LanggraphJson {
   readonly graphs: GraphSpec[];
   /** For the processes that execute graphs. */
   readonly env: Record<string, string>;
+  /** Who says who calls, and what that one may do; everybody may everything where it is absent. */
+  readonly auth: AuthPath | undefined;
   /** A sentence for each key that means nothing here, although its user may count on it. */
   readonly warnings: readonly string[];
 }
 
+/** An export of a file. */
+export interface AuthPath {
+  readonly file: string;
+  readonly exportName: string;
+}
+
 const keys = ["graphs", "env", "auth"];
 const graphKeys = ["path", "description", "isolation"];
+/** Nobody is let in for being LangSmith's Studio, so that there is nothing to disable. */
+const authKeys = ["path", "disable_studio_auth"];
 
 /** How the LangGraph CLI builds an image: there is nothing to be built here. */
 const imageKeys = [
@@ -42,10 +52,6 @@ export function readLanggraphJson(path: string): LanggraphJson {
   const root = parse(file, read(file, "the configuration"));
   if (!isObject(root)) throw invalid(file, "", "must contain a JSON object");
   const { graphs, env, auth } = root;
-  if (auth !== undefined && auth !== null) {
-    const what = "is not supported yet, and without it whoever reaches the port would have access to everything";
-    throw invalid(file, "auth", `${what}; take the key out to serve without access control`);
-  }
   if (!isObject(graphs)) {
     const found = graphs === undefined ? "is missing" : "is no object";
     throw invalid(file, "graphs", `${found}; it maps graph names to "./file.ts:export"`);
@@ -56,7 +62,9 @@ export function readLanggraphJson(path: string): LanggraphJson {
   return {
     graphs: withLanggraphConfig(specs, variables.LANGGRAPH_CONFIG, file),
     env: variables,
+    auth: readAuth(file, folder, auth),
     warnings: [
+      ...(isObject(auth) ? unknownKeys(file, "auth.", auth, authKeys) : []),
       ...unknownKeys(file, "", root, [...keys, ...imageKeys]),
       ...Object.entries(graphs).flatMap(([name, entry]) =>
         isObject(entry) ? unknownKeys(file, `graphs.${name}.`, entry, graphKeys) : [],
@@ -103,6 +111,21 @@ function readGraph(file: string, folder: string, name: string, value: unknown): 
     isolation: known,
     ...(description !== undefined && { description }),
   };
+}
+
+/** Never nothing for something that was meant to keep others out. */
+function readAuth(file: string, folder: string, auth: unknown): AuthPath | undefined {
+  if (auth === undefined || auth === null) return undefined;
+  const path = isObject(auth) ? auth.path : undefined;
+  const { graphFile, exportName } = splitPath(typeof path === "string" ? path : "");
+  if (graphFile === "" || exportName === "") {
+    throw invalid(
+      file,
+      "auth",
+      'must be an object with a path like "./auth.ts:auth"; take the key out to serve without access control',
+    );
+  }
+  return { file: resolve(folder, graphFile), exportName };
 }
 
 /** `./file.ts:export`; a colon in a folder's name or after a drive letter belongs to the file. */

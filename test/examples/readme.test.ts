@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { options } from "../../src/config.ts";
+import { options } from "../../src/settings.ts";
 import { runExample } from "../support/example.ts";
 import { startTestApp, type TestApp } from "../support/test-app.ts";
 

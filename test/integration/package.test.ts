@@ -81,7 +81,9 @@ describe("the package", { timeout: 600_000 }, () => {
   it("says which commands there are", async () => {
     const failure = await run(installed(".bin", "reins"), ["server"], { cwd: project, env }).catch((error) => error);
     expect(failure).toMatchObject({ code: 1, stdout: "" });
-    expect(failure.stderr).toBe('"server" is no command; "serve", "migrate", "help" and "version" are\n');
+    expect(failure.stderr).toBe(
+      '"server" is no command; "serve", "migrate", "keys", "webhooks", "help" and "version" are\n',
+    );
   });
 
   const readmeClient = async () => {

@@ -80,10 +80,12 @@ describe("a start that cannot succeed says why in one sentence", () => {
     expect(await refusal({ REINS_CONFIG: file })).toContain(`${file}: is not valid JSON: `);
   });
 
-  it("a configuration that asks for access control", async () => {
+  it("an auth file that is not there: never without access control", async () => {
     const file = join(folder, "with-auth.json");
     await writeFile(file, JSON.stringify({ graphs: { a: "./a.ts:graph" }, auth: { path: "./auth.ts:auth" } }));
-    expect(await refusal({ REINS_CONFIG: file })).toContain(`${file}: "auth" is not supported yet`);
+    expect(await refusal({ REINS_CONFIG: file })).toBe(
+      `The auth file ${join(folder, "auth.ts")}:auth cannot be used: there is no such file.`,
+    );
   });
 
   it("a configuration that is not there", async () => {

@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
 import { noAudit } from "../../src/access/audit.ts";
 import { createPolicy } from "../../src/access/authorize.ts";
+import { noCallLimits } from "../../src/access/limits.ts";
 import { missing } from "../../src/access/refusals.ts";
 import type { Served } from "../../src/server/server.ts";
 import { type Asked, ask } from "../support/ask.ts";
@@ -18,6 +19,8 @@ async function start(options: TestServerOptions = {}): Promise<void> {
     isOn: true,
     policy: createPolicy(new Set(), noAudit),
     audit: noAudit,
+    limits: noCallLimits,
+    opened: () => () => undefined,
     identify({ headers }) {
       if (headers["x-api-key"] === "k") return identity;
       throw missing();

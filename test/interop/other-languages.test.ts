@@ -1,13 +1,12 @@
 import { readFileSync } from "node:fs";
 import { delimiter, dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ensurePythonVenv } from "../../src/storage/embedded/python-venv.ts";
 import { startAppTarget } from "../support/app-target.ts";
 import { capabilities } from "../support/capabilities.ts";
 import { startExample } from "../support/example.ts";
 import type { InteropTarget } from "../support/interop-target.ts";
 import { startTestServer } from "../support/net-server.ts";
+import { installGrpcio } from "../support/python-grpcio.ts";
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 const read = (path: string) => readFileSync(at(path), "utf8");
@@ -47,19 +46,7 @@ describe.skipIf(!capabilities.go.has())("connect-go", () => {
 describe.skipIf(!capabilities.python.has())("grpcio", () => {
   let python: string;
   beforeAll(async () => {
-    const venv = await ensurePythonVenv({
-      venvDir: fileURLToPath(at(".reins/python-grpc")),
-      packages: {
-        is: "grpcio",
-        name: "grpcio",
-        requirements: read("examples/clients/python/requirements.txt").split("\n").filter(Boolean),
-        module: "grpc_tools.protoc",
-      },
-      environment: process.env as Record<string, string>,
-      progress: (sentence) => process.stderr.write(`${sentence}\n`),
-    });
-    if (!venv.ok) throw new Error(venv.reason);
-    python = venv.python;
+    python = await installGrpcio();
   }, 600_000);
 
   it("has stubs, and an example that creates, watches and stops a run", { timeout: 300_000 }, async () => {

@@ -155,6 +155,7 @@ export function storageCalls(load: Load, now: number, stores: () => Stores): Rec
       ["lastStarted", () => [threadOf(7)]],
       ["lastStarted", () => [threadOf(7), over(7).runId], "but one"],
       ["countLive", () => [1000]],
+      ["countLive", () => [1000, owner], "of an owner"],
       ["liveChildren", () => [over(50), 100]],
       ["unentered", () => [new Date(now), 100]],
       ["unentered", () => [new Date(now), 100, documentOf(first + load.liveRuns / 2)], "deep"],

@@ -37,6 +37,8 @@ export interface TestAppOptions {
 export const testGraphs = fileURLToPath(new URL("../agents/langgraph.json", import.meta.url));
 /** Those that the tests of assistants look at: one graph of each kind. */
 export const assistantGraphs = fileURLToPath(new URL("../agents/assistants.json", import.meta.url));
+/** Graphs with an auth file of the shape that LangGraph's documentation has. */
+export const authGraphs = fileURLToPath(new URL("../agents/auth/documented.json", import.meta.url));
 /** One of them alone, for servers that start often. */
 export const gatedGraph = fileURLToPath(new URL("../agents/only-gated.json", import.meta.url));
 
@@ -60,6 +62,9 @@ export function testConfig(database: { uri: string; name: string }, changes: Par
   };
 }
 
+const hasOwners = ({ accessFile, apiKeys }: Config, { identify }: TestAppOptions): boolean =>
+  identify !== undefined || accessFile !== undefined || apiKeys;
+
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await testDatabase();
   const common = testConfig(database, options.config);
@@ -71,7 +76,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       progress: () => {},
       decorate: options.decorate,
       identify: options.identify,
-      createHost: options.ownChildren ? createChildPool : borrowChildren,
+      // What one owner has used is of no use for the next test.
+      createHost: options.ownChildren || hasOwners(config, options) ? createChildPool : borrowChildren,
     });
     return {
       app,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Db } from "mongodb";
 import { beforeAll, describe, expect, it } from "vitest";
+import { matchesMetadata } from "../../src/domain/metadata-filter.ts";
 import type { PagePosition } from "../../src/domain/page-token.ts";
 import type { ThreadFilter, ThreadOrder, ThreadStore } from "../../src/domain/ports.ts";
 import { newControl } from "../../src/domain/thread/entry.ts";
@@ -39,13 +40,14 @@ const sortedBy = ({ created, changed, id, status }: Made, { by }: ThreadOrder): 
   ({ created_at: created, updated_at: changed, thread_id: id, status })[by];
 
 function expected(made: readonly Made[], filter: Omit<ThreadFilter, "owner">, order: ThreadOrder): Made[] {
-  const { statuses = [], threadIds = [], metadata = {} } = filter;
+  const { statuses = [], threadIds = [], metadata = {}, within = [] } = filter;
   const compare = <T>(a: T, b: T) => Number(a > b) - Number(a < b);
   const sorted = made
     .filter(({ removing }) => !removing)
     .filter(({ status }) => statuses.length === 0 || statuses.includes(status))
     .filter(({ id }) => threadIds.length === 0 || threadIds.includes(id))
     .filter(({ app }) => metadata.app === undefined || metadata.app === app)
+    .filter(({ app }) => matchesMetadata({ app }, within))
     .toSorted((a, b) => compare(sortedBy(a, order), sortedBy(b, order)) || compare(a.id, b.id));
   return order.descending ? sorted.reverse() : sorted;
 }
@@ -94,6 +96,8 @@ const order: fc.Arbitrary<ThreadOrder> = fc.record({
 });
 const statuses = fc.subarray([...threadStatuses], { minLength: 1 });
 const metadata = fc.constantFrom({ app: "chat" }, { app: "batch" }, { app: "none" });
+/** What the caller may see, whatever it asks for. */
+const within = metadata.map(({ app }) => [{ field: "app", equals: app }]);
 
 /** What every store of threads must do when it is searched. */
 export function describeThreadLists(which: string, openDb: () => Promise<Db>): void {
@@ -106,7 +110,7 @@ export function describeThreadLists(which: string, openDb: () => Promise<Db>): v
 
   describe(`the order and the pages of a search for threads ${which}`, () => {
     it("are those of a sort in memory, whatever the threads", async () => {
-      const filter = fc.record({ statuses, metadata, threadIds: fc.constant([]) }, { requiredKeys: [] });
+      const filter = fc.record({ statuses, metadata, within, threadIds: fc.constant([]) }, { requiredKeys: [] });
       const all = fc.uniqueArray(made, { selector: ({ id }) => id, maxLength: 40, size: "max" });
       const query = fc.record({ order, filter, limit: fc.constantFrom(2, 5, 20, 1_001) });
       await fc.assert(

@@ -54,14 +54,22 @@ describe("who may know of whom", () => {
   });
 
   /** Rules on texts alone, which server and child must read alike. */
-  const textRules = ["src/domain/is-object.ts", "src/domain/run/open-questions.ts", "src/domain/shortened.ts"];
+  const textRules = [
+    "src/domain/is-object.ts",
+    "src/domain/run/callers-names.ts",
+    "src/domain/run/open-questions.ts",
+    "src/domain/shortened.ts",
+  ];
+
+  const watchdog = "src/worker/child/watchdog.ts";
+  const readFilter = "src/access/langgraph/read-filter.ts";
 
   /** For each part: the parts whose code it may use, and those of which it may only know the types. */
   const parts: Record<string, { uses: string[]; types?: string[] }> = {
     "src/domain/": { uses: [] },
     "src/storage/": { uses: ["src/domain/"] },
     "src/checkpoints/": {
-      uses: ["src/storage/", "src/domain/keep-trying.ts", "src/domain/aborted.ts"],
+      uses: ["src/storage/", "src/domain/keep-trying.ts", "src/domain/aborted.ts", "src/domain/run/callers-names.ts"],
       types: ["src/domain/"],
     },
     "src/nudges/": { uses: ["src/domain/"] },
@@ -74,6 +82,14 @@ describe("who may know of whom", () => {
     "src/webhooks/": { uses: ["src/domain/"] },
     "src/bodies/": { uses: ["src/domain/", "gen/"] },
     "src/access/": { uses: ["src/domain/", "gen/"] },
+    /** An auth file runs in a process that is started and watched as those of the graphs are. */
+    "src/access/langgraph/": {
+      uses: ["src/access/", "src/domain/", "src/worker/child-group.ts", "src/worker/child-log.ts", watchdog],
+    },
+    "src/access/langgraph/process/": {
+      uses: [watchdog, "src/worker/child/load-module.ts", "src/access/langgraph/events.ts", readFilter, ...textRules],
+      types: ["src/access/langgraph/messages.ts", "src/domain/metadata-filter.ts"],
+    },
     "src/cli/": {
       uses: ["src/access/", "src/domain/", "src/storage/", "src/config.ts", "src/log.ts", "src/open-database.ts"],
     },
@@ -141,14 +157,17 @@ describe("who may know of whom", () => {
     expect(imports.filter((one) => one.to === name && !one.isType && !place.test(one.from)).map(show)).toEqual([]);
   });
 
-  it("a child process loads no database, no server and no log", () => {
-    const loaded = new Set(["src/worker/child/main.ts"]);
+  it.each([
+    ["src/worker/child/main.ts", "src/checkpoints/journal-saver.ts", textRules],
+    ["src/access/langgraph/process/main.ts", readFilter, ["src/domain/is-object.ts"]],
+  ])("a child process loads no database, no server and no log: %s", (main, its, rules) => {
+    const loaded = new Set([main]);
     for (const file of loaded) {
       for (const one of imports) if (one.from === file && !one.isType) loaded.add(one.to);
     }
-    expect(loaded).toContain("src/checkpoints/journal-saver.ts");
+    expect(loaded).toContain(its);
     const foreign = /^(src\/(storage|server|services|stream|client|domain)\/|gen\/|mongodb$|pino$|@connectrpc|@grpc)/;
-    expect([...loaded].filter((name) => foreign.test(name)).toSorted()).toEqual(textRules);
+    expect([...loaded].filter((name) => foreign.test(name)).toSorted()).toEqual(rules);
   });
 
   it("no file imports in a circle, not even types", () => {
@@ -173,7 +192,12 @@ describe("who may know of whom", () => {
 
   it("only config.ts reads the environment, and what must know whether LangChain's own variables turn its tracing on", () => {
     const readers = source.filter((file) => textOf(file).includes("process.env"));
-    expect(readers).toEqual(["src/config.ts", "src/worker/child/shared-run-tree.ts"]);
+    // The second one gives an auth file its variables.
+    expect(readers.toSorted()).toEqual([
+      "src/access/langgraph/process/main.ts",
+      "src/config.ts",
+      "src/worker/child/shared-run-tree.ts",
+    ]);
   });
 });
 

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ConfigError, options, readConfig } from "../../src/config.ts";
+import { ConfigError, readConfig } from "../../src/config.ts";
+import { options } from "../../src/settings.ts";
 
 const read = (flags: readonly string[] = [], env: Record<string, string | undefined> = {}) =>
   readConfig(flags, env, "/home/user");
@@ -57,6 +58,7 @@ describe("readConfig", () => {
     ["REINS_MAX_CHILDREN", "40", { maxChildren: 40 }],
     ["REINS_SLOTS", "1", { slotsPerChild: 1 }],
     ["REINS_CHILD_USER", "1000:1000", { childUser: "1000:1000" }],
+    ["REINS_CHILD_ENV", "OPENAI_API_KEY,LANGSMITH_*", { childEnvNames: ["OPENAI_API_KEY", "LANGSMITH_*"] }],
     ["REINS_LEASE_MS", "500", { leaseMs: 500 }],
     ["REINS_GRACE_MS", "0", { graceMs: 0 }],
     ["REINS_BLOCKED_LIMIT_MS", "0", { blockedLimitMs: 0 }],
@@ -105,6 +107,7 @@ describe("readConfig", () => {
     ["REINS_INSECURE_NO_AUTH", "true", { insecureNoAuth: true }],
     ["REINS_ACCESS", "access.json", { accessFile: "/home/user/access.json" }],
     ["REINS_API_KEYS", "true", { apiKeys: true }],
+    ["REINS_AUTH_ENV", "A_KEY, _b,", { authEnv: ["A_KEY", "_b"] }],
     ["REINS_AUDIT_TTL_MS", "0", { auditTtlMs: 0 }],
     ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
     ["REINS_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
@@ -156,6 +159,8 @@ describe("readConfig", () => {
     [[], { REINS_WEBHOOK_DOMAINS: "https://a" }, /^REINS_WEBHOOK_DOMAINS holds "https:\/\/a"/],
     [[], { REINS_WEBHOOK_HTTPS: "yes" }, /^REINS_WEBHOOK_HTTPS is "yes"; it must be one of true, false$/],
     [[], { REINS_LOG_LEVEL: "loud" }, /^REINS_LOG_LEVEL is "loud"; it must be one of fatal, error/],
+    [[], { REINS_AUTH_ENV: "A,MONGODB_URI" }, /^REINS_AUTH_ENV names "MONGODB_URI"; it takes names of variables/],
+    [[], { REINS_AUTH_ENV: "A-B" }, /^REINS_AUTH_ENV names "A-B"/],
     [[], { REINS_DATABASE: "a.b" }, /^REINS_DATABASE is "a\.b"; it may hold letters, digits, _ and -/],
   ] as const)("refuses %j %j with one sentence", (flags, env, sentence) => {
     expect(() => read(flags, env)).toThrow(ConfigError);
@@ -204,5 +209,7 @@ describe("readConfig", () => {
       UNSET: undefined,
     };
     expect(read([], env).childEnv).toEqual({ PATH: "/bin", API_KEY: "k" });
+    const { childEnv, authSecrets } = read([], { ...env, REINS_AUTH_ENV: "API_KEY,ABSENT" });
+    expect([childEnv, authSecrets]).toEqual([{ PATH: "/bin" }, { API_KEY: "k" }]);
   });
 });

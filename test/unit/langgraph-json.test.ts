@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/errors.ts";
@@ -58,6 +58,16 @@ describe("a legal configuration", () => {
     ]);
   });
 
+  it("names the export that says who may do what", () => {
+    const graphs = { a: "./a.ts" };
+    const auth = { path: "./access/auth.ts:mine", disable_studio_auth: true, cache: {} };
+    const path = file({ graphs, auth });
+    const read = readLanggraphJson(path);
+    expect(read.auth).toEqual({ file: join(dirname(path), "access/auth.ts"), exportName: "mine" });
+    expect(read.warnings).toEqual([`${path}: "auth.cache" means nothing to Reins and is left out.`]);
+    expect(readLanggraphJson(file({ graphs, auth: { path: "./auth.ts" } })).auth?.exportName).toBe("default");
+  });
+
   it("has its environment as an object or in a .env file", () => {
     const graphs = { agent: "./a.ts:graph" };
     const inline = readLanggraphJson(file({ graphs, env: { KEY: "value", COUNT: 3, ON: true } }));
@@ -93,10 +103,10 @@ describe("an illegal configuration is one sentence with file, key and what is al
     ["graphs as a list", { graphs: ["./a.ts"] }, /"graphs" is no object; it maps/],
     [
       "access control, which would be left out",
-      { graphs: { a: "./a.ts" }, auth: { path: "./auth.ts:auth" } },
-      /"auth" is not supported yet, and without it /,
+      { graphs: { a: "./a.ts" }, auth: { disable_studio_auth: true } },
+      /"auth" must be an object with a path like "\.\/auth\.ts:auth"; take the key out /,
     ],
-    ["access control of no shape", { graphs: { a: "./a.ts" }, auth: false }, /"auth" is not supported yet/],
+    ["access control of no shape", { graphs: { a: "./a.ts" }, auth: false }, /"auth" must be an object/],
     ["no graph", { graphs: {} }, /"graphs" names no graph; at least one is needed\.$/],
     ["an illegal name", { graphs: { "my agent": "./a.ts" } }, /"graphs\.my agent" has an illegal name; allowed are/],
     ["an empty name", { graphs: { "": "./a.ts" } }, /"graphs\." has an illegal name/],

@@ -129,7 +129,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
       all();
       throw error;
     };
-    for (const _ of records) refunds.push(await parts.limits.admit().catch(andThrow));
+    for (const { owner } of records) refunds.push(await parts.limits.admit(owner).catch(andThrow));
     return { all, andThrow };
   }
 
@@ -175,7 +175,7 @@ export function createCreateBatch(parts: CreateBatchParts): CreateBatch {
 }
 
 /** The same error with the item's place in front of its field. */
-function inBatch(error: unknown, place: number): unknown {
+export function inBatch(error: unknown, place: number): unknown {
   if (!(error instanceof DomainError)) return error;
   const { reason, message, metadata, run, cause } = error;
   const placed: Record<string, string> = { ...metadata, index: String(place) };

@@ -1,4 +1,5 @@
 import type { ResolveAssistant, ResolvedAssistant } from "../assistants.ts";
+import { checkMetadata } from "../check-metadata.ts";
 import { DomainError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { checkpointNotFound, threadNotFound } from "../not-found.ts";
@@ -44,6 +45,8 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
     const resolved = await parts.resolveAssistant(request.spec.assistantId, request.owner);
     checkSpec(request.spec, resolved.assistant, parts);
     checkThreadFields(request);
+    const { caller } = request.spec;
+    if (caller) checkMetadata(caller.threadMetadata, "spec.metadata", parts.maxMetadataBytes);
     checkNodes(request.spec, resolved.graph, parts.nodesOf(resolved.graph));
     await checkStart(request, resolved.graph);
     if (request.isChosenId && (await isTaken(request))) throw runExists(request);
@@ -114,9 +117,10 @@ export function createCreateRun(parts: CreateRunParts): { create: CreateRun; pre
 
   async function create(request: NewRun): Promise<Run> {
     const run = await prepare(request);
-    const refund = await parts.limits.admit();
+    const refund = await parts.limits.admit(run.owner);
     try {
-      return await parts.storeRun(run, { createThread: request.createThread, isChosenId: request.isChosenId });
+      const { createThread, isChosenId, mayEnter } = request;
+      return await parts.storeRun(run, { createThread, isChosenId, mayEnter });
     } catch (error) {
       refund();
       throw error;

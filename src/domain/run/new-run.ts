@@ -18,6 +18,8 @@ export interface NewRun extends RunName {
   /** Without a thread of the client's: `threadId` names the one that is made for it. */
   readonly stateless?: StatelessRun;
   readonly given?: GivenFields;
+  /** Whether the run may be on a thread with that metadata; THREAD_NOT_FOUND if not. Everywhere when absent. */
+  readonly mayEnter?: (thread: Readonly<Record<string, unknown>>) => boolean;
 }
 
 /** Which fields of a request were set that make sense with a thread only, or without one only. */

@@ -30,6 +30,9 @@ interface EndState {
   readonly interrupts: readonly ThreadInterrupt[];
 }
 
+/** Those of the runs whose threads the caller may see, in the same order. */
+export type InSight = (runs: readonly Run[]) => Promise<Run[]>;
+
 export interface ReadRuns {
   get(name: RunName): Promise<Run>;
   /** Also the last record of a run that was rolled back meanwhile. */
@@ -37,17 +40,22 @@ export interface ReadRuns {
   /** The page ends early where the runs would have too many bytes. */
   list(
     filter: RunFilter,
-    page: { size: number; token: string; sizeOf?: (run: Run) => number },
+    page: { size: number; token: string; sizeOf?: (run: Run) => number; inSight?: InSight },
   ): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** With all that they were given, as far as it is kept. */
   withGiven(runs: readonly Run[]): Promise<Run[]>;
   /** Live runs, newest first, at most `limit` of them. */
-  live(filter: LiveFilter, page: { limit: number; token: string }): Promise<{ runs: Run[]; nextPageToken: string }>;
+  live(
+    filter: LiveFilter,
+    page: { limit: number; token: string; inSight?: InSight },
+  ): Promise<{ runs: Run[]; nextPageToken: string }>;
   /** The state at the end of a run that is over, whatever has come after it; of a rolled back run the state before it. */
   endState(run: Run): Promise<EndState>;
 }
 
 const defaultPageSize = 20;
+/** Where not all runs are in sight, so many are looked at a time. */
+const lookedThrough = 100;
 
 export function createReadRuns(parts: ReadRunsParts): ReadRuns {
   const { findRun, lanes, runs, threads, recordsBroughtUp, readState, finalStateOf } = parts;
@@ -66,9 +74,14 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
     return now.filter((run) => run !== undefined).filter(({ status }) => !statuses.length || statuses.includes(status));
   }
 
-  async function listed(filter: RunFilter, page: { limit: number; after?: RunPosition }): Promise<Run[]> {
+  async function listed(
+    filter: RunFilter,
+    page: { limit: number; after?: RunPosition },
+    inSight?: InSight,
+  ): Promise<Run[]> {
     const { owner, threadId, statuses = [] } = filter;
-    if (threadId === undefined) return runs.list(filter, page);
+    if (threadId === undefined)
+      return inSight ? seen(page, inSight, (part) => runs.list(filter, part)) : runs.list(filter, page);
     // Each live run may be of a live status that is looked for, whatever its record says.
     const candidates = statuses.some((one) => liveStatuses.includes(one))
       ? [...new Set([...statuses, ...liveStatuses])]
@@ -78,6 +91,22 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
       const some = await runs.list({ ...filter, statuses: candidates }, { ...page, after });
       found.push(...(await asTheyAre({ owner, threadId }, some, statuses)));
       if (some.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
+      after = some.at(-1);
+    }
+  }
+
+  /** Reads on until the page is as long as it would be if all were in sight. */
+  async function seen(
+    { limit, after: first }: { limit: number; after?: RunPosition },
+    inSight: InSight,
+    read: (page: { limit: number; after?: RunPosition }) => Promise<Run[]>,
+  ): Promise<Run[]> {
+    const found: Run[] = [];
+    const part = Math.max(limit, lookedThrough);
+    for (let after = first; ; ) {
+      const some = await read({ limit: part, after });
+      found.push(...(await inSight(some)));
+      if (some.length < part || found.length >= limit) return found.slice(0, limit);
       after = some.at(-1);
     }
   }
@@ -95,7 +124,7 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
       return run;
     },
 
-    async list(filter, { size, token, sizeOf }) {
+    async list(filter, { size, token, sizeOf, inSight }) {
       checkMetadata(filter.metadata ?? {}, "metadata");
       const after = positionOf(token, filter);
       const { owner, threadId } = filter;
@@ -103,7 +132,7 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
       await recordsBroughtUp();
       const { items, more } = await readPage<Run>({
         limit: size || defaultPageSize,
-        read: (limit, last) => listed(filter, { limit, after: last ?? after }),
+        read: (limit, last) => listed(filter, { limit, after: last ?? after }, inSight),
         sizeOf,
       });
       return { runs: items, nextPageToken: more ? tokenAfter(items.at(-1)!, filter) : "" };
@@ -111,7 +140,7 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
 
     withGiven: runs.withGiven,
 
-    async live(filter, { limit, token }) {
+    async live(filter, { limit, token, inSight }) {
       checkMetadata(filter.metadata ?? {}, "filter.metadata");
       if (Number.isNaN(filter.createdBefore?.getTime())) {
         throw invalid("filter.created_before", "must be a time from the year 1 to the year 9999");
@@ -120,7 +149,10 @@ export function createReadRuns(parts: ReadRunsParts): ReadRuns {
       await recordsBroughtUp();
       const { owner, threadId, status } = filter;
       // Those of one thread are few: their lane says which are of that status.
-      const found = await runs.live(threadId === undefined ? filter : { ...filter, status: "all" }, limit + 1, after);
+      const wanted = threadId === undefined ? filter : { ...filter, status: "all" as const };
+      const read = (part: { limit: number; after?: RunPosition }) => runs.live(wanted, part.limit, part.after);
+      const some = { limit: limit + 1, after };
+      const found = inSight ? await seen(some, inSight, read) : await read(some);
       const page = found.slice(0, limit);
       return {
         runs:

@@ -69,6 +69,8 @@ export function createRequestIds({ requests, findRun, runs, createRun, canonical
   return { identify, createRun: create };
 }
 
+const withoutGiven = { input: undefined, command: undefined, config: undefined, context: undefined };
+
 /** Everything that the client asked for; an id only if the client chose it. */
 export async function bodyOf(
   { threadId, runId, isChosenId, spec, createThread, parent, stateless }: NewRun,
@@ -83,7 +85,8 @@ export async function bodyOf(
     runId: isChosenId ? runId : undefined,
     createThread,
     parent,
-    spec: { ...spec, input: undefined, command: undefined, config: undefined, context: undefined },
+    // What else is known of the caller may differ from one credential of the same user to the next.
+    spec: { ...spec, ...withoutGiven, caller: spec.caller?.identity },
     input: await payloadOf(input),
     context: await payloadOf(context),
     command: command && {

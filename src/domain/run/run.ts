@@ -47,6 +47,17 @@ export interface RunSpec {
   /** Of a stateless run: what becomes of its temporary thread. */
   readonly onCompletion: "delete" | "keep";
   readonly webhook?: string;
+  /** Who asks, where an auth file says who that is. */
+  readonly caller?: CallerOfRun;
+}
+
+/** A user of an auth file, who has created a run. */
+export interface CallerOfRun {
+  readonly identity: string;
+  /** All that the file says of the user, as the graph is told it: an object. */
+  readonly user: Json;
+  /** A thread that is made for the run is born with it. */
+  readonly threadMetadata: Readonly<Record<string, unknown>>;
 }
 
 /** Names a checkpoint, also one of a subgraph. Without `checkpointId` the newest of its namespace. */

@@ -12,6 +12,7 @@ import { errorOf } from "../thread/refusals.ts";
 import type { ThreadName } from "../thread.ts";
 import type { ChildRuns } from "./child-runs.ts";
 import type { FindRun } from "./find-run.ts";
+import type { NewRun } from "./new-run.ts";
 import type { Run, RunName } from "./run.ts";
 
 export interface StoreRunParts {
@@ -50,6 +51,8 @@ export interface StoreRunOptions {
   readonly again?: boolean;
   /** Others may ask for a run with the same id at the same time. */
   readonly isChosenId?: boolean;
+  /** See {@link NewRun.mayEnter}. */
+  readonly mayEnter?: NewRun["mayEnter"];
 }
 
 /**
@@ -71,6 +74,10 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const wish = enterWish(run);
     const seen = await look(run, wish);
     if (!seen && !born) throw threadNotFound(run.threadId);
+    const checkEntry = (stored: StoredThread | undefined) => {
+      if (stored && options.mayEnter?.(stored.control.metadata) === false) throw threadNotFound(run.threadId);
+    };
+    checkEntry(seen);
     const reserve = () => (run.dueAt || wish.parent ? undefined : parts.reserve(run));
     const early = mayHaveTwins(run, options) || !isFree(seen) ? undefined : reserve();
     const inserted = early ? insertNew(run, options) : undefined;
@@ -84,6 +91,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     let record = run;
     const ifStillWanted = async () => {
       await inserted;
+      if (options.mayEnter) checkEntry(await lanes.read(run));
       record = await keepRecord(record, options);
     };
     let acted: Acted | undefined;
@@ -262,7 +270,7 @@ export function createStoreRun(parts: StoreRunParts): StoreRun {
     const watchedBy = run.stateless?.temporary ? parts.watchersOf(run) : undefined;
     return {
       origin: { owner, threadId, journal, createdAt: createdAt.getTime() },
-      kept: { metadata: {}, watchedBy },
+      kept: { metadata: run.spec.caller?.threadMetadata ?? {}, watchedBy },
     };
   }
 }

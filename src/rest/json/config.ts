@@ -1,5 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { z } from "zod";
+import { callersNames } from "../../domain/run/callers-names.ts";
 import { jsonObject, optional } from "./body-shapes.ts";
 import { toPayload } from "./payload.ts";
 
@@ -13,7 +14,10 @@ export const configBody = z.object({
 
 /** Where a run stands: the server sets it for every run, and shows some of it in the run's configuration. */
 const places = new Set(
-  ["thread_id", "run_id", "graph_id", "assistant_id"].concat("checkpoint_id", "checkpoint_ns", "checkpoint_map"),
+  ["thread_id", "run_id", "graph_id", "assistant_id"].concat(
+    ["checkpoint_id", "checkpoint_ns", "checkpoint_map"],
+    callersNames,
+  ),
 );
 
 /**

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Identity } from "../../access/identity.ts";
 import type { Item } from "../../domain/item.ts";
 import type { Items } from "../../domain/items.ts";
 import { isAnotherSite } from "../../server/admit.ts";
@@ -45,8 +46,11 @@ const itemJson = ({ namespace, key, value, createdAt, updatedAt }: Item) => ({
   updated_at: dateText(updatedAt),
 });
 
+/** Long-term memory as somebody may see it. */
+export type ItemsOf = (identity: Identity) => Pick<Items, "put" | "get" | "remove" | "search" | "namespaces">;
+
 /** Routes of the long-term memory. There is no RPC for it: they call the domain. */
-export function storeRoutes(items: Items): Route[] {
+export function storeRoutes(itemsOf: ItemsOf): Route[] {
   return [
     route({
       method: "PUT",
@@ -54,9 +58,10 @@ export function storeRoutes(items: Items): Route[] {
       is: "Keeps an item in long-term memory, or replaces it; `ttl` is in minutes.",
       body: putBody,
       payloads: ["value"],
-      async handle({ identity: { owner }, body: { namespace, key, value, ttl } }) {
+      async handle({ identity, body: { namespace, key, value, ttl } }) {
+        const { owner } = identity;
         const ttlMs = ttl === undefined ? undefined : ttl * minuteMs;
-        await items.put({ owner, namespace, key, value: stringify(value), ttlMs });
+        await itemsOf(identity).put({ owner, namespace, key, value: stringify(value), ttlMs });
         return { kind: "empty", status: 204 };
       },
     }),
@@ -69,7 +74,7 @@ export function storeRoutes(items: Items): Route[] {
         key: textParameter("the item's key", true),
         refresh_ttl: flagParameter("whether its time to live begins anew; it does by default"),
       },
-      async handle({ identity: { owner }, query, header }) {
+      async handle({ identity, query, header }) {
         const needed = (parameter: string): string => {
           const text = query.text(parameter);
           if (text === undefined) throw new RestError(422, `Query parameter ${parameter} is missing`);
@@ -77,8 +82,8 @@ export function storeRoutes(items: Items): Route[] {
         };
         // A page of another site may look, as with every GET, and change nothing by it.
         const refreshTtl = isAnotherSite(header("sec-fetch-site")) ? false : query.boolean("refresh_ttl");
-        const item = { owner, namespace: needed("namespace").split("."), key: needed("key") };
-        const found = await items.get(item, { refreshTtl });
+        const item = { owner: identity.owner, namespace: needed("namespace").split("."), key: needed("key") };
+        const found = await itemsOf(identity).get(item, { refreshTtl });
         return json(found ? itemJson(found) : null);
       },
     }),
@@ -88,8 +93,8 @@ export function storeRoutes(items: Items): Route[] {
       is: "Removes an item from long-term memory, if it is there.",
       body: z.object(name),
       deletes: ({ namespace, key }) => `item ${JSON.stringify([...namespace, key])}`,
-      async handle({ identity: { owner }, body }) {
-        await items.remove({ owner, ...body });
+      async handle({ identity, body }) {
+        await itemsOf(identity).remove({ owner: identity.owner, ...body });
         return { kind: "empty", status: 204 };
       },
     }),
@@ -99,10 +104,10 @@ export function storeRoutes(items: Items): Route[] {
       is: "Finds items in a namespace and below it, last changed first.",
       body: searchBody,
       async handle({
-        identity: { owner },
+        identity,
         body: { namespace_prefix: namespacePrefix = [], refresh_ttl: refreshTtl, query: _, ...search },
       }) {
-        const found = await items.search(owner, { namespacePrefix, refreshTtl, ...search });
+        const found = await itemsOf(identity).search(identity.owner, { namespacePrefix, refreshTtl, ...search });
         return json({ items: found.map((item) => ({ ...itemJson(item), score: null })) });
       },
     }),
@@ -111,12 +116,12 @@ export function storeRoutes(items: Items): Route[] {
       path: "/store/namespaces",
       is: "Lists the namespaces that have items.",
       body: namespacesBody,
-      async handle({ identity: { owner }, body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
+      async handle({ identity, body: { prefix, suffix, max_depth: maxDepth, ...rest } }) {
         const match = [
           ...(prefix ? [{ at: "prefix", labels: prefix } as const] : []),
           ...(suffix ? [{ at: "suffix", labels: suffix } as const] : []),
         ];
-        return json({ namespaces: await items.namespaces(owner, { match, maxDepth, ...rest }) });
+        return json({ namespaces: await itemsOf(identity).namespaces(identity.owner, { match, maxDepth, ...rest }) });
       },
     }),
   ];

@@ -1,3 +1,4 @@
+import { may } from "../../access/authorize.ts";
 import { alive } from "../../server/alive.ts";
 import { RestError } from "../errors.ts";
 import { htmlPage } from "../html-page.ts";
@@ -71,9 +72,12 @@ export function systemRoutes({ about, load, checkDatabase }: SystemParts, others
       method: "GET",
       path: "/",
       query: ok.query,
-      is: "Shows a browser what this server is and where to go on; says to others what /ok says.",
+      is: "Shows a browser what this server is and where to go on, as long as there is no access control; else says what /ok says.",
+      // The page names graphs, paths and the process: with access control this route is asked by somebody who is not known.
       handle: (request) =>
-        wantsPage(request.header("accept")) ? htmlPage(welcomePage(about), welcomeStyle) : ok.handle(request),
+        may(request.identity, "admin") && wantsPage(request.header("accept"))
+          ? htmlPage(welcomePage(about), welcomeStyle)
+          : ok.handle(request),
     }),
     route({
       method: "GET",

@@ -2,7 +2,8 @@ import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protob
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Checkpoint } from "../../../gen/reins/v1/checkpoint_pb.ts";
 import * as pb from "../../../gen/reins/v1/run_pb.ts";
-import type { CheckpointName, RunSpec } from "../../domain/run/run.ts";
+import { withoutCallersNames } from "../../domain/run/callers-names.ts";
+import type { CheckpointName, Json, RunSpec } from "../../domain/run/run.ts";
 import type { Durability, MultitaskStrategy, StreamMode } from "../../domain/transitions.ts";
 import { type PayloadWriter, payloadText, structOf } from "./payload.ts";
 
@@ -124,9 +125,11 @@ export const fromConfig = (config: pb.RunConfig | undefined, path: string): RunS
   config && {
     tags: config.tags,
     recursionLimit: config.recursionLimit || undefined,
-    configurable: payloadText(config.configurable, `${path}.configurable`),
+    configurable: ownConfigurable(payloadText(config.configurable, `${path}.configurable`)),
     metadata: config.metadata && JSON.stringify(config.metadata),
   };
+
+const ownConfigurable = (text: Json | undefined) => (text === undefined ? undefined : withoutCallersNames(text));
 
 export const toConfig = (config: RunSpec["config"], write: PayloadWriter): pb.RunConfig | undefined =>
   config &&

@@ -1,3 +1,5 @@
+import { isObject } from "../../domain/is-object.ts";
+import { callersNames } from "../../domain/run/callers-names.ts";
 import type { GraphConfig } from "./graph-types.ts";
 
 interface CheckpointPayload {
@@ -37,6 +39,29 @@ function checkpointOf(config: GraphConfig | undefined): object | null {
     checkpoint_id: checkpoint_id ?? null,
     ...(checkpoint_map !== undefined && { checkpoint_map }),
   };
+}
+
+/**
+ * A chunk as the library yields it, without what only the graph is to know of its run's caller: of what tells of a checkpoint, its
+ * configuration holds that.
+ */
+export function withoutCaller(chunk: unknown): unknown {
+  if (Array.isArray(chunk)) return chunk.map(withoutCaller);
+  if (!isObject(chunk)) return chunk;
+  if (isObject(chunk.payload)) return { ...chunk, payload: withoutCaller(chunk.payload) };
+  const configs = ["config", "parentConfig"].filter((name) => namesCaller(chunk[name]));
+  if (configs.length === 0) return chunk;
+  return { ...chunk, ...Object.fromEntries(configs.map((name) => [name, bare(chunk[name] as GraphConfig)])) };
+}
+
+const namesCaller = (config: unknown): boolean =>
+  isObject(config) &&
+  isObject(config.configurable) &&
+  callersNames.some((name) => name in (config.configurable as object));
+
+function bare({ configurable = {}, ...config }: GraphConfig): object {
+  const isOwn = ([name]: [string, unknown]) => !callersNames.some((one) => one === name);
+  return { ...config, configurable: Object.fromEntries(Object.entries(configurable).filter(isOwn)) };
 }
 
 /** Without the keys that LangGraph keeps for itself. */

@@ -1,12 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { pathToFileURL } from "node:url";
-import { register as registerCommonJs } from "tsx/cjs/api";
-import { register as registerModules } from "tsx/esm/api";
 import type { GraphReport, GraphSpec } from "../protocol.ts";
 import { describeError } from "./describe-error.ts";
 import type { CompiledGraph } from "./graph-types.ts";
 import { LangGraphCopy, type LangGraphInstance } from "./langgraph-copy.ts";
+import { checkLoadable, loadExport, registerTypeScript } from "./load-module.ts";
 
 /** A graph of its own for one run or one look: a copy on which a saver may be set. */
 export interface OpenGraph {
@@ -29,9 +28,7 @@ export class GraphRegistry {
   /** Loads each graph's file; one that cannot be used does not stop the others. */
   async load(specs: readonly GraphSpec[]): Promise<readonly GraphReport[]> {
     for (const { file } of specs) await preload(file);
-    // TypeScript of every kind (enums, paths without extension) in both module systems.
-    registerModules();
-    registerCommonJs();
+    registerTypeScript();
     const reports: GraphReport[] = [];
     for (const spec of specs) {
       try {
@@ -79,28 +76,12 @@ function isEsModule(file: string): boolean {
   return manifest !== undefined && (JSON.parse(readFileSync(manifest, "utf8")) as { type?: string }).type === "module";
 }
 
-/** What Node and tsx load as modules. */
-const moduleExtension = /\.[cm]?[jt]sx?$/i;
-const whatRuns = "Reins runs graphs in JavaScript and TypeScript (.js, .mjs, .cjs, .ts, .mts, .cts, .jsx, .tsx)";
-
 async function loadGraph(spec: GraphSpec): Promise<LoadedGraph> {
-  if (/\.(pyc?|ipynb)$/i.test(spec.file)) throw new Error(`it is written in Python, and ${whatRuns}`);
-  if (!moduleExtension.test(spec.file)) throw new Error(`its file is no module that Node can load, and ${whatRuns}`);
-  if (!existsSync(spec.file)) throw new Error("there is no such file");
+  checkLoadable(spec.file, "graphs");
   const copy = new LangGraphCopy(spec.file);
-  const exported = exportOf((await import(pathToFileURL(spec.file).href)) as Module, spec.exportName);
-  if (exported === undefined) throw new Error(`it exports no "${spec.exportName}"`);
+  const exported = await loadExport(spec.file, spec.exportName);
   const source = typeof exported === "function" ? (exported as Factory) : await identify(await exported, copy);
   return { copy, source };
-}
-
-type Module = Readonly<Record<string, unknown>>;
-
-/** The export, also of a CommonJS file, whose exports arrive as a default of their own. */
-function exportOf(module: Module, name: string): unknown {
-  const commonJs = module["module.exports"] ?? module.default;
-  if (typeof commonJs === "object" && commonJs !== null && name in commonJs) return (commonJs as Module)[name];
-  return module[name];
 }
 
 /** Makes a compiled graph of what a file exports or a factory returns: a builder, a graph, or what `createAgent` returns. */

@@ -1,6 +1,6 @@
 import type { StreamMode } from "../../domain/transitions.ts";
 import type { OutputTuple } from "../protocol.ts";
-import { cleanCheckpoint, withoutInternals } from "./checkpoint-payload.ts";
+import { cleanCheckpoint, withoutCaller, withoutInternals } from "./checkpoint-payload.ts";
 import type { CallbackEvent, GraphConfig } from "./graph-types.ts";
 import { toJsonText } from "./json-text.ts";
 import { MessageEvents } from "./message-events.ts";
@@ -43,7 +43,7 @@ export class StreamOutput {
       const isChunk = event.event === "on_chain_stream" && event.run_id === runId;
       const isHidden = event.tags?.includes("langsmith:hidden") ?? false;
       const isUnasked = isChunk && partsOf(event.data.chunk)[1] === "checkpoints" && !this.#modes.has("checkpoints");
-      const told = isHidden || isUnasked ? [] : this.#plain("events", [], event);
+      const told = isHidden || isUnasked ? [] : this.#plain("events", [], shown(event));
       yield [...(isChunk ? this.events(event.data.chunk) : []), ...this.#marked(told)];
     }
   }
@@ -104,6 +104,11 @@ export class StreamOutput {
     if (this.#messages !== undefined) events.push(...this.#messages.chunk(namespace, message, shown));
     return events;
   }
+}
+
+function shown(event: CallbackEvent): CallbackEvent {
+  if (event.event !== "on_chain_stream") return event;
+  return { ...event, data: { ...event.data, chunk: withoutCaller(event.data.chunk) } };
 }
 
 function partsOf(chunk: unknown): readonly [namespace: readonly string[], mode: string, data: unknown] {

@@ -4,11 +4,17 @@ import { createRunLimits } from "../../../src/domain/run/run-limits.ts";
 function setup(live: number) {
   let time = 0;
   const countLive = vi.fn(async () => live);
-  const limits = createRunLimits({ runs: { countLive }, maxLiveRuns: 100, pollMs: 1_000, monotonicMs: () => time });
+  const limits = createRunLimits({
+    runs: { countLive },
+    maxLiveRuns: 100,
+    maxOf: () => undefined,
+    pollMs: 1_000,
+    monotonicMs: () => time,
+  });
   return {
     countLive,
     admit: async (times: number) => {
-      for (let i = 0; i < times; i++) await limits.admit();
+      for (let i = 0; i < times; i++) await limits.admit("");
     },
     pass: (ms: number) => {
       time += ms;

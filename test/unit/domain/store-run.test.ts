@@ -207,3 +207,45 @@ it("a run whose entry was brought by a try of this very decision, of which nobod
   // Somebody else may have brought it.
   await expect(storeRun({ isChosenId: true })).rejects.toMatchObject({ reason: "RUN_EXISTS" });
 });
+
+describe("a run that may not be on its thread", () => {
+  /** What is stored when the thread is looked at first, and when the decision is about to be made on another one. */
+  async function refused(first: string | undefined, then: string) {
+    const done: string[] = [];
+    const looks = [first, then];
+    const storeRun = createStoreRun({
+      ...onThread,
+      lanes: {
+        read: async () => {
+          const owner = looks.shift();
+          return owner && { origin, control: { ...control, metadata: { owner } } };
+        },
+      },
+      runs: {
+        insert: async () => !!done.push("record"),
+        tombstones: async () => [],
+        deleteUnentered: async () => void done.push("no record"),
+      },
+      act: {
+        async decide(_: unknown, { kind }: { kind: string }, given?: { ifStillWanted(): Promise<void> }) {
+          await given?.ifStillWanted();
+          done.push(kind);
+        },
+      },
+    } as unknown as Parameters<typeof createStoreRun>[0]);
+    const options = { createThread: true, mayEnter: ({ owner }: { owner?: unknown }) => owner === "alice" };
+    await expect(storeRun({ ...run, createdAt: new Date() }, options)).rejects.toMatchObject({
+      reason: "THREAD_NOT_FOUND",
+    });
+    return done;
+  }
+
+  it("is not stored", async () => {
+    expect(await refused("bob", "bob")).toEqual([]);
+  });
+
+  it("does not enter one that somebody else has made meanwhile, or in the place of its own", async () => {
+    expect(await refused(undefined, "bob")).toEqual(["record", "no record"]);
+    expect(await refused("alice", "bob")).toEqual(["record", "no record"]);
+  });
+});

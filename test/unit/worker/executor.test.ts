@@ -34,6 +34,7 @@ it.each([
     executing,
     self: () => self,
     host: { hasRoom: () => true, want: vi.fn() },
+    mostOf: () => undefined,
     findRecord: () => found.promise,
     start,
     settleWith: () => vi.fn(),
