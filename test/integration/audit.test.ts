@@ -136,7 +136,11 @@ describe("the audit has", () => {
     const runId = await running(kit, "a", "deaf");
     await by("kill-1").runs.cancelRun({ threadId, runId, wait: true });
     expect(await entriesOf("kill-1")).toMatchObject([{ outcome: "killed" }]);
-    expect(await endsOf(threadId, runId)).toMatchObject([{ outcome: "killed", actor: "tester" }]);
+    await until(async () => (await endsOf(threadId, runId)).length === 2);
+    expect(await endsOf(threadId, runId)).toMatchObject([
+      { call: "kill", actor: "", owner },
+      { call: "interrupt by client", outcome: "killed", actor: "tester" },
+    ]);
   });
 
   it("whose leaving stopped a run", async () => {

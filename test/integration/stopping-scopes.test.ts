@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 async function stored(): Promise<object> {
-  const { audit: _, nudges: _n, ...others } = await databaseDigest(app.db);
+  const { nudges: _, ...others } = await databaseDigest(app.db);
   return others;
 }
 
