@@ -1,18 +1,16 @@
-import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BSON, type Document } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/reins/v1/run_pb.ts";
 import { LiveRunStatus } from "../../gen/reins/v1/run_service_pb.ts";
-import { routeNeeds, rpcKey, rpcNeeds } from "../../src/access/needs.ts";
+import { routeNeeds, rpcNeeds } from "../../src/access/needs.ts";
 import { type ReinsClient, toPayload } from "../../src/client/index.ts";
-import { askRoute, askRpc, comparableAnswer, type Told } from "../support/ask-as.ts";
-import { comparable } from "../support/dump.ts";
+import { comparableAnswer, type Told } from "../support/ask-as.ts";
+import { type Ask, namesOf, newMine, routeAsks, rpcAsks, storedTexts } from "../support/foreign-asks.ts";
 import { type FurnishedOwner, furnish, type Names, newNames } from "../support/furnished-owner.ts";
 import { createGates, until } from "../support/gates.ts";
 import { clientOf, type GuardedApp, newOwner, startGuardedApp } from "../support/guarded-app.ts";
-import { ownerlessRoutes, type RouteCase, routeCases, servedRoutes } from "../support/route-cases.ts";
-import { type Mine, ownedMethods, type RpcCase, rpcCases } from "../support/rpc-cases.ts";
+import { ownerlessRoutes, routeCases, servedRoutes } from "../support/route-cases.ts";
+import { type Mine, rpcCases } from "../support/rpc-cases.ts";
 
 let app: GuardedApp;
 /** Alice's key, and two sets of what she has: calls of her own use them up. */
@@ -36,37 +34,19 @@ afterAll(async () => {
   await app.close();
 });
 
-/** Every stored document, but for those that bear a name of Bob's, and for what servers write by themselves. */
-async function allButBobs(): Promise<string[]> {
-  const texts: string[] = [];
-  for (const { name } of await app.db.listCollections({}, { nameOnly: true }).toArray()) {
-    if (["servers", "nudges"].includes(name)) continue;
-    const documents: Document[] = await app.db.collection(name).find({}).sort({ _id: 1 }).toArray();
-    for (const document of documents) texts.push(`${name} ${BSON.EJSON.stringify(comparable(name, document))}`);
-  }
-  return texts.filter((text) => !text.includes("bob-"));
-}
+/** What is stored, but for what bears a name of Bob's. */
+const allButBobs = async () => (await storedTexts(app.db)).filter((text) => !text.includes("bob-"));
 
 /** Somebody whom nobody has seen yet, with a thread and a run that waits for its time. */
 async function newBob(): Promise<{ key: string; mine: Mine }> {
   const key = await app.keyOf(newOwner("bob"));
-  return { key, mine: await newMine(key) };
+  return { key, mine: await newMine(clientOf(app, key)) };
 }
-
-async function newMine(key: string): Promise<Mine> {
-  const { threads, runs } = clientOf(app, key);
-  const { threadId } = (await threads.createThread({})).thread!;
-  const spec = { assistantId: "gated", after: { seconds: 3_600n } };
-  const { runId } = (await runs.createRun({ threadId, spec })).run!;
-  return { threadId, runId };
-}
-
-type Ask = (key: string, names: Names, mine: Mine) => Promise<Told>;
 
 /** What Bob is told of these names. */
 async function toldBob(ask: Ask, names: Names): Promise<Told> {
   const { key, mine } = await newBob();
-  return comparableAnswer(await ask(key, names, mine), names, mine);
+  return comparableAnswer(await ask(app.app.url, key, names, mine), names, mine);
 }
 
 async function looksUnknown(asks: readonly Ask[]): Promise<void> {
@@ -80,20 +60,6 @@ async function looksUnknown(asks: readonly Ask[]): Promise<void> {
   expect(await allButBobs()).toEqual(before);
 }
 
-const namesOf = ({ kit: _, ...names }: FurnishedOwner): Names => names;
-
-const rpcs = ownedMethods.map((method): [string, DescMethod] => [rpcKey(method), method]);
-const askedRpc =
-  (method: DescMethod) =>
-  (request: RpcCase): Ask =>
-  (as, names, mine) =>
-    askRpc(app.app.url, as, method, request(names, mine));
-const askedRoute =
-  (route: string) =>
-  (request: RouteCase): Ask =>
-  (as, names, mine) =>
-    askRoute(app.app.url, as, route.split(" ")[0]!, request(names, mine));
-
 describe("the cases", () => {
   it("leave no RPC out", () => {
     const all = Object.keys(rpcNeeds).filter((name) => !/^(Health|ServerReflection)\//.test(name));
@@ -105,12 +71,7 @@ describe("the cases", () => {
 });
 
 describe("what is somebody else's looks like what does not exist, and stays as it is", () => {
-  it.each(rpcs)("%s", async (name, method) => {
-    await looksUnknown(rpcCases.get(name)!.map(askedRpc(method)));
-  });
-  it.each(Object.keys(routeCases))("%s", async (route) => {
-    await looksUnknown(routeCases[route]!.map(askedRoute(route)));
-  });
+  it.each([...rpcAsks, ...routeAsks])("%s", (_, asks) => looksUnknown(asks));
 });
 
 /** Their answers are the same whatever there is. */
@@ -124,21 +85,19 @@ const inOrder = (needs: Readonly<Record<string, unknown>>) => (one: string, othe
   Number(/run/i.test(other)) - Number(/run/i.test(one));
 
 async function isTold(ask: Ask, names: Names): Promise<void> {
-  const [unknown, mine] = [newNames(), await newMine(key)];
-  const told = comparableAnswer(await ask(key, unknown, mine), unknown, mine);
-  expect(comparableAnswer(await ask(key, names, mine), names, mine)).not.toEqual(told);
+  const [unknown, mine] = [newNames(), await newMine(clientOf(app, key))];
+  const { url } = app.app;
+  const told = comparableAnswer(await ask(url, key, unknown, mine), unknown, mine);
+  expect(comparableAnswer(await ask(url, key, names, mine), names, mine)).not.toEqual(told);
 }
 
 /** Without this the requests of the above might be refused for other reasons. */
 describe("what is one's own is another matter", () => {
-  const methods = new Map(rpcs);
-  it.each([...rpcCases.keys()].toSorted(inOrder(rpcNeeds)))("%s", async (name) => {
-    await isTold(askedRpc(methods.get(name)!)(rpcCases.get(name)![0]!), namesOf(hers));
-  });
-  const routes = Object.keys(routeCases).filter((route) => !silent.includes(route));
-  it.each(routes.toSorted(inOrder(routeNeeds)))("%s", async (route) => {
-    await isTold(askedRoute(route)(routeCases[route]![0]!), namesOf(others));
-  });
+  it.each([...rpcAsks.keys()].toSorted(inOrder(rpcNeeds)))("%s", (name) =>
+    isTold(rpcAsks.get(name)![0]!, namesOf(hers)),
+  );
+  const routes = [...routeAsks.keys()].filter((route) => !silent.includes(route));
+  it.each(routes.toSorted(inOrder(routeNeeds)))("%s", (route) => isTold(routeAsks.get(route)![0]!, namesOf(others)));
 });
 
 describe("who has the same ids", () => {
@@ -203,7 +162,7 @@ describe("an operator's key without an owner", () => {
     try {
       const { threadId } = (await open.client.threads.createThread({})).thread!;
       expect((await operator.threads.searchThreads({})).threads.map((one) => one.threadId)).toEqual([threadId]);
-      const { threadId: hers, runId } = await newMine(key);
+      const { threadId: hers, runId } = await newMine(clientOf(app, key));
       const { owner } = (await app.db.collection("threads").findOne({ thread_id: hers }))!;
       for (const client of [operator, open.client]) {
         expect((await client.runs.listRuns({})).runs).toEqual([]);
