@@ -181,6 +181,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
     stores,
     runs,
     kills,
+    keepsAudit: config.audit,
     now,
     isTransient,
     pause: () => pause(),

@@ -90,6 +90,8 @@ export interface Config {
   readonly apiKeys: boolean;
   /** How long an entry of the audit is kept; 0: for ever. */
   readonly auditTtlMs: number;
+  /** An audit is kept without access control as well. */
+  readonly audit: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat | "auto";
   /** Where Node keeps the code that it has compiled, for the next start. */
@@ -187,6 +189,7 @@ export function readConfig(flags: readonly string[], env: Env, cwd: string): Con
     allowedHosts: list(set.REINS_ALLOWED_HOSTS) ?? [],
     accessFile: path("REINS_ACCESS"),
     apiKeys: isSet(set, "REINS_API_KEYS"),
+    audit: oneOf(set, "REINS_AUDIT", "false", ["true", "false"]) === "true",
     auditTtlMs: whole(set, "REINS_AUDIT_TTL_MS", 365 * 24 * 3_600_000, 0, longestTtlMs),
     logLevel: oneOf(set, "REINS_LOG_LEVEL", "info", logLevels),
     logFormat: oneOf(set, "REINS_LOG_FORMAT", "auto", logFormats),

@@ -95,6 +95,7 @@ export const options = [
   },
   { variable: "REINS_API_KEYS", is: `true: whoever calls needs a key of "reins keys"; false (false)` },
   { variable: "REINS_AUTH_ENV", is: "variables that only the auth file of langgraph.json gets, separated by commas" },
+  { variable: "REINS_AUDIT", is: "true: an audit is kept without access control as well; false (false)" },
   { variable: "REINS_AUDIT_TTL_MS", is: "how long an entry of the audit is kept; 0: for ever (31536000000)" },
   { variable: "REINS_LOG_LEVEL", is: `${logLevels.join(", ")} (info)` },
   { variable: "REINS_LOG_FORMAT", is: "pretty, json, or auto: pretty on a terminal, else json (auto)" },

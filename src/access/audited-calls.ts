@@ -1,5 +1,5 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type * as assistants from "../../gen/reins/v1/assistant_service_pb.ts";
 import { CancelOutcome } from "../../gen/reins/v1/run_pb.ts";
 import type * as runs from "../../gen/reins/v1/run_service_pb.ts";
@@ -72,7 +72,8 @@ const outcomeName = (outcome: CancelOutcome): string => outcomeNames.get(outcome
 /** What a call's answer or failure says; undefined for a call that neither stops nor deletes. */
 export interface AuditedCall {
   answered(answer: unknown): Audited;
-  failed(error: unknown): Audited;
+  /** Undefined for one that was wrong as such: nothing was decided about it. */
+  failed(error: unknown): Audited | undefined;
 }
 
 export function auditedCall(method: DescMethod, request: Message): AuditedCall | undefined {
@@ -81,11 +82,14 @@ export function auditedCall(method: DescMethod, request: Message): AuditedCall |
   const targets = () => reading.targets(request as never);
   return {
     answered: (answer) => reading.answered?.(answer as never) ?? { targets: targets(), outcome: "done" },
-    failed: (error) => ({
-      targets: targets(),
-      outcome: reasonOf(error),
-      ...(isDomainError(error, "PERMISSION_DENIED") && { decision: "refused" }),
-    }),
+    failed: (error) =>
+      isWrong(error)
+        ? undefined
+        : {
+            targets: targets(),
+            outcome: reasonOf(error),
+            ...(isDomainError(error, "PERMISSION_DENIED") && { decision: "refused" }),
+          },
   };
 }
 
@@ -104,6 +108,11 @@ function changes(method: DescMethod, request: Message): boolean {
       return true;
   }
 }
+
+const isWrong = (error: unknown): boolean =>
+  error instanceof DomainError
+    ? error.kind === "invalid"
+    : error instanceof ConnectError && error.code === Code.InvalidArgument;
 
 export function reasonOf(error: unknown): string {
   if (error instanceof DomainError) return error.reason;

@@ -108,7 +108,8 @@ async function andWrite(
   try {
     answer = await answering;
   } catch (error) {
-    await write(audited.failed(error));
+    const read = audited.failed(error);
+    if (read) await write(read);
     throw error;
   }
   await write(audited.answered(answer));

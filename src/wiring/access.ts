@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { type Access, createAccess, openAccess } from "../access/access.ts";
 import type { AccessSettings } from "../access/access-file.ts";
-import { createAudit, runTarget } from "../access/audit.ts";
+import { createAudit, noAudit, runTarget } from "../access/audit.ts";
 import { createPolicy } from "../access/authorize.ts";
 import type { Identify } from "../access/identity.ts";
 import type { AuthFile } from "../access/langgraph/auth-file.ts";
@@ -19,6 +19,8 @@ export interface AccessParts {
   readonly authFile: AuthFile | undefined;
   readonly stores: Pick<Stores, "apiKeys" | "audit">;
   readonly runs: Pick<Runs, "onEnded">;
+  /** Also without access control. */
+  readonly keepsAudit: boolean;
   readonly kills: Pick<Signal<[kill: Kill]>, "on">;
   readonly now: () => Date;
   readonly isTransient: (error: unknown) => boolean;
@@ -29,7 +31,9 @@ export interface AccessParts {
 /** Who calls, what they may, and what the audit hears: of calls, and of the end of each run that somebody wanted to stop. */
 export function wireAccess(parts: AccessParts): Access {
   const { settings, identify, authFile, stores, runs, now, log } = parts;
-  const audit = createAudit({ ...parts, store: stores.audit });
+  // Where nobody is known, nobody is to be asked why.
+  const isKept = settings !== undefined || identify !== undefined || parts.keepsAudit;
+  const audit = isKept ? createAudit({ ...parts, store: stores.audit }) : noAudit;
   parts.kills.on(({ cause, owner, runs: killed }) =>
     audit.write({ ...byTheServer, owner, call: "kill", targets: killed.map(runTarget), outcome: killReasons[cause] }),
   );

@@ -108,6 +108,7 @@ describe("readConfig", () => {
     ["REINS_ACCESS", "access.json", { accessFile: "/home/user/access.json" }],
     ["REINS_API_KEYS", "true", { apiKeys: true }],
     ["REINS_AUTH_ENV", "A_KEY, _b,", { authEnv: ["A_KEY", "_b"] }],
+    ["REINS_AUDIT", "true", { audit: true }],
     ["REINS_AUDIT_TTL_MS", "0", { auditTtlMs: 0 }],
     ["REINS_LOG_LEVEL", "debug", { logLevel: "debug" }],
     ["REINS_LOG_FORMAT", "pretty", { logFormat: "pretty" }],

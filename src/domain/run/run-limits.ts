@@ -105,7 +105,7 @@ function createCount(
         else recounted.catch(() => undefined);
       }
       if (isFull() && age() >= fullMs) await recount();
-      if (isFull()) throw tooMany(`${who} ${most} live runs, the most that may be`, most);
+      if (isFull()) throw tooMany(`${who} ${most} live runs, the most that it may have`, most);
       created += 1;
       return () => {
         created = Math.max(0, created - 1);
