@@ -44,8 +44,7 @@ const isCopyToTaken = ({ status, text }: Told) =>
 describe("what handlers hide from a user looks like what does not exist, and stays as it is", () => {
   it.each([...rpcAsks, ...routeAsks])("%s", async (_, asks) => {
     for (const [place, ask] of asks.entries()) {
-      const unknown = await toldBob(ask, newNames());
-      const foreign = await toldBob(ask, namesOf(hers));
+      const [unknown, foreign] = await Promise.all([toldBob(ask, newNames()), toldBob(ask, namesOf(hers))]);
       const isTaken = taken.includes(foreign.status) && answered.includes(unknown.status);
       if (isTaken || isCopyToTaken(foreign)) expect(foreign.text).not.toContain("<mark>");
       else expect([place, foreign]).toEqual([place, unknown]);
