@@ -88,8 +88,8 @@ export function createAccess({ settings, keys, audit, now, log, authFile }: Acce
   };
 }
 
-/** Of what nobody has let in; longer than any path that there is. */
-const longestCall = 300;
+/** Whoever is unknown may ask for a path of any length, and must not fill the audit with it. */
+const longestCall = 200;
 
 /** The audit hears of everybody who is not let in; of a key by its id, which is no secret. */
 function telling(identify: Identify, audit: Audit): Identify {
@@ -98,7 +98,6 @@ function telling(identify: Identify, audit: Audit): Identify {
       return await identify(presented);
     } catch (error) {
       const { method, target, requestId, headers } = presented;
-      // As long as whoever knocks likes, and twenty are stored in a second.
       const call = shortened(`${method} ${target.split("?", 1)[0]}`, longestCall);
       const credential = keyIdIn(headers);
       const outcome = reasonOf(error);

@@ -4,7 +4,7 @@ import type * as assistants from "../../gen/reins/v1/assistant_service_pb.ts";
 import { CancelOutcome } from "../../gen/reins/v1/run_pb.ts";
 import type * as runs from "../../gen/reins/v1/run_service_pb.ts";
 import type * as threads from "../../gen/reins/v1/thread_service_pb.ts";
-import { DomainError } from "../domain/errors.ts";
+import { DomainError, isDomainError } from "../domain/errors.ts";
 import { runTarget, threadTarget } from "./audit.ts";
 import { displaces, rpcKey } from "./needs.ts";
 
@@ -12,6 +12,8 @@ import { displaces, rpcKey } from "./needs.ts";
 export interface Audited {
   readonly targets: readonly string[];
   readonly outcome: string;
+  /** Some stops are refused only when it is known what they would stop. */
+  readonly decision?: "refused";
 }
 
 /** What a call is done to by its request, and what has come of it by its answer. */
@@ -80,7 +82,14 @@ export function auditedCall(method: DescMethod, request: Message): AuditedCall |
   const targets = () => reading.targets(request as never);
   return {
     answered: (answer) => reading.answered?.(answer as never) ?? { targets: targets(), outcome: "done" },
-    failed: (error) => (isWrong(error) ? undefined : { targets: targets(), outcome: reasonOf(error) }),
+    failed: (error) =>
+      isWrong(error)
+        ? undefined
+        : {
+            targets: targets(),
+            outcome: reasonOf(error),
+            ...(isDomainError(error, "PERMISSION_DENIED") && { decision: "refused" }),
+          },
   };
 }
 

@@ -88,8 +88,8 @@ export function guarded<S extends DescService>(
       const audited = auditedCall(method, request);
       if (!audited) return handle(request, context);
       const { owner, actor, credential } = identity;
-      const call = { owner, actor, credential, call: rpcKey(method), decision: "allowed", requestId } as const;
-      const write = (read: Audited) => audit.write({ ...call, ...read });
+      const call = { owner, actor, credential, call: rpcKey(method), requestId };
+      const write = (read: Audited) => audit.write({ ...call, decision: "allowed", ...read });
       if (method.methodKind === "unary") return andWrite(handle(request, context) as Promise<unknown>, audited, write);
       return afterWriting(() => handle(request, context) as AsyncIterable<unknown>, audited, write);
     };

@@ -106,8 +106,6 @@ export const routeNeeds: Readonly<Record<string, Need>> = {
   "POST /assistants/count": "read",
   "GET /assistants/:assistant_id/graph": "read",
   "GET /assistants/:assistant_id/schemas": "read",
-  "GET /assistants/:assistant_id/subgraphs": "read",
-  "GET /assistants/:assistant_id/subgraphs/:namespace": "read",
 
   "PUT /store/items": "create",
   "GET /store/items": "read",

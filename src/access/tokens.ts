@@ -86,7 +86,7 @@ function identityOfClaims(claims: JWTPayload, { issuer, claims: names, owner: fi
   };
 }
 
-/** The issuer's keys: where the configuration says, or where its discovery document does. */
+/** The issuer's keys: where the configuration says, or where its discovery document does, which is looked for once by all who need it. */
 function keysOf({ issuer, jwks_uri: given }: TokenIssuer): JWTVerifyGetKey {
   const options = { timeoutDuration: lookMs, cacheMaxAge: keptMs, cooldownDuration: againMs };
   const at = (url: URL) => createRemoteJWKSet(url, options);

@@ -141,13 +141,15 @@ export function createServer(options: ServerOptions): ReinsServer {
     );
     served?.routes(router);
     health.routes(router);
-    registerReflection(router, [...options.services, Health], options.detailFiles);
+    const access = served?.access ?? openAccess;
+    // Until it is known who may ask, nobody is told.
+    if (served || !isGuarded) registerReflection(router, [...options.services, Health], options.detailFiles);
     return createNodeHandler({
       handlers: router.handlers,
       isAllowedHost: createHostCheck(options.allowedHosts, isGuarded),
       cors: createCors({ origins: options.corsOrigins, isGuarded, isTls }),
       isTls,
-      access: served?.access ?? openAccess,
+      access,
       mapError: options.mapError,
       fallback: served?.fallback,
       isStarting: served === undefined,

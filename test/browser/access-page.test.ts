@@ -8,11 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessPageCode, type GuardedApp, onServer, startGuardedApp } from "../support/access-page.ts";
 import { capabilities } from "../support/capabilities.ts";
 import { launchChromium } from "../support/chromium.ts";
-import { startTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+import { startIssuer, type TestIssuer } from "../support/token-issuer.ts";
 
 describe.skipIf(!capabilities.chromium.has())("the web page of docs/access.md, in Chromium", () => {
   let pages: Server;
-  let issuer: TokenIssuer;
+  let issuer: TestIssuer;
   let server: GuardedApp;
   let browser: Browser;
   let script: string;
@@ -27,9 +27,9 @@ describe.skipIf(!capabilities.chromium.has())("the web page of docs/access.md, i
       response.end(isScript ? script : '<link rel="icon" href="data:,"><script type="module" src="page.js"></script>');
     });
     await once(pages.listen(0, "127.0.0.1"), "listening");
-    issuer = await startTokenIssuer();
+    issuer = await startIssuer("ES256");
     // The file as the page shows it, with an issuer that is there.
-    const access = accessPageCode("json", "token_issuers").replace("https://login.example/realms/acme", issuer.issuer);
+    const access = accessPageCode("json", "token_issuers").replace("https://login.example/realms/acme", issuer.url);
     server = await startGuardedApp(JSON.parse(access), [listed()]);
     const { outputFiles } = await build({
       stdin: {

@@ -1,34 +1,15 @@
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { schemaVersion } from "../../src/storage/migrations/migrations.ts";
 import { databaseDigest } from "../support/database-digest.ts";
 import { wantedTestEngine } from "../support/embedded-options.ts";
 import { settingsOf, type TestDatabase, testDatabase } from "../support/engine.ts";
 import { loadRecorded } from "../support/recorded-database.ts";
+import { command } from "../support/run-command.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { gatedGraph } from "../support/test-app.ts";
-
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command of the binary, to its end. */
-function command(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
-  const options = { env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env } };
-  return new Promise((ended) => {
-    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) =>
-      ended({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
 
 describe("the migrate command", () => {
   let database: TestDatabase;

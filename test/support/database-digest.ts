@@ -3,7 +3,7 @@ import type { Db } from "mongodb";
 import { broughtUp, comparable, type DumpOptions } from "./dump.ts";
 
 /**
- * All that is stored, but for what servers write without being asked: each collection's number of documents and a hash of
+ * All that is stored, but for what servers write without being asked, and the audit of what was wanted: each collection's number of documents and a hash of
  * them, to be compared with an earlier one. `exceptEventsOf`: as in a dump.
  */
 export async function databaseDigest(
@@ -14,7 +14,7 @@ export async function databaseDigest(
   const withoutEvents = exceptEventsOf === undefined ? {} : { run_id: { $ne: exceptEventsOf } };
   const digest: Record<string, string> = {};
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
-    if (name === "servers") continue;
+    if (["servers", "audit"].includes(name)) continue;
     const filter = name === "run_events" ? withoutEvents : {};
     const stored = await db.collection(name).find(filter).sort({ _id: 1 }).toArray();
     const documents = stored.map((document) => comparable(name, document));

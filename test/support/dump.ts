@@ -7,7 +7,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
 
 /**
  * What may differ between two dumps although nothing has happened, or although a run has come and gone without a trace:
- * - `servers`: heartbeats; `nudges`: what servers tell each other;
+ * - `servers`: heartbeats; `nudges`: what servers tell each other; `audit`: what was wanted, also where nothing came of it;
  * - of a thread: `updated_at` and the `expire_at` that follows from it; `rev`, `marks` and `head_since`, which say that somebody
  *   has decided; and of its lane `n`, which counts its runs, also those that are gone, and the entries of runs that are over,
  *   which leave when they leave, with what they owe;
@@ -17,7 +17,7 @@ export type Dump = Readonly<Record<string, readonly Document[]>>;
  * - `tombstones`, which expire: see {@link tombstones}.
  */
 export const ignored = {
-  collections: ["servers", "nudges", "tombstones"],
+  collections: ["servers", "nudges", "audit", "tombstones"],
   fields: {
     threads: ["rev", "marks", "updated_at", "expire_at", "head_since", "owes_server", "owes_since"],
   } as Readonly<Record<string, readonly string[]>>,

@@ -176,5 +176,15 @@ export function describeRunLists(which: string, openDb: () => Promise<Db>): void
       for (const run of [waiting, executing, ...others]) await runs.remove(run);
       expect(await runs.countLive(10_000)).toBe(before);
     });
+
+    it("are found by their parents, whatever others have created under the same id", async () => {
+      const parent = newRecord({ owner: newOwner() });
+      const ofParent = { parent: { threadId: parent.threadId, runId: parent.runId, independent: false } };
+      const strangers = [1, 2, 3].map(() => newRecord({ ...ofParent, owner: newOwner(), createdAt: new Date(1_000) }));
+      const own = newRecord({ ...ofParent, owner: parent.owner, createdAt: new Date(2_000) });
+      for (const run of [...strangers, own]) await runs.insert(run);
+      expect((await runs.liveChildren(parent, 2)).map(({ runId }) => runId)).toEqual([own.runId]);
+      for (const run of [...strangers, own]) await runs.remove(run);
+    });
   });
 }
