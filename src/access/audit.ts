@@ -36,8 +36,8 @@ export function createAudit(parts: AuditParts): Audit {
   const { store, now, log, monotonicMs = () => performance.now() } = parts;
   const pending = new Set<Promise<void>>();
   const ending = new AbortController();
-  let room = burst;
-  let lookedAt = monotonicMs();
+  /** Whoever is not known has a share of his own, so that a flood hides nothing of those who are. */
+  const shares = { known: { room: burst, lookedAt: monotonicMs() }, unknown: { room: burst, lookedAt: monotonicMs() } };
   let uncounted = 0;
   let telling: NodeJS.Timeout | undefined;
 
@@ -51,12 +51,12 @@ export function createAudit(parts: AuditParts): Audit {
     return done;
   }
 
-  function hasRoom(): boolean {
+  function hasRoom(share: { room: number; lookedAt: number }): boolean {
     const at = monotonicMs();
-    room = Math.min(burst, room + ((at - lookedAt) / 1000) * aSecond);
-    lookedAt = at;
-    if (room < 1) return false;
-    room -= 1;
+    share.room = Math.min(burst, share.room + ((at - share.lookedAt) / 1000) * aSecond);
+    share.lookedAt = at;
+    if (share.room < 1) return false;
+    share.room -= 1;
     return true;
   }
 
@@ -72,7 +72,8 @@ export function createAudit(parts: AuditParts): Audit {
   return {
     write,
     refused(entry) {
-      if (hasRoom()) void write({ ...entry, decision: "refused" });
+      if (hasRoom(entry.owner === "" && entry.actor === "" ? shares.unknown : shares.known))
+        void write({ ...entry, decision: "refused" });
       else {
         uncounted += 1;
         telling ??= setTimeout(tellRest, 1_000).unref();

@@ -48,11 +48,11 @@ export function createChildRuns({ runs, lanes }: ChildRunsParts): ChildRuns {
     async wishFor(owner, { threadId, runId }) {
       const name = { owner, threadId, runId };
       const entry = await entryNow(name);
-      if (entry) return entry.cancel && wishOfParent(runId, entry.cancel.action);
+      if (entry) return entry.cancel && wishOfParent(runId, entry.cancel);
       const run = (await runs.find(name)) ?? (await runs.tombstone(name));
       // A live run goes without a trace only when it was stopped for its thread's deletion.
-      const action = run ? run.cancellation?.action : "interrupt";
-      return action && wishOfParent(runId, action);
+      const cancel = run ? run.cancellation : ({ action: "interrupt" } as const);
+      return cancel && wishOfParent(runId, cancel);
     },
   };
 }

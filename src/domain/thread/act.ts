@@ -139,7 +139,7 @@ export function createAct(parts: ActParts): Act {
       const entry = effect.kind === "cancelChildren" ? entryOf(control, effect.run) : undefined;
       if (effect.kind !== "cancelChildren" || entry?.phase !== "stopping") continue;
       const run: RunName = { owner, threadId, runId: effect.run };
-      await cancelChildren({ runs, act }, run, effect.action);
+      await cancelChildren({ runs, act }, run, { action: effect.action, actor: entry.cancel?.actor });
       // Whoever creates one from now on reads its parent's cancel.
       if (entry.lease?.server === self().id) childrenAsked.add(keyOfAsked(run, effect.action));
     }

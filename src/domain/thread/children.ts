@@ -1,13 +1,15 @@
 import type { RunStore } from "../ports.ts";
 import type { Run, RunName } from "../run/run.ts";
 import type { ThreadName } from "../thread.ts";
-import type { CancelAction } from "../transitions.ts";
 import type { CancelWish, RequestCancel } from "./commands.ts";
 
 export interface CancelChildrenParts {
   readonly runs: Pick<RunStore, "liveChildren">;
   readonly act: (name: ThreadName, wish: Omit<RequestCancel, "server" | "told">) => Promise<unknown>;
 }
+
+/** What its parent was asked for, and by whom. */
+type ParentsCancel = Pick<CancelWish, "action" | "actor">;
 
 /** Children of one look. */
 const chunk = 1000;
@@ -19,7 +21,7 @@ const chunk = 1000;
 export async function cancelChildren(
   { runs, act }: CancelChildrenParts,
   parent: RunName,
-  action: CancelAction,
+  cancel: ParentsCancel,
 ): Promise<void> {
   const seen = new Set<string>();
   for (;;) {
@@ -27,7 +29,7 @@ export async function cancelChildren(
     const found = await runs.liveChildren(parent, seen.size + chunk);
     const children = found.filter((child) => !seen.has(child.runId));
     for (const ofThread of Map.groupBy(children, (child) => child.threadId).values()) {
-      await cancelOn(ofThread, wishOfParent(parent.runId, action));
+      await cancelOn(ofThread, wishOfParent(parent.runId, cancel));
     }
     for (const child of children) seen.add(child.runId);
     if (found.length < seen.size || children.length < chunk) return;
@@ -40,9 +42,10 @@ export async function cancelChildren(
 }
 
 /** What a parent's cancel asks for its children. */
-export const wishOfParent = (parentId: string, action: CancelAction): CancelWish => ({
+export const wishOfParent = (parentId: string, { action, actor }: ParentsCancel): CancelWish => ({
   action,
   reason: "parent run cancelled",
   by: "parent",
+  actor,
   cause: parentId,
 });

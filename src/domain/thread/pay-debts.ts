@@ -159,7 +159,7 @@ export function createPayDebts(
       const run: RunName = { ...name, runId: entry.run };
       const isToAsk = action && !known && !withChildren.has(entry.run) && !haveChildrenBeenAsked(run, action);
       withChildren.add(entry.run);
-      const children = isToAsk ? cancelChildren({ runs, act }, run, action) : undefined;
+      const children = isToAsk ? cancelChildren({ runs, act }, run, { action, actor: entry.cancel?.actor }) : undefined;
       if (entry.phase === "rolling_back") {
         await children;
         stored = await rollBack(stored, entry);

@@ -111,14 +111,16 @@ export function threadStreamRoutes({ graphs, runCreated, shutdownSignal }: Threa
     onRunExists: OnRunExists,
   ) => {
     const threadId = params.thread_id!;
+    const { owner } = identity;
     return followThread({
       invoke,
+      owner,
       threadId,
       start,
       runCreated,
       pollMs,
       signal: AbortSignal.any([signal, shutdownSignal]),
-      ready: () => onRunExists({ owner: identity.owner, threadId, runId: "" }),
+      ready: () => onRunExists({ owner, threadId, runId: "" }),
     });
   };
   const checkThread = ({ params, invoke }: RestRequest<unknown>) =>

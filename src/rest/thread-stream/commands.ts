@@ -68,6 +68,7 @@ const codeOf = (error: unknown, told: RestError): string => {
   const reason = error instanceof DomainError ? error.reason : "";
   if (reason === "CHECKPOINT_NOT_FOUND") return "no_such_checkpoint";
   if (reason === "INTERRUPT_NOT_OPEN") return "no_such_interrupt";
+  if (told.status === 403) return "permission_denied";
   if (told.status === 404) return "no_such_run";
   return told.status === 400 || told.status === 422 ? "invalid_argument" : "unknown_error";
 };

@@ -27,6 +27,7 @@ export type FollowStart =
 
 export interface FollowOptions {
   readonly invoke: Invoke;
+  readonly owner: string;
   readonly threadId: string;
   readonly start: FollowStart;
   readonly runCreated: RunCreated;
@@ -45,7 +46,7 @@ const waitingPollMs = 100;
  * the signal, or that of a thread which is gone.
  */
 export async function* followThread(options: FollowOptions): AsyncGenerator<FollowedEvents> {
-  const { invoke, threadId, start, runCreated, signal, ready } = options;
+  const { invoke, owner, threadId, start, runCreated, signal, ready } = options;
   const everything = typeof start === "object" || start === "all";
   const runs = createThreadRuns({ invoke, threadId, everything });
   await runs.look();
@@ -62,7 +63,7 @@ export async function* followThread(options: FollowOptions): AsyncGenerator<Foll
       }
     } else {
       ready();
-      await runCreated.wait(threadId, runs.isOneWaiting() ? waitingPollMs : options.pollMs, signal);
+      await runCreated.wait({ owner, threadId }, runs.isOneWaiting() ? waitingPollMs : options.pollMs, signal);
     }
     await runs.look();
   }

@@ -1,21 +1,25 @@
 import { EventEmitter } from "node:events";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { RunService } from "../../../gen/reins/v1/run_service_pb.ts";
+import { ownerOf } from "../../access/identity.ts";
+import { keyOfThread, type ThreadName } from "../../domain/thread.ts";
 import { onRunExistsKey } from "../../services/on-run-exists.ts";
 
 /** Tells those who follow a thread that a run has been created on it here; those of other servers they find by looking. */
 export interface RunCreated {
-  notify(threadId: string): void;
+  notify(thread: ThreadName): void;
   /** Resolves at the next run of the thread, after `limitMs` at the latest; rejects when the signal aborts. */
-  wait(threadId: string, limitMs: number, signal: AbortSignal): Promise<void>;
+  wait(thread: ThreadName, limitMs: number, signal: AbortSignal): Promise<void>;
 }
+
+const nameOf = ({ owner, threadId }: ThreadName): string => keyOfThread({ owner, threadId: threadId.toLowerCase() });
 
 export function createRunCreated(): RunCreated {
   const emitter = new EventEmitter().setMaxListeners(0);
   return {
-    notify: (threadId) => void emitter.emit(threadId.toLowerCase()),
-    wait(threadId, limitMs, signal) {
-      const name = threadId.toLowerCase();
+    notify: (thread) => void emitter.emit(nameOf(thread)),
+    wait(thread, limitMs, signal) {
+      const name = nameOf(thread);
       return new Promise((resolve, reject) => {
         const settle = (how: () => void) => () => {
           clearTimeout(timer);
@@ -43,7 +47,7 @@ export function notifying(
     ...runs,
     async createRun(request, context) {
       const answer = await runs.createRun(request, context);
-      if (answer.run?.threadId) runCreated.notify(answer.run.threadId);
+      if (answer.run?.threadId) runCreated.notify({ owner: ownerOf(context), threadId: answer.run.threadId });
       return answer;
     },
     waitRun(request, context) {
@@ -59,7 +63,7 @@ export function notifying(
   function notifyOnceItExists(values: Parameters<typeof runs.waitRun>[1]["values"]): void {
     const onRunExists = values.get(onRunExistsKey);
     values.set(onRunExistsKey, (run) => {
-      runCreated.notify(run.threadId);
+      runCreated.notify(run);
       onRunExists?.(run);
     });
   }

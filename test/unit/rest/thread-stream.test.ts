@@ -77,7 +77,7 @@ function createThread() {
 
   return {
     happened,
-    runCreated: () => runCreated.notify(threadId),
+    runCreated: () => runCreated.notify({ owner: anybody.owner, threadId }),
     add(number: number, more: { status?: RunStatus; createdAt?: number; startedAt?: number | null } = {}): void {
       const { status = SUCCESS, createdAt = number, startedAt = number } = more;
       const isLive = status === PENDING || status === RUNNING;
