@@ -184,6 +184,8 @@ export function createChildPool(options: ChildPoolOptions): AttemptHost {
     else if (!stopped && usableGraphs !== undefined && !worker.wasUsed && killCause !== "retired") backoff.failed(exit);
     void worker.closed.then(() => workers.delete(worker));
     maintain();
+    // An exclusive process has taken up a slot until now.
+    free();
   }
 
   function grow(): void {

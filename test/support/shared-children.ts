@@ -79,11 +79,22 @@ export function borrowChildren(options: ChildPoolOptions): AttemptHost {
   };
 }
 
+/** As new: what the last server has killed is replaced by now, so that the next one's first run finds its slot. */
+async function rested(pool: SharedPool, { children, slotsPerChild }: ChildPoolOptions): Promise<SharedPool> {
+  while (pool.host.freeSlots < children * slotsPerChild) {
+    await new Promise<void>((resolve) => {
+      pool.onFree = resolve;
+    });
+  }
+  pool.onFree = () => undefined;
+  return pool;
+}
+
 async function take(options: ChildPoolOptions): Promise<SharedPool> {
   const settings = { ...options, leaseMs: sharedLeaseMs, ...kept };
   const kind = JSON.stringify({ ...settings, log: undefined });
   const found = idle.findIndex((pool) => pool.kind === kind);
-  if (found >= 0) return idle.splice(found, 1)[0]!;
+  if (found >= 0) return rested(idle.splice(found, 1)[0]!, options);
   const host = createChildPool(settings);
   const reports = await host.start();
   const pool: SharedPool = { kind, host, reports, attempts: new Set(), onFree: () => undefined };
