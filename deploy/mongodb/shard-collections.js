@@ -11,6 +11,7 @@ const keys = {
   checkpoints: { journal: "hashed" },
   run_events: { run_id: "hashed" },
   items: { _id: "hashed" },
+  audit: { _id: "hashed" },
 };
 for (const [collection, key] of Object.entries(keys)) {
   db.getSiblingDB(database).getCollection(collection).createIndex(key);

@@ -69,7 +69,7 @@ export const coordinationBugs: readonly Bug[] = [
     what: "a decision is made once more before the record is stored",
     isHardToFind: true,
     file: "domain/run/store-run.ts",
-    lines: [["      await inserted;\n      record", "      record"]],
+    lines: [["      await inserted;\n      if (options", "      if (options"]],
   },
   {
     what: "a run whose creator died before it was stored goes on",
