@@ -15,9 +15,11 @@ describe("the bugs of the simulation", () => {
     expect(broken(bug, text)).not.toBe(text);
   });
 
-  it("are found, each within 3,000 schedules", { timeout: 20 * 60_000 }, async () => {
+  it("are found, each by the schedule that has found it before, or within 8,000", {
+    timeout: 30 * 60_000,
+  }, async () => {
     const wanted = bugs.flatMap(({ isHardToFind }, index) => (isHardToFind ? [] : [index]));
-    const found = await findBugs({ seeds: 3_000, wanted, recordedFirst: true });
+    const found = await findBugs({ seeds: 8_000, wanted, recordedFirst: true });
     expect(found.filter(({ seed }) => seed === undefined)).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ export interface Bug {
   readonly file: string;
   /** What is replaced, each found exactly once, and by what. */
   readonly lines: readonly (readonly [from: string, to: string])[];
-  /** 3,000 schedules may not be enough: something else keeps the laws most of the time, or what it takes is rare. */
+  /** 8,000 schedules may not be enough: something else keeps the laws most of the time, or what it takes is rare. */
   readonly isHardToFind?: true;
 }
 
