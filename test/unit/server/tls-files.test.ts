@@ -22,19 +22,22 @@ beforeAll(async () => {
 
 let folder: TlsFolder;
 let told: [string, string][];
+let log: Parameters<typeof openTls>[1]["log"];
 beforeEach(() => {
   folder = createTlsFolder({ ...pair, clientCa: authority.ca });
   told = [];
+  log = keeping(told);
 });
 afterEach(() => folder.remove());
 
-/** Keeps what is said. */
-const log = Object.fromEntries(
-  ["info", "warn", "error"].map((level) => [
-    level,
-    (first: unknown, text?: string) => told.push([level, text ?? String(first)]),
-  ]),
-) as unknown as Parameters<typeof openTls>[1]["log"];
+/** Keeps what is said: what a look says that was under way when its test ended is not the next one's. */
+const keeping = (lines: typeof told) =>
+  Object.fromEntries(
+    ["info", "warn", "error"].map((level) => [
+      level,
+      (first: unknown, text?: string) => lines.push([level, text ?? String(first)]),
+    ]),
+  ) as unknown as typeof log;
 const sentences = (level: string) => told.flatMap(([each, sentence]) => (each === level ? [sentence] : []));
 
 describe("the files of TLS", () => {
