@@ -2,7 +2,7 @@ import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Audit } from "./audit.ts";
 import { type Audited, type AuditedCall, auditedCall } from "./audited-calls.ts";
-import { type Identity, identityOf, isCountedKey, requestIdKey, type Scope } from "./identity.ts";
+import { type Identity, identityOf, isCountedKey, requestIdKey, type Scope, whoAsks } from "./identity.ts";
 import type { CallLimits } from "./limits.ts";
 import { alsoCancels, type Disclosure, handlersDecide, type Need, routeNeeds, rpcKey, rpcNeeds } from "./needs.ts";
 import { notAllowed } from "./refusals.ts";
@@ -27,9 +27,8 @@ export function createPolicy(shown: ReadonlySet<Disclosure>, audit: Audit): Poli
   };
   function take(identity: Identity, scope: Scope, called: Called, requestId: string): void {
     if (may(identity, scope)) return;
-    const { owner, actor, credential } = identity;
     const outcome = `lacks the scope ${scope}`;
-    audit.refused({ owner, actor, credential, call: nameOf(called), targets: [], outcome, requestId });
+    audit.refused({ ...whoAsks(identity), call: nameOf(called), targets: [], outcome, requestId });
     throw notAllowed(nameOf(called), scope);
   }
   return {
@@ -87,8 +86,7 @@ export function guarded<S extends DescService>(
       if (alsoCancels(method, request)) policy.checkStop(identity, method, requestId);
       const audited = auditedCall(method, request);
       if (!audited) return handle(request, context);
-      const { owner, actor, credential } = identity;
-      const call = { owner, actor, credential, call: rpcKey(method), requestId };
+      const call = { ...whoAsks(identity), call: rpcKey(method), requestId };
       const write = (read: Audited) => audit.write({ ...call, decision: "allowed", ...read });
       if (method.methodKind === "unary") return andWrite(handle(request, context) as Promise<unknown>, audited, write);
       return afterWriting(() => handle(request, context) as AsyncIterable<unknown>, audited, write);

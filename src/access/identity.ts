@@ -48,6 +48,9 @@ export interface ClientCertificate {
 /** Says who sends a request. Throws, or rejects with, a refusal; any other error refuses as well. */
 export type Identify = (presented: Presented) => Identity | Promise<Identity>;
 
+/** What the audit keeps of who asks. */
+export const whoAsks = ({ owner, actor, credential }: Identity) => ({ owner, actor, credential });
+
 /** Everybody, as long as access control is off. */
 export const anybody: Identity = { owner: "", actor: "", scopes: new Set(scopes), credential: "" };
 

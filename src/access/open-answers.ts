@@ -4,7 +4,6 @@ import type { Identity } from "./identity.ts";
 export interface OpenAnswers {
   /** `end` is called when the credential is no good any more. The answer must be called when it is over. */
   add(identity: Identity, end: () => void): () => void;
-  stop(): void;
 }
 
 export interface OpenAnswersParts {
@@ -43,6 +42,5 @@ export function createOpenAnswers({ isStillGood, everyMs }: OpenAnswersParts): O
         timer = undefined;
       };
     },
-    stop: () => clearInterval(timer),
   };
 }

@@ -3,6 +3,7 @@ import createRouter from "find-my-way";
 import type { Logger } from "pino";
 import type { Audit } from "../access/audit.ts";
 import type { Policy } from "../access/authorize.ts";
+import { whoAsks } from "../access/identity.ts";
 import type { CallLimits } from "../access/limits.ts";
 import type { LargeBodies } from "../bodies/large-bodies.ts";
 import { readTarget } from "../server/admit.ts";
@@ -187,8 +188,7 @@ async function answerRoute(route: Route, params: Record<string, string>, search:
     invoke: call.createInvoke({ ...call.facts, isCounted: route.lasts }, gone.signal),
   });
   if (route.deletes) {
-    const { owner, actor, credential } = identity;
-    const asked = { owner, actor, credential, call: `${route.method} ${route.path}`, requestId };
+    const asked = { ...whoAsks(identity), call: `${route.method} ${route.path}`, requestId };
     await options.audit.write({ ...asked, targets: [route.deletes(body)], decision: "allowed", outcome: "done" });
   }
   const tell = (error: unknown) => toRestError(options.nameError(error), route.errors);

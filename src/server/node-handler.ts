@@ -79,7 +79,8 @@ export function createNodeHandler(options: NodeHandlerOptions): NodeHandlerFn {
     const path = target.split("?", 1)[0] ?? "";
     const rpc = rpcs.get(path);
     const { fallback, access } = options;
-    const called = rpc?.method ?? fallback?.find(request.method ?? "", path);
+    // Where everybody may do everything, the route is looked for once, by whoever answers.
+    const called = access.isOn ? (rpc?.method ?? fallback?.find(request.method ?? "", path)) : undefined;
     const isOpen = called !== undefined && access.policy.opens(called);
     const isShut = access.isOn && !isOpen;
     if (!admit(request, response, { ...options, isShut }) || answerPreflight(request, response, options.cors)) {
